@@ -1,0 +1,61 @@
+"""Disentangled representation learning with variational autoencoders whose trade-off tunes itself."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from equipoise import balance, data, likelihoods, methods, metrics, nets, priors, report, terms
+    from equipoise.data import Images, load_data
+    from equipoise.errors import InputError, RunError
+    from equipoise.methods import METHODS
+    from equipoise.runs import Run, open_run, train
+    from equipoise.sklearn import Disentangler
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Disentangler": "equipoise.sklearn",
+    "Images": "equipoise.data",
+    "InputError": "equipoise.errors",
+    "METHODS": "equipoise.methods",
+    "Run": "equipoise.runs",
+    "RunError": "equipoise.errors",
+    "load_data": "equipoise.data",
+    "open_run": "equipoise.runs",
+    "train": "equipoise.runs",
+}
+_MODULES = ("balance", "data", "likelihoods", "methods", "metrics", "nets", "priors", "report", "terms")
+
+__all__ = [
+    "METHODS",
+    "Disentangler",
+    "Images",
+    "InputError",
+    "Run",
+    "RunError",
+    "balance",
+    "data",
+    "likelihoods",
+    "load_data",
+    "methods",
+    "metrics",
+    "nets",
+    "open_run",
+    "priors",
+    "report",
+    "terms",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy, so that `equipoise --help` does not wait for torch.
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    if name in _MODULES:
+        return import_module(f"equipoise.{name}")
+    raise AttributeError(f"module 'equipoise' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

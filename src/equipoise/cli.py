@@ -1,0 +1,151 @@
+"""The command line: it only parses. What a command does is in `commands`, imported when it is asked for."""
+
+import json
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from equipoise.errors import InputError, RunError
+
+if TYPE_CHECKING:
+    from equipoise.commands import Outcome
+
+app = typer.Typer(
+    help="Disentangled representation learning with variational autoencoders whose trade-off tunes itself.",
+    epilog="First steps:  equipoise train data=dsprites method=l-vae train.steps=2000 out=runs/first",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data = typer.Typer(help="Data sets and images of your own.", no_args_is_help=True)
+app.add_typer(data, name="data")
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[CONFIG.toml] [KEY=VALUE]...",
+        help="Settings: a TOML file first, if any, then single ones, which win.",
+        show_default=False,
+    ),
+]
+Folder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.", show_default=False)]
+
+
+@app.command()
+def train(words: Words = None, as_json: Json = False) -> None:
+    """Train a method on images, score it and write a report.
+
+    The same command goes on where it stopped. Settings are section.key: `equipoise show train` lists those of training,
+    `equipoise show l-vae` those of a method.
+
+    Examples:
+
+      equipoise train data=dsprites method=l-vae train.steps=2000 train.seed=0 out=runs/first
+
+      equipoise train data=path/to/images data.size=64 method=beta-vae method.beta=2
+
+      equipoise train data=dsprites method=l-vae method.preset=paper_lvae
+    """
+    from equipoise import commands
+
+    words = words or []
+    config = Path(words.pop(0)) if words and "=" not in words[0] else None
+    _say(commands.train(config, words), as_json)
+
+
+@app.command()
+def evaluate(
+    folders: Annotated[list[Path] | None, typer.Argument(metavar="[RUN]...", help="Folders of runs.")] = None,
+    codes: Annotated[Path | None, typer.Option(help="An .npz with codes [N, D] and factors [N, K].")] = None,
+    which: Annotated[list[str] | None, typer.Option(help="Metrics: default, all or a name; may be repeated.")] = None,
+    convention: Annotated[str | None, typer.Option(help="default, carbonneau or locatello.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Score runs, or the codes in a file of any origin."""
+    from equipoise import commands
+
+    _say(commands.evaluate(folders or [], codes, which or [], convention), as_json)
+
+
+@app.command()
+def encode(
+    folder: Folder,
+    images: Annotated[str, typer.Argument(help="A data set, a folder of images, an .npy or an .npz.")],
+    out: Annotated[Path | None, typer.Option(help="Where to write; default: <images>.codes.npz here.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Encode images with a trained run."""
+    from equipoise import commands
+
+    _say(commands.encode(folder, images, out), as_json)
+
+
+@app.command()
+def report(folder: Folder, as_json: Json = False) -> None:
+    """Draw the report of a run again: pictures and report.html."""
+    from equipoise import commands
+
+    _say(commands.write_report(folder), as_json)
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[str, typer.Argument(metavar="methods|metrics|data|nets", help="What to list.")],
+    as_json: Json = False,
+) -> None:
+    """List what there is, a line each."""
+    from equipoise import commands
+    from equipoise.config import choose
+
+    kinds: dict[str, commands.Kind] = {"methods": "methods", "metrics": "metrics", "data": "data", "nets": "nets"}
+    _say(commands.listing(kinds[choose("list", kind, kinds)]), as_json)
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A method, metric, data set, net or section of settings.")],
+    as_json: Json = False,
+) -> None:
+    """Explain one thing: what is minimised or measured, its settings with reasons, its source."""
+    from equipoise import commands
+
+    _say(commands.show(name), as_json)
+
+
+@data.command("list")
+def data_list(as_json: Json = False) -> None:
+    """List the data sets."""
+    from equipoise import commands
+
+    _say(commands.data_list(), as_json)
+
+
+@data.command("info")
+def data_info(
+    name: Annotated[str, typer.Argument(help="A data set, or the path of images.")], as_json: Json = False
+) -> None:
+    """Say what a data set, or a path of images, holds."""
+    from equipoise import commands
+
+    _say(commands.data_info(name), as_json)
+
+
+def main() -> None:
+    """The entry point: errors a user can mend are one sentence, and exit 2 (usage, input) or 1 (failed)."""
+    warnings.showwarning = lambda message, *_: print(f"note: {message}", file=sys.stderr)
+    try:
+        app()
+    except InputError as error:
+        print(f"equipoise: {error}", file=sys.stderr)
+        sys.exit(2)
+    except RunError as error:
+        print(f"equipoise: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _say(outcome: "Outcome", as_json: bool) -> None:
+    print(json.dumps(outcome.values, indent=1, default=str) if as_json else outcome.text)

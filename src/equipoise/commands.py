@@ -1,0 +1,205 @@
+"""What the commands do: one function each, which returns its result as values and as the text a person reads."""
+
+import dataclasses
+import inspect
+import json
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args, get_type_hints
+
+import numpy as np
+from rich.console import Console
+
+from equipoise import codes as coding
+from equipoise import config as configuration
+from equipoise import nets, report, runs
+from equipoise.config import SECTIONS, choose
+from equipoise.data import DATASETS, load_data
+from equipoise.errors import InputError
+from equipoise.files import write_text
+from equipoise.methods import METHODS
+from equipoise.metrics import METRICS, Score
+from equipoise.training import checkpoint
+
+Kind = Literal["methods", "metrics", "data", "nets"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a command found or made: `values` for programs (`--json`), `text` for people."""
+
+    values: Mapping[str, Any]
+    text: str
+
+
+def train(config: Path | None, overrides: Sequence[str], progress: bool = True) -> Outcome:
+    """Train, encode, score and report; go on where an earlier call with these settings stopped."""
+    settings = (configuration.read(config) if config else {}) | configuration.parse(overrides)
+    run = runs.execute(configuration.resolve(settings), progress=progress)
+    last = run.logs[-1]
+    said = [
+        f"{run.config.method.name} on {run.config.data.name}: {last['step']:,} steps in {last['seconds']:,.0f} s",
+        *([_summary(run.scores)] if run.scores else []),
+        *(f"note: {note}" for note in report.notes(run)),
+        f"wrote {run.path}; open {run.path / 'report.html'}",
+    ]
+    values = {"run": str(run.path), "report": str(run.path / "report.html"), "scores": _plain(run.scores)}
+    return Outcome(values, "\n".join(said))
+
+
+def evaluate(
+    folders: Sequence[Path], codes: Path | None, which: Sequence[str], convention: str | None, progress: bool = True
+) -> Outcome:
+    """Score runs, or any codes: an `.npz` of `codes` or `mean` [N, D], and, where known, `factors` [N, K], `logvar`."""
+    if bool(folders) == bool(codes):
+        raise InputError("evaluate takes the folders of runs, or --codes FILE.npz; give one of the two")
+    names = None if not which else which[0] if len(which) == 1 else tuple(which)
+    if codes is not None:
+        arrays = _arrays(codes)
+        scores = runs.score_codes(arrays, names or "default", convention or "default")
+        target = codes.with_suffix(".scores.json")
+        write_text(target, json.dumps({name: score.to_dict() for name, score in scores.items()}, indent=1))
+        return Outcome({"scores": _plain(scores), "wrote": str(target)}, f"{_table(scores)}\nwrote {target}")
+    values, said = {}, []
+    for folder in folders:
+        run = runs.open_run(folder)
+        scores = runs.evaluate(
+            run, which=names, convention=convention, console=Console(stderr=True, quiet=not progress)
+        )
+        values[str(folder)] = _plain(scores)
+        said += [f"{folder}", _table(scores), f"wrote {folder / 'scores.json'}"]
+    return Outcome(values, "\n".join(said))
+
+
+def encode(folder: Path, images: str, out: Path | None) -> Outcome:
+    """Encode images with a trained run into an `.npz`: index, mean, logvar, z [N, D], and the error of each picture."""
+    run = runs.open_run(folder)
+    data = run.config.data
+    found = load_data(images, size=data.size, crop=data.crop, grey=data.grey)
+    if found.shape != run.model.shape:
+        raise InputError(
+            f"{images} has images of shape {found.shape}; the run was trained on {run.model.shape}, give images of that shape"
+        )
+    target = out or Path(f"{Path(images).stem}.codes.npz")
+    codes = coding.encode(run.model, found, np.arange(len(found)))
+    coding.save(target, codes, checkpoint.digest(folder / "checkpoint.pt"))
+    text = f"encoded {len(found):,} images into {run.model.latent} latents\nwrote {target}"
+    return Outcome({"wrote": str(target), "images": len(found), "latents": run.model.latent}, text)
+
+
+def write_report(folder: Path) -> Outcome:
+    """Draw the report of a run again."""
+    page = report.write(runs.open_run(folder))
+    return Outcome({"wrote": str(page)}, f"wrote {page}")
+
+
+def listing(kind: Kind) -> Outcome:
+    """Names and one line each of the methods, metrics, data sets or nets."""
+    lines = {
+        "methods": {name: method.summary for name, method in METHODS.items()},
+        "metrics": {name: metric.summary for name, metric in METRICS.items()},
+        "data": {name: data.summary for name, data in DATASETS.items()},
+        "nets": {name: net.summary for name, net in nets.NETS.items()},
+    }[kind]
+    width = max(map(len, lines), default=0)
+    return Outcome(lines, "\n".join(f"{name:<{width}}  {line}" for name, line in lines.items()))
+
+
+def show(name: str) -> Outcome:
+    """What a method, metric, data set, net or section of settings is: formula, settings with reasons, source."""
+    known = [*METHODS, *METRICS, *DATASETS, *nets.NETS, *SECTIONS]
+    choose("method, metric, data set, net or section of settings", name, known)
+    if name in METHODS:
+        return _show_method(name)
+    if name in SECTIONS:
+        settings = _settings(SECTIONS[name])
+        return Outcome({"settings": settings}, f"[{name}]\n\n{_written(settings)}")
+    if name in METRICS:
+        about = METRICS[name]
+        text = f"{name}: {about.summary}\n\n{inspect.getdoc(about.function)}"
+        return Outcome({"name": name, "summary": about.summary}, text)
+    if name in DATASETS:
+        return data_info(name)
+    net = nets.NETS[name]
+    return Outcome({"name": name, "summary": net.summary}, f"{name}: {net.summary}")
+
+
+def data_list() -> Outcome:
+    """The data sets."""
+    return listing("data")
+
+
+def data_info(name: str) -> Outcome:
+    """What a data set, or a path of images, holds."""
+    about = load_data(name).describe()
+    width = max(map(len, about))
+    return Outcome(about, "\n".join(f"{key:<{width}}  {value}" for key, value in about.items() if value is not None))
+
+
+def _show_method(name: str) -> Outcome:
+    method = METHODS[name]
+    settings = _settings(method)
+    said = [f"{name}: {method.summary}", "", inspect.getdoc(method) or "", "", "settings", _written(settings)]
+    if method.defaults:
+        said += ["", "defaults of other sections"]
+        said += [f"  {key} = {value}" for key, value in method.defaults.items()]
+    if method.presets:
+        said += ["", "presets (method.preset=NAME)"]
+        for key, preset in method.presets.items():
+            said.append(f"  {key}: {preset.why}")
+            said.append("    " + " ".join(f"{k}={v}" for k, v in preset.settings.items()))
+    presets = {key: {"why": preset.why, "settings": dict(preset.settings)} for key, preset in method.presets.items()}
+    return Outcome({"name": name, "summary": method.summary, "settings": settings, "presets": presets}, "\n".join(said))
+
+
+def _settings(kind: type) -> dict[str, dict[str, Any]]:
+    hints = get_type_hints(kind, include_extras=True)
+    settings = {}
+    for field in dataclasses.fields(kind):
+        _, *notes = get_args(hints[field.name])
+        why = next((note.description for note in notes if getattr(note, "description", None)), "")
+        default = None if field.default is dataclasses.MISSING else field.default
+        settings[field.name] = {"default": default, "why": why}
+    return settings
+
+
+def _written(settings: Mapping[str, Mapping[str, Any]]) -> str:
+    lines = []
+    for name, about in settings.items():
+        default = "unset" if about["default"] is None else about["default"]
+        lines.append(f"  {name} = {default}")
+        lines += textwrap.wrap(about["why"], 100, initial_indent="      ", subsequent_indent="      ")
+    return "\n".join(lines)
+
+
+def _arrays(path: Path) -> coding.Codes:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected an .npz with codes [N, D]")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (ValueError, OSError, EOFError) as error:
+        raise InputError(f"{path} cannot be read as .npz without unpickling ({error})") from None
+    if "mean" not in arrays:
+        if "codes" not in arrays:
+            raise InputError(f"{path} holds {', '.join(arrays) or 'nothing'}; expected codes (or mean) [N, D]")
+        arrays["mean"] = arrays.pop("codes")
+    return arrays
+
+
+def _summary(scores: Mapping[str, Score]) -> str:
+    return "  ".join(f"{name} {score.value:.3g}" for name, score in scores.items())
+
+
+def _plain(scores: Mapping[str, Score]) -> dict[str, Any]:
+    return {name: score.to_dict() for name, score in scores.items()}
+
+
+def _table(scores: Mapping[str, Score]) -> str:
+    width = max(map(len, scores), default=0)
+    lines = []
+    for name, score in scores.items():
+        interval = "" if score.low is None else f"  [{score.low:.4f}, {score.high:.4f}]"
+        lines.append(f"  {name:<{width}}  {score.value:10.4f}{interval}")
+    return "\n".join(lines)

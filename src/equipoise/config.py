@@ -1,0 +1,272 @@
+"""Settings: typed, frozen, written out in full beside every result.
+
+Order, later wins: library default, the method's default, preset, file, command line. A setting is `section.key`;
+`data=X`, `method=X` and `net=X` mean `.name`. Whatever is wrong is said at once, before any work.
+"""
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+import tomli_w
+from pydantic import Field, ValidationError
+from pydantic.dataclasses import dataclass
+
+from equipoise.errors import InputError
+from equipoise.methods import METHODS, Method
+from equipoise.methods.method import STRICT
+from equipoise.nets import NETS
+
+Section = TypeVar("Section")
+Settings = Mapping[str, object]
+"""Settings by dotted key, such as {"train.steps": 2000}."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Data:
+    """[data] what is learned from."""
+
+    name: Annotated[str, Field(description="a data set (`equipoise list data`) or the path of images of your own")]
+    size: Annotated[int | None, Field(ge=8, description="resize the images of a folder to this many pixels a side")] = (
+        None
+    )
+    crop: Annotated[int | None, Field(ge=8, description="first cut a centred square of this many pixels a side")] = None
+    grey: Annotated[bool, Field(description="turn the images of a folder to grey")] = False
+    split: Annotated[
+        tuple[float, ...],
+        Field(
+            description="shares of a random split: the first part is trained on, the last one scored ([0.85, 0.075, "
+            "0.075] is the L-VAE paper's); empty: all images serve both, as is usual where training sees no labels"
+        ),
+    ] = ()
+
+
+@dataclass(frozen=True, config=STRICT)
+class Net:
+    """[net] encoder and decoder."""
+
+    name: Annotated[str, Field(description="architecture (`equipoise list nets`)")] = "locatello"
+    latent: Annotated[int, Field(ge=1, description="latent dimensions; 10 is the field's habit")] = 10
+
+
+@dataclass(frozen=True, config=STRICT)
+class Train:
+    """[train] how long, how fast, on what."""
+
+    steps: Annotated[int, Field(ge=1, description="training steps; 50,000 take about half an hour on two cores")] = (
+        50_000
+    )
+    schedule_steps: Annotated[
+        int | None, Field(ge=1, description="length of every schedule in steps; unset: `steps`")
+    ] = None
+    batch: Annotated[int, Field(ge=2, description="images a step; 64 is the field's common protocol")] = 64
+    lr: Annotated[float, Field(gt=0, description="learning rate of Adam; 1e-4 is the field's common protocol")] = 1e-4
+    betas: Annotated[tuple[float, float], Field(description="Adam's decay rates")] = (0.9, 0.999)
+    schedule: Annotated[
+        Literal["constant", "one-cycle"],
+        Field(description="of the learning rate; one-cycle: from lr/10 up to lr at half the schedule, down to lr/100"),
+    ] = "constant"
+    clip: Annotated[float | None, Field(gt=0, description="largest norm of the networks' gradient; unset: none")] = None
+    seed: Annotated[int, Field(ge=0, description="of weights, batches and noise")] = 0
+    device: Annotated[str, Field(description="auto, cpu, cuda or cuda:N; auto takes CUDA where there is one")] = "auto"
+    threads: Annotated[int | None, Field(ge=1, description="threads of torch; unset: as many as cores")] = None
+    precision: Annotated[
+        Literal["fp32", "bf16"], Field(description="bf16 runs encoder and decoder, nothing else, in bfloat16")
+    ] = "fp32"
+    fast: Annotated[bool, Field(description="the guarded fast parts: oneDNN, allocator, channels_last")] = True
+    log_every: Annotated[int, Field(ge=1, description="steps between rows of log.jsonl, each a mean over them")] = 100
+    checkpoint_every: Annotated[int, Field(ge=1, description="steps between checkpoints")] = 2_000
+
+    @property
+    def schedule_length(self) -> int:
+        return self.steps if self.schedule_steps is None else self.schedule_steps
+
+
+@dataclass(frozen=True, config=STRICT)
+class Evaluate:
+    """[evaluate] codes and scores."""
+
+    every: Annotated[int | None, Field(ge=1, description="also score every so many steps; unset: at the end")] = None
+    which: Annotated[str | tuple[str, ...], Field(description="metrics: default, all, or names")] = "default"
+    convention: Annotated[
+        Literal["default", "carbonneau", "locatello"],
+        Field(description="whose parameters; carbonneau is what the L-VAE paper reports"),
+    ] = "carbonneau"
+    n: Annotated[
+        int, Field(ge=2, description="images encoded and scored, the same ones for all runs on a data set")
+    ] = 10_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """All settings of a run."""
+
+    data: Data
+    method: Method
+    preset: str | None
+    net: Net
+    train: Train
+    evaluate: Evaluate
+    out: str
+
+    def to_dict(self) -> dict[str, dict[str, object] | str]:
+        """Sections as plain values, without what is unset, as `config.toml` holds them."""
+        sections: dict[str, dict[str, object] | str] = {"out": self.out}
+        for section in SECTIONS:
+            sections[section] = _values(getattr(self, section))
+        method: dict[str, object] = {"name": self.method.name}
+        if self.preset is not None:
+            method["preset"] = self.preset
+        sections["method"] = method | _values(self.method)
+        return sections
+
+    def to_toml(self) -> str:
+        return tomli_w.dumps(self.to_dict())
+
+    def flat(self) -> dict[str, object]:
+        """Settings by dotted key, without `out`: what makes a run the run it is."""
+        return {
+            f"{section}.{key}": value
+            for section, values in self.to_dict().items()
+            if isinstance(values, dict)
+            for key, value in values.items()
+        }
+
+
+SECTIONS: dict[str, type] = {"data": Data, "net": Net, "train": Train, "evaluate": Evaluate}
+
+
+def resolve(settings: Settings) -> Config:
+    """The settings of a run, complete and valid, from what the user said. Raises `InputError` with one sentence."""
+    said = {f"{key}.name" if key in ("data", "method", "net") else key: value for key, value in settings.items()}
+    name = said.pop("method.name", "l-vae")
+    method = METHODS[choose("method", name, METHODS)]
+    preset = said.pop("method.preset", None)
+    layers = dict(method.defaults)
+    if preset is not None:
+        layers |= method.presets[choose(f"preset of {method.name}", preset, method.presets)].settings
+    layers |= said
+
+    out = layers.pop("out", None)
+    fields: dict[str, dict[str, object]] = {section: {} for section in (*SECTIONS, "method")}
+    for key, value in layers.items():
+        section, _, field = key.partition(".")
+        if section not in fields or not field:
+            known = [*(f"{s}.{f.name}" for s, c in SECTIONS.items() for f in dataclasses.fields(c)), "out"]
+            raise InputError(
+                f"{key}: no such setting; {_nearest(key, [*known, *(f'method.{f}' for f in _names(method))])}"
+            )
+        fields[section][field] = tuple(value) if isinstance(value, list) else value
+    if "name" not in fields["data"]:
+        raise InputError("data is missing; say what to learn from, such as data=dsprites or data=path/to/images")
+    choose("net", fields["net"].get("name", Net.name), NETS)
+    config = Config(
+        data=_validated("data", Data, fields["data"], "data"),
+        method=_validated("method", method, fields["method"], method.name),
+        preset=None if preset is None else str(preset),
+        net=_validated("net", Net, fields["net"], "net"),
+        train=_validated("train", Train, fields["train"], "train"),
+        evaluate=_validated("evaluate", Evaluate, fields["evaluate"], "evaluate"),
+        out="",
+    )
+    _combination(config)
+    if out is None:
+        data = Path(config.data.name).stem or "data"
+        out = f"runs/{data}-{method.name}-{identity(config)}"
+    if not isinstance(out, str) or not out:
+        raise InputError(f"out is {out!r}; expected the path of a folder")
+    return dataclasses.replace(config, out=out)
+
+
+def identity(config: Config) -> str:
+    """Ten hexadecimal digits that two runs share when all their settings but `out` are equal."""
+    return hashlib.sha256(json.dumps(config.flat(), sort_keys=True).encode()).hexdigest()[:10]
+
+
+def read(path: Path) -> dict[str, object]:
+    """The settings of a TOML file by dotted key."""
+    try:
+        sections = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; expected settings in TOML") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid TOML ({error}); mend that line") from None
+    flat: dict[str, object] = {}
+    for section, values in sections.items():
+        flat |= (
+            {f"{section}.{key}": value for key, value in values.items()}
+            if isinstance(values, dict)
+            else {section: values}
+        )
+    return flat
+
+
+def parse(overrides: Iterable[str]) -> dict[str, object]:
+    """Settings from `key=value` words; a value is read as TOML, and as text where it is none."""
+    settings: dict[str, object] = {}
+    for word in overrides:
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise InputError(f"{word}: expected key=value, such as train.steps=2000")
+        try:
+            settings[key] = tomllib.loads(f"x = {value}")["x"]
+        except tomllib.TOMLDecodeError:
+            settings[key] = value
+    return settings
+
+
+def choose(what: str, name: object, known: Iterable[str]) -> str:
+    """`name`, if it is among the known ones; otherwise an `InputError` with the nearest of them."""
+    known = list(known)
+    if name in known:
+        return str(name)
+    raise InputError(f"{name}: no such {what}; {_nearest(str(name), known)}")
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1, 0.5)
+    if near:
+        return f"did you mean {near[0]}?"
+    return f"choose one of {', '.join(known)}" if known else "there is none"
+
+
+def _names(kind: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(kind)]
+
+
+def _values(section: object) -> dict[str, object]:
+    values = {name: getattr(section, name) for name in _names(type(section))}
+    return {key: list(v) if isinstance(v, tuple) else v for key, v in values.items() if v is not None}
+
+
+def _validated(section: str, kind: type[Section], values: Mapping[str, object], owner: str) -> Section:
+    for key in values:
+        if key not in _names(kind):
+            near = difflib.get_close_matches(key, _names(kind), 1, 0.5)
+            hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(_names(kind))}"
+            raise InputError(f"{section}.{key}: no such setting of {owner}; {hint}")
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        # One sentence for each setting, not one for each member of a union that did not fit.
+        wrong = {f"{section}.{e['loc'][0]}": e for e in reversed(error.errors())}
+        said = [f"{key} is {values.get(key.partition('.')[2])!r}; {e['msg'].lower()}" for key, e in wrong.items()]
+        raise InputError("; ".join(reversed(said))) from None
+
+
+def _combination(config: Config) -> None:
+    train, split = config.train, config.data.split
+    if train.schedule == "one-cycle" and train.steps > train.schedule_length:
+        raise InputError(
+            f"train.steps is {train.steps}, but the one-cycle schedule ends after {train.schedule_length} steps; "
+            f"raise train.schedule_steps"
+        )
+    if split and (len(split) < 2 or min(split) <= 0 or abs(sum(split) - 1) > 1e-6):
+        raise InputError(f"data.split is {list(split)}; expected two or more positive shares whose sum is 1")
+    if not all(0 <= beta < 1 for beta in train.betas):
+        raise InputError(f"train.betas is {list(train.betas)}; expected two numbers in [0, 1)")

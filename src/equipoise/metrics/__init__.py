@@ -1,0 +1,168 @@
+"""Metrics of codes: `score` for a selection of them at once, `METRICS` for the table, a plain function for each."""
+
+import difflib
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from equipoise.errors import InputError
+from equipoise.metrics import fit, information, intervention, predictor
+from equipoise.metrics.fit import Recon, reconstruction
+from equipoise.metrics.inputs import group_codes, matching, matrix, pair
+from equipoise.metrics.interval import baseline, with_interval
+from equipoise.metrics.result import Metric, Score, ScoreWarning
+
+__all__ = ["METRICS", "Metric", "Score", "ScoreWarning", "score"]
+
+METRICS: dict[str, Metric] = {
+    **intervention.METRICS,
+    **information.METRICS,
+    **predictor.METRICS,
+    **fit.METRICS,
+}
+
+
+def __getattr__(name: str) -> Callable[..., Score]:
+    """The plain function of a metric by its name, as `METRICS` has it: `metrics.mig(codes, factors, bins=20)`."""
+    if name in METRICS:
+        return METRICS[name].function
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *METRICS]
+
+
+def score(
+    codes: ArrayLike,
+    factors: ArrayLike | None = None,
+    *,
+    logvar: ArrayLike | None = None,
+    sample: ArrayLike | None = None,
+    recon: Recon | None = None,
+    group: Sequence[ArrayLike] | None = None,
+    which: str | Sequence[str] = "default",
+    convention: str | None = None,
+    seed: int = 0,
+    interval: bool = True,
+) -> dict[str, Score]:
+    """Scores of the codes by metric name, in the order of `METRICS`.
+
+    codes: [N, L], posterior means; factors: integer labels or floats [N, K]; logvar: [N, L], logarithm of the
+    posterior variance; sample: [N, L], one draw from each posterior; recon: errors per image {"sse": [N], "bce": [N],
+    "pixels": int}, or images and their reconstructions (x, xhat) in [0, 1]; group: codes [N, L'] of further models on
+    the same rows. NumPy arrays, data frames and torch tensors are taken, all computing is in float64 on the CPU. No
+    metric uses sample or group yet: they are checked and left.
+
+    which: "default", every metric that the inputs allow, but the slow ones; "all", with the slow ones, and one
+    warning lists those that the inputs do not allow; or a name or names of `METRICS`, for which a missing input is an
+    InputError. convention: "carbonneau" or "locatello" sets all parameters as that published code has them; a metric
+    that lacks the convention is left out with a warning, or an InputError if asked for by name. To override a parameter,
+    call the plain function: `mig(codes, factors, **METRICS["mig"].conventions["carbonneau"] | {"bins": 20})`.
+
+    seed: the same seed gives the same bits, with any number of threads. interval: False leaves out the intervals and
+    the shuffled baselines, which cost 2 to 21 times the metric; a random metric is then its value under `seed` alone,
+    otherwise the mean over several seeds.
+
+    What leaves a score defined but needs care (a factor with one value, constant codes) is said in one ScoreWarning.
+    Raises InputError for anything not finite, not numeric, or of the wrong shape, before any work.
+    """
+    names = _names(which)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ScoreWarning)
+        inputs = _inputs(codes, factors, logvar, recon)
+        if sample is not None:
+            matching(sample, inputs["codes"], "sample")
+        if group is not None:
+            group_codes(group, len(inputs["codes"]))
+        scores = {
+            name: _one(METRICS[name], inputs, convention, seed, interval)
+            for name in _possible(names, inputs, convention, which)
+        }
+    notes = dict.fromkeys(str(item.message) for item in caught if issubclass(item.category, ScoreWarning))
+    for item in caught:
+        if not issubclass(item.category, ScoreWarning):
+            warnings.warn_explicit(item.message, item.category, item.filename, item.lineno)
+    if notes:
+        warnings.warn("; ".join(notes), ScoreWarning, stacklevel=2)
+    return scores
+
+
+def _one(metric: Metric, inputs: dict[str, Any], convention: str | None, seed: int, interval: bool) -> Score:
+    arrays = [inputs[need] for need in metric.needs]
+    params = metric.conventions[convention] if convention and metric.conventions else {}
+    start = time.perf_counter()
+    result = metric.function(*arrays, **params, **({"seed": seed} if metric.repeats else {}))
+    result = replace(result, seconds=time.perf_counter() - start, seed=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ScoreWarning)  # said once of the rows themselves
+        if metric.attains:
+            factors = inputs["factors"]
+            result = replace(result, attainable=metric.function(factors, factors, **params).value)
+        if interval:
+            result = with_interval(metric, result, arrays, params, seed)
+        if interval and metric.shuffles:
+            floor = baseline(metric, inputs["codes"], inputs["factors"], params, seed)
+            result = replace(result, baseline=floor)
+    return result
+
+
+def _inputs(
+    codes: ArrayLike, factors: ArrayLike | None, logvar: ArrayLike | None, recon: Recon | None
+) -> dict[str, Any]:
+    """The inputs that were given, checked, by the names that `Metric.needs` uses."""
+    inputs: dict[str, Any] = {"codes": matrix(codes, "codes").astype("float64", copy=False)}
+    if factors is not None:
+        pair(codes, factors)
+        inputs["factors"] = matrix(factors, "factors")
+    if logvar is not None:
+        inputs["logvar"] = matching(logvar, inputs["codes"], "logvar")
+    if recon is not None:
+        inputs["recon"] = reconstruction(recon)
+        if len(inputs["recon"]["sse"]) != len(inputs["codes"]):
+            raise InputError(
+                f"recon has {len(inputs['recon']['sse'])} images, codes {len(inputs['codes'])} rows: "
+                "pass the errors of the same images"
+            )
+    return inputs
+
+
+def _names(which: str | Sequence[str]) -> list[str]:
+    if which == "all" or which == "default":
+        return [name for name, metric in METRICS.items() if metric.cheap or which == "all"]
+    asked = [which] if isinstance(which, str) else list(which)
+    for name in asked:
+        if name not in METRICS:
+            near = difflib.get_close_matches(name, METRICS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"expected of {', '.join(METRICS)}, or default or all"
+            raise InputError(f"which: no metric named {name!r}; {hint}")
+    return [name for name in METRICS if name in asked]
+
+
+def _possible(
+    names: Sequence[str], inputs: dict[str, Any], convention: str | None, which: str | Sequence[str]
+) -> list[str]:
+    """The names that the inputs and the convention allow; the rest raises, is warned of, or passes: see `score`."""
+    known = sorted({name for metric in METRICS.values() for name in metric.conventions})
+    if convention is not None and convention not in known:
+        raise InputError(f"convention {convention!r}: expected {' or '.join(known)}, or None for the defaults")
+    possible, refused = [], []
+    for name in names:
+        metric = METRICS[name]
+        lacking = [need for need in metric.needs if need not in inputs]
+        unconventional = convention is not None and metric.conventions and convention not in metric.conventions
+        if not lacking and not unconventional:
+            possible.append(name)
+            continue
+        reason = f"{name} needs {' and '.join(lacking)}" if lacking else f"{name} has no convention {convention}"
+        if which not in ("default", "all"):
+            raise InputError(f"{reason}; pass it to score, or choose other metrics")
+        if which == "all" or not lacking:
+            refused.append(reason)
+    if refused:
+        warnings.warn(f"not computed: {', '.join(refused)}", ScoreWarning, stacklevel=3)
+    return possible

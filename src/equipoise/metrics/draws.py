@@ -1,0 +1,60 @@
+"""Random rows that share the value of a factor."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from equipoise.metrics.discretise import Ints, factor_labels, grouped
+from equipoise.metrics.inputs import Pair
+
+Groups = Sequence[Sequence[Ints]]  # of each factor, of each of its values that has two rows: the rows
+
+
+def groups_by_value(data: Pair, factor_bins: int | None) -> Groups:
+    """Rows of each value of each kept factor, without the values of one row."""
+    out = []
+    for labels, size in factor_labels(data, factor_bins):
+        order, counts = grouped(labels, size)
+        out.append([rows for rows in np.split(order, np.cumsum(counts)[:-1]) if len(rows) > 1])
+    return out
+
+
+def draw_pairs(rng: np.random.Generator, values: Sequence[Ints], count: int) -> tuple[Ints, Ints]:
+    """Rows of `count` pairs that share a value, in random order; values drawn uniformly.
+
+    The pairs of one value are the two halves of permutations of its rows: no row is paired with itself.
+    """
+    shares = np.bincount(rng.integers(len(values), size=count), minlength=len(values))
+    one, other = [], []
+    for rows, share in zip(values, shares, strict=True):
+        half = len(rows) // 2
+        order = rows[_permutations(rng, len(rows), -(-int(share) // half))]
+        one.append(order[:, :half].ravel()[:share])
+        other.append(order[:, half : 2 * half].ravel()[:share])
+    order = _permutations(rng, count, 1)[0]
+    return np.concatenate(one)[order], np.concatenate(other)[order]
+
+
+def draw_batches(rng: np.random.Generator, values: Sequence[Ints], count: int, batch: int) -> Ints:
+    """Rows [count, batch]; each batch shares a value, drawn uniformly, and is a slice of permutations of its rows."""
+    chosen = rng.integers(len(values), size=count)
+    out = np.empty((count, batch), dtype=np.int64)
+    for value, rows in enumerate(values):
+        mine = np.flatnonzero(chosen == value)
+        size = len(mine) * batch
+        stream = rows[_permutations(rng, len(rows), -(-size // len(rows)))].ravel()
+        out[mine] = stream[:size].reshape(-1, batch)
+    return out
+
+
+def _permutations(rng: np.random.Generator, size: int, count: int) -> Ints:
+    """Random permutations of 0 to size - 1, [count, size].
+
+    Sorts random numbers whose low bits are the position, which is ten times as fast as shuffling each row.
+    """
+    bits = np.uint64(max(size - 1, 1).bit_length())
+    keys = rng.integers(2**64, size=(count, size), dtype=np.uint64) >> bits << bits
+    keys |= np.arange(size, dtype=np.uint64)
+    keys.sort(axis=1)
+    keys &= (np.uint64(1) << bits) - np.uint64(1)
+    return keys.view(np.int64)

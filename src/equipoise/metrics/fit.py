@@ -1,0 +1,144 @@
+"""Measures of the model's fit: reconstruction, KL, active units."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from equipoise.errors import InputError
+from equipoise.metrics.inputs import matching, matrix, numbers
+from equipoise.metrics.result import Floats, Metric, Score
+
+Recon = Mapping[str, Any] | tuple[ArrayLike, ArrayLike]
+
+_LOG_FLOOR = -100.0  # of the Bernoulli log-likelihood of a pixel, as in torch: one certain mistake is not infinite
+_PIXELS = 4_000_000  # pixels in float64 at once
+
+
+def reconstruction(recon: Recon) -> dict[str, Any]:
+    """Errors per image, {"sse": [N], "bce": [N], "pixels": number of values in an image}.
+
+    recon: such a mapping, or (x, xhat), images [N, ...] in [0, 1] and their mean reconstructions.
+    """
+    if isinstance(recon, Mapping):
+        missing = [name for name in ("sse", "bce", "pixels") if name not in recon]
+        if missing:
+            raise InputError(f"recon lacks {missing[0]}: expected sse [N], bce [N] and pixels, or images (x, xhat)")
+        errors = {name: _per_image(recon[name], name) for name in ("sse", "bce")}
+        if len(errors["sse"]) != len(errors["bce"]) or int(recon["pixels"]) < 1:
+            raise InputError("recon: expected sse and bce of the same images, and pixels of at least 1")
+        return {**errors, "pixels": int(recon["pixels"])}
+    if len(recon) != 2:
+        raise InputError(f"recon has {len(recon)} parts: expected (x, xhat)")
+    x, xhat = numbers(recon[0], "x"), numbers(recon[1], "xhat")
+    if x.shape != xhat.shape or x.ndim < 2 or len(x) < 2:
+        raise InputError(f"x has shape {x.shape}, xhat {xhat.shape}: expected [N, ...] for both, with N of at least 2")
+    for name, images in (("x", x), ("xhat", xhat)):
+        if not (images.min() >= 0 and images.max() <= 1):
+            raise InputError(f"{name} leaves [0, 1]: divide uint8 images by 255 and pass means, not logits")
+    x, xhat = x.reshape(len(x), -1), xhat.reshape(len(x), -1)
+    sse, bce = np.empty(len(x)), np.empty(len(x))
+    step = max(1, _PIXELS // x.shape[1])
+    for start in range(0, len(x), step):
+        rows = slice(start, start + step)
+        truth, mean = x[rows], xhat[rows]
+        sse[rows] = ((truth - mean) ** 2).sum(axis=1)
+        with np.errstate(divide="ignore"):
+            white, black = np.maximum(np.log(mean), _LOG_FLOOR), np.maximum(np.log1p(-mean), _LOG_FLOOR)
+        bce[rows] = -(truth * white + (1 - truth) * black).sum(axis=1)
+    return {"sse": sse, "bce": bce, "pixels": x.shape[1]}
+
+
+def _per_image(values: ArrayLike, name: str) -> Floats:
+    array = numbers(values, f"recon {name}")
+    if array.ndim != 1:
+        raise InputError(f"recon {name} has shape {array.shape}: expected one value for each image")
+    return matrix(array[:, None], f"recon {name}")[:, 0].astype(np.float64)
+
+
+def sse(recon: Recon) -> Score:
+    """Squared error of the reconstruction: sum over pixels of (x - xhat)^2, mean over images.
+
+    recon: see `reconstruction`; xhat decoded from the posterior mean unless the caller says otherwise.
+    """
+    errors = reconstruction(recon)
+    return Score(float(errors["sse"].mean()), n=len(errors["sse"]), params={"pixels": errors["pixels"]})
+
+
+def mse(recon: Recon) -> Score:
+    """Squared error per pixel and channel: `sse` divided by the number of pixels times channels."""
+    errors = reconstruction(recon)
+    value = float(errors["sse"].mean()) / errors["pixels"]
+    return Score(value, n=len(errors["sse"]), params={"pixels": errors["pixels"]})
+
+
+def bce(recon: Recon) -> Score:
+    """Bernoulli cross-entropy in nats: sum over pixels of -x log xhat - (1 - x) log(1 - xhat), mean over images.
+
+    Grey pixels keep it above 0 at perfect reconstruction. A logarithm below -100 counts as -100.
+    recon: see `reconstruction`.
+    """
+    errors = reconstruction(recon)
+    return Score(float(errors["bce"].mean()), n=len(errors["bce"]), params={"pixels": errors["pixels"]})
+
+
+def kl(mean: ArrayLike, logvar: ArrayLike) -> Score:
+    """KL(q(z|x) || N(0, I)) in nats: sum over latents, mean over images; `per_latent` has the terms of the sum.
+
+    mean, logvar: [N, L] of the diagonal Gaussian q(z|x); logvar is the logarithm of the variance, not of sigma.
+    """
+    means, each = _kl(mean, logvar)
+    return Score(float(each.sum()), n=len(means), per_latent=each)
+
+
+def _kl(mean: ArrayLike, logvar: ArrayLike) -> tuple[Floats, Floats]:
+    """Means [N, L] and the KL of each latent in nats, [L]."""
+    means = matrix(mean, "codes").astype(np.float64, copy=False)
+    logvars = matching(logvar, means, "logvar")
+    each: Floats = 0.5 * (means**2 + np.expm1(logvars) - logvars).mean(axis=0)
+    return means, each
+
+
+def active_units(mean: ArrayLike, logvar: ArrayLike, *, threshold: float = 0.01) -> Score:
+    """Number of latents in use: those whose posterior mean has a variance over the images above `threshold`.
+
+    `per_latent` has the variances (divided by N - 1); `extra` the second count in use, of latents with a KL above
+    `threshold` nats, as `by_kl`, and the KL of each latent.
+
+    mean, logvar: [N, L], see `kl`.
+    Source: Burda et al. 2016, section 5.3, https://arxiv.org/abs/1509.00519
+    """
+    means, each = _kl(mean, logvar)
+    variance = means.var(axis=0, ddof=1)
+    return Score(
+        float((variance > threshold).sum()),
+        n=len(means),
+        per_latent=variance,
+        params={"threshold": threshold},
+        extra={"by_kl": int((each > threshold).sum()), "kl": each},
+    )
+
+
+METRICS = {
+    "sse": Metric(sse, needs=("recon",), summary="squared error per image", citation="sum of squares over an image"),
+    "mse": Metric(mse, needs=("recon",), summary="squared error per pixel", citation="mean of squares over an image"),
+    "bce": Metric(
+        bce,
+        needs=("recon",),
+        summary="Bernoulli cross-entropy per image, in nats",
+        citation="Kingma, Welling. Auto-encoding variational Bayes. ICLR 2014, appendix C.1",
+    ),
+    "kl": Metric(
+        kl,
+        needs=("codes", "logvar"),
+        summary="KL of posterior and standard normal prior per image, in nats",
+        citation="Kingma, Welling. Auto-encoding variational Bayes. ICLR 2014, appendix B",
+    ),
+    "active_units": Metric(
+        active_units,
+        needs=("codes", "logvar"),
+        summary="number of latents that carry information about the images",
+        citation="Burda, Grosse, Salakhutdinov. Importance weighted autoencoders. ICLR 2016",
+    ),
+}

@@ -1,0 +1,87 @@
+"""The autoencoder, and the record of one forward pass that every term reads."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from equipoise.likelihoods import Likelihood, as_float
+from equipoise.priors import Prior
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What one forward pass gave. x, out [B, C, H, W]; mean, logvar, z [B, D]; all float32 but `out` under bf16.
+
+    What several terms share and few need is a `functools.cached_property` here, computed when first asked for.
+    """
+
+    x: Tensor
+    mean: Tensor
+    logvar: Tensor
+    z: Tensor
+    out: Tensor
+    dataset_size: int
+    prior: Prior
+    likelihood: Likelihood
+
+
+class VAE(nn.Module):
+    """Encoder, decoder, likelihood and prior of a variational autoencoder with a diagonal Gaussian posterior.
+
+    `shape` is (C, H, W) of the images, `latent` the number of latent dimensions D, `dataset_size` the number of images
+    trained on. The encoder gives [B, 2 D], means first and log-variances second; the decoder gives logits.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        likelihood: Likelihood,
+        prior: Prior,
+        shape: tuple[int, int, int],
+        dataset_size: int,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.likelihood = likelihood
+        self.prior = prior
+        self.shape = shape
+        self.dataset_size = dataset_size
+
+    @property
+    def latent(self) -> int:
+        return self.prior.latent
+
+    def forward(self, x: Tensor, generator: torch.Generator | None = None, bf16: bool = False) -> Pass:
+        """One training pass over x, float [B, C, H, W] in [0, 1], with one posterior sample an image.
+
+        `bf16` runs the two nets, and nothing else, under bfloat16 autocast.
+        """
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
+            mean, logvar = self.posterior(x)
+        noise = torch.randn(mean.shape, generator=generator, device=mean.device)
+        z = mean + (0.5 * logvar).exp() * noise
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
+            out = self.decoder(z)
+        return Pass(x, mean, logvar, z, out, self.dataset_size, self.prior, self.likelihood)
+
+    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """mean, logvar, float32 [B, D], of q(z|x), with gradients and without a look at what x holds."""
+        mean, logvar = self.encoder(x).float().chunk(2, dim=1)
+        return mean, logvar
+
+    @torch.no_grad()
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """mean, logvar [B, D] of q(z|x); x [B, C, H, W] is uint8 in 0..255 or float in [0, 1].
+
+        Raises `InputError` for anything else.
+        """
+        return self.posterior(as_float(x).to(next(self.encoder.parameters()).device))
+
+    @torch.no_grad()
+    def decode(self, z: Tensor) -> Tensor:
+        """E[x|z], float [B, C, H, W] in [0, 1], from codes z [B, D]."""
+        z = z.to(next(self.decoder.parameters()).device, torch.float32)
+        return self.likelihood.mean(self.decoder(z))

@@ -1,0 +1,68 @@
+"""What is known of a run before anything is drawn or said."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from equipoise.config import Config
+from equipoise.data import Images
+from equipoise.metrics import Score
+from equipoise.model import VAE
+from equipoise.report.latents import Array, Factor, Information, Latent, factors_over, information_of, latents_over
+
+
+class Run(Protocol):
+    """What the report reads of a run; `images` are those that `codes["index"]` numbers."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def config(self) -> Config: ...
+    @property
+    def meta(self) -> Mapping[str, Any]: ...
+    @property
+    def model(self) -> VAE: ...
+    @property
+    def logs(self) -> Sequence[Mapping[str, Any]]: ...
+    @property
+    def codes(self) -> Mapping[str, Any]: ...
+    @property
+    def scores(self) -> Mapping[str, Score]: ...
+    @property
+    def images(self) -> Images: ...
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Posterior means [n, D] of the encoded images, KL [D] in nats, and what follows for latents and factors.
+
+    `latents` are ordered by KL, largest first; `factors` are those with more than one value, and none where factors
+    are not known; `information` is None without the score `mig`.
+    """
+
+    codes: Array
+    kl: Array
+    latents: list[Latent]
+    factors: list[Factor]
+    information: Information | None
+
+    @property
+    def active(self) -> list[Latent]:
+        return [latent for latent in self.latents if latent.active]
+
+
+def findings(run: Run) -> Findings:
+    """What the codes and scores of a run say of its latents."""
+    mean, logvar, z = (torch.from_numpy(np.asarray(run.codes[name])) for name in ("mean", "logvar", "z"))
+    kl = run.model.prior.kl(mean, logvar, z).double().mean(0).numpy()
+    codes = mean.double().numpy()
+    factors, information = [], None
+    if "factors" in run.codes:
+        values, names = run.codes["factors"], run.images.factor_names
+        factors = factors_over(codes, values, names)
+        information = information_of(run.scores["mig"], values, names) if "mig" in run.scores else None
+    return Findings(codes, kl, latents_over(codes, kl, factors, information), factors, information)

@@ -1,0 +1,162 @@
+"""What each latent does: how much it says, between which values it moves, which factor it follows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from equipoise.metrics.discretise import binned, encoded, entropy, factor_labels
+from equipoise.metrics.inputs import Pair
+from equipoise.metrics.result import Score
+
+Array = NDArray[np.float64]
+
+ACTIVE = 0.01  # variance of the posterior means (Burda et al., 2016, arXiv:1509.00519, section 5.2)
+CLEAR = 0.1  # share of a factor's entropy below which a latent is not said to follow it
+MIXED = 0.5  # share, relative to the best factor's, from which a second factor is named
+MONOTONE = 0.9  # correlation of mean code and value from which the code is said to rise or fall
+BINS = 20  # into which a continuous factor is cut
+
+
+@dataclass(frozen=True)
+class Latent:
+    """A latent over the encoded images: KL in nats, variance of its means, the 5th and 95th percentile of them."""
+
+    index: int
+    kl: float
+    variance: float
+    low: float
+    high: float
+    factor: str | None  # the one it follows best, if clearly
+    words: str  # that, as a phrase; empty where no factor is known
+
+    @property
+    def active(self) -> bool:
+        return self.variance > ACTIVE
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A factor over the encoded images: mean and standard deviation [V, D] of the codes at each of its V values."""
+
+    name: str
+    mean: Array
+    spread: Array
+    explained: Array  # [D], share of each latent's variance that the mean codes explain, 0 to 1
+
+
+@dataclass(frozen=True)
+class Information:
+    """Mutual information [K, D] of factors and latents in nats, as the score `mig` was computed from it."""
+
+    names: tuple[str, ...]
+    matrix: Array
+    entropy: Array  # [K], nats of each factor in the bins of the score: the most that a latent can tell
+    bias: Array  # [K], nats that the estimate has too much
+    factor_bins: int | None  # into which the score cut every factor
+
+    @property
+    def share(self) -> Array:
+        """[K, D], of a factor's entropy that each latent tells."""
+        return self.matrix / self.entropy[:, None]
+
+    @property
+    def clear(self) -> Array:
+        """[K], shares that mean something; with few images the bias of the estimate alone would look like a finding."""
+        return CLEAR + self.bias / self.entropy
+
+
+def factors_over(codes: Array, factors: NDArray[Any], names: Sequence[str]) -> list[Factor]:
+    """How codes [n, D] move with factors [n, K], one `Factor` each; single-valued factors are left out.
+
+    A continuous factor is cut into 20 bins of equal width.
+    """
+    columns = [_values(column) for column in factors.T]
+    return [_factor(name, codes, value) for name, value in zip(names, columns, strict=True) if value.max() > 0]
+
+
+def information_of(score: Score, factors: NDArray[Any], names: Sequence[str]) -> Information | None:
+    """The mutual information behind the score `mig` of codes with factors [n, K]; None if the score has no matrix."""
+    if score.matrix is None:
+        return None
+    kept = np.flatnonzero(np.isfinite(score.matrix).all(axis=1))
+    bins, factor_bins = score.params["bins"], score.params["factor_bins"]
+    rows = Pair(np.empty(0), np.empty(0, bool), factors[:, kept], kept, len(names))
+    labels = factor_labels(rows, factor_bins, "unit", bins)
+    return Information(
+        names=tuple(name for k, name in enumerate(names) if k in kept),
+        matrix=score.matrix[kept],
+        entropy=np.array([float(entropy(np.bincount(label))) for label, _ in labels]),
+        bias=np.array([(values - 1) * (bins - 1) / (2 * score.n) for _, values in labels]),
+        factor_bins=factor_bins,
+    )
+
+
+def latents_over(codes: Array, kl: Array, factors: Sequence[Factor], information: Information | None) -> list[Latent]:
+    """One `Latent` for each column of the posterior means `codes` [n, D], by KL [D], largest first."""
+    variance = codes.var(axis=0, ddof=1) if len(codes) > 1 else np.zeros(codes.shape[1])
+    low, high = np.percentile(codes, (5, 95), axis=0)
+    latents = []
+    for j in np.argsort(-kl, kind="stable"):
+        factor, words = _follows(int(j), factors, information) if factors else (None, "")
+        latents.append(Latent(int(j), float(kl[j]), float(variance[j]), float(low[j]), float(high[j]), factor, words))
+    return latents
+
+
+def typical(codes: Array) -> int:
+    """The row of codes [n, D] nearest the median of all: an image from which every latent can be moved both ways."""
+    return int(np.square(codes - np.median(codes, axis=0)).sum(axis=1).argmin())
+
+
+def _values(column: NDArray[Any]) -> NDArray[np.int64]:
+    """The factor's values as 0..V-1."""
+    labels, values = encoded(column)
+    if column.dtype.kind != "f" or values <= BINS:
+        return labels
+    return encoded(binned(column[:, None].astype(np.float64), BINS, "unit")[:, 0])[0]
+
+
+def _factor(name: str, codes: Array, value: NDArray[np.int64]) -> Factor:
+    count = np.bincount(value)[:, None].astype(float)
+    order = np.argsort(value, kind="stable")
+    starts = np.searchsorted(value[order], np.arange(len(count)))
+    mean = np.add.reduceat(codes[order], starts) / count
+    rest = codes - mean[value]
+    spread = np.sqrt(np.add.reduceat(np.square(rest[order]), starts) / count)
+    total = codes.var(axis=0)
+    within = np.square(rest).mean(axis=0)
+    explained = 1 - np.divide(within, total, out=np.ones_like(total), where=total > 0)
+    return Factor(name, mean, spread, explained)
+
+
+def _follows(j: int, factors: Sequence[Factor], information: Information | None) -> tuple[str | None, str]:
+    """The factor that latent j follows best, if clearly, and a phrase about it."""
+    means = {factor.name: factor.mean[:, j] for factor in factors}
+    if information is None:
+        shares = {factor.name: float(factor.explained[j]) for factor in factors}
+        amounts = {name: f"explains {share:.0%} of its variance" for name, share in shares.items()}
+        clear = dict.fromkeys(shares, CLEAR)
+    else:
+        shares = dict(zip(information.names, information.share[:, j].tolist(), strict=True))
+        clear = dict(zip(information.names, information.clear.tolist(), strict=True))
+        told = zip(information.names, information.matrix[:, j], information.entropy, strict=True)
+        amounts = {name: f"MI {nats:.2f} nats of {most:.2f}" for name, nats, most in told}
+    best, *others = sorted(shares, key=lambda name: -shares[name])
+    if shares[best] < clear[best]:
+        return None, f"follows no known factor clearly (at most {best}: {amounts[best]})"
+    words = f"follows {best} ({amounts[best]}{_motion(means[best])})"
+    if others and shares[others[0]] >= max(MIXED * shares[best], clear[others[0]]):
+        words += f", mixed with {others[0]} ({amounts[others[0]]})"
+    return best, words
+
+
+def _motion(mean: Array) -> str:
+    """How a latent's mean code [V] moves along a factor's values; three values or fewer have no shape to speak of."""
+    if len(mean) <= 3 or np.ptp(mean) == 0:
+        return ""
+    slope = float(np.corrcoef(np.arange(len(mean)), mean)[0, 1])
+    if abs(slope) < MONOTONE:
+        return "; not monotonic"
+    return "; rises with it" if slope > 0 else "; falls as it rises"

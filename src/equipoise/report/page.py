@@ -1,0 +1,172 @@
+"""The page of a run: one file that needs nothing else, and the pictures beside it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from equipoise.files import replacing, write_text
+from equipoise.likelihoods import Bernoulli
+from equipoise.metrics import METRICS, Score
+from equipoise.report import figures, pictures
+from equipoise.report.findings import Findings, Run, findings
+from equipoise.report.latents import ACTIVE, Latent, typical
+from equipoise.report.remarks import remarks
+
+SHOWN = 10  # reconstructions
+PANELS = 8  # factors beside a latent
+
+# The six measures of the L-VAE paper (its Table 2), which head the page; its table of scores has all.
+HEADLINE = ("beta_vae", "factor_vae", "mig", "sap", "explicitness", "irs")
+
+
+@dataclass(frozen=True)
+class Card:
+    """A latent and its two pictures: swept from low to high, and its mean code over the factors, where known."""
+
+    latent: Latent
+    strip: Markup
+    curves: Markup | None
+
+
+def write(run: Run) -> Path:
+    """The path of `report.html` in the run's folder, written together with `pictures/*.png`.
+
+    The page has its pictures inside and loads nothing. The run must be encoded; without factors or scores the page
+    shows what can be known and says so.
+    """
+    found = findings(run)
+    drawn = {name: figure for name, figure in _figures(run, found).items() if figure is not None}
+    inline = ["reconstructions", "kl", "training", "information"] if found.active else list(drawn)
+    for name, figure in drawn.items():
+        with replacing(run.path / "pictures" / f"{name}.png") as file:
+            file.write(figures.png(figure))
+
+    page = _template().render(
+        title=run.path.resolve().name,
+        run=run,
+        found=found,
+        last=run.logs[-1] if run.logs else {},
+        data=run.images,
+        sse=float(np.mean(run.codes["sse"])),
+        kl=float(found.kl.sum()),
+        active_variance=ACTIVE,
+        unit="cross-entropy" if isinstance(run.model.likelihood, Bernoulli) else "squared error",
+        headline={name: run.scores[name] for name in HEADLINE if name in run.scores},
+        notes=remarks(run, found),
+        svg={name: _markup(drawn[name], name) for name in inline if name in drawn},
+        cards=_cards(run, found),
+        metrics=METRICS,
+        parts=_parts,
+        left_out=_left_out,
+        settings=(run.path / "config.toml").read_text(encoding="utf-8"),
+        meta={key: _said(value) for key, value in run.meta.items() if key != "command"},
+    )
+    path = run.path / "report.html"
+    write_text(path, page)
+    return path
+
+
+def _figures(run: Run, found: Findings) -> dict[str, Figure | None]:
+    """The pictures of a run by the name of their file; None for what its data do not allow."""
+    by_error = np.argsort(run.codes["sse"], kind="stable")
+    ranks = np.unique(np.linspace(0, len(by_error) - 1, SHOWN).round().astype(int))
+    x = torch.from_numpy(run.images.pixels(run.codes["index"][by_error[ranks]]))
+    latents = [latent.index for latent in _drawn(found)]
+    low, high = np.percentile(found.codes, (5, 95), axis=0)
+    reference = found.codes[typical(found.codes)]
+    active = np.isin(np.arange(len(found.kl)), [latent.index for latent in found.active])
+    information = found.information
+    return {
+        "reconstructions": pictures.reconstructions(run.model, x),
+        "traversals": pictures.traversal_figure(run.model, reference, latents, low, high, found.kl),
+        "factors": _curves(found, _drawn(found)) if found.factors else None,
+        "information": None
+        if information is None
+        else figures.information_map(information.matrix, information.names, latents),
+        "kl": figures.kl_bars(found.kl, active),
+        "training": figures.training_curves(run.logs) if run.logs else None,
+    }
+
+
+def _cards(run: Run, found: Findings) -> list[Card]:
+    """The latents with something to show, each with its pictures decoded from a typical image."""
+    reference = found.codes[typical(found.codes)]
+    cards = []
+    for latent in found.active:
+        j = latent.index
+        swept = pictures.sweep(run.model, reference, j, latent.low, latent.high)
+        strip = pictures.strip_figure(swept, latent.low, latent.high, float(reference[j]))
+        curves = _markup(_curves(found, [latent]), f"curves{j}") if found.factors else None
+        cards.append(Card(latent, _markup(strip, f"strip{j}"), curves))
+    return cards
+
+
+def _drawn(found: Findings) -> list[Latent]:
+    """The active latents; of a model that collapsed the first three, whose pictures show just that."""
+    return found.active or found.latents[:3]
+
+
+def _curves(found: Findings, latents: Sequence[Latent]) -> Figure:
+    """Mean codes of latents over the factors; over those that move them most, if there are many factors."""
+    indices = [latent.index for latent in latents]
+    moved = [float(factor.explained[indices].max()) for factor in found.factors]
+    chosen = sorted(sorted(range(len(moved)), key=lambda k: -moved[k])[:PANELS])
+    curves = {found.factors[k].name: (found.factors[k].mean, found.factors[k].spread) for k in chosen}
+    return figures.factor_sweeps(curves, indices, {latent.index: latent.factor for latent in latents})
+
+
+def _parts(score: Score, names: Sequence[str]) -> list[tuple[str, float]]:
+    """The parts of a score by factor or by latent, with their names; those left out are missing."""
+    if score.per_factor is not None:
+        parts = zip(names, score.per_factor, strict=True)
+    elif score.per_latent is not None:
+        parts = zip((f"z{j}" for j in range(len(score.per_latent))), score.per_latent, strict=True)
+    else:
+        return []
+    return [(name, float(value)) for name, value in parts if np.isfinite(value)]
+
+
+def _left_out(score: Score, names: Sequence[str]) -> dict[str, list[str]]:
+    """What took no part in a score, by reason."""
+    reasons: dict[str, list[str]] = {}
+    for part, why in score.left_out.items():
+        kind, _, number = part.partition(" ")
+        name = names[int(number)] if kind == "factor" else f"z{number}"
+        reasons.setdefault(why, []).append(name)
+    return reasons
+
+
+def _said(value: Any) -> str:
+    """A value of `meta.json` as text: mappings as `key value`, lists with commas."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_said(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_said(item) for item in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "unknown" if value is None else str(value)
+
+
+def _markup(figure: Figure, name: str) -> Markup:
+    return Markup(figures.svg(figure, name))  # matplotlib has escaped the names in it
+
+
+def _number(value: float | None, digits: int = 3) -> Markup:
+    """A number rounded for reading, with its exact value in the element; a dash where there is none."""
+    if value is None or not np.isfinite(value):
+        return Markup("–")
+    return Markup('<data value="{}">{}</data>').format(repr(float(value)), f"{value:,.{digits}f}")
+
+
+def _template() -> Any:
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["number"] = _number
+    return environment.from_string(resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8"))

@@ -1,0 +1,115 @@
+"""What makes a training step fast, each part guarded by a check that it does what it should on this processor."""
+
+import ctypes
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from equipoise.errors import InputError
+
+EXACT = 1e-5  # largest relative error of a product that still counts as fp32; bfloat16 arithmetic is at 4e-3
+
+# glibc's own numbers of the options (malloc.h), and their values: no separate mappings, nothing given back, 64 MiB ahead.
+MALLOC = ((-4, 0), (-1, 2**31 - 1), (-2, 64 << 20))
+
+
+@contextmanager
+def fast_parts(enabled: bool, threads: int | None, precision: str = "fp32") -> Iterator[dict[str, Any]]:
+    """Switches the fast parts on inside the block, and says which are on and why others are not, for `meta.json`.
+
+    The number of threads and the precision of oneDNN are put back at the end; the allocator's settings stay, they
+    change no result. Raises `InputError` for a precision that this processor does not have.
+    """
+    if precision == "bf16" and not _has_bf16():
+        raise InputError("train.precision is bf16, which this processor computes no faster than fp32; use fp32")
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    record: dict[str, Any] = {
+        "processor": processor(),
+        "threads": torch.get_num_threads(),
+        "precision": precision,
+        "malloc": enabled and tune_malloc(),
+        "onednn": "off",
+    }
+    try:
+        with onednn(enabled) as state:
+            record["onednn"] = state
+            yield record
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def onednn(enabled: bool = True) -> Iterator[str]:
+    """Lets oneDNN do fp32 matrix products inside the block, where it does them in fp32; says what it does.
+
+    torch hands products to oneDNN when they may be computed in bfloat16. A processor without AMX has no such units,
+    and oneDNN then computes in true fp32, up to twice as fast as the default library on AMD; with AMX it would round,
+    so a product is compared with float64 first.
+    """
+    matmul: Any = getattr(torch.backends.mkldnn, "matmul", None)
+    if not enabled or matmul is None or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        yield "off: this torch has no such switch" if enabled else "off"
+        return
+    before = matmul.fp32_precision
+    matmul.fp32_precision = "bf16"
+    try:
+        error = product_error()
+        if error < EXACT:
+            yield f"on: relative error {error:.1e}"
+        else:
+            matmul.fp32_precision = before
+            yield f"off: relative error {error:.1e}, which is not fp32"
+    finally:
+        matmul.fp32_precision = before
+
+
+def product_error() -> float:
+    """The largest relative error of a 256^3 product, forward and both gradients, against float64."""
+    generator = torch.Generator().manual_seed(0)
+    a, b, up = (torch.randn(256, 256, generator=generator) for _ in range(3))
+    errors = []
+    for left, right in ((a, b), (up, b.T), (a.T, up)):
+        exact = left.double() @ right.double()
+        errors.append(((left @ right).double() - exact).abs().max() / exact.abs().max())
+    return float(max(errors))
+
+
+def tune_malloc() -> bool:
+    """Tell glibc to keep what a step frees, which saves thousands of page faults a step; whether it took effect."""
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    libc = ctypes.CDLL(None)
+    return all(libc.mallopt(option, value) == 1 for option, value in MALLOC)
+
+
+def adam(groups: list[dict[str, Any]], betas: tuple[float, float], fused: bool) -> torch.optim.Adam:
+    """Adam with eps 1e-8 and no decay; `fused` is the same arithmetic in one pass over the parameters."""
+    return torch.optim.Adam(groups, betas=betas, eps=1e-8, fused=fused)
+
+
+def memory_format(model: nn.Module) -> torch.memory_format:
+    """channels_last where there are convolutions, which then read their pixels in order."""
+    convolutional = any(isinstance(layer, nn.Conv2d) for layer in model.modules())
+    return torch.channels_last if convolutional else torch.contiguous_format
+
+
+def processor() -> str:
+    """The name of the processor."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _has_bf16() -> bool:
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

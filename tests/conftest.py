@@ -1,0 +1,84 @@
+"""What all tests share: one thread, a toy autoencoder, a pass with known noise, a folder of toy images."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from equipoise.methods import Shape
+from equipoise.model import VAE, Pass
+from equipoise.objective import Objective
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _global_state_is_left_as_found() -> Iterator[None]:
+    """No test, and nothing that a test calls, may move the generators or switches that a user's process shares."""
+    before = np.random.get_state()[1].copy(), torch.get_rng_state(), torch.get_num_threads()  # noqa: NPY002
+    yield
+    after = np.random.get_state()[1], torch.get_rng_state(), torch.get_num_threads()  # noqa: NPY002
+    assert np.array_equal(before[0], after[0]), "numpy's global generator was used"
+    assert torch.equal(before[1], after[1]), "torch's global generator was used"
+    assert before[2] == after[2], "the number of threads was changed"
+
+
+SHAPE = Shape(image=(1, 8, 8), latent=3, images=100)
+
+
+def toy(objective: Objective, shape: Shape = SHAPE, seed: int = 0, dtype: torch.dtype = torch.float64) -> VAE:
+    """A small autoencoder with random weights for `objective`."""
+    pixels = int(np.prod(shape.image))
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        encoder = nn.Sequential(nn.Flatten(), nn.Linear(pixels, 16), nn.Tanh(), nn.Linear(16, 2 * shape.latent))
+        decoder = nn.Sequential(
+            nn.Linear(shape.latent, 16), nn.Tanh(), nn.Linear(16, pixels), nn.Unflatten(1, shape.image)
+        )
+    model = VAE(encoder, decoder, objective.likelihood, objective.prior, shape.image, shape.images)
+    return model.to(dtype)
+
+
+def images(n: int, shape: Shape = SHAPE, seed: int = 1, dtype: torch.dtype = torch.float64) -> Tensor:
+    """n random images in [0, 1]."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand((n, *shape.image), generator=generator).to(dtype)
+
+
+def forward(model: VAE, x: Tensor, noise: Tensor) -> Pass:
+    """A pass with given noise, in the precision of x: what `VAE.forward` does, with nothing left to chance."""
+    mean, logvar = model.encoder(x).chunk(2, dim=1)
+    z = mean + (0.5 * logvar).exp() * noise
+    return Pass(x, mean, logvar, z, model.decoder(z), model.dataset_size, model.prior, model.likelihood)
+
+
+def noise(n: int, shape: Shape = SHAPE, seed: int = 2) -> Tensor:
+    """Standard normal noise [n, D] in double precision."""
+    return torch.randn(n, shape.latent, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def clock(step: int = 1, length: int = 10) -> dict[str, Tensor]:
+    """What the training loop tells a balance about time."""
+    return {"step": torch.tensor(step), "progress": torch.tensor(min(step / length, 1.0), dtype=torch.float64)}
+
+
+@pytest.fixture
+def squares(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], str]:
+    """Writes a data file of 8x8 squares at 5 x 5 places in 3 sizes, with its factors, and says where."""
+
+    def write() -> str:
+        path = tmp_path_factory.mktemp("data") / "squares.npz"
+        pictures, factors = [], []
+        for size in range(3):
+            for x in range(5):
+                for y in range(5):
+                    picture = np.zeros((16, 16), np.uint8)
+                    picture[2 * y : 2 * y + 4 + size, 2 * x : 2 * x + 4 + size] = 255
+                    pictures.append(picture)
+                    factors.append((size, x, y))
+        np.savez(path, images=np.stack(pictures), factors=np.array(factors), factor_names=["size", "x", "y"])
+        return str(path)
+
+    return write

@@ -1,0 +1,167 @@
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from equipoise.data import load_data
+from equipoise.data.arrays import from_array
+from equipoise.errors import InputError
+
+RNG = np.random.default_rng(0)
+GREY = RNG.integers(0, 256, (6, 10, 12), dtype=np.uint8)
+COLOUR = RNG.integers(0, 256, (6, 3, 10, 12), dtype=np.uint8)
+ALL = np.arange(6)
+
+
+@pytest.mark.parametrize("as_tensor", [False, True])
+@pytest.mark.parametrize(
+    ("array", "expected"),
+    [
+        (GREY, GREY[:, None]),
+        (GREY[:, None], GREY[:, None]),
+        (GREY[..., None], GREY[:, None]),
+        (COLOUR, COLOUR),
+        (COLOUR.transpose(0, 2, 3, 1), COLOUR),
+        (GREY > 100, (GREY > 100)[:, None] * 255),
+        (GREY / np.float32(255), GREY[:, None]),
+        (COLOUR.transpose(0, 2, 3, 1) / 255, COLOUR),
+    ],
+)
+def test_axes_and_types_come_out_as_uint8_channels_first(as_tensor: bool, array: Any, expected: Any) -> None:
+    images = load_data(torch.from_numpy(array.copy()) if as_tensor else array)
+    assert images.pixels(ALL).dtype == np.uint8
+    assert np.array_equal(images.pixels(ALL), expected)
+    assert images.shape == expected.shape[1:]
+
+
+def test_floats_are_rounded_to_the_nearest_of_256_levels() -> None:
+    values = np.linspace(0, 1, 640).reshape(10, 8, 8)
+    pixels = from_array(values).pixels(np.arange(10))[:, 0]
+    assert np.abs(pixels / 255 - values).max() <= 0.5 / 255
+    bfloat = torch.tensor([0.0, 0.5, 1.0], dtype=torch.bfloat16).repeat(3, 8, 1)[:, :, None, :].expand(3, 8, 8, 3)
+    assert np.unique(load_data(bfloat).pixels([0])).tolist() == [0, 128, 255]
+
+
+def test_uint8_array_is_not_copied() -> None:
+    assert np.shares_memory(load_data(GREY)._store, GREY)
+
+
+def test_npy_of_bytes_stays_on_the_disk(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", COLOUR)
+    images = load_data(tmp_path / "a.npy")
+    base = images._store
+    while base.base is not None and not isinstance(base, np.memmap):
+        base = base.base
+    assert isinstance(base, np.memmap)
+    assert np.array_equal(images.pixels(ALL), COLOUR)
+    assert str(tmp_path / "a.npy") in (images.name, images.source)
+
+
+def test_npy_of_floats_in_fortran_order_is_read(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.asfortranarray(COLOUR / 255))
+    assert np.array_equal(load_data(tmp_path / "a.npy").pixels(ALL), COLOUR)
+
+
+@pytest.mark.parametrize("name", ["images", "imgs", "x", "pictures"])
+def test_npz_gives_images_factors_and_names(name: str, tmp_path: Path) -> None:
+    factors = np.stack([ALL // 3, ALL % 3], axis=1)
+    np.savez(
+        tmp_path / "a.npz", **{name: GREY}, factors=factors, factor_names=["row", "column"], other=np.zeros((2, 2))
+    )
+    images = load_data(str(tmp_path / "a.npz"))
+    assert np.array_equal(images.pixels(ALL), GREY[:, None])
+    assert images.factors is not None
+    assert np.array_equal(images.factors, factors)
+    assert (images.factor_names, images.factor_sizes) == (("row", "column"), (2, 3))
+
+
+def test_npz_with_more_than_images_is_read_by_its_name(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", images=GREY, masks=GREY > 3)
+    images = load_data(tmp_path / "a.npz")
+    assert np.array_equal(images.pixels(ALL), GREY[:, None])
+    assert images.factors is None
+
+
+WRONG_ARRAYS: dict[str, tuple[Any, str]] = {
+    "no images": (GREY[:0], r"\[0, 10, 12\].*"),
+    "two axes": (GREY[0], r"images are \[N, H, W\], .*, not \[10, 12\]; reshape it"),
+    "five axes": (GREY[None, None], r"not \[1, 1, 6, 10, 12\]"),
+    "four channels": (np.zeros((2, 8, 8, 4), np.uint8), "drop an alpha channel"),
+    "three at both ends": (np.zeros((2, 3, 8, 3), np.uint8), "the channels may be the second axis or the last"),
+    "one colour image": (np.zeros((8, 8, 3), np.uint8), "may be one colour image or many grey ones"),
+    "zeros and ones": (GREY % 2, "uint8 pixels run from 0 to 255, but these are 0 and 1; give them as bool"),
+    "signed": (GREY.astype(np.int64), "pixels of type int64; .*convert them"),
+    "complex": (GREY.astype(complex), "pixels of type complex128"),
+    "floats to 255": (GREY.astype(np.float32), "pixels from 0 to 255; .*scale them"),
+    "floats below 0": (GREY / 127.5 - 1, "pixels from -1 to 1; .*scale them"),
+    "NaN": (np.where(GREY[3, 3, 3] == GREY, np.nan, GREY / 255), "NaN or infinity among the pixels"),
+    "infinity": (np.where(GREY[3, 3, 3] == GREY, np.inf, GREY / 255), "NaN or infinity among the pixels"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_ARRAYS)
+def test_array_that_holds_no_images_is_refused_with_its_reason(case: str, tmp_path: Path) -> None:
+    array, sentence = WRONG_ARRAYS[case]
+    with pytest.raises(InputError, match=f"array: .*{sentence}"):
+        load_data(array)
+    np.save(tmp_path / "a.npy", array)
+    with pytest.raises(InputError, match=f"a.npy: .*{sentence}"):
+        load_data(tmp_path / "a.npy")
+    np.savez(tmp_path / "a.npz", x=array)
+    with pytest.raises(InputError, match=f"a.npz: .*{sentence}"):
+        load_data(tmp_path / "a.npz")
+
+
+def test_black_images_are_images() -> None:
+    assert len(load_data(np.zeros((3, 8, 8), np.uint8))) == 3
+
+
+def test_objects_are_never_unpickled(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", GREY.astype(object))
+    np.savez(tmp_path / "a.npz", images=GREY.astype(object))
+    np.savez(tmp_path / "b.npz", images=GREY, factors=GREY[:, :2, 0].astype(object))
+    for name, member in (("a.npy", "it"), ("a.npz", "images"), ("b.npz", "factors")):
+        with pytest.raises(InputError, match=f"{name}: {member} is an array of Python objects, which are never opened"):
+            load_data(tmp_path / name)
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz"])
+@pytest.mark.parametrize("keep", [0, 5, 60, 500])
+def test_truncated_file_is_named(kind: str, keep: int, tmp_path: Path) -> None:
+    whole = tmp_path / f"whole.{kind}"
+    (np.save if kind == "npy" else np.savez)(whole, GREY)
+    (tmp_path / f"torn.{kind}").write_bytes(whole.read_bytes()[:keep])
+    with pytest.raises(InputError, match=rf"torn.{kind} is damaged .*copy or make it again"):
+        load_data(tmp_path / f"torn.{kind}")
+
+
+def test_member_that_announces_more_than_it_holds_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", GREY)
+    torn = (tmp_path / "a.npy").read_bytes()[:-1]
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("images.npy", torn)
+    with pytest.raises(
+        InputError, match=r"a.npz: images.npy is shorter than the shape \[6, 10, 12\] that it announces"
+    ):
+        load_data(tmp_path / "a.npz")
+
+
+def test_npz_without_a_clear_image_array_lists_what_it_has(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", first=GREY, second=GREY)
+    np.savez(tmp_path / "b.npz", table=np.zeros((3, 3)))
+    np.savez(tmp_path / "c.npz")
+    for name, listed in (("a", "first, second"), ("b", "table"), ("c", "none")):
+        with pytest.raises(InputError, match=f"{name}.npz: cannot tell .* among {listed}; name it images, imgs or x"):
+            load_data(tmp_path / f"{name}.npz")
+
+
+def test_factors_of_another_length_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", images=GREY, factors=np.zeros((5, 2), int))
+    with pytest.raises(InputError, match=r"a.npz: factors of 6 images are .*, not int64 \[5, 2\]"):
+        load_data(tmp_path / "a.npz")
+    np.savez(tmp_path / "a.npz", images=GREY, factors=np.zeros((6, 2), int), factor_names=["one"])
+    with pytest.raises(InputError, match=r"a\.npz: 2 factors need as many different names"):
+        load_data(tmp_path / "a.npz")

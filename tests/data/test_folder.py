@@ -1,0 +1,203 @@
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from equipoise.data import load_data
+from equipoise.errors import InputError
+
+RNG = np.random.default_rng(0)
+GREY = RNG.integers(0, 256, (12, 16), dtype=np.uint8)
+COLOUR = RNG.integers(0, 256, (12, 16, 3), dtype=np.uint8)
+
+
+def save(array: npt.NDArray[np.generic], path: Path, **how: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path, **how)
+
+
+def only(path: Path) -> npt.NDArray[np.uint8]:
+    """The one image of a folder, [C, H, W]."""
+    images = load_data(path)
+    assert len(images) == 1
+    return images.pixels([0])[0]
+
+
+def test_files_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    names = ["b/frame1.png", "b/Frame2.PNG", "b/frame10.png", "b/frame10b.png", "b2/0.png", "b10/0.png", "c.png"]
+    for value, name in reversed(list(enumerate(names))):
+        save(np.full((8, 8), value, np.uint8), tmp_path / name)
+    images = load_data(str(tmp_path))
+    assert images.pixels(np.arange(len(images)))[:, 0, 0, 0].tolist() == list(range(7))
+
+
+def test_other_and_hidden_files_are_passed_over(tmp_path: Path) -> None:
+    save(GREY, tmp_path / "a.png")
+    save(GREY, tmp_path / ".hidden" / "a.png")
+    save(GREY, tmp_path / "__MACOSX" / "a.png")
+    (tmp_path / "._a.png").write_bytes(b"\0\5\x16\7")
+    (tmp_path / "Thumbs.db").write_bytes(b"?")
+    assert np.array_equal(only(tmp_path), GREY[None])
+
+
+@pytest.mark.parametrize("kind", ["png", "bmp", "gif", "tif", "webp"])
+def test_lossless_kinds_give_their_pixels(kind: str, tmp_path: Path) -> None:
+    save(COLOUR if kind == "webp" else GREY, tmp_path / f"a.{kind}", **({"lossless": True} if kind == "webp" else {}))
+    pixels = only(tmp_path)
+    if kind == "gif":  # a palette of greys is still a palette
+        assert np.array_equal(pixels, [GREY, GREY, GREY])
+        pixels = load_data(tmp_path, grey=True).pixels([0])[0]
+    assert np.array_equal(pixels, COLOUR.transpose(2, 0, 1) if kind == "webp" else GREY[None])
+
+
+@pytest.mark.parametrize("kind", ["jpg", "jpeg"])
+def test_jpeg_gives_nearly_its_pixels(kind: str, tmp_path: Path) -> None:
+    smooth = np.add.outer(np.arange(64), np.arange(48)).astype(np.uint8)
+    save(smooth, tmp_path / f"a.{kind}", quality=95)
+    assert np.abs(only(tmp_path)[0].astype(int) - smooth).max() <= 3
+
+
+def test_one_colour_image_makes_all_colour_and_grey_makes_all_grey(tmp_path: Path) -> None:
+    save(GREY, tmp_path / "a.png")
+    assert load_data(tmp_path).shape == (1, 12, 16)
+    save(COLOUR, tmp_path / "b.png")
+    images = load_data(tmp_path)
+    assert images.shape == (3, 12, 16)
+    assert np.array_equal(images.pixels([0, 1]), [np.stack([GREY] * 3), COLOUR.transpose(2, 0, 1)])
+    grey = load_data(tmp_path, grey=True).pixels([0, 1])[:, 0]
+    assert np.array_equal(grey[0], GREY)
+    assert np.abs(grey[1] - COLOUR @ [0.299, 0.587, 0.114]).max() < 1  # ITU-R 601
+
+
+def test_transparent_parts_lie_on_black(tmp_path: Path) -> None:
+    rgba = np.dstack([COLOUR, np.full((12, 16), 255, np.uint8)])
+    rgba[:3, :, 3] = 0
+    rgba[3:6, :, 3] = 128
+    save(rgba, tmp_path / "a.png")
+    expected = COLOUR * (rgba[:, :, 3:] / 255)
+    assert np.abs(only(tmp_path).transpose(1, 2, 0) - expected).max() <= 1
+    (tmp_path / "a.png").unlink()
+    save(np.dstack([GREY, rgba[:, :, 3]]), tmp_path / "a.png")
+    assert np.abs(only(tmp_path)[0] - GREY * (rgba[:, :, 3] / 255)).max() <= 1
+
+
+def test_palette_gives_its_colours(tmp_path: Path) -> None:
+    few = COLOUR // 128 * 255
+    image = Image.fromarray(few.astype(np.uint8)).convert("P", palette=Image.Palette.ADAPTIVE)
+    assert image.mode == "P"
+    image.save(tmp_path / "a.png")
+    assert np.array_equal(only(tmp_path), few.transpose(2, 0, 1))
+    image.save(tmp_path / "a.png", transparency=0)
+    hole = np.asarray(image) == 0
+    assert np.array_equal(only(tmp_path), np.where(hole, 0, few.transpose(2, 0, 1)))
+
+
+@pytest.mark.parametrize("kind", ["png", "tif"])
+def test_sixteen_bits_are_rounded_to_eight(kind: str, tmp_path: Path) -> None:
+    deep = np.linspace(0, 65535, 192).round().astype(np.uint16).reshape(12, 16)
+    save(deep, tmp_path / f"a.{kind}")
+    assert np.array_equal(only(tmp_path)[0], np.rint(deep / 257))
+
+
+def test_floats_from_0_to_1_are_read_and_others_refused(tmp_path: Path) -> None:
+    save((GREY / 255).astype(np.float32), tmp_path / "a.tif")
+    assert np.array_equal(only(tmp_path)[0], GREY)
+    save(GREY.astype(np.float32), tmp_path / "a.tif")
+    with pytest.raises(InputError, match=r"a\.tif has pixels from .*, expected 0\.\.1; save it with 8 or 16 bits"):
+        load_data(tmp_path)
+
+
+def test_black_and_white_is_0_and_255(tmp_path: Path) -> None:
+    save(GREY > 99, tmp_path / "a.png")
+    assert np.array_equal(only(tmp_path)[0], (GREY > 99) * 255)
+
+
+@pytest.mark.parametrize("kind", ["jpg", "tif"])
+def test_photograph_is_turned_as_its_tag_says(kind: str, tmp_path: Path) -> None:
+    upright = np.zeros((24, 16), np.uint8)
+    upright[:12] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: rotate by 90 degrees clockwise to show
+    save(np.rot90(upright), tmp_path / f"a.{kind}", exif=exif)
+    image = only(tmp_path)
+    assert image.shape == (1, 24, 16)
+    assert np.abs(image[0].astype(int) - upright).max() <= 3
+
+
+def test_size_resizes_without_aliasing(tmp_path: Path) -> None:
+    stripes = np.zeros((128, 128), np.uint8)
+    stripes[:, ::2] = 255
+    save(stripes, tmp_path / "a.png")
+    save(stripes[:64, :32], tmp_path / "b.png")
+    images = load_data(tmp_path, size=32)
+    assert images.shape == (1, 32, 32)
+    assert np.abs(images.pixels([0])[0, 0, :, 2:-2].astype(int) - 127).max() <= 1  # sampling would give 0 or 255
+
+
+def test_size_that_is_there_already_changes_nothing(tmp_path: Path) -> None:
+    square = RNG.integers(0, 256, (16, 16), dtype=np.uint8)
+    save(square, tmp_path / "a.png")
+    assert np.array_equal(load_data(tmp_path, size=16).pixels([0])[0, 0], square)
+
+
+def test_crop_cuts_a_centred_square(tmp_path: Path) -> None:
+    save(GREY, tmp_path / "a.png")
+    save(GREY[:10, :14], tmp_path / "b.png")
+    images = load_data(tmp_path, crop=8)
+    assert np.array_equal(images.pixels([0, 1])[:, 0], [GREY[2:10, 4:12], GREY[1:9, 3:11]])
+    assert load_data(tmp_path, crop=10, size=32).shape == (1, 32, 32)
+
+
+def test_mixed_sizes_name_two_files_before_any_pixel_is_decoded(tmp_path: Path) -> None:
+    save(GREY, tmp_path / "a.png")
+    save(GREY[:, :8], tmp_path / "b.png")
+    whole = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(whole[:60])  # the pixels are gone: whoever decodes them fails on it
+    with pytest.raises(InputError, match=r"different sizes, a\.png 16 x 12 and b\.png 8 x 12; .*data\.size=64"):
+        load_data(tmp_path)
+
+
+def test_damaged_image_is_named(tmp_path: Path) -> None:
+    save(GREY, tmp_path / "a.png")
+    whole = (tmp_path / "a.png").read_bytes()
+    for damaged in (b"", b"hello", whole[:20], whole[:60], whole[:50] + b"\0" * 40 + whole[90:]):
+        (tmp_path / "b.png").write_bytes(damaged)
+        with pytest.raises(InputError, match=r"b\.png cannot be read as an image .*; mend or remove it"):
+            load_data(tmp_path)
+
+
+def test_image_smaller_than_crop_is_named(tmp_path: Path) -> None:
+    save(GREY, tmp_path / "a.png")
+    with pytest.raises(InputError, match=r"a\.png is 16 x 12, too small for data\.crop=13; lower data\.crop"):
+        load_data(tmp_path, crop=13)
+
+
+@pytest.mark.parametrize("setting", ["size", "crop"])
+def test_side_below_eight_is_refused(setting: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=rf"data\.{setting}=7 is too small"):
+        load_data(tmp_path, **{setting: 7})
+
+
+def test_empty_folder_says_what_was_expected(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"there are no images in this folder; expected png, jpg"):
+        load_data(tmp_path)
+
+
+def test_animation_is_refused(tmp_path: Path) -> None:
+    frames = [Image.fromarray(GREY), Image.fromarray(GREY.T.copy().reshape(12, 16))]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    with pytest.raises(InputError, match=r"a\.gif holds several pictures"):
+        load_data(tmp_path)
+
+
+@pytest.mark.parametrize("side", [10_000, 30_000])
+def test_decompression_bomb_is_refused(side: int, tmp_path: Path) -> None:
+    chunks = [b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0), b"IDAT", b"IEND"]
+    framed = [struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in chunks]
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(framed))
+    with pytest.raises(InputError, match=r"a\.png is refused as a decompression bomb"):
+        load_data(tmp_path)

@@ -1,0 +1,97 @@
+"""Pictures of what a model does to images."""
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from equipoise import report
+from equipoise.errors import InputError
+from equipoise.model import VAE
+from equipoise.report.figures import png, svg
+from equipoise.report.pictures import GAP, STEPS, TILE, grid, sweep
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.texts]
+
+
+def test_traversals_show_a_row_for_each_latent_by_kl(model: VAE) -> None:
+    x = model.decode(torch.tensor([[1.0, 0.5, 0, 0]]))
+    figure = report.traversals(model, x)
+    assert len(figure.axes) == model.latent
+    shapes = {axes.images[0].get_array().shape for axes in figure.axes}
+    assert shapes == {(TILE, STEPS * (TILE + GAP) - GAP, 4)}
+    assert [text for text in texts(figure) if text.startswith("z")] == ["z0", "z1", "z2", "z3"]
+    assert texts(figure).count("−2.00 to 2.00") == model.latent  # one image says nothing about the range
+
+
+def test_traversals_run_over_the_codes_of_many_images(model: VAE) -> None:
+    z = torch.zeros(101, model.latent)
+    z[:, 0] = torch.linspace(-1, 1, 101)
+    figure = report.traversals(model, model.decode(z))
+    codes = model.encode(model.decode(z))[0][:, 0].numpy()
+    low, high = np.percentile(codes, (5, 95))
+    assert f"{low:.2f} to {high:.2f}".replace("-", "−") in texts(figure)
+
+
+def test_a_swept_latent_moves_what_it_encodes_and_nothing_else(model: VAE) -> None:
+    swept = sweep(model, np.array([0.0, 0.5, 0.0, 0.0]), 0, -1.5, 1.5)
+    assert swept.shape == (STEPS, 1, 16, 16)
+    codes = model.encode(torch.from_numpy(swept))[0].numpy()
+    np.testing.assert_allclose(codes[:, 0], np.linspace(-1.5, 1.5, STEPS), atol=0.02)
+    np.testing.assert_allclose(codes[:, 1], 0.5, atol=0.02)
+
+
+@pytest.mark.parametrize("count", [1, 10, 23])
+def test_reconstructions_show_every_image_with_its_error(model: VAE, count: int) -> None:
+    x = torch.rand(count, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    figure = report.reconstructions(model, x)
+    sse = (x - model.decode(model.encode(x)[0])).square().flatten(1).sum(1)
+    said = texts(figure)
+    assert [text for text in said if text not in ("original", "reconstruction", "difference", "SSE")] == [
+        f"{value:.1f}" for value in sse
+    ]
+    assert len(figure.axes) == -(-count // 10)
+    top = figure.axes[0].images[0].get_array()[: TILE : TILE // 16, : TILE : TILE // 16]
+    np.testing.assert_array_equal(top[..., 0], np.rint(x[0, 0].numpy().astype(float) * 255))
+
+
+def test_bytes_and_floats_give_the_same_picture(model: VAE) -> None:
+    x = (model.decode(torch.zeros(2, 4)) * 255).round().to(torch.uint8)
+    for figure in (report.reconstructions, report.traversals):
+        assert png(figure(model, x)) == png(figure(model, x.float() / 255)) == png(figure(model, x.numpy()))
+
+
+@pytest.mark.parametrize("shape", [(1, 16, 16), (0, 1, 16, 16)])
+def test_what_is_no_batch_is_refused(model: VAE, shape: tuple[int, ...]) -> None:
+    for figure in (report.reconstructions, report.traversals):
+        with pytest.raises(InputError, match=r"expected \[B, C, H, W\]"):
+            figure(model, torch.zeros(shape))
+
+
+def test_values_out_of_range_are_refused(model: VAE) -> None:
+    with pytest.raises(InputError, match=r"0\.\.255"):
+        report.reconstructions(model, torch.full((1, 1, 16, 16), 255.0))
+
+
+@pytest.mark.parametrize(("channels", "shown"), [(1, (10, 10, 10)), (3, (10, 20, 30)), (2, (15, 15, 15))])
+def test_one_channel_is_grey_three_are_colours_others_their_mean(channels: int, shown: tuple[int, ...]) -> None:
+    picture = np.broadcast_to((np.arange(1, channels + 1) * 10 / 255)[None, :, None, None], (3, channels, 40, 32))
+    array = grid(picture, columns=2)
+    assert array.shape == (2 * (2 * 40 + GAP) - GAP, 2 * (2 * 32 + GAP) - GAP, 4)  # 40 x 32 pixels, each twice
+    assert tuple(array[0, 0]) == (*shown, 255)
+    assert array[-1, -1, 3] == 0  # no fourth picture
+    assert array[0, 64, 3] == 0  # a gap
+
+
+def test_large_pictures_keep_their_size() -> None:
+    assert grid(np.zeros((1, 3, 100, 80)), columns=1).shape == (100, 80, 4)
+
+
+def test_an_svg_is_one_element_in_the_colours_of_the_page(model: VAE) -> None:
+    element = svg(report.reconstructions(model, torch.zeros(1, 1, 16, 16)), "name")
+    assert element.startswith("<svg")
+    assert element.rstrip().endswith("</svg>")
+    assert "var(--ink)" in element
+    assert "#1f2328" not in element

@@ -1,0 +1,89 @@
+"""What a reader has to know is said, and nothing is said without cause."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from equipoise import report
+from equipoise.methods.beta_vae import BetaVAE
+from equipoise.methods.l_vae import LVAE
+from equipoise.metrics import Score
+
+Make = Callable[..., Any]
+
+
+def about(notes: list[str], start: str) -> str:
+    """The one note that starts like this."""
+    (found,) = (note for note in notes if note.startswith(start))
+    return found
+
+
+def test_learned_weights_are_compared_with_their_stationary_point(make: Make) -> None:
+    run = make()  # sigma 1.5 and 1.25, R = 16, K = 4, where the stationary sigmas are 2 and sqrt 2
+    note = about(report.notes(run), "Learned trade-off")
+    assert "= 1.500²/1.250² = 1.440" in note
+    assert "β̂ / √(R/K) = 0.720" in note
+    assert "R = 16.00 and K = 4.00 nats" in note
+    assert "still moving" in note
+    assert "at 0.0001 it needs 5,000 more steps" in note  # (2 - 1.5) / 1e-4
+
+
+def test_settled_weights_are_called_settled(make: Make, log: Make) -> None:
+    run = make().but(logs=log(sigma_rec=-2.0, sigma_kl=math.sqrt(2)))  # the sign of sigma is free
+    note = about(report.notes(run), "Learned trade-off")
+    assert "β̂ / √(R/K) = 1.000" in note
+    assert "has settled" in note
+    assert "more steps" not in note
+
+
+def test_the_log_regulariser_is_compared_with_its_own_stationary_point(make: Make, log: Make) -> None:
+    rows = log(sigma_rec=math.sqrt(32), sigma_kl=math.sqrt(8))
+    rows = [{f"log_{k}" if k.startswith("sigma.") else k: v for k, v in row.items()} for row in rows]
+    rows = [row | {"log_sigma.rec": math.log(32) / 2, "log_sigma.kl": math.log(8) / 2} for row in rows]
+    run = make(method=LVAE(regulariser="log", parametrisation="log")).but(logs=rows)
+    note = about(report.notes(run), "Learned trade-off")
+    assert "= 4.000, and β̂ / R/K = 1.000" in note.replace("(R/K)", "R/K")
+
+
+def test_a_weight_at_its_limit_is_said(make: Make, log: Make) -> None:
+    run = make(dead=True).but(logs=log(kl=0.0, sigma_kl=0.01))
+    notes = report.notes(run)
+    assert "1/σ_kl² = 10,000" in about(notes, "The weight of kl is at its limit")
+    assert not [note for note in notes if note.startswith("Learned trade-off")]  # sqrt(R / 0)
+
+
+def test_fixed_weights_are_not_remarked_on(make: Make) -> None:
+    assert not [note for note in report.notes(make(method=BetaVAE())) if "σ" in note]
+
+
+def test_collapsed_latents_are_listed(make: Make) -> None:
+    assert about(report.notes(make()), "2 of 4 latents collapsed").count("z2, z3") == 1
+
+
+def test_a_collapsed_model_is_called_so(make: Make) -> None:
+    notes = report.notes(make(dead=True))
+    about(notes, "Posterior collapse: no latent is active")
+    about(notes, "There are no scores")
+
+
+def test_missing_factors_are_said(make: Make) -> None:
+    about(report.notes(make(factors=False)), "These images come without factors")
+
+
+def test_a_factor_that_no_latent_tells_is_named(make: Make) -> None:
+    assert "mood" in about(report.notes(make()), "No single latent tells")
+
+
+def test_undefined_scores_are_named(make: Make) -> None:
+    run = make()
+    run = run.but(scores={**run.scores, "sap": Score(value=math.nan)})
+    assert about(report.notes(run), "Undefined") == "Undefined for these codes: sap."
+
+
+@pytest.mark.parametrize("logs", [[], None])
+def test_a_run_without_log_still_has_its_notes(make: Make, log: Make, logs: list[Any] | None) -> None:
+    run = replace(make(), logs=log(1) if logs is None else logs)
+    assert about(report.notes(run), "2 of 4 latents collapsed")

@@ -1,0 +1,81 @@
+"""The nets against the parameter counts of the literature, and every size they take."""
+
+import pytest
+import torch
+from torch import nn
+
+from equipoise import nets
+from equipoise.errors import InputError
+
+
+def count(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "latent", "encoder", "decoder"),
+    [
+        ("mlp_tc", 1, 10, 6_381_620, 7_814_896),
+        ("mlp_tc", 1, 20, 6_405_640, 7_826_896),
+        ("mlp_lvae", 1, 5, 6_369_610, 6_367_696),
+        ("cnn_lvae", 3, 7, 149_678, 380_611),
+        ("burgess", 1, 10, 252_052, 249_953),
+        ("locatello", 1, 10, 309_204, 381_313),
+        ("factor", 1, 10, 249_172, 248_833),
+        ("higgins_h", 1, 10, 382_932, 380_353),
+    ],
+)
+def test_published_nets_have_their_number_of_parameters(
+    name: str, channels: int, latent: int, encoder: int, decoder: int
+) -> None:
+    with torch.random.fork_rng():
+        ours = nets.build(name, (channels, 64, 64), latent)
+    assert (count(ours[0]), count(ours[1])) == (encoder, decoder)
+
+
+def test_conv_bn_has_the_layers_of_its_source() -> None:
+    """It comes without a published count: 32-32-64-64-512 and a 1x1 layer, batch normalisation after all but the last."""
+    with torch.random.fork_rng():
+        encoder, decoder = nets.build("conv_bn", (3, 64, 64), 10)
+    convolutions = [layer for layer in encoder if isinstance(layer, nn.Conv2d)]
+    assert [(c.out_channels, c.kernel_size[0]) for c in convolutions] == [
+        (32, 4),
+        (32, 4),
+        (64, 4),
+        (64, 4),
+        (512, 4),
+        (20, 1),
+    ]
+    transposed = [layer for layer in decoder if isinstance(layer, nn.ConvTranspose2d)]
+    assert [c.out_channels for c in transposed] == [512, 64, 64, 32, 32, 3]
+    for net, layers in ((encoder, convolutions), (decoder, transposed)):
+        assert sum(isinstance(layer, nn.BatchNorm2d) for layer in net) == len(layers) - 1
+
+
+@pytest.mark.parametrize("size", [8, 16, 32, 64, 128, 256])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", nets.NETS)
+def test_every_net_takes_every_power_of_two(name: str, channels: int, size: int) -> None:
+    with torch.random.fork_rng():
+        encoder, decoder = nets.build(name, (channels, size, size), 4)
+    x = torch.zeros(2, channels, size, size)
+    code = encoder(x)
+    assert code.shape == (2, 8)
+    assert decoder(code[:, :4]).shape == x.shape
+
+
+def test_perceptrons_take_any_shape() -> None:
+    with torch.random.fork_rng():
+        encoder, decoder = nets.build("mlp_lvae", (1, 1, 7), 3)
+    assert decoder(encoder(torch.zeros(2, 1, 1, 7))[:, :3]).shape == (2, 1, 1, 7)
+
+
+@pytest.mark.parametrize("shape", [(1, 64, 32), (1, 48, 48), (1, 4, 4), (3, 0, 0)])
+def test_a_size_that_cannot_be_halved_to_four_is_refused_with_what_to_do(shape: tuple[int, int, int]) -> None:
+    with pytest.raises(InputError, match=r"locatello needs square images .*data\.size=64.*mlp_lvae"):
+        nets.build("locatello", shape, 10)
+
+
+def test_an_unknown_net_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(InputError, match="locatelo: no such net; did you mean locatello"):
+        nets.build("locatelo", (1, 64, 64), 10)
