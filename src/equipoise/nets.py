@@ -6,6 +6,7 @@ image takes further leading layers as wide as the published first one, a smaller
 mirrors that at its end. The multilayer perceptrons take any shape. Initialisation is torch's.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -170,7 +171,7 @@ def _from_a_square(shape: Shape, latent: int, hidden: int) -> nn.Module:
 def _dense(widths: Sequence[int], activation: type[nn.Module]) -> list[nn.Module]:
     """Linear layers with an activation between them."""
     layers: list[nn.Module] = []
-    for before, width in zip(widths, widths[1:], strict=False):
+    for before, width in itertools.pairwise(widths):
         layers += [nn.Linear(before, width), activation()]
     return layers[:-1]
 

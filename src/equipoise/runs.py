@@ -48,6 +48,7 @@ class Run:
 
     path: Path
     config: Config
+    given: Images | None = dataclasses.field(default=None, repr=False, compare=False)
 
     @cached_property
     def meta(self) -> dict[str, Any]:
@@ -82,8 +83,11 @@ class Run:
 
     @cached_property
     def images(self) -> Images:
-        """The data; raises `InputError` when it was given as an array, which no folder can bring back."""
-        return load(self.config)
+        """The images that `codes["index"]` numbers: all, or the last part of `data.split`.
+
+        Raises `InputError` after reopening a run whose data was an array, which no folder can bring back.
+        """
+        return _parts(self.config, self.given)[-1]
 
 
 def train(
@@ -134,28 +138,26 @@ def execute(config: Config, images: Images | None = None, *, progress: bool = Tr
     place = device(config.train.device)
     path = Path(config.out)
     begun = _claimed(path, config)
-    images = load(config) if images is None else images
-    parts = images.split(config.data.split) if config.data.split else (images,)
+    parts = _parts(config, images)
     batches = Batches(parts[0], config.train.batch, config.train.seed)
+    run = Run(path, config, images)
 
     with speed.fast_parts(config.train.fast, config.train.threads, config.train.precision) as fast:
-        model, objective = build(config, images.shape, len(parts[0]))
+        model, objective = build(config, parts[0].shape, len(parts[0]))
         training = Training(model, objective, config.train, place)
         batches(0, int(objective.second_batch))  # what the data cannot give is said before anything is written
         path.mkdir(parents=True, exist_ok=True)
         write_text(path / "config.toml", config.to_toml())
         if not begun:
-            write_text(path / "meta.json", json.dumps(_meta(config, images, len(parts[0]), fast), indent=1))
-        trained = _train(path, config, training, batches, parts[-1], console)
+            write_text(path / "meta.json", json.dumps(_meta(config, parts[0], fast), indent=1))
+        trained = _train(run, training, batches, console)
 
-    run = Run(path, config)
     if trained or not (path / "scores.json").exists() or not (path / "codes.npz").exists():
-        evaluate(run, parts[-1], console=console)
-        run = Run(path, config)
+        evaluate(run, console=console)
     if trained or not (path / "report.html").exists():
         with console.status("drawing the report"):
-            report.write(run)
-    return run
+            report.write(Run(path, config, images))
+    return Run(path, config, images)
 
 
 def build(config: Config, image: tuple[int, int, int], images: int) -> tuple[VAE, Objective]:
@@ -167,17 +169,18 @@ def build(config: Config, image: tuple[int, int, int], images: int) -> tuple[VAE
     return VAE(encoder, decoder, objective.likelihood, objective.prior, image, images), objective
 
 
-def load(config: Config) -> Images:
-    """The images that `config` names; raises `InputError` for those that were given as an array."""
+def _parts(config: Config, images: Images | None) -> tuple[Images, ...]:
+    """The parts of `data.split`, or all as one: the first is trained on, the last encoded and scored."""
     data = config.data
-    if data.name.startswith(OWN):
-        raise InputError(f"{data.name} is an array that only its owner has; pass the images themselves")
-    return load_data(data.name, size=data.size, crop=data.crop, grey=data.grey)
+    if images is None:
+        if data.name.startswith(OWN):
+            raise InputError(f"{data.name} is an array that only its owner has; pass the images themselves")
+        images = load_data(data.name, size=data.size, crop=data.crop, grey=data.grey)
+    return images.split(data.split) if data.split else (images,)
 
 
 def evaluate(
     run: Run,
-    images: Images | None = None,
     *,
     which: str | tuple[str, ...] | None = None,
     convention: str | None = None,
@@ -192,11 +195,8 @@ def evaluate(
     digest = checkpoint.digest(run.path / "checkpoint.pt")
     path = run.path / "codes.npz"
     if not path.exists() or str(coding.load(path)["checkpoint"]) != digest:
-        if images is None:
-            everything = load(run.config)
-            images = everything.split(run.config.data.split)[-1] if run.config.data.split else everything
-        with console.status(f"encoding {min(settings.n, len(images)):,} images"):
-            coding.save(path, coding.encode(run.model, images, coding.index(images, settings.n)), digest)
+        with console.status(f"encoding {min(settings.n, len(run.images)):,} images"):
+            coding.save(path, coding.encode(run.model, run.images, coding.index(run.images, settings.n)), digest)
     which = settings.which if which is None else which
     convention = settings.convention if convention is None else convention
     with console.status("scoring"):
@@ -260,16 +260,17 @@ def _scheduled(config: Config) -> bool:
     return config.train.schedule != "constant" or config.method.build(shape).balance.scheduled
 
 
-def _train(path: Path, config: Config, training: Training, batches: Batches, scored: Images, console: Console) -> bool:
+def _train(run: Run, training: Training, batches: Batches, console: Console) -> bool:
     """Train up to the last step from where the checkpoint is; whether there was anything to do."""
-    saved, log = path / "checkpoint.pt", path / "log.jsonl"
+    saved, log = run.path / "checkpoint.pt", run.path / "log.jsonl"
     if saved.exists():
         training.load_state(checkpoint.load(saved))
+    if training.step == run.config.train.steps:
+        return False
     # Rows of steps that the checkpoint does not have will be written again.
     rows = checkpoint.read_log(log, until=training.step)
-    if training.step == config.train.steps:
-        return False
     write_text(log, "".join(json.dumps(row) + "\n" for row in rows))
+    every = run.config.evaluate.every
     with log.open("a", encoding="utf-8") as file, _bar(console, training) as show, _signals() as stop:
 
         def record(row: Row) -> None:
@@ -278,48 +279,42 @@ def _train(path: Path, config: Config, training: Training, batches: Batches, sco
             show(row)
 
         def score(step: int) -> None:
-            if config.evaluate.every and step % config.evaluate.every == 0:
-                _score_now(path, config, training, scored)
+            if every and step % every == 0:
+                _score_now(run, training)
 
-        fit(
-            training,
-            batches,
-            log=record,
-            save=lambda: checkpoint.save(saved, training.state()),
-            after=score,
-            stop=stop.is_set,
-        )
+        def save() -> None:
+            checkpoint.save(saved, training.state())
+
+        fit(training, batches, log=record, save=save, after=score, stop=stop.is_set)
     return True
 
 
-def _score_now(path: Path, config: Config, training: Training, images: Images) -> None:
+def _score_now(run: Run, training: Training) -> None:
     """Add a row to `scores_history.jsonl`; the training goes on as if it had not been looked at."""
-    codes = coding.encode(training.model, images, coding.index(images, config.evaluate.n))
+    settings = run.config.evaluate
+    codes = coding.encode(training.model, run.images, coding.index(run.images, settings.n))
     training.model.train()
-    history = path / "scores_history.jsonl"
+    history = run.path / "scores_history.jsonl"
     rows = [row for row in checkpoint.read_log(history) if row["step"] < training.step]
-    scores = score_codes(codes, config.evaluate.which, config.evaluate.convention, interval=False)
-    rows.append({"step": training.step, **{name: score.value for name, score in scores.items()}})
+    scores = score_codes(codes, settings.which, settings.convention, interval=False)
+    rows.append({"step": training.step, **{name: score.to_dict()["value"] for name, score in scores.items()}})
     write_text(history, "".join(json.dumps(row) + "\n" for row in rows))
 
 
-def _meta(config: Config, images: Images, trained_on: int, fast: Mapping[str, Any]) -> dict[str, Any]:
+def _meta(config: Config, images: Images, fast: Mapping[str, Any]) -> dict[str, Any]:
     names = ("equipoise", "torch", "numpy", "scipy", "scikit-learn")
-    words = [
-        f"{key}={value}" for key, value in config.flat().items() if key in ("data.name", "method.name", "train.steps")
-    ]
+    # A run started from Python says so; what reproduces either is config.toml, which holds every setting.
+    shell = Path(sys.argv[0]).stem in ("equipoise", "__main__")
     return {
         "format": FORMAT,
-        "command": shlex.join(sys.argv)
-        if sys.argv[0].endswith("equipoise")
-        else shlex.join(["equipoise", "train", *words]),
+        "command": shlex.join(["equipoise", *sys.argv[1:]]) if shell else "equipoise.train(...)",
         "begun": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {name: importlib.metadata.version(name) for name in names} | {"python": platform.python_version()},
         "platform": platform.platform(),
         "parts": dict(fast),
         "data": images.describe(),
         "shape": list(images.shape),
-        "images": trained_on,
+        "images": len(images),
     }
 
 

@@ -121,7 +121,7 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     def _read(self, X: npt.ArrayLike, reset: bool) -> torch.Tensor:
         """X as float32 [N, C, H, W] in the range of the nets; vectors are images of one row."""
-        if np.ndim(X) == 4:
+        if getattr(X, "ndim", 2) == 4:
             x = as_float(torch.as_tensor(np.ascontiguousarray(X)))
             if reset:
                 self.low_ = self.range_ = None
@@ -136,13 +136,13 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         )
         if reset:
             self.low_ = values.min(0)
-            spread = values.max(0) - self.low_
-            self.range_ = np.where(spread > 0, spread, 1)
+            self.range_ = values.max(0) - self.low_
         elif self.low_ is None:
             raise InputError(
                 f"X has vectors of {values.shape[1]} columns; expected images of shape {self.model_.shape}"
             )
-        scaled = ((values - self.low_) / self.range_).astype(np.float32)
+        # A constant column is 0 to the nets, and comes back as it was.
+        scaled = ((values - self.low_) / np.where(self.range_ > 0, self.range_, 1)).astype(np.float32)
         return torch.from_numpy(scaled).reshape(len(scaled), 1, 1, -1)
 
 

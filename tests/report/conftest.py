@@ -1,5 +1,6 @@
 """A run without training: blobs whose place is the code, so that every number and picture is known beforehand."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,7 +55,7 @@ class Blob(nn.Module):
         place = torch.arange(SIDE, dtype=torch.float32)
         x = (place[None, None] - (7.5 - 2 * z[:, :1, None])).square()
         y = (place[None, :, None] - (7.5 + 2 * z[:, 1:2, None])).square()
-        return ((4 - x - y) * 2 * self.one)[:, None].expand(-1, self.channels, -1, -1)
+        return ((4 - x - y) * 0.4 * self.one)[:, None].expand(-1, self.channels, -1, -1)
 
 
 def blobs(channels: int = 1, dead: bool = False) -> VAE:
@@ -83,8 +84,8 @@ def model() -> VAE:
     return blobs()
 
 
-@pytest.fixture
-def make(tmp_path: Path) -> Callable[..., FakeRun]:
+@pytest.fixture(scope="module")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., FakeRun]:
     """A function that gives a run on disk, as training would have left it."""
 
     def run(
@@ -117,7 +118,7 @@ def make(tmp_path: Path) -> Callable[..., FakeRun]:
         scores = {}
         if factors and scored and not dead:
             scores = metrics.score(codes["mean"], codes["factors"], which=["mig", "sap", "irs"])
-        folder = tmp_path / named.get("folder", "first")
+        folder = tmp_path_factory.mktemp("runs") / named.get("folder", "first")
         folder.mkdir()
         config = Config(
             data=Data(name=images.name),
@@ -129,6 +130,10 @@ def make(tmp_path: Path) -> Callable[..., FakeRun]:
             out=str(folder),
         )
         (folder / "config.toml").write_text(named.get("settings", config.to_toml()))
+        if scores:
+            table = {name: score.to_dict() for name, score in scores.items()}
+            written = {"checkpoint": "0", "convention": "default", "scores": table}
+            (folder / "scores.json").write_text(json.dumps(written))
         meta = {
             "command": named.get("command", "equipoise train data=blobs"),
             "versions": {"torch": "2.9"},

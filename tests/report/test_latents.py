@@ -86,6 +86,7 @@ def test_latents_are_ordered_by_kl_and_active_by_the_variance_of_their_means() -
     assert [(latent.index, latent.kl, latent.active) for latent in latents] == [(0, 3.0, False), (1, 1.0, True)]
     low, high = np.percentile(codes[:, 1], (5, 95))
     assert (latents[1].low, latents[1].high) == (low, high)
+    assert (latents[0].low, latents[0].high) == (-2, 2)
 
 
 def test_the_typical_image_is_nearest_the_median() -> None:

@@ -61,8 +61,8 @@ def score(
     which: "default", every metric that the inputs allow, but the slow ones; "all", with the slow ones, and one
     warning lists those that the inputs do not allow; or a name or names of `METRICS`, for which a missing input is an
     InputError. convention: "carbonneau" or "locatello" sets all parameters as that published code has them; a metric
-    that lacks the convention is left out with a warning, or an InputError if asked for by name. To override a parameter,
-    call the plain function: `mig(codes, factors, **METRICS["mig"].conventions["carbonneau"] | {"bins": 20})`.
+    that lacks the convention is left out with a warning, or an InputError if asked for by name. A single parameter is
+    changed in the plain function: `mig(codes, factors, **METRICS["mig"].conventions["carbonneau"] | {"bins": 20})`.
 
     seed: the same seed gives the same bits, with any number of threads. interval: False leaves out the intervals and
     the shuffled baselines, which cost 2 to 21 times the metric; a random metric is then its value under `seed` alone,
@@ -72,6 +72,8 @@ def score(
     Raises InputError for anything not finite, not numeric, or of the wrong shape, before any work.
     """
     names = _names(which)
+    if seed < 0:
+        raise InputError(f"seed = {seed}: expected 0 or more")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ScoreWarning)
         inputs = _inputs(codes, factors, logvar, recon)

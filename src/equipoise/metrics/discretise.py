@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
+from equipoise.errors import InputError
 from equipoise.metrics.inputs import Pair
 from equipoise.metrics.result import Floats
 
@@ -23,6 +24,8 @@ def binned(columns: Floats, bins: int, edges: Edges) -> Ints:
     cuts there, "range" cuts the raw column between its extremes (half a unit around a constant): equal in exact
     arithmetic, but values on an edge, which is every value of a discrete code, fall by the rounding of either.
     """
+    if bins < 2:
+        raise InputError(f"{bins} bins: expected at least 2")
     low, high = columns.min(axis=0), columns.max(axis=0)
     if edges == "unit":
         scale = 1 / np.where(high > low, high - low, 1)
@@ -69,8 +72,8 @@ def factor_labels(
     for column in data.factors.T:
         labels, values = encoded(column)
         many = column.dtype.kind == "f" and values > max(50, len(column) ** 0.5)
-        cut = bins or (continuous if many else None)
-        if cut:
+        cut = bins if bins is not None else continuous if many else None
+        if cut is not None:
             labels, values = encoded(binned(column[:, None].astype(np.float64), cut, edges)[:, 0])
         out.append((labels, values))
     return out

@@ -107,7 +107,7 @@ def active_units(mean: ArrayLike, logvar: ArrayLike, *, threshold: float = 0.01)
     `threshold` nats, as `by_kl`, and the KL of each latent.
 
     mean, logvar: [N, L], see `kl`.
-    Source: Burda et al. 2016, section 5.3, https://arxiv.org/abs/1509.00519
+    Source: Burda et al. 2016, section 5.2, https://arxiv.org/abs/1509.00519
     """
     means, each = _kl(mean, logvar)
     variance = means.var(axis=0, ddof=1)

@@ -5,7 +5,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from equipoise.errors import InputError
 from equipoise.metrics.discretise import Edges, binned, entropy, factor_labels, gap, mutual_information, tables
 from equipoise.metrics.inputs import pair, warn
 from equipoise.metrics.result import Metric, Score
@@ -28,16 +27,14 @@ def mig(
     two latents of a gap by different numbers and favours codes of low entropy; a constant latent is then left out of
     the gap unless `strict`, which returns that code's NaN.
 
-    Bins narrower than nothing: a factor of more values than `bins` cannot give back its entropy, so that a perfect
-    code stays below 1 (about 0.90 for the factors of dSprites). `score` returns this ceiling as `attainable`.
+    A factor of more values than `bins` cannot give back its entropy, so that a perfect code stays below 1 (at about
+    0.90 for the factors of dSprites). `score` returns this ceiling as `attainable`.
 
     codes: [N, L]; factors: [N, K]; `edges` cuts the codes (see `discretise.binned`); `factor_bins` cuts every factor
     into unit bins first, without it continuous factors alone are cut, into `bins`. The matrix is I in nats.
 
     Source: Chen et al. 2018, Isolating sources of disentanglement, section 4.1, https://arxiv.org/abs/1802.04942
     """
-    if bins < 2 or (factor_bins is not None and factor_bins < 2):
-        raise InputError(f"bins = {bins}, factor_bins = {factor_bins}: expected at least 2")
     data = pair(codes, factors)
     if len(data.codes) < bins:
         warn(f"fewer rows than bins ({len(data.codes)} < {bins}): mutual information is then mostly bias")
@@ -46,23 +43,19 @@ def mig(
         tables(labels, values, binned_codes, bins) for labels, values in factor_labels(data, factor_bins, "unit", bins)
     ]
     information = np.stack([mutual_information(table) for table in counts])
-    left_out = data.left_out
+    of_codes = entropy(counts[0].sum(axis=0))
     if normalise == "factor":
         gaps = gap(information / np.array([[entropy(table[:, 0].sum(axis=1))] for table in counts]))
     elif strict and not data.live.all():
         gaps = np.full(len(counts), np.nan)
-    elif data.live.any():
-        gaps = gap(information[:, data.live] / entropy(counts[0].sum(axis=0))[data.live])
-        left_out |= data.constant
     else:
-        gaps = np.zeros(len(counts))
-        left_out |= data.constant
+        gaps = gap(np.divide(information, of_codes, out=np.zeros_like(information), where=of_codes > 0))
     return Score(
         value=float(gaps.mean()),
         n=len(data.codes),
         per_factor=data.rows_by_factor(gaps),
         matrix=data.rows_by_factor(information),
-        left_out=left_out,
+        left_out=data.left_out | (data.constant if normalise == "code" else {}),
         params={
             "bins": bins,
             "edges": edges,

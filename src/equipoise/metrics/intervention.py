@@ -175,7 +175,7 @@ def irs(
     `discretise.binned`); without it continuous factors alone are cut, into 10. Constant latents are left out; with
     none left the score is 0. Values of one row count as perfectly robust. The matrix is the robustness.
 
-    Source: Suter et al. 2019, section 4, https://arxiv.org/abs/1811.00007
+    Source: Suter et al. 2019, https://arxiv.org/abs/1811.00007
     """
     if not 0 < quantile <= 1:
         raise InputError(f"quantile = {quantile}: expected a number above 0 and at most 1")
@@ -226,7 +226,7 @@ def _deviation(latents: Floats, counts: Ints, quantile: float) -> Floats:
 
 
 def _number(seed: Seed) -> int | None:
-    return seed if isinstance(seed, int) else None
+    return None if isinstance(seed, np.random.Generator) else int(seed)
 
 
 def _playable(data: Pair, groups: Groups) -> bool:
@@ -262,8 +262,8 @@ METRICS = {
         summary="how well a linear model of code differences tells which factor two images share",
         citation="Higgins et al. beta-VAE: Learning basic visual concepts with a constrained framework. ICLR 2017",
         conventions={
-            "carbonneau": {"batch": 200, "corrected": True, "factor_bins": 10},
-            "locatello": {"batch": 64, "corrected": False},
+            "carbonneau": {"batch": 200, "train": 10_000, "evaluate": 5_000, "corrected": True, "factor_bins": 10},
+            "locatello": {"batch": 64, "train": 10_000, "evaluate": 5_000, "corrected": False, "factor_bins": None},
         },
         repeats=3,
     ),
@@ -273,8 +273,22 @@ METRICS = {
         summary="how well the latent that varies least tells which factor was held",
         citation="Kim, Mnih. Disentangling by factorising. ICML 2018",
         conventions={
-            "carbonneau": {"batch": 200, "train": 800, "evaluate": 800, "corrected": True, "factor_bins": 10},
-            "locatello": {"batch": 64, "train": 10_000, "evaluate": 5_000, "corrected": False},
+            "carbonneau": {
+                "batch": 200,
+                "train": 800,
+                "evaluate": 800,
+                "threshold": 0.05,
+                "corrected": True,
+                "factor_bins": 10,
+            },
+            "locatello": {
+                "batch": 64,
+                "train": 10_000,
+                "evaluate": 5_000,
+                "threshold": 0.05,
+                "corrected": False,
+                "factor_bins": None,
+            },
         },
         repeats=5,
     ),

@@ -27,7 +27,9 @@ def sap(codes: ArrayLike, factors: ArrayLike, *, min_variance: float = 0.0) -> S
     latents, targets = _standardised(data.codes.T), _standardised(data.factors.T.astype(np.float64))
     with one_thread():
         r2 = np.minimum((targets @ latents.T) ** 2, 1.0)
-    r2[:, ~data.live | (data.codes.var(axis=0) < min_variance)] = 0
+    with np.errstate(over="ignore"):  # an infinite variance is above any threshold
+        still = data.codes.var(axis=0) < min_variance
+    r2[:, ~data.live | still] = 0
     gaps = gap(r2)
     return Score(
         value=float(gaps.mean()),

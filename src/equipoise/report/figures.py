@@ -62,7 +62,7 @@ def training_curves(log: Log) -> Figure:
     height = -(-(len(panels) + 1) // COLUMNS)
     # Fixed margins: a layout engine would take longer than all the drawing.
     figure = Figure(figsize=(9.6, 2.35 * height), facecolor="white")
-    margins = {"left": 0.055, "right": 0.985, "bottom": 0.46 / (2.35 * height), "top": 1 - 0.27 / (2.35 * height)}
+    margins = {"left": 0.055, "right": 0.965, "bottom": 0.46 / (2.35 * height), "top": 1 - 0.27 / (2.35 * height)}
     places = figure.add_gridspec(height, COLUMNS, **margins, wspace=0.24, hspace=0.47)
     for number, (title, lines) in enumerate(panels):
         _curves(figure.add_subplot(places[divmod(number, COLUMNS)]), step, lines, title)
@@ -75,12 +75,13 @@ def training_curves(log: Log) -> Figure:
 def kl_bars(kl: Array, active: NDArray[np.bool_]) -> Figure:
     """Figure of the KL [D] of each latent in nats, largest first; inactive latents are grey."""
     order = np.argsort(-kl, kind="stable")
-    figure, axes = _axes(max(2.6, 0.42 * len(kl)), 1.95, left=0.6)
+    figure, axes = _axes(max(2.6, 0.42 * len(kl)), 1.95, left=0.4)
     bars = axes.bar(range(len(kl)), kl[order], color=[BLUE if active[j] else LINE for j in order], width=0.72)
     axes.bar_label(bars, [f"{value:.2f}" for value in kl[order]], size=8, color=MUTED, padding=2)
     axes.set_xticks(range(len(kl)), [f"z{j}" for j in order])
-    axes.set_ylabel("KL, nats", size=8, color=MUTED)
-    axes.margins(x=0.02, y=0.12)
+    axes.set_title("KL, nats", size=9, color=MUTED, loc="left")
+    axes.margins(x=0.02)
+    axes.set_ylim(0, 1.12 * max(float(kl.max()), 0.01))
     _plain(axes)
     return figure
 
@@ -199,7 +200,7 @@ def _awakening(axes: Axes, step: Array, dims: Array) -> None:
     axes.invert_yaxis()
     shown = range(0, len(order), -(-len(order) // 16))
     axes.set_yticks([row + 0.5 for row in shown], [f"z{order[row]}" for row in shown])
-    bar = axes.figure.colorbar(mesh, ax=axes, pad=0.01)
+    bar = axes.figure.colorbar(mesh, ax=axes, fraction=0.03, pad=0.015)
     bar.outline.set_visible(False)
     bar.ax.tick_params(colors=MUTED, labelsize=8, length=0)
     _titled(axes, "KL of each latent, nats")

@@ -22,7 +22,10 @@ BINS = 20  # into which a continuous factor is cut
 
 @dataclass(frozen=True)
 class Latent:
-    """A latent over the encoded images: KL in nats, variance of its means, the 5th and 95th percentile of them."""
+    """A latent over the encoded images: KL in nats, variance of its means, and between which values it moves.
+
+    `low` and `high` are the 5th and 95th percentile of its means; of a collapsed latent -2 and 2, where the prior is.
+    """
 
     index: int
     kl: float
@@ -97,11 +100,12 @@ def information_of(score: Score, factors: NDArray[Any], names: Sequence[str]) ->
 def latents_over(codes: Array, kl: Array, factors: Sequence[Factor], information: Information | None) -> list[Latent]:
     """One `Latent` for each column of the posterior means `codes` [n, D], by KL [D], largest first."""
     variance = codes.var(axis=0, ddof=1) if len(codes) > 1 else np.zeros(codes.shape[1])
-    low, high = np.percentile(codes, (5, 95), axis=0)
+    ends = np.where(variance > ACTIVE, np.percentile(codes, (5, 95), axis=0), [[-2.0], [2.0]])
     latents = []
     for j in np.argsort(-kl, kind="stable"):
         factor, words = _follows(int(j), factors, information) if factors else (None, "")
-        latents.append(Latent(int(j), float(kl[j]), float(variance[j]), float(low[j]), float(high[j]), factor, words))
+        low, high = ends[:, j].tolist()
+        latents.append(Latent(int(j), float(kl[j]), float(variance[j]), low, high, factor, words))
     return latents
 
 

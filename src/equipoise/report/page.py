@@ -1,5 +1,7 @@
 """The page of a run: one file that needs nothing else, and the pictures beside it."""
 
+import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -23,7 +25,7 @@ from equipoise.report.remarks import remarks
 SHOWN = 10  # reconstructions
 PANELS = 8  # factors beside a latent
 
-# The six measures of the L-VAE paper (its Table 2), which head the page; its table of scores has all.
+# The six measures that the L-VAE paper reports head the page; the table of scores has all.
 HEADLINE = ("beta_vae", "factor_vae", "mig", "sap", "explicitness", "irs")
 
 
@@ -64,6 +66,7 @@ def write(run: Run) -> Path:
         svg={name: _markup(drawn[name], name) for name in inline if name in drawn},
         cards=_cards(run, found),
         metrics=METRICS,
+        convention=_convention(run.path / "scores.json") if run.scores else "",
         parts=_parts,
         left_out=_left_out,
         settings=(run.path / "config.toml").read_text(encoding="utf-8"),
@@ -79,18 +82,18 @@ def _figures(run: Run, found: Findings) -> dict[str, Figure | None]:
     by_error = np.argsort(run.codes["sse"], kind="stable")
     ranks = np.unique(np.linspace(0, len(by_error) - 1, SHOWN).round().astype(int))
     x = torch.from_numpy(run.images.pixels(run.codes["index"][by_error[ranks]]))
-    latents = [latent.index for latent in _drawn(found)]
-    low, high = np.percentile(found.codes, (5, 95), axis=0)
+    drawn = _drawn(found)
+    rows = [(latent.index, latent.low, latent.high, latent.kl) for latent in drawn]
     reference = found.codes[typical(found.codes)]
     active = np.isin(np.arange(len(found.kl)), [latent.index for latent in found.active])
     information = found.information
     return {
         "reconstructions": pictures.reconstructions(run.model, x),
-        "traversals": pictures.traversal_figure(run.model, reference, latents, low, high, found.kl),
-        "factors": _curves(found, _drawn(found)) if found.factors else None,
+        "traversals": pictures.traversal_figure(run.model, reference, rows),
+        "factors": _curves(found, drawn) if found.factors else None,
         "information": None
         if information is None
-        else figures.information_map(information.matrix, information.names, latents),
+        else figures.information_map(information.matrix, information.names, [latent.index for latent in drawn]),
         "kl": figures.kl_bars(found.kl, active),
         "training": figures.training_curves(run.logs) if run.logs else None,
     }
@@ -134,6 +137,11 @@ def _parts(score: Score, names: Sequence[str]) -> list[tuple[str, float]]:
     return [(name, float(value)) for name, value in parts if np.isfinite(value)]
 
 
+def _convention(path: Path) -> str:
+    """Whose parameters the scores were taken with; it need not be the one of the settings."""
+    return str(json.loads(path.read_text(encoding="utf-8"))["convention"])
+
+
 def _left_out(score: Score, names: Sequence[str]) -> dict[str, list[str]]:
     """What took no part in a score, by reason."""
     reasons: dict[str, list[str]] = {}
@@ -159,11 +167,16 @@ def _markup(figure: Figure, name: str) -> Markup:
     return Markup(figures.svg(figure, name))  # matplotlib has escaped the names in it
 
 
-def _number(value: float | None, digits: int = 3) -> Markup:
-    """A number rounded for reading, with its exact value in the element; a dash where there is none."""
+def _number(value: float | None, decimals: int | None = None) -> Markup:
+    """A number for reading, to `decimals` or to three digits that count, with its exact value in the element.
+
+    A dash where there is none.
+    """
     if value is None or not np.isfinite(value):
         return Markup("–")
-    return Markup('<data value="{}">{}</data>').format(repr(float(value)), f"{value:,.{digits}f}")
+    if decimals is None:
+        decimals = 0 if value == round(value) else max(0, 2 - math.floor(math.log10(abs(value))))
+    return Markup('<data value="{}">{}</data>').format(repr(float(value)), f"{value:z,.{decimals}f}".replace("-", "−"))
 
 
 def _template() -> Any:

@@ -35,7 +35,8 @@ def traversals(model: VAE, x: Images) -> Figure:
     low, high = np.full_like(kl, -2.0), np.full_like(kl, 2.0)
     if len(codes) >= 20:  # below, the outer percentiles are no better than the extremes
         low, high = np.percentile(codes, (5, 95), axis=0)
-    return traversal_figure(model, codes[0], np.argsort(-kl).tolist(), low, high, kl)
+    rows = [(int(j), float(low[j]), float(high[j]), float(kl[j])) for j in np.argsort(-kl, kind="stable")]
+    return traversal_figure(model, codes[0], rows)
 
 
 def reconstructions(model: VAE, x: Images) -> Figure:
@@ -65,23 +66,21 @@ def reconstructions(model: VAE, x: Images) -> Figure:
     return figure
 
 
-def traversal_figure(
-    model: VAE, reference: Array, latents: Sequence[int], low: Array, high: Array, kl: Array
-) -> Figure:
-    """A row for each of `latents`, swept from `low` to `high` with the others at `reference`; all four are [D]."""
-    strips = [grid(sweep(model, reference, j, low[j], high[j]), columns=STEPS) for j in latents]
+def traversal_figure(model: VAE, reference: Array, rows: Sequence[tuple[int, float, float, float]]) -> Figure:
+    """A row for each (latent, low, high, KL in nats): the latent swept, the others at `reference` [D]."""
+    strips = [grid(sweep(model, reference, j, low, high), columns=STEPS) for j, low, high, _ in rows]
     height, width = strips[0].shape[:2]
     left, right, top = 110, 110, 30
     figure = _canvas(left + width + right, top + (height + GAP) * len(strips) + 6)
     _text(figure, left, top - 12, "low", va="center", color=MUTED)
     _text(figure, left + width, top - 12, "high", ha="right", va="center", color=MUTED)
     _text(figure, left + width + 10, top - 12, "range", va="center", color=MUTED)
-    for line, (j, strip) in enumerate(zip(latents, strips, strict=True)):
+    for line, ((j, low, high, kl), strip) in enumerate(zip(rows, strips, strict=True)):
         centre = top + line * (height + GAP) + height / 2
         _place(figure, strip, left, top + line * (height + GAP))
         _text(figure, left - 10, centre - 8, f"z{j}", ha="right", va="center", weight="bold")
-        _text(figure, left - 10, centre + 8, f"KL {kl[j]:.2f} nats", ha="right", va="center", color=MUTED)
-        _text(figure, left + width + 10, centre, f"{_signed(low[j])} to {_signed(high[j])}", va="center", color=MUTED)
+        _text(figure, left - 10, centre + 8, f"KL {kl:.2f} nats", ha="right", va="center", color=MUTED)
+        _text(figure, left + width + 10, centre, f"{_signed(low)} to {_signed(high)}", va="center", color=MUTED)
     return figure
 
 

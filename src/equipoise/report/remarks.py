@@ -48,7 +48,8 @@ def _missing(information: Information) -> list[str]:
     names = [name for name, clear in zip(information.names, told, strict=True) if not clear]
     if not names or not told.any():
         return []
-    return [f"No single latent tells {' or '.join(names)} clearly: at most a tenth of its entropy."]
+    listed = " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    return [f"No single latent tells {listed} clearly: at most about a tenth of its entropy."]
 
 
 def _learned_weights(row: Mapping[str, Any], method: LVAE) -> list[str]:

@@ -14,7 +14,7 @@ from equipoise.errors import InputError
 
 EXACT = 1e-5  # largest relative error of a product that still counts as fp32; bfloat16 arithmetic is at 4e-3
 
-# glibc's own numbers of the options (malloc.h), and their values: no separate mappings, nothing given back, 64 MiB ahead.
+# Options by their number in glibc's malloc.h: no separate mappings, nothing given back, 64 MiB ahead.
 MALLOC = ((-4, 0), (-1, 2**31 - 1), (-2, 64 << 20))
 
 
@@ -57,6 +57,8 @@ def onednn(enabled: bool = True) -> Iterator[str]:
         yield "off: this torch has no such switch" if enabled else "off"
         return
     before = matmul.fp32_precision
+    if before == torch.backends.mkldnn.fp32_precision:
+        before = "none"  # most likely inherited from all of oneDNN, and put back as a value it would stop following it
     matmul.fp32_precision = "bf16"
     try:
         error = product_error()

@@ -1,0 +1,257 @@
+"""Training speed: a step of Equipoise against the plain loop that libraries of the field run, images a second.
+
+    python benchmarks/training.py [--quick] [--threads N] [--out FILE]
+
+Both sides train the same layers on the same ready batches with the same number of threads. `plain` is torch as it
+comes: squared error + KL, default Adam, default allocator, default matrix products, fp32. Ours is `training.loop.fit`,
+which a run calls, with L-VAE's learned weights, in fp32 and in bf16; `dsprites` also assembles each batch.
+Every measurement is a fresh process, the sides take turns, and a ratio is the median over rounds of rates taken within
+the same round, so that a neighbour's load hits both. `gemm` is the rate of one large matrix product in that process, in
+GFLOP/s and the precision of that side, and `peak` the share of it that the step as a whole reaches: the bars were set
+where oneDNN's fp32 product is twice as fast as the default one, and no step can gain more from it than `gemm` does.
+"""
+
+import argparse
+import itertools
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from equipoise import config, nets, runs
+from equipoise.data import load_data
+from equipoise.data.batches import Batches
+from equipoise.training import speed
+from equipoise.training.loop import Stopped, Training, fit
+
+SHAPE, LATENT = (1, 64, 64), 10
+CASES = (("mlp_lvae", 64), ("mlp_lvae", 256), ("higgins_h", 64))
+SIDES = ("plain", "fp32", "bf16", "dsprites")
+WARM_UP = 10  # steps
+BARS = {
+    ("mlp_lvae", 64, "fp32"): 2.4,
+    ("mlp_lvae", 256, "fp32"): 2.0,
+    ("mlp_lvae", 256, "bf16"): 2.8,
+    ("higgins_h", 64, "fp32"): 1.4,
+    ("higgins_h", 64, "bf16"): 1.9,
+}
+LARGEST_LOSS = 0.05  # of the rate, by assembling batches
+
+Result = dict[str, float]
+
+
+# --- one measurement, in a process of its own -------------------------------------------------------------------------
+
+
+def measure(side: str, net: str, batch: int, seconds: float, threads: int) -> Result:
+    """images_per_second, gemm (GFLOP/s of a product of 2048^3), peak (share of it) and faults (page faults a step)."""
+    torch.manual_seed(0)
+    if side == "plain":
+        torch.set_num_threads(threads)
+        return plain(net, batch, seconds, threads)
+    return ours(net, batch, seconds, threads, "bf16" if side == "bf16" else "fp32", assembled=side == "dsprites")
+
+
+def plain(net: str, batch: int, seconds: float, threads: int) -> Result:
+    encoder, decoder = nets.build(net, SHAPE, LATENT)
+    optimiser = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=1e-4)
+    batches = itertools.cycle(ready(batch))
+
+    def step() -> None:
+        x = next(batches)
+        mean, logvar = encoder(x).chunk(2, dim=1)
+        z = mean + (0.5 * logvar).exp() * torch.randn_like(mean)
+        rec = (decoder(z).sigmoid() - x).square().sum() / batch
+        kl = 0.5 * (mean.square() + logvar.exp() - logvar - 1).sum() / batch
+        optimiser.zero_grad()
+        (rec + kl).backward()
+        optimiser.step()
+
+    gemm = product_rate(torch.float32, threads)
+    timer = Timer(seconds, threads)
+    while not timer.over():
+        step()
+        timer.tick()
+    return timer.result(net, batch, gemm)
+
+
+def ours(net: str, batch: int, seconds: float, threads: int, precision: str, *, assembled: bool) -> Result:
+    settings = config.resolve(
+        {
+            "data": "dsprites",
+            "method": "l-vae",
+            "net": net,
+            "net.latent": LATENT,
+            "train.batch": batch,
+            "train.precision": precision,
+            "train.threads": threads,
+            "train.steps": 10**9,
+            "train.checkpoint_every": 10**9,
+            "train.device": "cpu",
+        }
+    )
+    images = load_data("dsprites")
+    batches: Callable[[int, int], Tensor] = Batches(images, batch, seed=0)
+    if not assembled:
+        made = ready(batch)
+        batches = lambda step, _: made[step % len(made)]  # noqa: E731
+    with speed.fast_parts(settings.train.fast, threads, precision):
+        training = Training(*runs.build(settings, SHAPE, len(images)), settings.train, torch.device("cpu"))
+        gemm = product_rate(torch.bfloat16 if precision == "bf16" else torch.float32, threads)
+        timer = Timer(seconds, threads)
+        with suppress(Stopped):  # by the timer
+            fit(
+                training,
+                batches,
+                log=lambda row: None,  # noqa: ARG005
+                save=lambda: None,
+                after=lambda step: timer.tick(),  # noqa: ARG005
+                stop=timer.over,
+            )
+        return timer.result(net, batch, gemm)
+
+
+class Timer:
+    """The duration of each step after the first few, until `seconds` of them are over."""
+
+    def __init__(self, seconds: float, threads: int) -> None:
+        self.seconds, self.clock = seconds, clock(threads)
+        self.ticks: list[float] = []
+        self.faults: list[int] = []
+
+    def tick(self) -> None:
+        """A step is over."""
+        self.ticks.append(self.clock())
+        self.faults.append(page_faults())
+
+    def over(self) -> bool:
+        return len(self.ticks) > WARM_UP + 2 and self.ticks[-1] - self.ticks[WARM_UP] > self.seconds
+
+    def result(self, net: str, batch: int, gemm: float) -> Result:
+        # The median step, not the sum: a neighbour's burst is in a few steps only.
+        rate = batch / statistics.median(after - before for before, after in itertools.pairwise(self.ticks[WARM_UP:]))
+        return {
+            "images_per_second": rate,
+            "gemm": gemm,
+            "peak": rate * flops(net) / 1e9 / gemm,
+            "faults": (self.faults[-1] - self.faults[WARM_UP]) / (len(self.faults) - 1 - WARM_UP),
+        }
+
+
+def clock(threads: int) -> Callable[[], float]:
+    """Seconds; with one thread those of this process alone, which do not count the time others had the core."""
+    return time.process_time if threads == 1 else time.perf_counter
+
+
+def ready(batch: int) -> list[Tensor]:
+    """Eight batches of random binary images, float [B, 1, 64, 64]."""
+    generator = torch.Generator().manual_seed(0)
+    return [(torch.rand((batch, *SHAPE), generator=generator) > 0.9).float() for _ in range(8)]
+
+
+def product_rate(dtype: torch.dtype, threads: int) -> float:
+    """GFLOP/s of a product of 2048^3, the best of ten."""
+    now = clock(threads)
+    a, b = (torch.ones(2048, 2048, dtype=dtype) for _ in range(2))
+    times = []
+    for _ in range(10):
+        start = now()
+        a @ b
+        times.append(now() - start)
+    return 2 * 2048**3 / min(times) / 1e9
+
+
+def flops(net: str) -> float:
+    """Floating-point operations of the products and convolutions of one image's step, forward and backward."""
+    encoder, decoder = nets.build(net, SHAPE, LATENT)
+    with FlopCounterMode(display=False) as counter:
+        decoder(encoder(torch.zeros(2, *SHAPE))[:, :LATENT]).sum().backward()
+    return float(counter.get_total_flops()) / 2
+
+
+def page_faults() -> int:
+    import resource  # not on Windows
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+
+# --- all of them ------------------------------------------------------------------------------------------------------
+
+
+def compare(rounds: int, seconds: float, threads: int) -> list[dict[str, Any]]:
+    """A row per net, batch and side: medians over rounds, and the ratio to `plain` (`dsprites`: to `fp32`)."""
+    rows: list[dict[str, Any]] = []
+    for net, batch in CASES:
+        taken: dict[str, list[Result]] = {side: [] for side in SIDES}
+        for number in range(rounds):
+            for side in SIDES:
+                print(f"\r{net} {batch}: round {number + 1} of {rounds}, {side:<10}", end="", file=sys.stderr)
+                taken[side].append(fresh(side=side, net=net, batch=batch, seconds=seconds, threads=threads))
+        for side in SIDES:
+            against = taken["fp32" if side == "dsprites" else "plain"]
+            pairs = zip(taken[side], against, strict=True)
+            row: dict[str, Any] = {"net": net, "batch": batch, "side": side}
+            row |= {key: statistics.median(result[key] for result in taken[side]) for key in taken[side][0]}
+            row["ratio"] = statistics.median(a["images_per_second"] / b["images_per_second"] for a, b in pairs)
+            row["bar"] = 1 - LARGEST_LOSS if side == "dsprites" else BARS.get((net, batch, side))
+            rows.append(row)
+    print("\r" + " " * 60, end="\r", file=sys.stderr)
+    return rows
+
+
+def fresh(**arguments: Any) -> Result:
+    """`measure` in a process of its own."""
+    command = [sys.executable, __file__, "--measure", json.dumps(arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    result: Result = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    lines = [
+        f"{'net':<11}{'batch':>6} {'side':<9}{'images/s':>9}{'ratio':>7}{'bar':>6}{'gemm':>7}{'peak':>6}{'faults':>8}"
+    ]
+    for row in rows:
+        bar = f"{row['bar']:.2f}" if row["bar"] else "-"
+        lines.append(
+            f"{row['net']:<11}{row['batch']:>6} {row['side']:<9}{row['images_per_second']:>9,.0f}{row['ratio']:>7.2f}"
+            f"{bar:>6}{row['gemm']:>7,.0f}{row['peak']:>6.0%}{row['faults']:>8,.0f}"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="training speed against a plain torch loop")
+    parser.add_argument("--quick", action="store_true", help="one short round: shows that it works, not how fast")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of torch, on both sides")
+    parser.add_argument("--out", type=Path, default=Path("training-speed.json"), help="where the JSON goes")
+    parser.add_argument("--measure", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.measure:
+        print(json.dumps(measure(**json.loads(asked.measure))))
+        return
+    rounds, seconds = (1, 1.0) if asked.quick else (5, 5.0)
+    rows = compare(rounds, seconds, asked.threads)
+    about = {
+        "processor": speed.processor(),
+        "torch": torch.__version__,
+        "threads": asked.threads,
+        "rounds": rounds,
+        "seconds": seconds,
+        "clock": clock(asked.threads).__name__,
+    }
+    asked.out.write_text(json.dumps(about | {"rows": rows}, indent=1) + "\n", encoding="utf-8")
+    print(f"{about['processor']}, {asked.threads} threads, torch {torch.__version__}\n{table(rows)}\nwrote {asked.out}")
+
+
+if __name__ == "__main__":
+    main()

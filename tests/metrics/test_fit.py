@@ -1,0 +1,62 @@
+"""Reconstruction, KL and active units against values worked out by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from equipoise import metrics
+from equipoise.metrics.fit import reconstruction
+
+
+def test_errors_are_summed_over_pixels_and_averaged_over_images() -> None:
+    x = np.array([[[0.0, 1.0], [1.0, 0.0]], [[1.0, 1.0], [0.0, 0.0]], [[0.5, 0.5], [0.5, 0.5]]])
+    xhat = np.array([[[0.5, 0.5], [1.0, 0.0]], [[1.0, 0.9], [0.0, 0.0]], [[0.5, 0.5], [0.5, 0.5]]])
+    assert metrics.sse((x, xhat)).value == pytest.approx((0.5 + 0.01 + 0) / 3)
+    assert metrics.mse((x, xhat)).value == pytest.approx((0.5 + 0.01 + 0) / 3 / 4)
+    grey = 4 * math.log(2)  # the entropy of the pixels, which a perfect reconstruction keeps
+    assert metrics.bce((x, xhat)).value == pytest.approx((2 * math.log(2) - math.log(0.9) + grey) / 3)
+    assert metrics.sse((x, xhat)).params == {"pixels": 4}
+
+
+def test_certain_mistake_costs_a_hundred_nats() -> None:
+    x, xhat = torch.tensor([[1.0, 0.0], [1.0, 0.0]]), torch.tensor([[0.0, 1.0], [1.0, 0.0]])
+    assert metrics.bce((x, xhat)).value == 100
+    assert metrics.bce((x, xhat)).value == torch.nn.functional.binary_cross_entropy(xhat, x, reduction="sum").item() / 2
+
+
+def test_images_are_taken_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    x, xhat = rng.random((7, 3, 4, 4), dtype=np.float32), rng.random((7, 3, 4, 4), dtype=np.float32)
+    whole = reconstruction((x, xhat))
+    monkeypatch.setattr("equipoise.metrics.fit._PIXELS", 100)
+    parts = reconstruction((x, xhat))
+    assert np.array_equal(whole["sse"], parts["sse"])
+    assert np.array_equal(whole["bce"], parts["bce"])
+    given = {"sse": whole["sse"].astype(np.float32), "bce": torch.tensor(whole["bce"]), "pixels": np.array(48)}
+    assert metrics.mse(given).value == pytest.approx(metrics.mse((x, xhat)).value, rel=1e-6)
+    assert metrics.bce(given).value == metrics.bce((x, xhat)).value
+
+
+def test_kl_is_that_of_torch_and_zero_at_the_prior() -> None:
+    generator = torch.Generator().manual_seed(0)
+    mean, logvar = torch.randn(2, 50, 3, generator=generator, dtype=torch.float64)
+    posterior = torch.distributions.Normal(mean, (0.5 * logvar).exp())
+    exact = torch.distributions.kl_divergence(posterior, torch.distributions.Normal(0.0, 1.0)).mean(dim=0)
+    result = metrics.kl(mean, logvar)
+    np.testing.assert_allclose(result.per_latent, exact.numpy(), atol=1e-12)
+    assert result.value == pytest.approx(exact.sum().item())
+    assert metrics.kl(np.zeros((2, 3)), np.zeros((2, 3))).value == 0
+    assert metrics.kl(np.zeros((2, 1)), np.full((2, 1), 1e-6)).value == pytest.approx(2.5e-13, rel=1e-3)
+
+
+def test_latent_is_active_by_the_variance_of_its_mean_and_again_by_its_kl() -> None:
+    rng = np.random.default_rng(1)
+    mean = rng.standard_normal((1000, 3)) * [1.0, 0.05, 0.05]
+    logvar = np.log([[0.1, 1.0, 0.1]]) * np.ones((1000, 1))
+    result = metrics.active_units(mean, logvar)
+    assert (result.value, result.extra["by_kl"]) == (1, 2)  # the third is narrow but says nothing
+    np.testing.assert_allclose(result.per_latent, mean.var(axis=0, ddof=1))
+    np.testing.assert_allclose(result.extra["kl"], metrics.kl(mean, logvar).per_latent)
+    assert metrics.active_units(mean, logvar, threshold=0.001).value == 3

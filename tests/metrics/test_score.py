@@ -1,0 +1,235 @@
+"""`score`: which metrics it computes, from what, how sure they are, and what it refuses."""
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from equipoise import metrics
+from equipoise.errors import InputError
+from equipoise.metrics import METRICS, Metric, Score, ScoreWarning, score
+from equipoise.metrics.interval import with_interval
+
+SUPERVISED = [name for name, metric in METRICS.items() if "factors" in metric.needs]
+
+
+@pytest.fixture(scope="module")
+def given() -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    factors = rng.integers((3, 4), size=(400, 2))
+    codes = factors + 0.3 * rng.standard_normal((400, 2))
+    recon = {"sse": rng.random(400), "bce": rng.random(400) + 5, "pixels": 12}
+    return {"codes": codes, "factors": factors, "logvar": np.full((400, 2), -2.0), "recon": recon}
+
+
+def test_default_is_what_the_inputs_allow(given: dict[str, Any]) -> None:
+    bare = {"codes": given["codes"], "interval": False}
+    assert score(**bare) == {}
+    assert list(score(**bare, factors=given["factors"])) == SUPERVISED
+    assert list(score(**bare, logvar=given["logvar"])) == ["kl", "active_units"]
+    assert list(score(**bare, recon=given["recon"])) == ["sse", "mse", "bce"]
+    assert list(score(**given, interval=False)) == list(METRICS)
+
+
+def test_all_says_what_it_could_not_compute(given: dict[str, Any]) -> None:
+    with pytest.warns(ScoreWarning) as caught:
+        scores = score(given["codes"], logvar=given["logvar"], which="all", interval=False)
+    assert list(scores) == ["kl", "active_units"]
+    assert len(caught) == 1
+    assert "not computed: beta_vae needs factors, " in str(caught[0].message)
+    assert "sse needs recon" in str(caught[0].message)
+
+
+def test_metrics_are_chosen_by_name(given: dict[str, Any]) -> None:
+    assert list(score(**given, which="sap", interval=False)) == ["sap"]
+    assert list(score(**given, which=["kl", "mig"], interval=False)) == ["mig", "kl"]
+    assert list(score(**given, which=("irs",), interval=False)) == ["irs"]
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"which": "migg"}, "no metric named 'migg'; did you mean mig?"),
+        ({"which": ["mig", "fid"]}, "no metric named 'fid'; expected of beta_vae, "),
+        ({"which": "mig", "factors": None}, "mig needs factors; pass it to score"),
+        ({"which": "sse", "recon": None}, "sse needs recon"),
+        ({"which": "kl", "logvar": None}, "kl needs logvar"),
+        ({"seed": -1}, "seed = -1: expected 0 or more"),
+        ({"convention": "eastwood"}, "convention 'eastwood': expected carbonneau or locatello"),
+        ({"convention": "locatello", "which": "explicitness"}, "explicitness has no convention locatello"),
+        ({"logvar": np.zeros((400, 3))}, r"logvar has shape \(400, 3\), codes \(400, 2\)"),
+        ({"sample": np.zeros((399, 2))}, r"sample has shape \(399, 2\)"),
+        ({"group": [np.zeros((400, 5)), np.zeros((20, 5))]}, r"group\[1\] has 20 rows, codes 400"),
+        ({"recon": {"sse": np.ones(400), "pixels": 3}}, "recon lacks bce"),
+        ({"recon": {"sse": np.ones(9), "bce": np.ones(9), "pixels": 3}}, "recon has 9 images, codes 400 rows"),
+        ({"recon": {"sse": np.ones((400, 1)), "bce": np.ones(400), "pixels": 3}}, r"recon sse has shape \(400, 1\)"),
+        ({"recon": (np.full((400, 3), 2.0), np.ones((400, 3)))}, r"x leaves \[0, 1\]: divide uint8 images by 255"),
+        ({"recon": (np.ones((400, 3)), np.full((400, 3), np.nan))}, r"xhat leaves \[0, 1\]"),
+        ({"recon": (np.ones((400, 3)), np.ones((400, 4)))}, r"x has shape \(400, 3\), xhat \(400, 4\)"),
+        ({"codes": np.zeros(400)}, r"codes has shape \(400,\): expected \[rows, columns\]"),
+        ({"codes": np.zeros((1, 2)), "factors": np.zeros((1, 2))}, "at least two rows"),
+        ({"codes": np.zeros((400, 0))}, r"codes has shape \(400, 0\)"),
+        ({"codes": [["a", "b"]] * 400}, "codes has type <U1: expected real numbers"),
+        ({"codes": np.zeros((400, 2), dtype=complex)}, "codes has type complex128"),
+        ({"codes": np.array([[-1e308, 0], [1e308, 1]] * 200)}, "codes, column 0: values too far apart for float64"),
+        ({"factors": np.zeros((399, 2))}, "codes have 400 rows, factors 399"),
+        (
+            {"factors": np.array([[0, np.nan], [1, np.inf]] * 200)},
+            "factors, column 1: 400 of 400 values are NaN or inf",
+        ),
+        ({"factors": np.ones((400, 3))}, "every factor has one value only"),
+    ],
+)
+def test_input_that_cannot_be_scored_is_refused_by_name(
+    given: dict[str, Any], params: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        score(**{**given, "interval": False, **params})
+
+
+def test_convention_sets_all_parameters(given: dict[str, Any]) -> None:
+    with pytest.warns(ScoreWarning, match="not computed: sap has no convention locatello, explicitness has no"):
+        locatello = score(given["codes"], given["factors"], convention="locatello", interval=False)
+    carbonneau = score(given["codes"], given["factors"], convention="carbonneau", interval=False)
+    assert list(carbonneau) == SUPERVISED
+    for convention, scores in (("locatello", locatello), ("carbonneau", carbonneau)):
+        for name, result in scores.items():
+            expected = METRICS[name].conventions[convention]
+            assert expected.items() <= result.params.items()
+    free = score(**given, which="kl", convention="locatello", interval=False)
+    assert free["kl"].value == score(**given, which="kl", interval=False)["kl"].value
+    changed = METRICS["mig"].conventions["carbonneau"] | {"bins": 20}
+    assert metrics.mig(given["codes"], given["factors"], **changed).params == {
+        "bins": 20,
+        "edges": "unit",
+        "normalise": "code",
+        "factor_bins": 10,
+        "strict": False,
+    }
+
+
+def test_parameters_in_the_result_are_all_that_the_function_has(given: dict[str, Any]) -> None:
+    for name, result in score(**given, interval=False).items():
+        if name not in ("sse", "mse", "bce"):
+            assert set(result.params) == set(METRICS[name].function.__kwdefaults__ or {}) - {"seed"}
+        assert METRICS[name].function(*[given[need] for need in METRICS[name].needs]).params == result.params
+
+
+def test_degenerate_input_is_said_once(given: dict[str, Any]) -> None:
+    factors = np.column_stack([np.ones(400), given["factors"]])
+    with pytest.warns(ScoreWarning) as caught:
+        scores = score(np.full((400, 3), 0.7), factors, interval=True)
+    assert len(caught) == 1
+    assert str(caught[0].message).count("all latents are constant") == 1
+    assert str(caught[0].message).count("factor 0 has one value only") == 1
+    assert all(abs(result.value) < 0.1 for result in scores.values())
+
+
+def test_jackknife_of_a_mean_is_its_standard_error() -> None:
+    errors = np.random.default_rng(1).standard_normal(2000) ** 2
+    recon = {"sse": errors, "bce": errors, "pixels": 4}
+    result = score(np.random.default_rng(2).standard_normal((2000, 2)), recon=recon, which="sse")["sse"]
+    exact = errors.std(ddof=1) / math.sqrt(2000) * 2.093  # Student's t with 19 degrees of freedom
+    assert result.value == pytest.approx(errors.mean())
+    assert (result.high - result.low) / 2 == pytest.approx(exact, rel=0.4)  # 20 blocks know their spread to 16 %
+    assert (result.high + result.low) / 2 == pytest.approx(result.value)
+
+
+def test_jackknife_covers_the_value_of_all_images() -> None:
+    """Of 40 samples of images about 38 intervals of the KL hold the KL of the population."""
+    rng = np.random.default_rng(3)
+    population = rng.standard_normal((20_000, 2)) * 2
+    logvar = np.zeros((500, 2))
+    truth = metrics.kl(population, np.zeros_like(population)).value
+    held = 0
+    for _ in range(40):
+        sample = score(population[rng.choice(20_000, 500, replace=False)], logvar=logvar, which="kl")["kl"]
+        held += sample.low <= truth <= sample.high
+    assert 34 <= held <= 40
+
+
+@pytest.mark.parametrize("name", ["mig", "sap", "irs", "explicitness", "active_units", "mse"])
+def test_interval_of_a_deterministic_metric_is_around_its_value(given: dict[str, Any], name: str) -> None:
+    sure, bare = (score(**given, which=name, interval=interval)[name] for interval in (True, False))
+    assert bare.low is bare.high is None
+    assert sure.value == bare.value
+    assert sure.low <= sure.value <= sure.high
+    assert sure.high - sure.low < 0.4
+    assert (sure.baseline is None) == (name not in ("irs", "explicitness"))
+    assert (sure.attainable is None) == (name != "mig")
+    assert sure.seconds > 0
+
+
+def test_random_metric_is_the_mean_over_its_seeds(given: dict[str, Any]) -> None:
+    codes = np.random.default_rng(4).standard_normal((400, 3)) + given["factors"][:, :1]
+    result = score(codes, given["factors"], which="factor_vae", seed=3)["factor_vae"]
+    each = [metrics.factor_vae(codes, given["factors"], seed=seed) for seed in range(3, 8)]
+    assert result.extra["values"] == [single.value for single in each]
+    assert result.value == np.mean(result.extra["values"])
+    assert np.array_equal(result.matrix, np.mean([single.matrix for single in each], axis=0))
+    assert result.extra["accuracy"] == pytest.approx(np.mean([single.extra["accuracy"] for single in each]))
+    assert result.low < result.value < result.high
+    assert (result.seed, result.params["repeats"]) == (3, 5)
+    alone = score(codes, given["factors"], which="factor_vae", seed=3, interval=False)["factor_vae"]
+    assert alone.value == each[0].value
+
+
+def test_undefined_score_has_no_interval() -> None:
+    factors = np.arange(30)[:, None] % 5
+    codes = np.random.default_rng(5).standard_normal((30, 2))
+    with pytest.warns(ScoreWarning, match="with one factor there is nothing to tell apart"):
+        result = score(codes, factors, which="factor_vae")["factor_vae"]
+    assert math.isnan(result.value)
+    assert result.low is result.high is None
+
+
+def test_interval_is_left_out_where_a_block_holds_all_that_varies() -> None:
+    factors = np.zeros((50, 1))
+    factors[7] = 1
+    codes = np.random.default_rng(6).standard_normal((50, 2))
+    result = score(codes, factors, which="sap")["sap"]
+    assert math.isfinite(result.value)
+    assert result.low is None
+
+
+def test_few_rows_are_left_out_one_by_one() -> None:
+    values = np.arange(7.0)
+    exact = values.std(ddof=1) / math.sqrt(7) * 2.4469  # Student's t with 6 degrees of freedom
+    first = Score(3.0, n=7)
+    metric = Metric(lambda column: Score(float(column.mean())), needs=("codes",), summary="", citation="")
+    result = with_interval(metric, first, [values], {}, seed=0)
+    assert result.high - 3 == pytest.approx(exact, rel=1e-4)
+
+
+def test_score_survives_strict_json(given: dict[str, Any]) -> None:
+    factors = np.column_stack([given["factors"], np.zeros(400)])
+    with pytest.warns(ScoreWarning, match="factor 2"):
+        scores = score(**{**given, "factors": factors})
+    for result in scores.values():
+        text = json.dumps(result.to_dict(), allow_nan=False)
+        again = Score.from_dict(json.loads(text))
+        assert json.dumps(again.to_dict(), allow_nan=False) == text
+        for part in ("per_factor", "per_latent", "matrix"):
+            before, after = getattr(result, part), getattr(again, part)
+            assert (before is None) == (after is None)
+            assert before is None or np.array_equal(before, after, equal_nan=True)
+        assert (again.value, again.low, again.high, again.n) == (result.value, result.low, result.high, result.n)
+
+
+def test_nan_and_infinity_survive_strict_json() -> None:
+    odd = Score(math.nan, per_latent=np.array([1.0, math.nan, math.inf]), extra={"worst": -math.inf})
+    data = json.loads(json.dumps(odd.to_dict(), allow_nan=False))
+    assert (data["value"], data["per_latent"], data["extra"]) == (None, [1.0, None, "inf"], {"worst": "-inf"})
+    again = Score.from_dict(data)
+    assert math.isnan(again.value)
+    assert np.array_equal(again.per_latent, odd.per_latent, equal_nan=True)
+    assert Score.from_dict({**data, "value": "-inf"}).value == -math.inf
+
+
+def test_plain_functions_are_attributes_of_the_package() -> None:
+    assert metrics.mig is METRICS["mig"].function
+    assert {*METRICS, "score", "METRICS", "Score"} <= set(dir(metrics))
+    with pytest.raises(AttributeError, match="has no attribute 'migg'"):
+        metrics.migg  # noqa: B018

@@ -1,0 +1,66 @@
+"""The estimator: scikit-learn's own checks, and what it promises beside them."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from equipoise.errors import InputError
+from equipoise.sklearn import Disentangler
+
+
+@parametrize_with_checks([Disentangler(latent=2, steps=3)])
+def test_scikit_learns_own_checks(estimator: Any, check: Any) -> None:
+    # The checks themselves seed numpy's global generator.
+    state = np.random.get_state()  # noqa: NPY002
+    check(estimator)
+    np.random.set_state(state)  # noqa: NPY002
+
+
+def test_vectors_are_reconstructed_in_their_own_units() -> None:
+    rng = np.random.default_rng(0)
+    t = rng.uniform(size=(400, 2))
+    X = np.column_stack([1000 + 50 * t[:, 0], -3 + t[:, 1], 1000 - 50 * t[:, 0], np.full(400, 7.0)])
+    model = Disentangler(method="beta-vae", settings={"method.beta": 0.01}, latent=2, steps=150, lr=1e-3).fit(X)
+    Z = model.transform(X)
+    assert Z.shape == (400, 2)
+    error = np.abs(model.inverse_transform(Z) - X).mean(0)
+    assert (error < [5, 0.1, 5, 1e-6]).all(), "a tenth of each column's range, and a constant column exactly"
+
+
+def test_images_are_taken_as_bytes_or_floats_alike() -> None:
+    X = (np.random.default_rng(0).uniform(size=(30, 1, 16, 16)) > 0.5).astype(np.uint8) * 255
+    one = Disentangler(latent=2, steps=2, batch=8).fit(X).transform(X)
+    other = Disentangler(latent=2, steps=2, batch=8).fit(X / 255.0).transform(X / 255.0)
+    assert one.shape == (30, 2)
+    assert np.allclose(one, other)
+
+
+def test_images_of_another_shape_than_in_fit_are_refused() -> None:
+    X = np.zeros((10, 1, 16, 16), np.uint8)
+    model = Disentangler(latent=2, steps=1, batch=8).fit(X)
+    with pytest.raises(InputError, match="expected those of fit"):
+        model.transform(np.zeros((10, 1, 32, 32), np.uint8))
+    with pytest.raises(InputError, match="expected images"):
+        model.transform(np.zeros((10, 256)))
+
+
+def test_it_works_in_a_pipeline_and_names_its_outputs() -> None:
+    X = np.random.default_rng(0).normal(size=(50, 6))
+    pipeline = make_pipeline(StandardScaler(), Disentangler(latent=3, steps=2))
+    assert pipeline.fit_transform(X).shape == (50, 3)
+    assert list(pipeline.get_feature_names_out()) == ["disentangler0", "disentangler1", "disentangler2"]
+
+
+def test_a_wrong_setting_is_named_before_any_work() -> None:
+    with pytest.raises(InputError, match=r"method\.betta: no such setting of beta-vae; did you mean beta\?"):
+        Disentangler(method="beta-vae", settings={"method.betta": 1.0}).fit(np.eye(4))
+
+
+def test_the_log_of_fit_is_kept() -> None:
+    model = Disentangler(latent=2, steps=5).fit(np.random.default_rng(0).normal(size=(20, 3)))
+    assert [row["step"] for row in model.logs_] == [5]
+    assert model.logs_[0]["loss"] > 0
