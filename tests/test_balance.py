@@ -5,10 +5,10 @@ import math
 
 import pytest
 import torch
+from tests.conftest import clock
 from torch import Tensor
 
 from equipoise.balance import Balance, Capacity, Fixed, LearnedWeights, WarmUp
-from tests.conftest import clock
 
 BALANCES: dict[str, Balance] = {
     "fixed": Fixed({"kl": 4.0}),

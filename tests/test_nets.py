@@ -34,7 +34,7 @@ def test_published_nets_have_their_number_of_parameters(
 
 
 def test_conv_bn_has_the_layers_of_its_source() -> None:
-    """It comes without a published count: 32-32-64-64-512 and a 1x1 layer, batch normalisation after all but the last."""
+    """It has no published count: 32-32-64-64-512 and a 1x1 layer, batch normalisation after all but the last."""
     with torch.random.fork_rng():
         encoder, decoder = nets.build("conv_bn", (3, 64, 64), 10)
     convolutions = [layer for layer in encoder if isinstance(layer, nn.Conv2d)]

@@ -157,7 +157,11 @@ def test_more_steps_extend_a_run_as_if_they_had_been_asked_for_at_once(
     [
         ({}, {"train__lr": 0.5}, "holds another run"),
         ({}, {"train__steps": 5}, "10 steps, more than the 5"),
-        ({"train__schedule": "one-cycle"}, {"train__schedule": "one-cycle", "train__steps": 20}, "train.schedule_steps"),
+        (
+            {"train__schedule": "one-cycle"},
+            {"train__schedule": "one-cycle", "train__steps": 20},
+            "train.schedule_steps",
+        ),
         ({"method": "annealed-vae"}, {"method": "annealed-vae", "train__steps": 20}, "train.schedule_steps"),
     ],
 )
@@ -181,17 +185,23 @@ def test_a_folder_that_is_not_a_run_is_left_alone(squares: Callable[[], str], tm
 
 def test_a_run_on_an_array_is_scored_and_reported(tmp_path: Path) -> None:
     x = (np.random.default_rng(0).uniform(size=(40, 16, 16)) > 0.5).astype(np.float32)
-    done = eq.train(x, "beta-vae", net="burgess", steps=3, out=tmp_path / "run", settings={"train.batch": 8}, progress=False)
+    done = eq.train(
+        x, "beta-vae", net="burgess", steps=3, out=tmp_path / "run", settings={"train.batch": 8}, progress=False
+    )
     assert (done.path / "report.html").exists()
     assert set(done.scores) == {"sse", "mse", "bce", "kl", "active_units"}
     assert done.config.data.name.startswith("array-")
     with pytest.raises(InputError, match="an array that only its owner has"):
         _ = eq.open_run(done.path).images
-    again = eq.train(x, "beta-vae", net="burgess", steps=3, out=tmp_path / "run", settings={"train.batch": 8}, progress=False)
+    again = eq.train(
+        x, "beta-vae", net="burgess", steps=3, out=tmp_path / "run", settings={"train.batch": 8}, progress=False
+    )
     assert again.logs == done.logs
 
 
-def test_the_last_part_of_a_split_is_scored_and_the_first_trained_on(squares: Callable[[], str], tmp_path: Path) -> None:
+def test_the_last_part_of_a_split_is_scored_and_the_first_trained_on(
+    squares: Callable[[], str], tmp_path: Path
+) -> None:
     done = run(settings(squares(), tmp_path / "run", data__split=[0.6, 0.2, 0.2]))
     assert done.meta["images"] == 45
     assert len(done.codes["index"]) == 15

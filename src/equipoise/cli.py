@@ -136,9 +136,10 @@ def data_info(
 
 def main() -> None:
     """The entry point: errors a user can mend are one sentence, and exit 2 (usage, input) or 1 (failed)."""
-    warnings.showwarning = lambda message, *_: print(f"note: {message}", file=sys.stderr)
     try:
-        app()
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: print(f"note: {message}", file=sys.stderr)
+            app()
     except InputError as error:
         print(f"equipoise: {error}", file=sys.stderr)
         sys.exit(2)

@@ -79,7 +79,8 @@ def encode(folder: Path, images: str, out: Path | None) -> Outcome:
     found = load_data(images, size=data.size, crop=data.crop, grey=data.grey)
     if found.shape != run.model.shape:
         raise InputError(
-            f"{images} has images of shape {found.shape}; the run was trained on {run.model.shape}, give images of that shape"
+            f"{images} has images of shape {found.shape}, the run was trained on {run.model.shape}; give images of "
+            f"that shape"
         )
     target = out or Path(f"{Path(images).stem}.codes.npz")
     codes = coding.encode(run.model, found, np.arange(len(found)))

@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -103,8 +105,9 @@ def per_image(x: Tensor, mean: Tensor) -> dict[str, Tensor]:
     }
 
 
-def as_float(x: Tensor) -> Tensor:
+def as_float(x: Tensor | npt.NDArray[Any]) -> Tensor:
     """Images as float32 in [0, 1]: uint8 0..255 is divided by 255, floats must lie in [0, 1] already."""
+    x = torch.as_tensor(x)
     if x.dtype == torch.uint8:
         return x.float() / 255
     if x.dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.float64):

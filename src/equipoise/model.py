@@ -1,7 +1,9 @@
 """The autoencoder, and the record of one forward pass that every term reads."""
 
 from dataclasses import dataclass
+from typing import Any
 
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -73,8 +75,8 @@ class VAE(nn.Module):
         return mean, logvar
 
     @torch.no_grad()
-    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """mean, logvar [B, D] of q(z|x); x [B, C, H, W] is uint8 in 0..255 or float in [0, 1].
+    def encode(self, x: Tensor | npt.NDArray[Any]) -> tuple[Tensor, Tensor]:
+        """mean, logvar [B, D] of q(z|x); x [B, C, H, W], tensor or array, is uint8 in 0..255 or float in [0, 1].
 
         Raises `InputError` for anything else.
         """

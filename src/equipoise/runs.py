@@ -141,6 +141,8 @@ def execute(config: Config, images: Images | None = None, *, progress: bool = Tr
     parts = _parts(config, images)
     batches = Batches(parts[0], config.train.batch, config.train.seed)
     run = Run(path, config, images)
+    inputs = {"codes", "logvar", "recon"} | ({"factors"} if parts[0].factors is not None else set())
+    metrics.select(config.evaluate.which, inputs, _convention(config.evaluate.convention))
 
     with speed.fast_parts(config.train.fast, config.train.threads, config.train.precision) as fast:
         model, objective = build(config, parts[0].shape, len(parts[0]))
@@ -148,8 +150,9 @@ def execute(config: Config, images: Images | None = None, *, progress: bool = Tr
         batches(0, int(objective.second_batch))  # what the data cannot give is said before anything is written
         path.mkdir(parents=True, exist_ok=True)
         write_text(path / "config.toml", config.to_toml())
-        if not begun:
-            write_text(path / "meta.json", json.dumps(_meta(config, parts[0], fast), indent=1))
+        if not (path / "meta.json").exists():
+            fast |= {"fused_adam": config.train.fast, "channels_last": training.layout is torch.channels_last}
+            write_text(path / "meta.json", json.dumps(_meta(parts[0], fast), indent=1))
         trained = _train(run, training, batches, console)
 
     if trained or not (path / "scores.json").exists() or not (path / "codes.npz").exists():
@@ -221,10 +224,14 @@ def score_codes(
         logvar=codes.get("logvar"),
         sample=codes.get("z"),
         recon=recon or None,
-        which=which if isinstance(which, str) else list(which),
-        convention=None if convention == "default" else convention,
+        which=which,
+        convention=_convention(convention),
         interval=interval,
     )
+
+
+def _convention(name: str) -> str | None:
+    return None if name == "default" else name
 
 
 def _claimed(path: Path, config: Config) -> bool:
@@ -301,7 +308,7 @@ def _score_now(run: Run, training: Training) -> None:
     write_text(history, "".join(json.dumps(row) + "\n" for row in rows))
 
 
-def _meta(config: Config, images: Images, fast: Mapping[str, Any]) -> dict[str, Any]:
+def _meta(images: Images, fast: Mapping[str, Any]) -> dict[str, Any]:
     names = ("equipoise", "torch", "numpy", "scipy", "scikit-learn")
     # A run started from Python says so; what reproduces either is config.toml, which holds every setting.
     shell = Path(sys.argv[0]).stem in ("equipoise", "__main__")

@@ -124,7 +124,7 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         if getattr(X, "ndim", 2) == 4:
             x = as_float(torch.as_tensor(np.ascontiguousarray(X)))
             if reset:
-                self.low_ = self.range_ = None
+                self.low_: Array | None = None
                 self.n_features_in_ = x[0].numel()
             elif tuple(x.shape[1:]) != self.model_.shape:
                 raise InputError(
@@ -135,8 +135,7 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             self, X, reset=reset, dtype=[np.float64, np.float32], ensure_min_samples=2 if reset else 1
         )
         if reset:
-            self.low_ = values.min(0)
-            self.range_ = values.max(0) - self.low_
+            self.low_, self.range_ = values.min(0), values.max(0) - values.min(0)
         elif self.low_ is None:
             raise InputError(
                 f"X has vectors of {values.shape[1]} columns; expected images of shape {self.model_.shape}"

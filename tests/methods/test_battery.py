@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.conftest import SHAPE, clock, forward, images, noise, toy
 from torch import Tensor
 
 from equipoise.methods import METHODS
@@ -13,7 +14,6 @@ from equipoise.methods.beta_vae import BetaVAE
 from equipoise.methods.l_vae import LVAE
 from equipoise.methods.method import Method
 from equipoise.methods.vae import VAE
-from tests.conftest import SHAPE, clock, forward, images, noise, toy
 
 B = 12
 

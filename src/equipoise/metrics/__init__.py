@@ -3,7 +3,7 @@
 import difflib
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from equipoise.metrics.inputs import group_codes, matching, matrix, pair
 from equipoise.metrics.interval import baseline, with_interval
 from equipoise.metrics.result import Metric, Score, ScoreWarning
 
-__all__ = ["METRICS", "Metric", "Score", "ScoreWarning", "score"]
+__all__ = ["METRICS", "Metric", "Score", "ScoreWarning", "score", "select"]
 
 METRICS: dict[str, Metric] = {
     **intervention.METRICS,
@@ -71,7 +71,6 @@ def score(
     What leaves a score defined but needs care (a factor with one value, constant codes) is said in one ScoreWarning.
     Raises InputError for anything not finite, not numeric, or of the wrong shape, before any work.
     """
-    names = _names(which)
     if seed < 0:
         raise InputError(f"seed = {seed}: expected 0 or more")
     with warnings.catch_warnings(record=True) as caught:
@@ -82,8 +81,7 @@ def score(
         if group is not None:
             group_codes(group, len(inputs["codes"]))
         scores = {
-            name: _one(METRICS[name], inputs, convention, seed, interval)
-            for name in _possible(names, inputs, convention, which)
+            name: _one(METRICS[name], inputs, convention, seed, interval) for name in select(which, inputs, convention)
         }
     notes = dict.fromkeys(str(item.message) for item in caught if issubclass(item.category, ScoreWarning))
     for item in caught:
@@ -145,10 +143,12 @@ def _names(which: str | Sequence[str]) -> list[str]:
     return [name for name in METRICS if name in asked]
 
 
-def _possible(
-    names: Sequence[str], inputs: dict[str, Any], convention: str | None, which: str | Sequence[str]
-) -> list[str]:
-    """The names that the inputs and the convention allow; the rest raises, is warned of, or passes: see `score`."""
+def select(which: str | Sequence[str], inputs: Container[str], convention: str | None = None) -> list[str]:
+    """The metrics that `score` would compute, from the names of the inputs there are: codes, factors, logvar, recon.
+
+    What the inputs or the convention do not allow raises InputError, is warned of, or passes, as `score` says.
+    """
+    names = _names(which)
     known = sorted({name for metric in METRICS.values() for name in metric.conventions})
     if convention is not None and convention not in known:
         raise InputError(f"convention {convention!r}: expected {' or '.join(known)}, or None for the defaults")

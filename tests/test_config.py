@@ -1,0 +1,77 @@
+"""Settings: order, round trip, identity. Refusals are tested through the command line."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from equipoise import config
+from equipoise.errors import InputError
+from equipoise.methods import METHODS
+from equipoise.methods.l_vae import LVAE
+
+
+def test_later_layers_win() -> None:
+    library = config.resolve({"data": "dsprites", "method": "l-vae"})
+    preset = config.resolve({"data": "dsprites", "method": "l-vae", "method.preset": "paper_lvae"})
+    said = config.resolve(
+        {"data": "dsprites", "method": "l-vae", "method.preset": "paper_lvae", "net.latent": 9, "train.steps": 7}
+    )
+    assert (library.net.name, library.net.latent, library.train.schedule) == ("locatello", 10, "constant")
+    assert (preset.net.name, preset.net.latent, preset.train.schedule_steps) == ("mlp_lvae", 5, 300_000)
+    assert (said.net.name, said.net.latent, said.train.steps) == ("mlp_lvae", 9, 7)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_written_settings_read_back_as_the_same_run(method: str, tmp_path: Path) -> None:
+    for preset in (None, *METHODS[method].presets):
+        said: dict[str, object] = {
+            "data": "dsprites",
+            "method": method,
+            "data.split": [0.5, 0.5],
+            "train.betas": [0.5, 0.9],
+        }
+        before = config.resolve(said if preset is None else said | {"method.preset": preset})
+        (tmp_path / "config.toml").write_text(before.to_toml())
+        after = config.resolve(config.read(tmp_path / "config.toml"))
+        assert after == before
+        assert config.identity(after) == config.identity(before)
+
+
+def test_identity_depends_on_every_setting_but_the_folder() -> None:
+    base = config.resolve({"data": "dsprites"})
+    assert config.identity(config.resolve({"data": "dsprites", "out": "elsewhere"})) == config.identity(base)
+    for key, value in (("train.seed", 1), ("train.lr", 2e-4), ("method.floor", 1e-3), ("net.latent", 4)):
+        assert config.identity(config.resolve({"data": "dsprites", key: value})) != config.identity(base)
+    assert base.out == f"runs/dsprites-l-vae-{config.identity(base)}"
+
+
+def test_words_are_read_as_toml_and_as_text_where_they_are_none() -> None:
+    said = config.parse(["train.lr=1e-3", "data.split=[0.8, 0.2]", "method=l-vae", "out=a=b", 'x="quoted"', "y=true"])
+    assert said == {
+        "train.lr": 1e-3,
+        "data.split": [0.8, 0.2],
+        "method": "l-vae",
+        "out": "a=b",
+        "x": "quoted",
+        "y": True,
+    }
+
+
+def test_every_setting_says_why_it_is_what_it_is() -> None:
+    for kind in (*config.SECTIONS.values(), *METHODS.values()):
+        for field in dataclasses.fields(kind):
+            notes = getattr(kind.__annotations__[field.name], "__metadata__", ())
+            assert any(getattr(note, "description", None) for note in notes), f"{kind.__name__}.{field.name}"
+
+
+def test_all_that_is_wrong_in_a_section_is_said_at_once() -> None:
+    with pytest.raises(InputError, match=r"train\.steps is 0.*; train\.lr is -1"):
+        config.resolve({"data": "dsprites", "train.steps": 0, "train.lr": -1})
+
+
+def test_settings_are_frozen_and_checked_in_python_too() -> None:
+    with pytest.raises(ValueError, match="greater than 0"):
+        LVAE(floor=-1.0)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        LVAE().floor = 1.0  # type: ignore[misc]
