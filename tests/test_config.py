@@ -12,12 +12,14 @@ from equipoise.methods.l_vae import LVAE
 
 
 def test_later_layers_win() -> None:
-    library = config.resolve({"data": "dsprites", "method": "l-vae"})
+    library = config.resolve({"data": "dsprites", "method": "vae"})
+    method = config.resolve({"data": "dsprites", "method": "l-vae"})
     preset = config.resolve({"data": "dsprites", "method": "l-vae", "method.preset": "paper_lvae"})
     said = config.resolve(
         {"data": "dsprites", "method": "l-vae", "method.preset": "paper_lvae", "net.latent": 9, "train.steps": 7}
     )
     assert (library.net.name, library.net.latent, library.train.schedule) == ("locatello", 10, "constant")
+    assert (method.net.name, method.net.latent) == ("mlp_lvae", 10)
     assert (preset.net.name, preset.net.latent, preset.train.schedule_steps) == ("mlp_lvae", 5, 300_000)
     assert (said.net.name, said.net.latent, said.train.steps) == ("mlp_lvae", 9, 7)
 
@@ -75,3 +77,8 @@ def test_settings_are_frozen_and_checked_in_python_too() -> None:
         LVAE(floor=-1.0)
     with pytest.raises(dataclasses.FrozenInstanceError):
         LVAE().floor = 1.0  # type: ignore[misc]
+
+
+def test_the_demo_is_a_valid_run() -> None:
+    demo = config.resolve(config.read(Path(__file__).parent.parent / "examples" / "demo.toml"))
+    assert (demo.data.name, demo.method.name, demo.out) == ("dsprites", "l-vae", "runs/demo")

@@ -54,7 +54,7 @@ def equal(left: Any, right: Any) -> bool:
 
 def same_training(left: Path, right: Path) -> bool:
     """Whether two runs did the same: states bit for bit, logs but for the time they took."""
-    states = [{key: value for key, value in weights(path).items() if key != "seconds"} for path in (left, right)]
+    states = [{key: value for key, value in weights(path).items() if key not in ("seconds", "settings")} for path in (left, right)]
     timed = ("seconds", "images_per_second")
     logs = [
         [{k: v for k, v in row.items() if k not in timed} for row in checkpoint.read_log(path / "log.jsonl")]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from equipoise.errors import InputError, RunError
+from equipoise.errors import InputError, RunError, choose
 
 if TYPE_CHECKING:
     from equipoise.commands import Outcome
@@ -99,7 +99,6 @@ def list_(
 ) -> None:
     """List what there is, a line each."""
     from equipoise import commands
-    from equipoise.config import choose
 
     kinds: dict[str, commands.Kind] = {"methods": "methods", "metrics": "metrics", "data": "data", "nets": "nets"}
     _say(commands.listing(kinds[choose("list", kind, kinds)]), as_json)
@@ -145,6 +144,9 @@ def main() -> None:
         sys.exit(2)
     except RunError as error:
         print(f"equipoise: {error}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:  # a full disk, a folder that may not be written: what the system says is the reason
+        print(f"equipoise: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(1)
 
 

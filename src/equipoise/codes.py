@@ -9,8 +9,8 @@ import numpy.typing as npt
 import torch
 
 from equipoise import likelihoods
-from equipoise.data import Images
-from equipoise.errors import RunError
+from equipoise.data import Images, npz
+from equipoise.errors import InputError
 from equipoise.files import replacing
 from equipoise.model import VAE
 
@@ -55,9 +55,8 @@ def save(path: Path, codes: Codes, checkpoint: str) -> None:
 
 
 def load(path: Path) -> Codes:
-    """The arrays of an `.npz` of codes, without unpickling; raises `RunError` when it cannot be read."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (ValueError, OSError, EOFError, KeyError) as error:
-        raise RunError(f"{path} cannot be read ({error}); delete it, and `equipoise evaluate` encodes anew") from None
+    """The arrays of an `.npz` of codes, without unpickling; raises `InputError` when it cannot be read."""
+    with npz.naming(path), np.load(path, allow_pickle=False) as file:
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise InputError(f"{path} holds a single array; expected an .npz of named ones")
+        return {name: file[name] for name in file.files}

@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import json
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,9 +15,9 @@ from rich.console import Console
 from equipoise import codes as coding
 from equipoise import config as configuration
 from equipoise import nets, report, runs
-from equipoise.config import SECTIONS, choose
+from equipoise.config import SECTIONS
 from equipoise.data import DATASETS, load_data
-from equipoise.errors import InputError
+from equipoise.errors import InputError, choose
 from equipoise.files import write_text
 from equipoise.methods import METHODS
 from equipoise.metrics import METRICS, Score
@@ -37,7 +38,7 @@ def train(config: Path | None, overrides: Sequence[str], progress: bool = True) 
     """Train, encode, score and report; go on where an earlier call with these settings stopped."""
     settings = (configuration.read(config) if config else {}) | configuration.parse(overrides)
     run = runs.execute(configuration.resolve(settings), progress=progress)
-    last = run.logs[-1]
+    last = run.logs[-1] if run.logs else {"step": run.config.train.steps, "seconds": math.nan}
     said = [
         f"{run.config.method.name} on {run.config.data.name}: {last['step']:,} steps in {last['seconds']:,.0f} s",
         *([_summary(run.scores)] if run.scores else []),
@@ -76,7 +77,10 @@ def encode(folder: Path, images: str, out: Path | None) -> Outcome:
     """Encode images with a trained run into an `.npz`: index, mean, logvar, z [N, D], and the error of each picture."""
     run = runs.open_run(folder)
     data = run.config.data
-    found = load_data(images, size=data.size, crop=data.crop, grey=data.grey)
+    channels, side, _ = run.model.shape
+    # A folder is prepared as the run's own images were; anything else has to have their shape.
+    folder_of_images = Path(images).is_dir()
+    found = load_data(images, size=side, crop=data.crop, grey=channels == 1) if folder_of_images else load_data(images)
     if found.shape != run.model.shape:
         raise InputError(
             f"{images} has images of shape {found.shape}, the run was trained on {run.model.shape}; give images of "
@@ -175,13 +179,7 @@ def _written(settings: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _arrays(path: Path) -> coding.Codes:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; expected an .npz with codes [N, D]")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (ValueError, OSError, EOFError) as error:
-        raise InputError(f"{path} cannot be read as .npz without unpickling ({error})") from None
+    arrays = coding.load(path)
     if "mean" not in arrays:
         if "codes" not in arrays:
             raise InputError(f"{path} holds {', '.join(arrays) or 'nothing'}; expected codes (or mean) [N, D]")

@@ -5,11 +5,11 @@ Order, later wins: library default, the method's default, preset, file, command 
 """
 
 import dataclasses
-import difflib
 import hashlib
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -17,8 +17,8 @@ import tomli_w
 from pydantic import Field, ValidationError
 from pydantic.dataclasses import dataclass
 
-from equipoise.errors import InputError
-from equipoise.methods import METHODS, Method
+from equipoise.errors import InputError, choose, nearest
+from equipoise.methods import METHODS, Method, Shape
 from equipoise.methods.method import STRICT
 from equipoise.nets import NETS
 
@@ -31,7 +31,9 @@ Settings = Mapping[str, object]
 class Data:
     """[data] what is learned from."""
 
-    name: Annotated[str, Field(description="a data set (`equipoise list data`) or the path of images of your own")]
+    name: Annotated[
+        str, Field(min_length=1, description="a data set (`equipoise list data`) or the path of images of your own")
+    ]
     size: Annotated[int | None, Field(ge=8, description="resize the images of a folder to this many pixels a side")] = (
         None
     )
@@ -138,18 +140,26 @@ class Config:
         }
 
 
+TEXT = ("out", "data", "method", "net", "data.name", "method.name", "method.preset", "net.name", "train.device")
+"""Settings whose words are taken as they are, though they may look like a number or a date."""
+
 SECTIONS: dict[str, type] = {"data": Data, "net": Net, "train": Train, "evaluate": Evaluate}
 
 
-def resolve(settings: Settings) -> Config:
-    """The settings of a run, complete and valid, from what the user said. Raises `InputError` with one sentence."""
+def resolve(settings: Settings, complete: bool = False) -> Config:
+    """The settings of a run, complete and valid, from what the user said. Raises `InputError` with one sentence.
+
+    `complete` settings are a run's own: what they leave out is unset, and neither defaults nor preset fill it.
+    """
     said = {f"{key}.name" if key in ("data", "method", "net") else key: value for key, value in settings.items()}
     name = said.pop("method.name", "l-vae")
     method = METHODS[choose("method", name, METHODS)]
     preset = said.pop("method.preset", None)
-    layers = dict(method.defaults)
-    if preset is not None:
-        layers |= method.presets[choose(f"preset of {method.name}", preset, method.presets)].settings
+    layers: dict[str, object] = {}
+    if not complete:
+        layers |= method.defaults
+        if preset is not None:
+            layers |= method.presets[choose(f"preset of {method.name}", preset, method.presets)].settings
     layers |= said
 
     out = layers.pop("out", None)
@@ -159,7 +169,7 @@ def resolve(settings: Settings) -> Config:
         if section not in fields or not field:
             known = [*(f"{s}.{f.name}" for s, c in SECTIONS.items() for f in dataclasses.fields(c)), "out"]
             raise InputError(
-                f"{key}: no such setting; {_nearest(key, [*known, *(f'method.{f}' for f in _names(method))])}"
+                f"{key}: no such setting; {nearest(key, [*known, *(f'method.{f}' for f in _names(method))])}"
             )
         fields[section][field] = tuple(value) if isinstance(value, list) else value
     if "name" not in fields["data"]:
@@ -184,8 +194,21 @@ def resolve(settings: Settings) -> Config:
 
 
 def identity(config: Config) -> str:
-    """Ten hexadecimal digits that two runs share when all their settings but `out` are equal."""
-    return hashlib.sha256(json.dumps(config.flat(), sort_keys=True).encode()).hexdigest()[:10]
+    """Ten hexadecimal digits that two runs share when one is the other, or goes on where it ended.
+
+    They depend on all settings but `out`, and but `train.steps` where more steps only extend a run.
+    """
+    settings = config.flat()
+    if extendable(config):
+        del settings["train.steps"]
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
+
+
+def extendable(config: Config) -> bool:
+    """Whether a run with more steps begins as this one: no schedule is as long as the run."""
+    shape = Shape((1, 64, 64), config.net.latent, config.train.batch)
+    scheduled = config.train.schedule != "constant" or config.method.build(shape).balance.scheduled
+    return config.train.schedule_steps is not None or not scheduled
 
 
 def read(path: Path) -> dict[str, object]:
@@ -194,6 +217,8 @@ def read(path: Path) -> dict[str, object]:
         sections = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected settings in TOML") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); expected a file of settings in TOML") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid TOML ({error}); mend that line") from None
     flat: dict[str, object] = {}
@@ -213,26 +238,11 @@ def parse(overrides: Iterable[str]) -> dict[str, object]:
         key, equals, value = word.partition("=")
         if not equals or not key:
             raise InputError(f"{word}: expected key=value, such as train.steps=2000")
-        try:
-            settings[key] = tomllib.loads(f"x = {value}")["x"]
-        except tomllib.TOMLDecodeError:
-            settings[key] = value
+        settings[key] = value
+        if key not in TEXT:
+            with suppress(tomllib.TOMLDecodeError):
+                settings[key] = tomllib.loads(f"x = {value}")["x"]
     return settings
-
-
-def choose(what: str, name: object, known: Iterable[str]) -> str:
-    """`name`, if it is among the known ones; otherwise an `InputError` with the nearest of them."""
-    known = list(known)
-    if name in known:
-        return str(name)
-    raise InputError(f"{name}: no such {what}; {_nearest(str(name), known)}")
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, 1, 0.5)
-    if near:
-        return f"did you mean {near[0]}?"
-    return f"choose one of {', '.join(known)}" if known else "there is none"
 
 
 def _names(kind: type) -> list[str]:
@@ -247,9 +257,7 @@ def _values(section: object) -> dict[str, object]:
 def _validated(section: str, kind: type[Section], values: Mapping[str, object], owner: str) -> Section:
     for key in values:
         if key not in _names(kind):
-            near = difflib.get_close_matches(key, _names(kind), 1, 0.5)
-            hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(_names(kind))}"
-            raise InputError(f"{section}.{key}: no such setting of {owner}; {hint}")
+            raise InputError(f"{section}.{key}: no such setting of {owner}; {nearest(key, _names(kind))}")
     try:
         return kind(**values)
     except ValidationError as error:

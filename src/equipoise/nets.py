@@ -10,11 +10,10 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from torch import nn
 
-from equipoise.errors import InputError
+from equipoise.errors import InputError, choose
 
 Shape = tuple[int, int, int]
 Pair = tuple[nn.Module, nn.Module]
@@ -34,10 +33,7 @@ def build(name: str, shape: Shape, latent: int) -> Pair:
 
     Raises `InputError` for an unknown name, and for a size that a convolutional net cannot halve down to 4 x 4.
     """
-    if name not in NETS:
-        near = get_close_matches(name, NETS, 1, 0.5)
-        hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(NETS)}"
-        raise InputError(f"{name}: no such net; {hint}")
+    choose("net", name, NETS)
     if NETS[name].convolutional:
         _halvings(shape, name)
     return NETS[name].build(shape, latent)

@@ -21,7 +21,8 @@ class Group(TypedDict):
 
     optimiser: str  # "model" is stepped by the training loop, every other by `after_step`
     params: list[nn.Parameter]
-    lr: NotRequired[float]  # where it is absent: `train.lr`
+    lr: NotRequired[float]  # where it is absent: `train.lr`; the schedule scales it for "model" alone
+    betas: NotRequired[tuple[float, float]]  # where it is absent: `train.betas`
     clip: bool
 
 
@@ -50,8 +51,8 @@ class Objective(nn.Module):
     def forward(self, p: Pass, seen: Seen) -> tuple[Tensor, Logs]:
         """The loss [] and what is logged of it, from one pass and the clock (`step`, `progress`).
 
-        Logged, detached: `loss`, each term's total, [D] as `<term>_dims`, `weight.<term>`, `beta_equivalent`, and every
-        scalar that the balance learns or remembers.
+        Logged, detached: `loss`, each term's total, the mean of its weight as `weight.<term>`, what either is per
+        dimension, [D], as `<name>_dims`, `beta_equivalent`, and what the balance learns or remembers.
         """
         means = {name: reduce(term(p)) for name, term in self.terms.items()}
         seen = {**seen, **{name: mean.detach() for name, mean in means.items()}}
@@ -68,11 +69,13 @@ class Objective(nn.Module):
             if seen[name].ndim:
                 logs[f"{name}_dims"] = seen[name]
             logs[f"weight.{name}"] = weights[name].mean()
+            if weights[name].ndim:
+                logs[f"weight.{name}_dims"] = weights[name]
         if "kl" in means and "rec" in means:
             # Every method's trade-off on one scale: the weight of the KL beside one unit of squared error (or of BCE).
             logs["beta_equivalent"] = weights["kl"].mean() / (weights["rec"] * self.likelihood.unit)
         for name, value in (*self.balance.named_parameters(), *self.balance.named_buffers()):
-            if value.ndim == 0:
+            if value.ndim <= 1:
                 logs[name] = value.detach()
         return loss, logs
 

@@ -4,14 +4,10 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
-import math
 import platform
 import shlex
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -21,21 +17,20 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from equipoise import codes as coding
 from equipoise import config as configuration
 from equipoise import metrics, nets, report
 from equipoise.config import Config
-from equipoise.data import Images, load_data
+from equipoise.data import DATASETS, Images, load_data
 from equipoise.data.batches import Batches
-from equipoise.errors import InputError
+from equipoise.errors import InputError, RunError
 from equipoise.files import write_text
 from equipoise.methods import Shape
 from equipoise.metrics import Score
 from equipoise.model import VAE
 from equipoise.objective import Objective
-from equipoise.training import checkpoint, speed
+from equipoise.training import checkpoint, speed, watch
 from equipoise.training.loop import Row, Training, device, fit
 
 FORMAT = 1  # of the run folder
@@ -53,14 +48,13 @@ class Run:
     @cached_property
     def meta(self) -> dict[str, Any]:
         """Versions, processor, which fast parts were on, the command."""
-        meta: dict[str, Any] = json.loads((self.path / "meta.json").read_text(encoding="utf-8"))
-        return meta
+        return _json(self.path / "meta.json")
 
     @cached_property
     def model(self) -> VAE:
         """The trained model, in evaluation mode, on the CPU."""
         model, _ = build(self.config, tuple(self.meta["shape"]), self.meta["images"])
-        model.load_state_dict(checkpoint.load(self.path / "checkpoint.pt")["model"])
+        model.load_state_dict(_state(self.path, self.config)["model"])
         return model.eval()
 
     @cached_property
@@ -79,7 +73,7 @@ class Run:
         path = self.path / "scores.json"
         if not path.exists():
             return {}
-        return {name: Score.from_dict(score) for name, score in json.loads(path.read_text())["scores"].items()}
+        return {name: Score.from_dict(score) for name, score in _json(path)["scores"].items()}
 
     @cached_property
     def images(self) -> Images:
@@ -87,6 +81,10 @@ class Run:
 
         Raises `InputError` after reopening a run whose data was an array, which no folder can bring back.
         """
+        if self.given is None and not Path(self.config.data.name).exists() and "path" in self.meta["data"]:
+            # A relative path, seen from another folder than the one it was trained from.
+            moved = dataclasses.replace(self.config.data, name=self.meta["data"]["path"])
+            return _parts(dataclasses.replace(self.config, data=moved), None)[-1]
         return _parts(self.config, self.given)[-1]
 
 
@@ -126,7 +124,7 @@ def open_run(path: str | Path) -> Run:
     path = Path(path)
     if not (path / "config.toml").is_file():
         raise InputError(f"{path} is not a run (it has no config.toml); expected the folder that a training wrote")
-    run = Run(path, configuration.resolve(configuration.read(path / "config.toml")))
+    run = Run(path, configuration.resolve(configuration.read(path / "config.toml"), complete=True))
     if run.meta.get("format") != FORMAT:
         raise InputError(f"{path} has format {run.meta.get('format')}; this version reads format {FORMAT}")
     return run
@@ -137,12 +135,15 @@ def execute(config: Config, images: Images | None = None, *, progress: bool = Tr
     console = Console(stderr=True, quiet=not progress)
     place = device(config.train.device)
     path = Path(config.out)
-    begun = _claimed(path, config)
+    _refuse_others(path, config)
     parts = _parts(config, images)
     batches = Batches(parts[0], config.train.batch, config.train.seed)
     run = Run(path, config, images)
-    inputs = {"codes", "logvar", "recon"} | ({"factors"} if parts[0].factors is not None else set())
-    metrics.select(config.evaluate.which, inputs, _convention(config.evaluate.convention))
+    _check_scores(config, parts[-1])
+    data = _fingerprint(config, parts)
+    meta = path / "meta.json"
+    if meta.exists() and (known := _json(meta)["data"]["digest"]) != data["digest"]:
+        raise InputError(f"{path} was trained on other images or factors ({known} then); choose another out")
 
     with speed.fast_parts(config.train.fast, config.train.threads, config.train.precision) as fast:
         model, objective = build(config, parts[0].shape, len(parts[0]))
@@ -150,9 +151,9 @@ def execute(config: Config, images: Images | None = None, *, progress: bool = Tr
         batches(0, int(objective.second_batch))  # what the data cannot give is said before anything is written
         path.mkdir(parents=True, exist_ok=True)
         write_text(path / "config.toml", config.to_toml())
-        if not (path / "meta.json").exists():
+        if not meta.exists():
             fast |= {"fused_adam": config.train.fast, "channels_last": training.layout is torch.channels_last}
-            write_text(path / "meta.json", json.dumps(_meta(parts[0], fast), indent=1))
+            write_text(meta, json.dumps(_meta(parts[0], data, fast), indent=1))
         trained = _train(run, training, batches, console)
 
     if trained or not (path / "scores.json").exists() or not (path / "codes.npz").exists():
@@ -179,6 +180,10 @@ def _parts(config: Config, images: Images | None) -> tuple[Images, ...]:
         if data.name.startswith(OWN):
             raise InputError(f"{data.name} is an array that only its owner has; pass the images themselves")
         images = load_data(data.name, size=data.size, crop=data.crop, grey=data.grey)
+    elif (data.size, data.crop, data.grey) != (None, None, False):
+        raise InputError(
+            "data.size, data.crop and data.grey prepare the images of a folder; an array is taken as it is"
+        )
     return images.split(data.split) if data.split else (images,)
 
 
@@ -197,19 +202,21 @@ def evaluate(
     settings = run.config.evaluate
     digest = checkpoint.digest(run.path / "checkpoint.pt")
     path = run.path / "codes.npz"
-    if not path.exists() or str(coding.load(path)["checkpoint"]) != digest:
+    if not _are_of(path, digest):
         with console.status(f"encoding {min(settings.n, len(run.images)):,} images"):
             coding.save(path, coding.encode(run.model, run.images, coding.index(run.images, settings.n)), digest)
     which = settings.which if which is None else which
     convention = settings.convention if convention is None else convention
+    codes = coding.load(path)
     with console.status("scoring"):
-        scores = score_codes(coding.load(path), which, convention)
-    written = {
-        "checkpoint": digest,
-        "convention": convention,
-        "scores": {name: score.to_dict() for name, score in scores.items()},
-    }
-    write_text(run.path / "scores.json", json.dumps(written, indent=1))
+        scores = score_codes(codes, which, convention)
+    names = {"checkpoint": digest, "convention": convention, "n": len(codes["index"])}
+    file = run.path / "scores.json"
+    kept = _json(file) if file.exists() else {}
+    # Scores of the same codes in the same convention stand; others would be mistaken for them.
+    earlier = kept.get("scores", {}) if {key: kept.get(key) for key in names} == names else {}
+    written = earlier | {name: score.to_dict() for name, score in scores.items()}
+    write_text(file, json.dumps({**names, "scores": written}, indent=1))
     return scores
 
 
@@ -234,13 +241,14 @@ def _convention(name: str) -> str | None:
     return None if name == "default" else name
 
 
-def _claimed(path: Path, config: Config) -> bool:
-    """Whether `path` holds this very run, begun earlier; raises `InputError` when it holds anything else."""
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
-        return False
+def _refuse_others(path: Path, config: Config) -> None:
+    """Raises `InputError` when `path` holds anything but this very run, begun earlier or to be extended."""
+    # What a kill left half-written under another name is no reason to refuse.
+    if not path.exists() or (path.is_dir() and all(file.suffix == ".part" for file in path.iterdir())):
+        return
     if not (path / "config.toml").is_file():
         raise InputError(f"{path} is there already and is not a run; choose another out")
-    before = configuration.resolve(configuration.read(path / "config.toml"))
+    before = configuration.resolve(configuration.read(path / "config.toml"), complete=True)
     old, new = before.flat(), config.flat()
     steps = (before.train.steps, config.train.steps)
     differing = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key) and key != "train.steps")
@@ -254,31 +262,27 @@ def _claimed(path: Path, config: Config) -> bool:
         raise InputError(
             f"{path} holds a run of {steps[0]} steps, more than the {steps[1]} asked for; choose another out"
         )
-    if steps[1] > steps[0] and before.train.schedule_steps is None and _scheduled(before):
+    if steps[1] > steps[0] and not configuration.extendable(before):
         raise InputError(
             f"{path} was trained on a schedule as long as the run, {steps[0]} steps, so a longer run differs from its "
             f"first step; choose another out, or set train.schedule_steps from the start"
         )
-    return True
-
-
-def _scheduled(config: Config) -> bool:
-    shape = Shape((1, 64, 64), config.net.latent, config.train.batch)
-    return config.train.schedule != "constant" or config.method.build(shape).balance.scheduled
 
 
 def _train(run: Run, training: Training, batches: Batches, console: Console) -> bool:
     """Train up to the last step from where the checkpoint is; whether there was anything to do."""
     saved, log = run.path / "checkpoint.pt", run.path / "log.jsonl"
     if saved.exists():
-        training.load_state(checkpoint.load(saved))
+        training.load_state(_state(run.path, run.config))
     if training.step == run.config.train.steps:
         return False
+    for stale in ("codes.npz", "scores.json", "report.html"):  # those of a shorter run
+        (run.path / stale).unlink(missing_ok=True)
     # Rows of steps that the checkpoint does not have will be written again.
     rows = checkpoint.read_log(log, until=training.step)
     write_text(log, "".join(json.dumps(row) + "\n" for row in rows))
     every = run.config.evaluate.every
-    with log.open("a", encoding="utf-8") as file, _bar(console, training) as show, _signals() as stop:
+    with log.open("a", encoding="utf-8") as file, watch.bar(console, training) as show, watch.signals() as stop:
 
         def record(row: Row) -> None:
             file.write(json.dumps(row) + "\n")
@@ -290,7 +294,7 @@ def _train(run: Run, training: Training, batches: Batches, console: Console) -> 
                 _score_now(run, training)
 
         def save() -> None:
-            checkpoint.save(saved, training.state())
+            checkpoint.save(saved, {"settings": _settings(run.config), **training.state()})
 
         fit(training, batches, log=record, save=save, after=score, stop=stop.is_set)
     return True
@@ -308,7 +312,65 @@ def _score_now(run: Run, training: Training) -> None:
     write_text(history, "".join(json.dumps(row) + "\n" for row in rows))
 
 
-def _meta(images: Images, fast: Mapping[str, Any]) -> dict[str, Any]:
+def _check_scores(config: Config, images: Images) -> None:
+    """Raises `InputError` for scores that the images to be scored do not allow."""
+    inputs = {"codes", "logvar", "recon"}
+    if images.factors is not None:
+        inputs.add("factors")
+        scored = images.factors[coding.index(images, config.evaluate.n)]
+        if (scored == scored[0]).all():
+            raise InputError(
+                f"no factor takes two values among the {len(scored)} images to be scored; raise evaluate.n, "
+                f"or leave the factors out"
+            )
+    metrics.select(config.evaluate.which, inputs, _convention(config.evaluate.convention))
+
+
+def _settings(config: Config) -> str:
+    """What a checkpoint is held against: all settings but where it lies and how long it trains."""
+    return json.dumps({key: value for key, value in config.flat().items() if key != "train.steps"}, sort_keys=True)
+
+
+def _state(path: Path, config: Config) -> dict[str, Any]:
+    """What the checkpoint in `path` holds; raises `RunError` if that is none, or of other settings."""
+    file = path / "checkpoint.pt"
+    state = checkpoint.load(file)
+    if state["settings"] != _settings(config):
+        raise RunError(f"{file} was trained with other settings than {path / 'config.toml'} says; put those back")
+    return state
+
+
+def _are_of(codes: Path, digest: str) -> bool:
+    """Whether the codes are there, readable, and of the checkpoint with this digest; others are made anew."""
+    try:
+        return codes.exists() and str(coding.load(codes)["checkpoint"]) == digest
+    except (InputError, KeyError):
+        return False
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """What a file of the run holds; raises `RunError` when it is missing or damaged."""
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(f"{path} is missing; run the same train command again") from None
+    except ValueError as error:
+        raise RunError(f"{path} is damaged ({error}); delete it and run the same command again") from None
+    if not isinstance(held, dict):
+        raise RunError(f"{path} is damaged (no JSON object); delete it and run the same command again")
+    return held
+
+
+def _fingerprint(config: Config, parts: Sequence[Images]) -> dict[str, Any]:
+    """What tells the data of a run from other data of the same name: its digest, and the path it came from."""
+    name = config.data.name
+    if name in DATASETS:
+        return {"digest": name}
+    about = {"digest": _digest(*parts)}
+    return about if name.startswith(OWN) else about | {"path": str(Path(name).resolve())}
+
+
+def _meta(images: Images, data: Mapping[str, Any], fast: Mapping[str, Any]) -> dict[str, Any]:
     names = ("equipoise", "torch", "numpy", "scipy", "scikit-learn")
     # A run started from Python says so; what reproduces either is config.toml, which holds every setting.
     shell = Path(sys.argv[0]).stem in ("equipoise", "__main__")
@@ -319,67 +381,19 @@ def _meta(images: Images, fast: Mapping[str, Any]) -> dict[str, Any]:
         "versions": {name: importlib.metadata.version(name) for name in names} | {"python": platform.python_version()},
         "platform": platform.platform(),
         "parts": dict(fast),
-        "data": images.describe(),
+        "data": {**images.describe(), **data},
         "shape": list(images.shape),
         "images": len(images),
     }
 
 
-def _digest(images: Images) -> str:
-    """Ten hexadecimal digits of the number, the shape and a thousand of the images."""
-    some = np.linspace(0, len(images) - 1, min(1000, len(images))).astype(np.int64)
-    state = hashlib.sha256(repr((len(images), images.shape)).encode())
-    state.update(images.pixels(some).tobytes())
+def _digest(*parts: Images) -> str:
+    """Ten hexadecimal digits of all pixels and factors, and of how the images are split."""
+    state = hashlib.sha256()
+    for images in parts:
+        state.update(repr((len(images), images.shape, images.factor_names)).encode())
+        for start in range(0, len(images), 1000):
+            state.update(images.pixels(np.arange(start, min(start + 1000, len(images)))).tobytes())
+        if images.factors is not None:
+            state.update(np.ascontiguousarray(images.factors).tobytes())
     return state.hexdigest()[:10]
-
-
-@contextmanager
-def _signals() -> Iterator[threading.Event]:
-    """An event that SIGTERM and Ctrl-C set, so that training saves before it stops; a second Ctrl-C stops at once."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked  # signals reach the main thread alone
-        return
-
-    def ask(number: int, frame: object) -> None:  # noqa: ARG001
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _bar(console: Console, training: Training) -> Iterator[Callable[[Row], None]]:
-    """A function that shows a row of the log: a moving bar on a terminal, a line every tenth of the run elsewhere."""
-    steps = training.train.steps
-    if not console.is_terminal:
-        tenth = {math.ceil(steps * share / 10) for share in range(1, 11)}
-        passed = {step for step in tenth if step <= training.step}
-
-        def line(row: Row) -> None:
-            due = {step for step in tenth if step <= row["step"]}
-            if due - passed:
-                passed.update(due)
-                console.print(f"step {row['step']:,} of {steps:,}: {_said(row)}", highlight=False, soft_wrap=True)
-
-        yield line
-        return
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=steps, completed=training.step)
-        yield lambda row: progress.update(task, completed=row["step"], description=_said(row))
-
-
-def _said(row: Row) -> str:
-    words = [f"loss {row['loss']:.2f}", f"rec {row['rec']:.2f}"]
-    if "kl" in row:
-        words.append(f"kl {row['kl']:.2f}")
-    if "beta_equivalent" in row:
-        words.append(f"beta {row['beta_equivalent']:.3g}")
-    return "  ".join([*words, f"{row['images_per_second']:,.0f} images/s"])

@@ -12,9 +12,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from equipoise import config as configuration
 from equipoise import runs
+from equipoise.data import load_data
 from equipoise.data.batches import batch_index
 from equipoise.errors import InputError
-from equipoise.likelihoods import as_float
 from equipoise.training import speed
 from equipoise.training.loop import Training, device, fit
 
@@ -25,16 +25,17 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     """A disentangling encoder: `transform` gives the posterior means [N, latent].
 
     X is either vectors [N, F], whose columns are scaled to [0, 1] by the minimum and maximum of the training data, or
-    images [N, C, H, W], uint8 in 0..255 or float in [0, 1].
+    images [N, C, H, W] or [N, H, W, C], uint8 in 0..255 or float in [0, 1].
 
     method: a name of `equipoise.METHODS`.
     latent: latent dimensions D.
-    steps, batch, lr: of training; a batch is never larger than the training data.
-    net: a name of `equipoise.nets.NETS`; None is `mlp_lvae` for vectors and `locatello` for images.
+    steps, batch, lr: of training; None is the method's own choice. A batch is never larger than the training data.
+    net: a name of `equipoise.nets.NETS`; None is `mlp_lvae` for vectors, and the method's own choice for images.
     likelihood: None is `mse` for vectors, and the method's own choice for images.
     device: auto, cpu or cuda.
     random_state: of weights, batches and noise.
-    settings: any other setting by its dotted key, such as {"method.beta": 2.0}.
+    settings: any other setting by its dotted key, such as {"method.beta": 2.0}; they win over the arguments, which win
+        over a preset.
 
     After `fit`: `model_` (the `VAE`), `n_features_in_`, `logs_` (a row every 100 steps; means, nats per image).
     """
@@ -45,8 +46,8 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         *,
         latent: int = 10,
         steps: int = 5000,
-        batch: int = 64,
-        lr: float = 1e-4,
+        batch: int | None = None,
+        lr: float | None = None,
         net: str | None = None,
         likelihood: str | None = None,
         device: str = "auto",
@@ -72,14 +73,15 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         said: dict[str, object] = {
             "data": "array",
             "method": self.method,
-            "net": self.net or ("mlp_lvae" if vectors else "locatello"),
             "net.latent": self.latent,
             "train.steps": self.steps,
-            "train.batch": self.batch,
-            "train.lr": self.lr,
             "train.device": self.device,
             "train.seed": int(check_random_state(self.random_state).randint(2**31 - 1)),
         }
+        said |= {} if self.batch is None else {"train.batch": self.batch}
+        said |= {} if self.lr is None else {"train.lr": self.lr}
+        if self.net or vectors:
+            said["net"] = self.net or "mlp_lvae"
         if self.likelihood or vectors:
             said["method.likelihood"] = self.likelihood or "mse"
         config = configuration.resolve(said | dict(self.settings or {}))
@@ -93,7 +95,7 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             model, objective = runs.build(config, (x.shape[1], x.shape[2], x.shape[3]), n)
             training = Training(model, objective, config.train, device(config.train.device))
             fit(training, batch, log=rows.append, save=_nothing, after=_nothing, stop=_never)
-        self.model_ = model.eval()
+        self.model_ = model.cpu().eval()
         self.logs_ = rows
         return self
 
@@ -121,8 +123,10 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     def _read(self, X: npt.ArrayLike, reset: bool) -> torch.Tensor:
         """X as float32 [N, C, H, W] in the range of the nets; vectors are images of one row."""
-        if getattr(X, "ndim", 2) == 4:
-            x = as_float(torch.as_tensor(np.ascontiguousarray(X)))
+        given: Any = X
+        if getattr(given, "ndim", 2) == 4:
+            images = load_data(given)
+            x = images.floats(np.arange(len(images)))
             if reset:
                 self.low_: Array | None = None
                 self.n_features_in_ = x[0].numel()

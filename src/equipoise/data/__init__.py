@@ -1,6 +1,5 @@
 """Data: where images come from."""
 
-import difflib
 import os
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import torch
 
 from equipoise.data import arrays, dsprites, dsprites_file, folder
 from equipoise.data.images import Dataset, Images
-from equipoise.errors import InputError
+from equipoise.errors import InputError, nearest
 
 __all__ = ["DATASETS", "Dataset", "Images", "load_data"]
 
@@ -57,10 +56,8 @@ def _from_file(path: Path) -> Images:
             raise InputError(
                 f"data: the path {path} does not exist; check it, or name a data set: {', '.join(DATASETS)}"
             )
-        near = difflib.get_close_matches(str(path).lower(), DATASETS, n=1)
         raise InputError(
-            f"data: no data set and no file or folder is called {str(path)!r}; "
-            + (f"did you mean {near[0]}?" if near else f"the data sets are: {', '.join(DATASETS)}")
+            f"data: no data set and no file or folder is called {str(path)!r}; {nearest(str(path).lower(), DATASETS)}"
         )
     kind = path.suffix.lower()
     if kind == ".npy":

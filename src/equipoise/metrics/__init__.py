@@ -1,6 +1,5 @@
 """Metrics of codes: `score` for a selection of them at once, `METRICS` for the table, a plain function for each."""
 
-import difflib
 import time
 import warnings
 from collections.abc import Callable, Container, Sequence
@@ -9,7 +8,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from equipoise.errors import InputError
+from equipoise.errors import InputError, nearest
 from equipoise.metrics import fit, information, intervention, predictor
 from equipoise.metrics.fit import Recon, reconstruction
 from equipoise.metrics.inputs import group_codes, matching, matrix, pair
@@ -137,9 +136,7 @@ def _names(which: str | Sequence[str]) -> list[str]:
     asked = [which] if isinstance(which, str) else list(which)
     for name in asked:
         if name not in METRICS:
-            near = difflib.get_close_matches(name, METRICS, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"expected of {', '.join(METRICS)}, or default or all"
-            raise InputError(f"which: no metric named {name!r}; {hint}")
+            raise InputError(f"which: no metric named {name!r}; {nearest(name, METRICS)}")
     return [name for name in METRICS if name in asked]
 
 

@@ -26,6 +26,7 @@ def load(path: Path) -> dict[str, Any]:
 
     Raises `RunError` when the file is torn, truncated or not one of ours.
     """
+    _expect(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, BadZipFile, pickle.UnpicklingError, ValueError) as error:
@@ -41,6 +42,7 @@ def load(path: Path) -> dict[str, Any]:
 
 def digest(path: Path) -> str:
     """Sixteen hexadecimal digits of the file's contents, by which codes and scores name it."""
+    _expect(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
@@ -59,3 +61,8 @@ def read_log(path: Path, until: int | None = None) -> list[dict[str, Any]]:
             break
         rows.append(row)
     return rows
+
+
+def _expect(path: Path) -> None:
+    if not path.exists():
+        raise RunError(f"{path.parent} has no checkpoint yet; run the same train command again")

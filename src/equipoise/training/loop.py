@@ -19,6 +19,9 @@ Row = dict[str, Any]
 """A row of `log.jsonl`: numbers, and lists of numbers for what is logged per dimension."""
 
 
+NOT_SAVED = "training stopped, and no checkpoint later than that is kept; try a smaller train.lr, or train.clip=1"
+
+
 class Stopped(RunError):
     """Training was asked to stop before its last step; all that was done is in the checkpoint."""
 
@@ -38,7 +41,7 @@ class Training:
         self.objective = objective.to(device)
         self.groups = objective.parameter_groups(model)
         self.optimisers = {
-            name: speed.adam(_of(self.groups, name, train.lr), train.betas, train.fast)
+            name: speed.adam(_of(self.groups, name, train), train.fast)
             for name in dict.fromkeys(group["optimiser"] for group in self.groups)
         }
         self.clipped = [p for group in self.groups if group["clip"] for p in group["params"]]
@@ -88,8 +91,14 @@ class Training:
         return row
 
     def state(self) -> dict[str, Any]:
-        """All that the next step depends on, and the values not yet in the log."""
+        """All that the next step depends on, and the values not yet in the log.
+
+        Raises `RunError` if any of it is not finite: a step can spoil the weights and leave its own loss intact.
+        """
         pending = self._checked() if self.pending else None
+        tensors = [*self.model.state_dict().values(), *self.objective.state_dict().values()]
+        if not all(bool(tensor.isfinite().all()) for tensor in tensors):
+            raise RunError(f"step {self.step}: a weight is not finite; {NOT_SAVED}")
         return {
             "step": self.step,
             "seconds": self.seconds,
@@ -118,10 +127,7 @@ class Training:
             # The loss is wrong because a term is: name the term where there is one.
             terms = [names[int(column)] for row, column in wrong if int(row) == at]
             name = next((name for name in terms if name != "loss"), "loss").removesuffix("_dims")
-            raise RunError(
-                f"step {self.step - len(rows) + at + 1}: {name} is not finite; training stopped and the last good "
-                f"checkpoint is kept; try a smaller train.lr, or train.clip=1"
-            )
+            raise RunError(f"step {self.step - len(rows) + at + 1}: {name} is not finite; {NOT_SAVED}")
         return rows
 
 
@@ -173,7 +179,12 @@ def device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _of(groups: list[Group], name: str, lr: float) -> list[dict[str, Any]]:
-    # "base_lr" is the group's own learning rate, which the schedule scales.
-    own = [(group["params"], group.get("lr", lr)) for group in groups if group["optimiser"] == name]
-    return [{"params": params, "lr": base, "base_lr": base} for params, base in own]
+def _of(groups: list[Group], name: str, train: Train) -> list[dict[str, Any]]:
+    """The parameter groups of the optimiser called `name`, as torch takes them."""
+    found = []
+    for group in groups:
+        if group["optimiser"] == name:
+            lr = group.get("lr", train.lr)
+            # "base_lr" is the group's own learning rate, which the schedule scales.
+            found.append({"params": group["params"], "lr": lr, "base_lr": lr, "betas": group.get("betas", train.betas)})
+    return found

@@ -90,9 +90,9 @@ def tune_malloc() -> bool:
     return all(libc.mallopt(option, value) == 1 for option, value in MALLOC)
 
 
-def adam(groups: list[dict[str, Any]], betas: tuple[float, float], fused: bool) -> torch.optim.Adam:
+def adam(groups: list[dict[str, Any]], fused: bool) -> torch.optim.Adam:
     """Adam with eps 1e-8 and no decay; `fused` is the same arithmetic in one pass over the parameters."""
-    return torch.optim.Adam(groups, betas=betas, eps=1e-8, fused=fused)
+    return torch.optim.Adam(groups, eps=1e-8, fused=fused)
 
 
 def memory_format(model: nn.Module) -> torch.memory_format:
