@@ -129,7 +129,7 @@ def test_train_evaluate_encode_and_report_end_by_saying_where_they_wrote(
 
     done = equipoise("evaluate", "runs/a", "--which", "sap", "--which", "mig", cwd=tmp_path)
     assert done.stdout.splitlines()[-1] == "wrote runs/a/scores.json"
-    assert set(json.loads((tmp_path / "runs/a/scores.json").read_text())["scores"]) == {"sap", "mig"}
+    assert set(json.loads((tmp_path / "runs/a/scores.json").read_text())["scores"]) == {"sap", "mig", "sse"}
 
     done = equipoise("encode", "runs/a", data, "--out", "codes.npz", cwd=tmp_path)
     assert done.stdout.splitlines()[-1] == "wrote codes.npz"

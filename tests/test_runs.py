@@ -54,7 +54,10 @@ def equal(left: Any, right: Any) -> bool:
 
 def same_training(left: Path, right: Path) -> bool:
     """Whether two runs did the same: states bit for bit, logs but for the time they took."""
-    states = [{key: value for key, value in weights(path).items() if key not in ("seconds", "settings")} for path in (left, right)]
+    states = [
+        {key: value for key, value in weights(path).items() if key not in ("seconds", "settings")}
+        for path in (left, right)
+    ]
     timed = ("seconds", "images_per_second")
     logs = [
         [{k: v for k, v in row.items() if k not in timed} for row in checkpoint.read_log(path / "log.jsonl")]
@@ -271,3 +274,85 @@ def test_a_copied_run_folder_is_a_run(squares: Callable[[], str], tmp_path: Path
     done = run(settings(squares(), tmp_path / "run"))
     shutil.copytree(done.path, tmp_path / "elsewhere")
     assert eq.open_run(tmp_path / "elsewhere").scores.keys() == done.scores.keys()
+
+
+def test_scores_of_a_shorter_run_never_pass_for_those_of_a_longer_one(
+    squares: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, path = squares(), tmp_path / "run"
+    run(settings(data, path))
+
+    class Killed(BaseException):
+        """Between the last checkpoint and the scores."""
+
+    def killed(*_: Any, **__: Any) -> None:
+        raise Killed
+
+    evaluate = runs.evaluate
+    monkeypatch.setattr(runs, "evaluate", killed)
+    with pytest.raises(Killed):
+        run(settings(data, path, train__steps=12))
+    assert not (path / "scores.json").exists()
+    assert not (path / "report.html").exists()
+    monkeypatch.setattr(runs, "evaluate", evaluate)
+    run(settings(data, path, train__steps=12))
+    assert json.loads((path / "scores.json").read_text())["checkpoint"] == checkpoint.digest(path / "checkpoint.pt")
+
+
+def test_data_that_changed_under_a_run_is_refused(squares: Callable[[], str], tmp_path: Path) -> None:
+    data = squares()
+    run(settings(data, tmp_path / "run"))
+    with np.load(data) as file:
+        arrays = dict(file)
+    arrays["factors"] = arrays["factors"][:, ::-1]
+    np.savez(data, **arrays)
+    with pytest.raises(InputError, match="trained on other images or factors"):
+        run(settings(data, tmp_path / "run", train__steps=12))
+
+
+def test_settings_edited_under_a_checkpoint_are_refused(squares: Callable[[], str], tmp_path: Path) -> None:
+    done = run(settings(squares(), tmp_path / "run", method="beta-vae"))
+    file = done.path / "config.toml"
+    file.write_text(file.read_text().replace("beta = 4.0", "beta = 9.0"))
+    with pytest.raises(RunError, match="other settings"):
+        _ = eq.open_run(done.path).model
+
+
+def test_weights_that_are_not_finite_are_never_saved(squares: Callable[[], str], tmp_path: Path) -> None:
+    config = configuration.resolve(settings(squares(), tmp_path / "run"))
+    model, objective = runs.build(config, (1, 16, 16), 75)
+    training = runs.Training(model, objective, config.train, torch.device("cpu"))
+    training.state()
+    with torch.no_grad():
+        next(model.decoder.parameters()).fill_(torch.inf)
+    with pytest.raises(RunError, match="a weight is not finite"):
+        training.state()
+
+
+def test_damaged_codes_are_encoded_anew_and_damaged_scores_named(squares: Callable[[], str], tmp_path: Path) -> None:
+    done = run(settings(squares(), tmp_path / "run"))
+    file = done.path / "codes.npz"
+    file.write_bytes(file.read_bytes()[:300])
+    assert runs.evaluate(eq.open_run(done.path))["mig"].value == done.scores["mig"].value
+    (done.path / "scores.json").write_text('{"checkpoint": ')
+    with pytest.raises(RunError, match=r"scores\.json is damaged"):
+        _ = eq.open_run(done.path).scores
+
+
+def test_scores_asked_for_later_join_those_of_the_same_codes(squares: Callable[[], str], tmp_path: Path) -> None:
+    done = run(settings(squares(), tmp_path / "run"))
+    runs.evaluate(eq.open_run(done.path), which=("bce",))
+    assert set(eq.open_run(done.path).scores) == {"mig", "sap", "sse", "kl", "bce"}
+    runs.evaluate(eq.open_run(done.path), which=("mig",), convention="locatello")
+    assert set(eq.open_run(done.path).scores) == {"mig"}, "another convention is another score of the same name"
+
+
+def test_a_run_on_a_relative_path_opens_from_anywhere(
+    squares: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(squares(), tmp_path / "own.npz")
+    monkeypatch.chdir(tmp_path)
+    run(settings("own.npz", Path("run")))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert len(eq.open_run("../run").images) == 75
