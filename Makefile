@@ -21,7 +21,7 @@ help:
 	touch .venv/ready
 
 demo: .venv/ready
-	$(BIN)/equipoise train examples/demo.toml
+	@start=$$(date +%s); $(BIN)/equipoise train examples/demo.toml && echo "in $$(($$(date +%s) - start)) s, set-up not counted"
 
 check: .venv/ready
 	$(BIN)/ruff check .
