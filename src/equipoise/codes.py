@@ -56,7 +56,8 @@ def save(path: Path, codes: Codes, checkpoint: str) -> None:
 
 def load(path: Path) -> Codes:
     """The arrays of an `.npz` of codes, without unpickling; raises `InputError` when it cannot be read."""
-    with npz.naming(path), np.load(path, allow_pickle=False) as file:
+    # Opened here, since numpy leaves a file open that turns out not to be a whole archive.
+    with npz.naming(path), path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
         if not isinstance(file, np.lib.npyio.NpzFile):
             raise InputError(f"{path} holds a single array; expected an .npz of named ones")
         return {name: file[name] for name in file.files}

@@ -34,7 +34,7 @@ def test_unknown_name_names_the_nearest(name: str) -> None:
 
 
 def test_name_like_no_other_gets_the_list() -> None:
-    with pytest.raises(InputError, match="is called 'qqq'; the data sets are: dsprites"):
+    with pytest.raises(InputError, match="is called 'qqq'; choose one of dsprites"):
         load_data("qqq")
 
 

@@ -130,7 +130,7 @@ def test_fused_adam_takes_the_steps_of_the_plain_one() -> None:
     ends = []
     for fused in (False, True):
         weight = nn.Parameter(torch.linspace(-1, 1, 1000))
-        optimiser = speed.adam([{"params": [weight], "lr": 1e-2}], (0.9, 0.999), fused)
+        optimiser = speed.adam([{"params": [weight], "lr": 1e-2}], fused)
         assert bool(optimiser.param_groups[0]["fused"]) == fused
         for _ in range(20):
             optimiser.zero_grad()
