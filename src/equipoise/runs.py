@@ -142,8 +142,10 @@ def execute(config: Config, images: Images | None = None, *, progress: bool = Tr
     _check_scores(config, parts[-1])
     data = _fingerprint(config, parts)
     meta = path / "meta.json"
-    if meta.exists() and (known := _json(meta)["data"]["digest"]) != data["digest"]:
-        raise InputError(f"{path} was trained on other images or factors ({known} then); choose another out")
+    if meta.exists() and _json(meta)["data"]["digest"] != data["digest"]:
+        raise InputError(
+            f"{path} was trained on other images or factors than {config.data.name} has now; choose another out"
+        )
 
     with speed.fast_parts(config.train.fast, config.train.threads, config.train.precision) as fast:
         model, objective = build(config, parts[0].shape, len(parts[0]))

@@ -159,7 +159,8 @@ def select(which: str | Sequence[str], inputs: Container[str], convention: str |
             continue
         reason = f"{name} needs {' and '.join(lacking)}" if lacking else f"{name} has no convention {convention}"
         if which not in ("default", "all"):
-            raise InputError(f"{reason}; pass it to score, or choose other metrics")
+            mend = "give that, or choose other metrics" if lacking else "choose other metrics or another convention"
+            raise InputError(f"{reason}; {mend}")
         if which == "all" or not lacking:
             refused.append(reason)
     if refused:
