@@ -53,7 +53,7 @@ def test_metrics_are_chosen_by_name(given: dict[str, Any]) -> None:
     [
         ({"which": "migg"}, "no metric named 'migg'; did you mean mig?"),
         ({"which": ["mig", "fid"]}, "no metric named 'fid'; choose one of beta_vae, "),
-        ({"which": "mig", "factors": None}, "mig needs factors; pass it to score"),
+        ({"which": "mig", "factors": None}, "mig needs factors; give that"),
         ({"which": "sse", "recon": None}, "sse needs recon"),
         ({"which": "kl", "logvar": None}, "kl needs logvar"),
         ({"seed": -1}, "seed = -1: expected 0 or more"),
