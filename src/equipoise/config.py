@@ -60,9 +60,9 @@ class Net:
 class Train:
     """[train] how long, how fast, on what."""
 
-    steps: Annotated[int, Field(ge=1, description="training steps; 50,000 take about half an hour on two cores")] = (
-        50_000
-    )
+    steps: Annotated[
+        int, Field(ge=1, description="training steps; 50,000 take half an hour to an hour on two cores")
+    ] = 50_000
     schedule_steps: Annotated[
         int | None, Field(ge=1, description="length of every schedule in steps; unset: `steps`")
     ] = None
