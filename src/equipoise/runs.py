@@ -25,7 +25,7 @@ from equipoise.config import Config
 from equipoise.data import DATASETS, Images, load_data
 from equipoise.data.batches import Batches
 from equipoise.errors import InputError, RunError
-from equipoise.files import write_text
+from equipoise.files import read_json, write_text
 from equipoise.methods import Shape
 from equipoise.metrics import Score
 from equipoise.model import VAE
@@ -48,7 +48,7 @@ class Run:
     @cached_property
     def meta(self) -> dict[str, Any]:
         """Versions, processor, which fast parts were on, the command."""
-        return _json(self.path / "meta.json")
+        return read_json(self.path / "meta.json")
 
     @cached_property
     def model(self) -> VAE:
@@ -73,7 +73,7 @@ class Run:
         path = self.path / "scores.json"
         if not path.exists():
             return {}
-        return {name: Score.from_dict(score) for name, score in _json(path)["scores"].items()}
+        return {name: Score.from_dict(score) for name, score in read_json(path)["scores"].items()}
 
     @cached_property
     def images(self) -> Images:
@@ -142,7 +142,7 @@ def execute(config: Config, images: Images | None = None, *, progress: bool = Tr
     _check_scores(config, parts[-1])
     data = _fingerprint(config, parts)
     meta = path / "meta.json"
-    if meta.exists() and _json(meta)["data"]["digest"] != data["digest"]:
+    if meta.exists() and read_json(meta)["data"]["digest"] != data["digest"]:
         raise InputError(
             f"{path} was trained on other images or factors than {config.data.name} has now; choose another out"
         )
@@ -214,7 +214,7 @@ def evaluate(
         scores = score_codes(codes, which, convention)
     names = {"checkpoint": digest, "convention": convention, "n": len(codes["index"])}
     file = run.path / "scores.json"
-    kept = _json(file) if file.exists() else {}
+    kept = read_json(file) if file.exists() else {}
     # Scores of the same codes in the same convention stand; others would be mistaken for them.
     earlier = kept.get("scores", {}) if {key: kept.get(key) for key in names} == names else {}
     written = earlier | {name: score.to_dict() for name, score in scores.items()}
@@ -348,19 +348,6 @@ def _are_of(codes: Path, digest: str) -> bool:
         return codes.exists() and str(coding.load(codes)["checkpoint"]) == digest
     except (InputError, KeyError):
         return False
-
-
-def _json(path: Path) -> dict[str, Any]:
-    """What a file of the run holds; raises `RunError` when it is missing or damaged."""
-    try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunError(f"{path} is missing; run the same train command again") from None
-    except ValueError as error:
-        raise RunError(f"{path} is damaged ({error}); delete it and run the same command again") from None
-    if not isinstance(held, dict):
-        raise RunError(f"{path} is damaged (no JSON object); delete it and run the same command again")
-    return held
 
 
 def _fingerprint(config: Config, parts: Sequence[Images]) -> dict[str, Any]:
