@@ -39,12 +39,12 @@ class Training:
         # channels_last concerns 4-D weights only; `to` leaves the others alone.
         self.model = model.to(device, memory_format=self.layout)  # type: ignore[call-overload]
         self.objective = objective.to(device)
-        self.groups = objective.parameter_groups(model)
+        groups = objective.parameter_groups(model)
         self.optimisers = {
-            name: speed.adam(_of(self.groups, name, train), train.fast)
-            for name in dict.fromkeys(group["optimiser"] for group in self.groups)
+            name: speed.adam(_of(groups, name, train), train.fast)
+            for name in dict.fromkeys(group["optimiser"] for group in groups)
         }
-        self.clipped = [p for group in self.groups if group["clip"] for p in group["params"]]
+        self.clipped = [p for group in groups if group["clip"] for p in group["params"]]
         self.clock = torch.zeros((), dtype=torch.int64, device=device)
         self.generator = torch.Generator(device)
         self.step = 0
