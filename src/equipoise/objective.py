@@ -74,10 +74,7 @@ class Objective(nn.Module):
         if "kl" in means and "rec" in means:
             # Every method's trade-off on one scale: the weight of the KL beside one unit of squared error (or of BCE).
             logs["beta_equivalent"] = weights["kl"].mean() / (weights["rec"] * self.likelihood.unit)
-        for name, value in (*self.balance.named_parameters(), *self.balance.named_buffers()):
-            if value.ndim <= 1:
-                logs[name] = value.detach()
-        return loss, logs
+        return loss, logs | self.balance.logs()
 
     def parameter_groups(self, model: VAE) -> list[Group]:
         """The networks, clipped together, and the parameters of the balance, prior and likelihood, never clipped."""
