@@ -1,13 +1,14 @@
 """What all tests share: one thread, a toy autoencoder, a pass with known noise, a folder of toy images."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from equipoise.methods import Shape
+from equipoise.methods import METHODS, Method, Shape
 from equipoise.model import VAE, Pass
 from equipoise.objective import Objective
 
@@ -26,6 +27,29 @@ def _global_state_is_left_as_found() -> Iterator[None]:
 
 
 SHAPE = Shape(image=(1, 8, 8), latent=3, images=100)
+
+
+# Settings that make a method small enough for `SHAPE`.
+SMALL: dict[str, dict[str, Any]] = {
+    "factor-vae": {"width": 8, "layers": 2},
+    "rf-vae": {"width": 8, "layers": 2},
+    "progressive-factor-vae": {"width": 8, "layers": 2},
+    "progressive-rf-vae": {"width": 8, "layers": 2},
+    "isa-vae": {"layout": (2, 1)},
+    "isa-tcvae": {"layout": (2, 1)},
+}
+
+
+def small(name: str) -> Method:
+    """The method called `name`, as small as it can be."""
+    return METHODS[name](**SMALL.get(name, {}))
+
+
+def build(method: Method, shape: Shape = SHAPE, seed: int = 0) -> Objective:
+    """The objective of `method` in double precision; what it draws at random is drawn from `seed`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return method.build(shape).double()
 
 
 def toy(objective: Objective, shape: Shape = SHAPE, seed: int = 0, dtype: torch.dtype = torch.float64) -> VAE:

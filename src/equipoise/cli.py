@@ -92,6 +92,30 @@ def report(folder: Folder, as_json: Json = False) -> None:
     _say(commands.write_report(folder), as_json)
 
 
+@app.command()
+def toys(
+    out: Annotated[Path, typer.Option(help="The folder for toys.json and the figures.")] = Path("runs/toys"),
+    seeds: Annotated[int, typer.Option(help="Data sets of the ICA example; some eight seconds each.")] = 6,
+    as_json: Json = False,
+) -> None:
+    """Show on linear models how inference turns and prunes components, and what beta adds.
+
+    With factorised posteriors, components that explain the data equally well are made orthogonal (1) and superfluous
+    ones are pruned (2). In factor analysis beta changes how much this matters, not what is best; but weights that are
+    fitted shrink with beta, and directions of little variance vanish (3). In over-complete ICA a true component is
+    lost: at beta = 5 after fewer iterations than at beta = 1 (4). After Stühmer et al. (2020), appendix B.
+
+    Examples:
+
+      equipoise toys
+
+      equipoise toys --seeds 1 --out runs/toys-quick
+    """
+    from equipoise import commands
+
+    _say(commands.toys(out, seeds), as_json)
+
+
 @app.command("list")
 def list_(
     kind: Annotated[str, typer.Argument(metavar="methods|metrics|data|nets", help="What to list.")],

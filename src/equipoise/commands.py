@@ -15,6 +15,7 @@ from rich.console import Console
 from equipoise import codes as coding
 from equipoise import config as configuration
 from equipoise import nets, report, runs
+from equipoise import toys as linear
 from equipoise.config import SECTIONS
 from equipoise.data import DATASETS, load_data
 from equipoise.errors import InputError, choose
@@ -97,6 +98,12 @@ def write_report(folder: Path) -> Outcome:
     """Draw the report of a run again."""
     page = report.write(runs.open_run(folder))
     return Outcome({"wrote": str(page)}, f"wrote {page}")
+
+
+def toys(out: Path, seeds: int = 6, progress: bool = True) -> Outcome:
+    """The linear examples of the ISA-VAE paper's appendix B: their numbers, as `toys.json` and figures in `out`."""
+    found = linear.run(out, seeds, Console(stderr=True, quiet=not progress))
+    return Outcome({**found, "wrote": str(out)}, f"{linear.table(found)}\nwrote {out}")
 
 
 def listing(kind: Kind) -> Outcome:

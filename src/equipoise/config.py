@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 import tomli_w
+import torch
 from pydantic import Field, ValidationError
 from pydantic.dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from equipoise.errors import InputError, choose, nearest
 from equipoise.methods import METHODS, Method, Shape
 from equipoise.methods.method import STRICT
 from equipoise.nets import NETS
+from equipoise.objective import Objective
 
 Section = TypeVar("Section")
 Settings = Mapping[str, object]
@@ -175,9 +177,13 @@ def resolve(settings: Settings, complete: bool = False) -> Config:
     if "name" not in fields["data"]:
         raise InputError("data is missing; say what to learn from, such as data=dsprites or data=path/to/images")
     choose("net", fields["net"].get("name", Net.name), NETS)
+    chosen = _validated("method", method, fields["method"], method.name)
+    implied = getattr(chosen, "latent", None)
+    if implied is not None:
+        fields["net"].setdefault("latent", implied)
     config = Config(
         data=_validated("data", Data, fields["data"], "data"),
-        method=_validated("method", method, fields["method"], method.name),
+        method=chosen,
         preset=None if preset is None else str(preset),
         net=_validated("net", Net, fields["net"], "net"),
         train=_validated("train", Train, fields["train"], "train"),
@@ -206,9 +212,16 @@ def identity(config: Config) -> str:
 
 def extendable(config: Config) -> bool:
     """Whether a run with more steps begins as this one: no schedule is as long as the run."""
-    shape = Shape((1, 64, 64), config.net.latent, config.train.batch)
-    scheduled = config.train.schedule != "constant" or config.method.build(shape).balance.scheduled
+    scheduled = config.train.schedule != "constant" or outline(config).balance.scheduled
     return config.train.schedule_steps is not None or not scheduled
+
+
+def outline(config: Config) -> Objective:
+    """The objective without its numbers, for questions about how it is composed. Raises `InputError` where it cannot
+    be.
+    """
+    with torch.device("meta"):
+        return config.method.build(Shape((1, 64, 64), config.net.latent, config.train.batch))
 
 
 def read(path: Path) -> dict[str, object]:
@@ -268,6 +281,7 @@ def _validated(section: str, kind: type[Section], values: Mapping[str, object], 
 
 
 def _combination(config: Config) -> None:
+    outline(config)
     train, split = config.train, config.data.split
     if train.schedule == "one-cycle" and train.steps > train.schedule_length:
         raise InputError(

@@ -1,6 +1,7 @@
 """The autoencoder, and the record of one forward pass that every term reads."""
 
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from equipoise.priors import Prior
 class Pass:
     """What one forward pass gave. x, out [B, C, H, W]; mean, logvar, z [B, D]; all float32 but `out` under bf16.
 
-    What several terms share and few need is a `functools.cached_property` here, computed when first asked for.
+    In `shared` the first term that asks keeps what others need too.
     """
 
     x: Tensor
@@ -26,6 +27,7 @@ class Pass:
     dataset_size: int
     prior: Prior
     likelihood: Likelihood
+    shared: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 class VAE(nn.Module):
@@ -51,27 +53,36 @@ class VAE(nn.Module):
         self.prior = prior
         self.shape = shape
         self.dataset_size = dataset_size
+        self.bf16 = False  # in training: the two nets, and nothing else, run under bfloat16 autocast
 
     @property
     def latent(self) -> int:
         return self.prior.latent
 
-    def forward(self, x: Tensor, generator: torch.Generator | None = None, bf16: bool = False) -> Pass:
-        """One training pass over x, float [B, C, H, W] in [0, 1], with one posterior sample an image.
+    def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Pass:
+        """One training pass over x, float [B, C, H, W] in [0, 1], with one posterior sample an image."""
+        mean, logvar, z = self.sample(x, generator)
+        return Pass(x, mean, logvar, z, self.out(z), self.dataset_size, self.prior, self.likelihood)
 
-        `bf16` runs the two nets, and nothing else, under bfloat16 autocast.
-        """
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
+    def sample(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """mean, logvar and one sample z of q(z|x), float32 [B, D] each, with gradients."""
+        with self._autocast(x):
             mean, logvar = self.posterior(x)
-        noise = torch.randn(mean.shape, generator=generator, device=mean.device)
-        z = mean + (0.5 * logvar).exp() * noise
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
-            out = self.decoder(z)
-        return Pass(x, mean, logvar, z, out, self.dataset_size, self.prior, self.likelihood)
+        noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
+        return mean, logvar, mean + (0.5 * logvar).exp() * noise
+
+    def out(self, z: Tensor) -> Tensor:
+        """What the decoder makes of codes z [B, D], logits [B, C, H, W], with gradients."""
+        with self._autocast(z):
+            out: Tensor = self.decoder(z)
+        return out
+
+    def _autocast(self, x: Tensor) -> torch.autocast:
+        return torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16 and self.training)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """mean, logvar, float32 [B, D], of q(z|x), with gradients and without a look at what x holds."""
-        mean, logvar = self.encoder(x).float().chunk(2, dim=1)
+        mean, logvar = self.encoder(x).to(x.dtype).chunk(2, dim=1)
         return mean, logvar
 
     @torch.no_grad()

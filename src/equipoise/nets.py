@@ -139,6 +139,15 @@ def conv_bn(shape: Shape, latent: int) -> Pair:
     return nn.Sequential(*layers), nn.Sequential(*back)
 
 
+def image_discriminator(shape: Shape) -> nn.Module:
+    """One logit [B, 1] for images [B, C, H, W]: convolutions with instance normalisation (DAVA, published code)."""
+    widths = _last([32, 32, 64, 64], _halvings(shape, "a discriminator of images"))
+    layers: list[nn.Module] = []
+    for before, width in zip([shape[0], *widths], widths, strict=False):
+        layers += [nn.Conv2d(before, width, 4, 2, 1), nn.InstanceNorm2d(width, affine=True), nn.LeakyReLU(0.2)]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(1024, 256), nn.LeakyReLU(0.2), nn.Linear(256, 1))
+
+
 def _to_a_point(shape: Shape, latent: int, point: int) -> Pair:
     n = _halvings(shape)
     down = _down(shape[0], _last([32, 32, 64, 64], n))

@@ -1,4 +1,4 @@
-"""The objective joins terms, prior, likelihood and balance into one loss. The only place that reduces."""
+"""The objective joins terms, prior, likelihood, balance and adversary into one loss. The only place that reduces."""
 
 from collections.abc import Mapping
 from typing import NotRequired, TypedDict
@@ -7,7 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from equipoise.adversary import Adversary, ImageAdversary
 from equipoise.balance import Balance, Seen
+from equipoise.errors import InputError
 from equipoise.likelihoods import Likelihood
 from equipoise.model import VAE, Pass
 from equipoise.priors import Prior
@@ -34,28 +36,53 @@ def reduce(term: Tensor) -> Tensor:
 class Objective(nn.Module):
     """loss = sum over terms of (weight * batch mean), summed over dimensions, + the balance's penalty; nats per image.
 
-    `terms` maps names to functions of a `Pass`; `balance` sets their weights. `likelihood` and `prior` are shared with
-    the model. A method that needs more than one backward pass overrides `after_step`, and one whose adversary compares
-    with other images sets `second_batch`.
+    terms: functions of a `Pass` by name; balance: sets their weights. likelihood and prior are shared with the model.
+    adversary: what plays against the model; its own step is `after_step`.
+    monitors: terms that are logged and never part of the loss, in place of a term of the same name.
+    prior_lr: learning rate of what the prior learns; unset: that of the training.
+
+    Raises `InputError` where the balance weighs a term that is not there.
     """
 
-    second_batch = False
-
-    def __init__(self, *, terms: Mapping[str, Term], balance: Balance, likelihood: Likelihood, prior: Prior) -> None:
+    def __init__(
+        self,
+        *,
+        terms: Mapping[str, Term],
+        balance: Balance,
+        likelihood: Likelihood,
+        prior: Prior,
+        adversary: Adversary | ImageAdversary | None = None,
+        monitors: Mapping[str, Term] | None = None,
+        prior_lr: float | None = None,
+    ) -> None:
         super().__init__()
         self.terms = dict(terms)
         self.balance = balance
         self.likelihood = likelihood
         self.prior = prior
+        self.adversary = adversary
+        self.monitors = dict(monitors or {})
+        self.prior_lr = prior_lr
+        absent = [name for name in balance.terms if name not in terms]
+        if absent:
+            raise InputError(f"the balance weighs {absent[0]}, which is not among the terms, {', '.join(terms)}")
+
+    @property
+    def second_batch(self) -> bool:
+        """Whether a step needs a second batch, disjoint from the first."""
+        return self.adversary is not None and self.adversary.source == "other"
 
     def forward(self, p: Pass, seen: Seen) -> tuple[Tensor, Logs]:
         """The loss [] and what is logged of it, from one pass and the clock (`step`, `progress`).
 
-        Logged, detached: `loss`, each term's total, the mean of its weight as `weight.<term>`, what either is per
-        dimension, [D], as `<name>_dims`, `beta_equivalent`, and what the balance learns or remembers.
+        Logged, detached: `loss`, the total of each term and monitor, the mean of a term's weight as `weight.<term>`,
+        what either is per dimension, [D], as `<name>_dims`, `beta_equivalent`, `tc_equivalent`, and what the balance
+        learns or remembers.
         """
         means = {name: reduce(term(p)) for name, term in self.terms.items()}
         seen = {**seen, **{name: mean.detach() for name, mean in means.items()}}
+        if self.adversary is not None:
+            seen["accuracy"] = self.adversary.accuracy
         weights = self.balance(seen)
         loss = self.balance.penalty(seen)
         for name, mean in means.items():
@@ -63,39 +90,51 @@ class Objective(nn.Module):
 
         one = torch.ones_like(loss)
         weights = {name: weights.get(name, one).detach() for name in means}
+        with torch.no_grad():
+            shown = {**seen, **{name: reduce(term(p)) for name, term in self.monitors.items()}}
         logs = {"loss": loss.detach()}
+        for name in {**means, **self.monitors}:
+            logs[name] = shown[name].sum()
+            if shown[name].ndim:
+                logs[f"{name}_dims"] = shown[name]
         for name in means:
-            logs[name] = seen[name].sum()
-            if seen[name].ndim:
-                logs[f"{name}_dims"] = seen[name]
             logs[f"weight.{name}"] = weights[name].mean()
             if weights[name].ndim:
                 logs[f"weight.{name}_dims"] = weights[name]
-        if "kl" in means and "rec" in means:
-            # Every method's trade-off on one scale: the weight of the KL beside one unit of squared error (or of BCE).
-            logs["beta_equivalent"] = weights["kl"].mean() / (weights["rec"] * self.likelihood.unit)
-        return loss, logs | self.balance.logs()
+        # Every method's trade-off on one scale: the weight of a term beside one unit of squared error (or of BCE).
+        for name, equivalent in (("kl", "beta_equivalent"), ("tc", "tc_equivalent")):
+            if name in means and "rec" in means:
+                logs[equivalent] = weights[name].mean() / (weights["rec"] * self.likelihood.unit)
+        return loss, logs | self.balance.logs() | self.likelihood.logs() | self.prior.logs()
 
     def parameter_groups(self, model: VAE) -> list[Group]:
         """The networks, clipped together, and the parameters of the balance, prior and likelihood, never clipped."""
         networks = [*model.encoder.parameters(), *model.decoder.parameters()]
         groups: list[Group] = [{"optimiser": "model", "params": networks, "clip": True}]
-        own = [*self.balance.parameters(), *self.prior.parameters(), *self.likelihood.parameters()]
+        own = [*self.balance.parameters(), *self.likelihood.parameters()]
+        learned = list(self.prior.parameters())
+        if self.prior_lr is None:
+            own += learned
+        elif learned:
+            groups.append({"optimiser": "model", "params": learned, "lr": self.prior_lr, "clip": False})
         if own:
             groups.append({"optimiser": "model", "params": own, "clip": False})
+        if self.adversary is not None:
+            theirs: Group = {"optimiser": "adversary", "params": list(self.adversary.parameters()), "clip": False}
+            groups.append({**theirs, "lr": self.adversary.lr, "betas": self.adversary.betas})
         return groups
 
     def after_step(
         self,
-        model: VAE,  # noqa: ARG002
-        p: Pass,  # noqa: ARG002
-        second: Tensor | None,  # noqa: ARG002
-        optimisers: Mapping[str, Optimizer],  # noqa: ARG002
-        generator: torch.Generator,  # noqa: ARG002
+        model: VAE,
+        p: Pass,
+        second: Tensor | None,
+        optimisers: Mapping[str, Optimizer],
+        generator: torch.Generator,
     ) -> Logs:
-        """What happens after the model's step, none here: an adversary's own step on detached codes, further phases.
+        """What happens after the model's step: the adversary's own, where there is one.
 
         p is the pass of this step, `second` a batch disjoint from it when `second_batch` asks for one, `optimisers` the
         optimisers by name as `parameter_groups` gives them, `generator` the step's own source of random numbers.
         """
-        return {}
+        return {} if self.adversary is None else self.adversary.step(model, p, second, optimisers, generator)

@@ -168,10 +168,10 @@ def execute(config: Config, images: Images | None = None, *, progress: bool = Tr
 
 def build(config: Config, image: tuple[int, int, int], images: int) -> tuple[VAE, Objective]:
     """The untrained model and objective of `config` for N `images` of shape `image` (C, H, W)."""
-    objective = config.method.build(Shape(image, config.net.latent, images))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.train.seed)
         encoder, decoder = nets.build(config.net.name, image, config.net.latent)
+        objective = config.method.build(Shape(image, config.net.latent, images))
     return VAE(encoder, decoder, objective.likelihood, objective.prior, image, images), objective
 
 

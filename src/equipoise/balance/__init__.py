@@ -7,8 +7,26 @@ before. What a balance learns is a parameter, what it remembers a buffer, which 
 in evaluation; no Python number is read from a tensor in a step.
 """
 
+from equipoise.balance.adaptive import AccuracyCapacity, AccuracyFeedback, Relevance
 from equipoise.balance.contract import Balance, Joint, Seen, Weights
+from equipoise.balance.controllers import PI, IncrementalPI, SetPoint
 from equipoise.balance.fixed import Capacity, Fixed, WarmUp
-from equipoise.balance.learned import LearnedWeights
+from equipoise.balance.learned import ClosedFormWeights, LearnedWeights
 
-__all__ = ["Balance", "Capacity", "Fixed", "Joint", "LearnedWeights", "Seen", "WarmUp", "Weights"]
+__all__ = [
+    "PI",
+    "AccuracyCapacity",
+    "AccuracyFeedback",
+    "Balance",
+    "Capacity",
+    "ClosedFormWeights",
+    "Fixed",
+    "IncrementalPI",
+    "Joint",
+    "LearnedWeights",
+    "Relevance",
+    "Seen",
+    "SetPoint",
+    "WarmUp",
+    "Weights",
+]

@@ -34,8 +34,8 @@ class Balance(nn.Module):
         return {name: value.detach() for name, value in own if value.ndim <= 1}
 
     def remarks(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:  # noqa: ARG002
-        """Sentences a reader of the run has to know, from the rows of its log: weights that are at a limit, or have not
-        settled."""
+        """Sentences a reader of the run has to know, from the rows of its log, at least one row: weights that are at a
+        limit, or have not settled."""
         return []
 
 

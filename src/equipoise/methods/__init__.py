@@ -2,11 +2,39 @@
 
 from equipoise.methods.annealed_vae import AnnealedVAE
 from equipoise.methods.beta_vae import BetaVAE
+from equipoise.methods.compose import Compose
+from equipoise.methods.control_vae import ControlVAE
+from equipoise.methods.dava import DAVA
+from equipoise.methods.dynamic_vae import DynamicVAE
+from equipoise.methods.factor_vae import FactorVAE
+from equipoise.methods.isa_vae import ISAVAE
 from equipoise.methods.l_vae import LVAE
 from equipoise.methods.method import Method, Preset, Shape
+from equipoise.methods.progressive_factor_vae import ProgressiveFactorVAE
+from equipoise.methods.progressive_rf_vae import ProgressiveRFVAE
+from equipoise.methods.rf_vae import RFVAE
+from equipoise.methods.sigma_vae import SigmaVAE
 from equipoise.methods.vae import VAE
 
-METHODS: dict[str, type[Method]] = {method.name: method for method in (VAE, BetaVAE, AnnealedVAE, LVAE)}
+METHODS: dict[str, type[Method]] = {
+    method.name: method
+    for method in (
+        VAE,
+        BetaVAE,
+        AnnealedVAE,
+        FactorVAE,
+        RFVAE,
+        ProgressiveFactorVAE,
+        ProgressiveRFVAE,
+        ISAVAE,
+        ControlVAE,
+        DynamicVAE,
+        SigmaVAE,
+        LVAE,
+        DAVA,
+        Compose,
+    )
+}
 """Every method by name."""
 
 __all__ = ["METHODS", "Method", "Preset", "Shape"]

@@ -7,7 +7,8 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from equipoise import likelihoods, terms
-from equipoise.balance import LearnedWeights
+from equipoise.balance import ClosedFormWeights, LearnedWeights
+from equipoise.errors import InputError
 from equipoise.methods.method import LVAE_PAPER, STRICT, Preset, Shape
 from equipoise.objective import Objective
 from equipoise.priors import StandardNormal
@@ -25,6 +26,17 @@ class LVAE:
     Representation, Eq. 5. Deviation: the floor; the paper has none.
     """
 
+    weights: Annotated[
+        Literal["learned", "closed"],
+        Field(
+            description="learned: the sigmas are parameters, the paper's; closed: they are computed, as the fourth "
+            "roots of running means of rec and KL, to which the learned ones tend"
+        ),
+    ] = "learned"
+    smoothing: Annotated[
+        float,
+        Field(ge=0, lt=1, description="decay of those running means, where weights are closed; see docs/results.md"),
+    ] = 0.999
     regulariser: Annotated[
         Literal["squares", "log"],
         Field(description="squares: + sigma^2, Eq. 5; log: + log sigma, Eq. 4 as printed, whose beta tends to rec/KL"),
@@ -60,6 +72,7 @@ class LVAE:
             "the paper on MPI3D and Falcor3D: its convolutional net, 7 latents (Isaac3D: net.latent=9)",
             {**LVAE_PAPER, "net.name": "cnn_lvae", "net.latent": 7, "train.steps": 300_000},
         ),
+        "closed": Preset("weights in closed form: nothing to learn, nothing to wait for", {"method.weights": "closed"}),
         "log": Preset("the log regulariser of the paper's Eq. 4", {"method.regulariser": "log"}),
     }
 
@@ -69,9 +82,16 @@ class LVAE:
         return self.floor or {"squares": 1e-4, "log": 1e-2}[self.regulariser]
 
     def build(self, shape: Shape) -> Objective:
+        if self.weights == "closed" and (self.regulariser, self.parametrisation) != ("squares", "raw"):
+            raise InputError(
+                "method.weights is closed, which computes the sigmas of the squares regulariser; leave "
+                "method.regulariser and method.parametrisation out, or set method.weights=learned"
+            )
         return Objective(
             terms={"rec": terms.rec, "kl": terms.kl},
-            balance=LearnedWeights(["rec", "kl"], self.regulariser, self.parametrisation, self.lowest, self.initial),
+            balance=ClosedFormWeights(["rec", "kl"], self.smoothing, self.lowest, self.initial)
+            if self.weights == "closed"
+            else LearnedWeights(["rec", "kl"], self.regulariser, self.parametrisation, self.lowest, self.initial),
             likelihood=likelihoods.named(self.likelihood, shape.image[0]),
             prior=StandardNormal(shape.latent),
         )

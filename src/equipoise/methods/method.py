@@ -22,6 +22,20 @@ Sigma = Annotated[
     float, Field(gt=0, description="standard deviation of the gaussian likelihood, in units of a pixel's range 0 to 1")
 ]
 
+# The discriminator of the methods that have one.
+Width = Annotated[int, Field(ge=1, description="units in each hidden layer of the discriminator; the publication's")]
+Source = Annotated[
+    Literal["other", "split", "same"],
+    Field(
+        description="shuffled codes come from a second batch (as published), from the second half of the batch, or "
+        "from the very codes they are told apart from; the last two save encoding a second batch"
+    ),
+]
+AdversaryRate = Annotated[
+    float,
+    Field(gt=0, description="learning rate of the discriminator's Adam, whose betas are 0.5 and 0.9; as published"),
+]
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -44,7 +58,8 @@ class Method(Protocol):
     """A frozen dataclass of settings; its docstring states the loss in nats per image, and the citation.
 
     `defaults` are settings of other sections (`train.lr`, `net.name`) that this method wants where the user says
-    nothing; `presets` are settings of publications, by name.
+    nothing; `presets` are settings of publications, by name. A method whose settings fix how many latents there are
+    says so as `latent`.
     """
 
     name: ClassVar[str]

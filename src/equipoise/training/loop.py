@@ -38,6 +38,7 @@ class Training:
         self.layout = speed.memory_format(model) if train.fast else torch.contiguous_format
         # channels_last concerns 4-D weights only; `to` leaves the others alone.
         self.model = model.to(device, memory_format=self.layout)  # type: ignore[call-overload]
+        self.model.bf16 = train.precision == "bf16"
         self.objective = objective.to(device)
         groups = objective.parameter_groups(model)
         self.optimisers = {
@@ -66,7 +67,7 @@ class Training:
         seen = {"step": self.clock, "progress": (self.clock / train.schedule_length).clamp(max=1)}
 
         x = x.to(self.device, memory_format=self.layout, non_blocking=True)
-        p = self.model(x, self.generator, bf16=train.precision == "bf16")
+        p = self.model(x, self.generator)
         loss, logs = self.objective(p, seen)
         self.optimisers["model"].zero_grad(set_to_none=True)
         loss.backward()

@@ -1,13 +1,13 @@
 """The closed form of the KL, and the density, against torch's own distributions."""
 
 import torch
+from tests.priors.paper import normal
 from torch.distributions import Normal, kl_divergence
 
 from equipoise.priors import StandardNormal
 
 PRIOR = StandardNormal(3)
-G = torch.Generator().manual_seed(0)
-MEAN, LOGVAR, Z = (torch.randn(50, 3, generator=G, dtype=torch.float64) for _ in range(3))
+MEAN, LOGVAR, Z = normal(3, 50, 3)
 
 
 def test_kl_equals_that_of_torch_and_is_never_negative() -> None:

@@ -1,4 +1,4 @@
-"""The prior p(z). A prior also says how far a posterior is from it: in closed form where there is one."""
+"""The prior of the plain VAE."""
 
 import math
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class StandardNormal(nn.Module):
-    """N(0, I) over `latent` dimensions."""
+    """N(0, I) over `latent` dimensions, each of them a part."""
 
     def __init__(self, latent: int) -> None:
         super().__init__()
@@ -15,7 +15,15 @@ class StandardNormal(nn.Module):
 
     def log_prob(self, z: Tensor) -> Tensor:
         """log p(z) [B] in nats, from z [B, D]."""
-        return -0.5 * (z.square() + math.log(2 * math.pi)).sum(-1)
+        return self.parts(z).sum(-1)
+
+    def parts(self, z: Tensor) -> Tensor:
+        """log p(z_j) [B, D] in nats of each dimension, from z [B, D]."""
+        return -0.5 * (z.square() + math.log(2 * math.pi))
+
+    def pool(self, t: Tensor) -> Tensor:
+        """t [B, D] itself."""
+        return t
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """n draws [n, D]."""
@@ -28,5 +36,6 @@ class StandardNormal(nn.Module):
         """
         return 0.5 * (mean.square() + torch.expm1(logvar) - logvar)
 
-
-Prior = StandardNormal
+    def logs(self) -> dict[str, Tensor]:
+        """Nothing: it does not learn."""
+        return {}

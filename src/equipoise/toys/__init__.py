@@ -1,0 +1,64 @@
+"""The linear examples of Stühmer et al. (2020), appendix B: what mean-field inference, and beta, do to a model."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from equipoise.errors import InputError
+from equipoise.files import replacing, write_text
+from equipoise.toys import experiments, figures
+from equipoise.toys.experiments import CONVERGED, ICA_BETAS
+from equipoise.toys.findings import findings, table
+
+__all__ = ["run", "table"]
+
+
+def run(out: Path, seeds: int = 6, console: Console | None = None) -> dict[str, Any]:
+    """What the experiments found, in numbers (nats, degrees), as written to `out/toys.json`, with figures beside it.
+
+    The over-complete ICA is learned on the data of seeds 0 to `seeds` - 1, some seven seconds each; `console` shows how
+    far it is. Raises `InputError` where `out` cannot be a folder, before any work.
+    """
+    file = next((path for path in (out, *out.parents) if path.exists() and not path.is_dir()), None)
+    if file:
+        raise InputError(f"out: {file} is a file; give a folder, which is made if need be")
+    if seeds < 1:
+        raise InputError(f"seeds: {seeds} data sets to learn from; give 1 or more")
+    turned, shared, shrunk = (
+        experiments.rotation(),
+        experiments.pruning(np.linspace(0, 1, 201)),
+        experiments.shrinking(),
+    )
+
+    console = console or Console(stderr=True, quiet=True)
+    columns = (TextColumn("over-complete ICA"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    # Waiting threads of BLAS cost several times what they do for matrices as small as these.
+    with (
+        threadpool_limits(1, user_api="blas"),
+        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
+    ):
+        task = progress.add_task("", total=seeds * len(ICA_BETAS) * CONVERGED)
+        learned = [
+            experiments.components(seed, beta, CONVERGED, lambda: progress.advance(task))
+            for seed in range(seeds)
+            for beta in ICA_BETAS
+        ]
+
+    found = findings(turned, shared, shrunk, learned)
+    drawn = {
+        "rotation": figures.rotation(turned),
+        "pruning": figures.pruning(shared),
+        "beta": figures.beta(turned),
+        "linear-vae": figures.shrinking(shrunk),
+        "ica": figures.components(learned),
+    }
+    for name, figure in drawn.items():
+        with replacing(out / f"{name}.png") as target:
+            target.write(figures.png(figure))
+    write_text(out / "toys.json", json.dumps(found, indent=1))
+    return found

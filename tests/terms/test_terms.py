@@ -1,0 +1,52 @@
+"""What holds for every term, and the table of them."""
+
+import inspect
+
+import pytest
+import torch
+from tests.terms.conftest import codes, of
+
+from equipoise import priors, terms
+
+
+@pytest.mark.parametrize("name", terms.TERMS)
+def test_a_term_is_a_number_an_image_an_image_and_dimension_or_a_batch_and_has_gradients(name: str) -> None:
+    p = codes(12, 3)
+    value = terms.TERMS[name](p)
+    assert value.shape in ((12,), (12, 3), ())
+    assert value.isfinite().all()
+    assert value.requires_grad or name == "rec"
+
+
+@pytest.mark.parametrize("name", terms.TERMS)
+def test_every_option_of_a_term_has_a_default_and_a_list_of_what_it_may_be(name: str) -> None:
+    first, *options = inspect.signature(terms.TERMS[name]).parameters.values()
+    assert first.name == "p"
+    for option in options:
+        assert option.default in option.annotation.__args__
+        for choice in option.annotation.__args__:
+            assert terms.TERMS[name](codes(), **{option.name: choice}).isfinite().all()
+
+
+def test_the_signed_terms_and_no_others_can_be_negative() -> None:
+    passes = [codes(4, 2, seed, logvar) for seed in range(40) for logvar in (-2.0, 0.0, 2.0)]
+    for name, term in terms.TERMS.items():
+        options = {"weights": "mss"} if name in ("mi", "tc") else {}
+        means = [term(p, **options).detach().mean(0).sum() for p in passes]
+        assert (min(means) < 0) == (name in terms.SIGNED), name
+
+
+def test_the_sampled_kl_has_one_value_for_each_subspace_and_the_same_mean_as_the_closed_form() -> None:
+    assert terms.kl_mc(codes(12, 5, prior=priors.LpNested([2, 3]))).shape == (12, 2)
+    many = codes(20_000, 2)
+    error = (terms.kl_mc(many) - terms.kl(many)).detach()
+    assert float(error.mean().abs()) < 4 * float(error.std()) / 40_000**0.5
+    entropy = (terms.kl_mc(many, "entropy") - terms.kl(many)).detach()
+    assert float(entropy.mean().abs()) < 4 * float(entropy.std()) / 40_000**0.5
+
+
+def test_closed_form_and_sampled_kl_vanish_together() -> None:
+    zero = torch.zeros(3, 2)
+    p = of(zero, zero, torch.randn(3, 2, generator=torch.Generator().manual_seed(0)))
+    assert torch.equal(terms.kl(p), zero)
+    assert torch.allclose(terms.kl_mc(p), zero, atol=1e-6)

@@ -1,0 +1,79 @@
+"""The command: what it finds, writes and says, and what it refuses."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from equipoise.cli import main
+from equipoise.commands import Outcome, toys
+
+FIGURES = ("rotation", "pruning", "beta", "linear-vae", "ica")
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome]:
+    out = tmp_path_factory.mktemp("toys") / "new" / "folder"
+    return out, toys(out, seeds=1, progress=False)
+
+
+def test_at_convergence_beta_one_and_five_have_pruned_and_are_orthogonal(done: tuple[Path, Outcome]) -> None:
+    one, five = done[1].values["ica"]["runs"]
+    assert (one["beta"], five["beta"]) == (1, 5)
+    assert one["budget"]["lengths"][0] > 0.5 * one["budget"]["lengths"][-1]
+    for run in (one, five):
+        assert run["converged"]["lengths"][0] < 0.03
+        assert run["converged"]["angle"] > 84
+    assert one["converged"]["lengths"][1:] == pytest.approx(five["converged"]["lengths"][1:], abs=0.1)
+    assert five["pruned_after"] < 100 < one["pruned_after"]
+
+
+def test_numbers_on_disk_are_those_returned_and_those_printed(done: tuple[Path, Outcome]) -> None:
+    out, outcome = done
+    assert {**json.loads((out / "toys.json").read_text()), "wrote": str(out)} == json.loads(json.dumps(outcome.values))
+    lines = outcome.text.splitlines()
+    assert lines[-1] == f"wrote {out}"
+    for said in ("log-likelihood -36.7291 nats", "share 0.500  free energy lower by 2.3500", "3.750 (3.750)"):
+        assert said in outcome.text
+    assert outcome.values["rotation"]["log_likelihood_range"] < 1e-9
+    assert outcome.values["pruning"]["log_likelihood_range"] < 1e-9
+    assert max(row["error"] for row in outcome.values["linear_vae"]["betas"]) < 1e-6
+
+
+def test_every_figure_is_a_picture_with_something_on_it(done: tuple[Path, Outcome]) -> None:
+    assert {path.stem for path in done[0].glob("*.png")} == set(FIGURES)
+    for name in FIGURES:
+        with Image.open(done[0] / f"{name}.png") as picture:
+            assert min(picture.size) > 400
+            assert len(picture.convert("RGB").getcolors(1 << 24)) > 50
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--out", "taken"), "taken is a file"),
+        (("--out", "taken/in"), "taken is a file"),
+        (("--seeds", "0"), "1 or more"),
+    ],
+)
+def test_bad_input_is_refused_in_one_sentence_before_any_work(
+    words: tuple[str, ...],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken").write_text("mine")
+    monkeypatch.setattr(sys, "argv", ["equipoise", "toys", *words])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    printed = capfd.readouterr()
+    assert stopped.value.code == 2
+    assert said in printed.err
+    assert len(printed.err.splitlines()) == 1
+    assert printed.out == ""
+    assert (tmp_path / "taken").read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
