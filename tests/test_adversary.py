@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.conftest import SHAPE, build, clock, forward, images, noise, toy
+from tests.conftest import build, clock, forward, images, noise, toy
 from torch import Tensor
 
 from equipoise.adversary import Adversary, resample, shuffle
@@ -31,7 +31,7 @@ def discriminator(latent: int, **settings: Any) -> Adversary:
 
 def optimisers(objective: Objective, model: torch.nn.Module) -> dict[str, torch.optim.Optimizer]:
     made: dict[str, torch.optim.Optimizer] = {}
-    for group in objective.parameter_groups(model):  # type: ignore[arg-type]
+    for group in objective.parameter_groups(model):
         made.setdefault(group["optimiser"], speed.adam([{"params": group["params"]}], fused=False))
     return made
 
@@ -91,24 +91,24 @@ def test_accuracy_is_that_before_the_step_and_moves_in_training_alone() -> None:
 
 @pytest.mark.parametrize("source", ["other", "split", "same"])
 def test_a_step_changes_the_discriminator_and_nothing_else(source: str) -> None:
-    objective = build(FactorVAE(width=8, layers=2, second=source))  # type: ignore[arg-type]
+    objective = build(FactorVAE(width=8, layers=2, second=source))
     model = toy(objective)
     adams = optimisers(objective, model)
     p = forward(model, images(B), noise(B))
     loss, _ = objective(p, clock())
     loss.backward()
-    gradients = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}  # type: ignore[union-attr]
-    before, adversary = copied(model), copied(objective.adversary)  # type: ignore[arg-type]
+    gradients = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+    before, adversary = copied(model), copied(objective.adversary)
     second = images(B, seed=7) if objective.second_batch else None
     objective.after_step(model, p, second, adams, generator())
     for name, parameter in model.named_parameters():
         assert torch.equal(parameter, before[name]), name
-        assert torch.equal(parameter.grad, gradients[name]), name  # type: ignore[arg-type]
-    assert all(not torch.equal(p, adversary[name]) for name, p in objective.adversary.named_parameters())  # type: ignore[union-attr]
+        assert torch.equal(parameter.grad, gradients[name]), name
+    assert all(not torch.equal(p, adversary[name]) for name, p in objective.adversary.named_parameters())
 
 
 def test_only_the_published_form_asks_for_a_second_batch() -> None:
-    wants = {source: build(FactorVAE(second=source)).second_batch for source in ("other", "split", "same")}  # type: ignore[arg-type]
+    wants = {source: build(FactorVAE(second=source)).second_batch for source in ("other", "split", "same")}
     assert wants == {"other": True, "split": False, "same": False}
 
 
@@ -117,8 +117,8 @@ def test_with_relevance_given_the_discriminator_does_not_see_nuisance_codes() ->
     z = torch.randn(B, 3, generator=generator())
     moved = z.clone()
     moved[:, 1] += 5
-    assert torch.equal(objective.adversary.log_ratio(z), objective.adversary.log_ratio(moved))  # type: ignore[union-attr, operator]
-    losses = [objective.adversary.loss(each, each, generator(2)) for each in (z, moved)]  # type: ignore[union-attr, operator]
+    assert torch.equal(objective.adversary.log_ratio(z), objective.adversary.log_ratio(moved))
+    losses = [objective.adversary.loss(each, each, generator(2)) for each in (z, moved)]
     assert torch.equal(*losses)
 
 
@@ -179,8 +179,8 @@ def test_dava_leaves_everything_in_place_while_its_discriminator_is_at_a_loss() 
     model = toy(objective)
     p = forward(model, images(B), noise(B))
     with torch.no_grad():
-        objective.adversary.net[-1].weight.zero_()  # type: ignore[union-attr, index]
-        objective.adversary.net[-1].bias.fill_(-9.0)  # type: ignore[union-attr, index]
+        objective.adversary.net[-1].weight.zero_()
+        objective.adversary.net[-1].bias.fill_(-9.0)
     before = copied(model)
     logs = objective.after_step(model, p, None, optimisers(objective, model), generator())
     assert float(logs["accuracy"]) == 0.5  # all called resampled: half of them are
@@ -192,10 +192,10 @@ def test_dava_moves_encoder_and_decoder_against_a_discriminator_that_succeeds() 
     model = toy(objective)
     p = forward(model, images(B), noise(B))
     adams = optimisers(objective, model)
-    objective.adversary._learn = lambda *_: objective.adversary.accuracy.fill_(0.9)  # type: ignore[union-attr, operator, method-assign, assignment]
-    before, theirs = copied(model), copied(objective.adversary)  # type: ignore[arg-type]
+    objective.adversary._learn = lambda *_: objective.adversary.accuracy.fill_(0.9)
+    before, theirs = copied(model), copied(objective.adversary)
     objective.after_step(model, p, None, adams, generator())
     assert all(not torch.equal(parameter, before[name]) for name, parameter in model.named_parameters())
-    assert all(torch.equal(p, theirs[name]) for name, p in objective.adversary.named_parameters())  # type: ignore[union-attr]
-    norm = torch.nn.utils.get_total_norm([parameter.grad for parameter in model.encoder.parameters()])  # type: ignore[misc]
+    assert all(torch.equal(p, theirs[name]) for name, p in objective.adversary.named_parameters())
+    norm = torch.nn.utils.get_total_norm([parameter.grad for parameter in model.encoder.parameters()])
     assert float(norm) <= 1 + 1e-6

@@ -96,6 +96,7 @@ def report(folder: Folder, as_json: Json = False) -> None:
 def toys(
     out: Annotated[Path, typer.Option(help="The folder for toys.json and the figures.")] = Path("runs/toys"),
     seeds: Annotated[int, typer.Option(help="Data sets of the ICA example; some eight seconds each.")] = 6,
+    iterations: Annotated[int, typer.Option(help="Iterations of EM on each, 100 or more.")] = 700,
     as_json: Json = False,
 ) -> None:
     """Show on linear models how inference turns and prunes components, and what beta adds.
@@ -109,11 +110,11 @@ def toys(
 
       equipoise toys
 
-      equipoise toys --seeds 1 --out runs/toys-quick
+      equipoise toys --seeds 1 --iterations 300 --out runs/toys-quick
     """
     from equipoise import commands
 
-    _say(commands.toys(out, seeds), as_json)
+    _say(commands.toys(out, seeds, iterations), as_json)
 
 
 @app.command("list")

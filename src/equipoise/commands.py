@@ -100,9 +100,9 @@ def write_report(folder: Path) -> Outcome:
     return Outcome({"wrote": str(page)}, f"wrote {page}")
 
 
-def toys(out: Path, seeds: int = 6, progress: bool = True) -> Outcome:
+def toys(out: Path, seeds: int, iterations: int, progress: bool = True) -> Outcome:
     """The linear examples of the ISA-VAE paper's appendix B: their numbers, as `toys.json` and figures in `out`."""
-    found = linear.run(out, seeds, Console(stderr=True, quiet=not progress))
+    found = linear.run(out, seeds, iterations, Console(stderr=True, quiet=not progress))
     return Outcome({**found, "wrote": str(out)}, f"{linear.table(found)}\nwrote {out}")
 
 

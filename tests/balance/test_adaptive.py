@@ -13,7 +13,12 @@ from equipoise.errors import InputError
 
 
 def seen(accuracy: float, step: int = 5, length: int = 10, kl: tuple[float, ...] = (1.0, 2.0)) -> dict[str, Tensor]:
-    return {**clock(step, length), "accuracy": torch.tensor(accuracy), "kl": torch.tensor(kl), "rec": torch.tensor(16.0)}
+    return {
+        **clock(step, length),
+        "accuracy": torch.tensor(accuracy),
+        "kl": torch.tensor(kl),
+        "rec": torch.tensor(16.0),
+    }
 
 
 def relevance(latent: int, **settings: Any) -> Relevance:
@@ -26,7 +31,7 @@ def weight(balance: AccuracyFeedback, accuracy: float, step: int = 5) -> float:
 
 
 def feedback(**settings: float) -> AccuracyFeedback:
-    return AccuracyFeedback(**{"beta_0": 6.0, "scale": 0.5, "smoothing": 0.0, **settings})  # type: ignore[arg-type]
+    return AccuracyFeedback(**{"beta_0": 6.0, "scale": 0.5, "smoothing": 0.0, **settings})
 
 
 def test_beta_rises_above_the_window_falls_below_it_and_stays_within() -> None:
@@ -143,10 +148,12 @@ def test_the_penalty_of_relevance_drives_it_to_a_decision() -> None:
     balance.penalty(seen(0.5)).backward()
     r = balance.r.detach()
     logits = balance.logits.detach()
-    assert torch.allclose(balance.logits.grad, -logits * r * (1 - r))  # type: ignore[arg-type]
+    assert torch.allclose(balance.logits.grad, -logits * r * (1 - r))
     entropy = -(r * r.log() + (1 - r) * (1 - r).log()).sum()
     assert torch.allclose(balance.penalty(seen(0.5)).detach(), entropy)
-    assert torch.allclose(relevance(3, eta_s=2.0, eta_h=0.0).double().penalty(seen(0.5)), torch.tensor(3.0).double(), atol=1e-2)
+    assert torch.allclose(
+        relevance(3, eta_s=2.0, eta_h=0.0).double().penalty(seen(0.5)), torch.tensor(3.0).double(), atol=1e-2
+    )
 
 
 def test_the_entropy_can_come_in_slowly() -> None:

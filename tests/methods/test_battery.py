@@ -1,9 +1,9 @@
 """Every method through one battery."""
 
 import copy
+import tomllib
 
 import pytest
-import tomllib
 import torch
 from tests.conftest import SMALL, build, clock, forward, images, noise, small, toy
 from tests.methods.conftest import B, loss_and_gradients, same

@@ -113,6 +113,28 @@ def test_mutual_information_of_a_batch_is_at_most_the_log_of_its_size() -> None:
     assert torch.allclose(terms.mi(codes(12, 3, logvar=-20.0)), torch.full((12,), math.log(12), dtype=torch.float64))
 
 
+@pytest.mark.parametrize(
+    ("latent", "correlation", "exact", "batches", "tolerance"),
+    [
+        (3, 0.6, 0.2, {"batch": 0.6, "mss": -0.1, "mss_rb": -0.1, "mws": 15.8}, 0.15),
+        (10, 0.0, 5, {"batch": 8, "mss": 5, "mss_rb": 5, "mws": 76}, 0.6),
+    ],
+)
+def test_the_bias_of_small_batches_is_as_stated(
+    latent: int, correlation: float, exact: float, batches: dict[terms.Weighting, float], tolerance: float
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    mean, noise = (torch.randn(2000, latent, generator=generator, dtype=torch.float64) for _ in range(2))
+    mean[:, 1] = correlation * mean[:, 0] + (1 - correlation**2) ** 0.5 * mean[:, 1]
+    p = of(mean, torch.full_like(mean, 2 * math.log(0.3)), mean + 0.3 * noise, images=2000)
+    assert float(terms.tc(p).mean()) == pytest.approx(exact, abs=tolerance)
+    for weights, value in batches.items():
+        draws = [torch.randperm(2000, generator=generator)[:64] for _ in range(60)]
+        assert float(sum(terms.tc(reordered(p, i), weights).mean() for i in draws)) / 60 == pytest.approx(
+            value, abs=tolerance
+        )
+
+
 def reordered(p: Pass, order: Tensor) -> Pass:
     return of(p.mean[order], p.logvar[order], p.z[order], p.dataset_size)
 

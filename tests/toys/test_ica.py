@@ -91,3 +91,16 @@ def test_after_a_hundred_iterations_beta_five_has_pruned_and_beta_one_has_not(se
         else:
             assert sizes[0] / sizes[-1] < 0.1
             assert ica.angle(weights) > 84
+
+
+@pytest.mark.slow
+def test_at_convergence_beta_one_and_five_find_the_same_two_components() -> None:
+    x, z, truth = ica.sample(0)
+    one, five = (next(islice(ica.learn(x, z, truth, beta), 699, None)) for beta in (1.0, 5.0))
+    np.testing.assert_allclose(ica.lengths(one), ica.lengths(five), atol=0.05)
+    for weights in (one, five):
+        assert ica.lengths(weights)[0] < 0.03
+        assert ica.angle(weights) > 84
+    for k in np.argsort(np.linalg.norm(one, axis=0))[1:]:
+        pair = np.stack([one[:, k], five[:, k], np.zeros(2)], axis=1)
+        assert ica.angle(pair) < 3

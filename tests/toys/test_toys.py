@@ -16,17 +16,16 @@ FIGURES = ("rotation", "pruning", "beta", "linear-vae", "ica")
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome]:
     out = tmp_path_factory.mktemp("toys") / "new" / "folder"
-    return out, toys(out, seeds=1, progress=False)
+    return out, toys(out, seeds=1, iterations=300, progress=False)
 
 
-def test_at_convergence_beta_one_and_five_have_pruned_and_are_orthogonal(done: tuple[Path, Outcome]) -> None:
+def test_in_the_end_beta_one_has_pruned_like_beta_five_and_later(done: tuple[Path, Outcome]) -> None:
     one, five = done[1].values["ica"]["runs"]
     assert (one["beta"], five["beta"]) == (1, 5)
     assert one["budget"]["lengths"][0] > 0.5 * one["budget"]["lengths"][-1]
     for run in (one, five):
-        assert run["converged"]["lengths"][0] < 0.03
-        assert run["converged"]["angle"] > 84
-    assert one["converged"]["lengths"][1:] == pytest.approx(five["converged"]["lengths"][1:], abs=0.1)
+        assert run["last"]["lengths"][0] < 0.03 * run["last"]["lengths"][-1]
+        assert run["last"]["angle"] > 84
     assert five["pruned_after"] < 100 < one["pruned_after"]
 
 
@@ -56,6 +55,7 @@ def test_every_figure_is_a_picture_with_something_on_it(done: tuple[Path, Outcom
         (("--out", "taken"), "taken is a file"),
         (("--out", "taken/in"), "taken is a file"),
         (("--seeds", "0"), "1 or more"),
+        (("--iterations", "99"), "100 or more"),
     ],
 )
 def test_bad_input_is_refused_in_one_sentence_before_any_work(

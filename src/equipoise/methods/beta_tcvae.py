@@ -30,7 +30,7 @@ class BetaTCVAE:
     Each of the three is an estimate from one batch and one code an image. Their sum is the KL, so with alpha = gamma =
     1 the loss is also  rec + KL + (beta - 1) * TC,  and the closed form of the KL makes it less noisy: the default
     there, as in Locatello et al., 2019; with beta = 1 it is the VAE. Where the weights are mws, whose constants would
-    drown them (15 nats on a total correlation of 0.4), the parts are logged with the weights 1 / B instead.
+    drown them (15 nats on a total correlation of 0.2), the parts are logged with the weights 1 / B instead.
     Chen, Li, Grosse & Duvenaud, Isolating Sources of Disentanglement in VAEs, NeurIPS 2018,
     https://arxiv.org/abs/1802.04942
     """

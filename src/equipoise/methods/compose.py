@@ -42,7 +42,7 @@ BALANCES: dict[str, Callable[..., balance.Balance]] = {
 ADVERSARIAL = "adversarial_tc"
 # Two ways to estimate one quantity have its name: a balance weighs `kl` however it is computed.
 QUANTITY = {"kl_mc": "kl", ADVERSARIAL: "tc"}
-GIVEN = ("self", "p", "latent", "view", "betas")  # what a part is given by the composition, not by settings
+GIVEN = ("latent", "view", "betas")  # what a part is given by the composition, not by settings
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -148,8 +148,9 @@ class Compose:
 
 
 def options_of(part: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """The options of a part that settings may give."""
-    return {name: option for name, option in inspect.signature(part).parameters.items() if name not in GIVEN}
+    """The options of a part that settings may give; the first argument of a term is the pass."""
+    options = list(inspect.signature(part).parameters.items())[1 if inspect.isfunction(part) else 0 :]
+    return {name: option for name, option in options if name not in GIVEN}
 
 
 def _refuse(names: list[str], balances: list[balance.Balance], prior: priors.Prior, likelihood: Likelihood) -> None:
@@ -201,15 +202,16 @@ def _options(owner: str, part: Callable[..., Any], given: dict[str, Any]) -> dic
     for key in given:
         if key not in known:
             raise InputError(f"{key}: no such option of {owner}; {nearest(key, list(known))}")
-    needed: dict[str, Any] = {
-        # A layout is a list of lists of lists, a type that pydantic cannot read; the prior checks it.
-        name: (Any if name == "layout" else option.annotation, ... if option.default is option.empty else option.default)
-        for name, option in known.items()
-    }
+    # A layout is a list of lists of lists, a type that pydantic cannot read; the prior checks it.
+    types = {name: Any if name == "layout" else option.annotation for name, option in known.items()}
+    defaults = {name: ... if option.default is option.empty else option.default for name, option in known.items()}
+    fields: dict[str, Any] = {name: (types[name], defaults[name]) for name in known}
     try:
-        checked = create_model("Options", **needed).model_validate(given)
+        checked = create_model("Options", **fields).model_validate(given)
     except ValidationError as error:
         wrong = error.errors()[0]
-        option = wrong["loc"][0]
-        raise InputError(f"{option} of {owner} is {given.get(str(option))!r}; {wrong['msg'].lower()}") from None
+        option = str(wrong["loc"][0])
+        if wrong["type"] == "missing":
+            raise InputError(f"{owner} needs its option {option}; write a table of its name and {option}") from None
+        raise InputError(f"{option} of {owner} is {given.get(option)!r}; {wrong['msg'].lower()}") from None
     return {key: getattr(checked, key) for key in given}

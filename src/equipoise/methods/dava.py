@@ -1,4 +1,4 @@
-"""DAVA: a discriminator of images; its accuracy sets the capacity of the KL and the strength of an adversarial phase."""
+"""DAVA: a discriminator of images, whose accuracy sets the capacity of the KL and the strength of what follows."""
 
 from collections.abc import Mapping
 from typing import Annotated, ClassVar

@@ -108,7 +108,7 @@ def leaves(layout: Any) -> int:
 
 
 def nested_prior(method: "ISAVAE | ISATCVAE", shape: Shape) -> LpNested:
-    """The prior of a method's settings. Raises `InputError` where the layout does not have as many latents as the net."""
+    """The prior of a method's settings. Raises `InputError` where the layout has more or fewer latents than the net."""
     if method.latent != shape.latent:
         raise InputError(
             f"method.layout adds up to {method.latent} latents, but net.latent is {shape.latent}; leave net.latent "

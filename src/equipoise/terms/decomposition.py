@@ -47,8 +47,9 @@ def mi(p: Pass, weights: Weighting = "batch") -> Tensor:
 def tc(p: Pass, weights: Weighting = "batch") -> Tensor:
     """Total correlation, log qhat(z) - sum over k of log qhat(z_k) [B] in nats; can be negative.
 
-    It is biased: with 3 dimensions and 2,000 images whose total correlation is 0.42, `batch` gives 0.59, `mss` 0.26 and
-    `mws`, with its constants, 15.79.
+    It is biased. For 2,000 images, 3 dimensions, posteriors of standard deviation 0.3 around standard normal means of
+    which two correlate by 0.6, it is 0.2; batches of 64 give 0.6 with `batch`, -0.1 with `mss` and `mss_rb`, and 15.8
+    with `mws`. Without any correlation 10 such dimensions have 5, and 8, 5, 5 and 76: few images are so many clusters.
     """
     joint, marginals = _log_densities(p, weights)
     return joint - marginals

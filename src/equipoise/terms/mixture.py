@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 
 LOG2E = math.log2(math.e)
 KEPT = 20_000_000  # so many densities, 80 MB in float32, are kept for the gradient; if there are more, it computes anew
-CHUNK = 2**19  # densities at once on a processor, whose cache they should not leave
+CHUNK = 800_000  # densities at once on a processor, whose cache they should not leave
 LEAST = -100.0  # log2 of the least density that counts, relative to the largest: below it lie slow denormal numbers
 
 
@@ -62,11 +62,11 @@ class _LogMixture(torch.autograd.Function):
                 share, total = shares[2 * n : 2 * n + 2]
             else:
                 share, total, _ = _shares(z, *gaussians, log_weights, rows)
-            # The gradient with respect to log q(z_ik|x_j): the part of j in each sum over j, times what arrives there;
+            # The gradient with respect to log q(z_ik|x_j): the share of j in the sum over j, times what arrives there,
             one = share[-1] * (to_joint[rows, None] / total[-1])
             each = torch.addcmul(one, share[:-1], to_marginals[rows, None] / total[:-1])
             count += each.sum(1)
-            # times d log q / d z = (mean - z) / var, whose negative is that with respect to the mean.
+            # and that times d log q / d z = (mean - z) / var; d log q / d mean is its negative.
             each *= torch.addcmul(pulled, z[:, rows, None], precision, value=-1)
             to_z.append(each.sum(2))
             force += each.sum(1)

@@ -24,7 +24,7 @@ GRID = (0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 25.0)  # its betas, none at a threshold Î
 
 ICA_BETAS = (1.0, 5.0)  # the paper's
 BUDGET = 100  # EM iterations at which the paper's figure is met
-CONVERGED = 700  # EM iterations after which directions and number of components no longer change
+ITERATIONS = 700  # of EM; directions and number of components no longer change by then
 GONE = 0.1  # a component this much shorter than the longest is pruned
 
 

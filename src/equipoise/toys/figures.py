@@ -23,7 +23,8 @@ from equipoise.toys.experiments import (
 from equipoise.toys.factor_analysis import Array
 
 # Okabe & Ito's colours, which readers with any colour vision tell apart (https://jfly.uni-koeln.de/color/).
-BLUE, ORANGE, GREEN, PURPLE, YELLOW = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00"
+BLUE, ORANGE = "#0072b2", "#d55e00"
+COLOURS = (BLUE, ORANGE, "#009e73", "#cc79a7", "#e69f00")
 DASHES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)))  # a second mark of each colour
 INK, MUTED, LINE = "#1f2328", "#656d76", "#d0d7de"
 
@@ -61,7 +62,7 @@ def beta(found: Rotation) -> Figure:
     figure = _figure(9.6, 3.2)
     names = "F = E log p(x|z) / β − KL", "β F = E log p(x|z) − β KL"
     for axes, name, scaled in zip(figure.subplots(1, 2), names, (False, True), strict=True):
-        for (value, free), colour, dash in zip(found.free_energy.items(), _colours(5), DASHES, strict=True):
+        for (value, free), colour, dash in zip(found.free_energy.items(), COLOURS, DASHES, strict=True):
             below = (value if scaled else 1) * (free - free.max())
             axes.plot(found.angle, below, color=colour, linestyle=dash, label=f"β = {value:g}")
         _degrees(axes)
@@ -77,7 +78,7 @@ def shrinking(found: Shrinking) -> Figure:
     betas = np.array(list(found.eigenvalues))
     values = np.stack(list(found.eigenvalues.values()))
     fine = np.geomspace(betas.min(), betas.max(), 400)
-    for k, (variance, colour) in enumerate(zip(VARIANCES, _colours(4), strict=True)):
+    for k, (variance, colour) in enumerate(zip(VARIANCES, COLOURS[:4], strict=True)):
         axes.plot(fine, np.maximum(variance - fine * NOISE, 0), color=colour, linewidth=1.3)
         axes.plot(betas, values[:, k], "osD^"[k], color=colour, markersize=5, clip_on=False, label=f"{variance:g}")
     axes.set_xscale("log")
@@ -142,10 +143,6 @@ def _components(axes: Axes, x: Array, truth: Array, weights: Array) -> None:
         label = "learned" if k == 0 else None
         axes.plot(*np.outer(weights[:, k], (-2.5, 2.5)), color=ORANGE, linewidth=2, label=label)
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=(-4, 0, 4), yticks=(-4, 0, 4))
-
-
-def _colours(n: int) -> Sequence[str]:
-    return (BLUE, ORANGE, GREEN, PURPLE, YELLOW)[:n]
 
 
 def _figure(width: float, height: float) -> Figure:

@@ -1,0 +1,241 @@
+"""What a training step of each method costs beside the plain VAE's, images a second, and what of it can be explained.
+
+    python benchmarks/methods.py [--net NAME] [--batch B] [--threads N] [--methods NAME ...] [--out FILE]
+
+All train the same net on the same ready batches in fp32, with squared error (sigma-VAE has its own) and 20 latents,
+which is what ISA-VAE's subspaces need. Each method is measured in a fresh process, in which it takes turns with the
+VAE, so that a neighbour's load hits both; `ratio` is the median over rounds, and that of the VAE against itself shows
+the noise. `flops` is the ratio that the products of a step allow, from the method's definition; `predicted` also counts
+the parameters that Adam steps. `counted` is the products that a step really does, over those it needs: more than 1 is
+waste. `bar` is for methods whose step needs no more products than the VAE's and does not compare all pairs of a batch.
+"""
+
+import argparse
+import itertools
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+from training import SHAPE, WARM_UP, clock, ready
+
+from equipoise import config, runs
+from equipoise.adversary import Adversary, ImageAdversary
+from equipoise.methods import METHODS
+from equipoise.nets import NETS
+from equipoise.training import speed
+from equipoise.training.loop import Training
+
+LATENT = 20
+IMAGES = 737_280  # those of dSprites; some estimates of the total correlation depend on it
+BAR = 0.85
+
+Result = dict[str, Any]
+
+
+# --- one method beside the VAE, in a process of its own ---------------------------------------------------------------
+
+
+def measure(method: str, net: str, batch: int, threads: int, rounds: int, seconds: float) -> Result:
+    """A row of the table."""
+    batches = ready(batch)
+    with speed.fast_parts(True, threads, "fp32"):
+        vae, other = (training(name, net, batch, threads) for name in ("vae", method))
+        for one in (vae, other):
+            turn(one, batches, clock(threads), 0.0)
+        turns = [[turn(one, batches, clock(threads), seconds) for one in (vae, other)] for _ in range(rounds)]
+        step = statistics.median(before for before, _ in turns)
+        adam = adam_seconds(vae, clock(threads))
+
+        parts, plain = arithmetic(other), sum(arithmetic(vae).values())
+        work = sum(parts.values()) / plain
+        stepped = stepped_parameters(other) / stepped_parameters(vae)
+        ratios = [before / after for before, after in turns]
+        adversary, pairs = other.objective.adversary, pairwise(other, batch)
+        return {
+            "method": method,
+            "images_per_second": batch / statistics.median(after for _, after in turns),
+            "ratio": statistics.median(ratios),
+            "ratios": ratios,
+            "flops": 1 / work,
+            "predicted": step / ((step - adam) * work + adam * stepped),
+            "counted": counted(other, batches) / sum(parts.values()),
+            "bar": None if adversary or pairs else BAR,
+            "mflop_an_image": {name: flop / 1e6 for name, flop in parts.items()},
+            "pairs": pairs,
+            "vae_ms": 1e3 * step,
+            "adam_ms": 1e3 * adam,
+            "beyond_ms": 1e3 * statistics.median(b / r for (b, _), r in zip(turns, ratios, strict=True))
+            - 1e3 * ((step - adam) * work + adam * stepped),
+        }
+
+
+def training(method: str, net: str, batch: int, threads: int) -> Training:
+    """The training of a method, all of whose settings are said here or the library's."""
+    settings: dict[str, object] = {
+        "data": "dsprites",
+        "method": method,
+        "net": net,
+        "net.latent": LATENT,
+        "train.batch": batch,
+        "train.threads": threads,
+        "train.steps": 10**9,
+        "train.device": "cpu",
+    }
+    if hasattr(METHODS[method], "likelihood"):
+        settings["method.likelihood"] = "mse"
+    resolved = config.resolve(settings, complete=True)  # without the defaults that a method has for net and training
+    return Training(*runs.build(resolved, SHAPE, IMAGES), resolved.train, torch.device("cpu"))
+
+
+def turn(training: Training, batches: list[Tensor], now: Callable[[], float], seconds: float) -> float:
+    """The duration of a step, the median of those of `seconds` seconds, after a few whose duration is not taken."""
+    training.model.train()
+    training.objective.train()
+    ticks: list[float] = []
+    while len(ticks) < WARM_UP + 3 or ticks[-1] - ticks[WARM_UP] < seconds:
+        advance(training, batches)
+        ticks.append(now())
+    training.row()  # all that was measured was finite
+    return statistics.median(after - before for before, after in itertools.pairwise(ticks[WARM_UP:]))
+
+
+def advance(training: Training, batches: list[Tensor]) -> None:
+    x, second = (batches[(2 * training.step + stream) % len(batches)] for stream in (0, 1))
+    training.advance(x, second if training.objective.second_batch else None)
+
+
+def adam_seconds(training: Training, now: Callable[[], float]) -> float:
+    """What the optimiser takes of a step: it reads and writes memory, and is not in the products."""
+    ticks = [now()]
+    for _ in range(10):
+        training.optimisers["model"].step()
+        ticks.append(now())
+    return statistics.median(after - before for before, after in itertools.pairwise(ticks))
+
+
+# --- what a step needs ------------------------------------------------------------------------------------------------
+
+
+def arithmetic(training: Training) -> dict[str, float]:
+    """Floating-point operations, of the products and convolutions alone, that one image needs in a step, by part."""
+    model, adversary = training.model, training.objective.adversary
+    x, z = torch.zeros(2, *SHAPE), torch.zeros(2, LATENT)
+    parts = {"VAE": flop(model.encoder, x, "parameters") + flop(model.decoder, z, "both")}
+    if isinstance(adversary, Adversary):
+        parts["estimate"] = flop(adversary.net, z, "input")
+        parts["discriminator"] = 2 * flop(adversary.net, z, "parameters")  # codes, and as many that are shuffled
+        parts["second encoding"] = flop(model.encoder, x, "nothing")
+    if isinstance(adversary, ImageAdversary):
+        parts["two decodes"] = 2 * flop(model.decoder, z, "nothing")
+        parts["discriminator"] = 2 * flop(adversary.net, x, "parameters")
+        to_encoder = flop(model.encoder, x, "parameters") + flop(model.decoder, z, "input")
+        parts["third pass"] = to_encoder + flop(model.decoder, z, "parameters") + 2 * flop(adversary.net, x, "input")
+    return parts
+
+
+def flop(net: nn.Module, x: Tensor, to: Literal["nothing", "input", "parameters", "both"]) -> float:
+    """Operations of one row of x forward, and backward to what is named."""
+    parameters = list(net.parameters())
+    needed = [parameter.requires_grad for parameter in parameters]
+    for parameter in parameters:
+        parameter.requires_grad_(to in ("parameters", "both"))
+    with FlopCounterMode(display=False) as counter:
+        out = net(x.clone().requires_grad_(to in ("input", "both")))
+        if out.requires_grad:
+            out.sum().backward()
+    for parameter, before in zip(parameters, needed, strict=True):
+        parameter.grad = None
+        parameter.requires_grad_(before)
+    return float(counter.get_total_flops()) / len(x)
+
+
+def counted(training: Training, batches: list[Tensor]) -> float:
+    """The same of all that a step really does."""
+    with FlopCounterMode(display=False) as counter:
+        advance(training, batches)
+    return float(counter.get_total_flops()) / len(batches[0])
+
+
+def stepped_parameters(training: Training) -> int:
+    """How many parameters Adam steps in a step; DAVA's model takes two."""
+    sizes = {
+        name: sum(parameter.numel() for group in optimiser.param_groups for parameter in group["params"])
+        for name, optimiser in training.optimisers.items()
+    }
+    return sum(sizes.values()) + (sizes["model"] if isinstance(training.objective.adversary, ImageAdversary) else 0)
+
+
+def pairwise(training: Training, batch: int) -> int:
+    """How many densities q(z_ik|x_j) a step takes, for a method whose total correlation is that of the batch."""
+    objective = training.objective
+    return batch * batch * LATENT if "tc" in objective.terms and objective.adversary is None else 0
+
+
+# --- all of them ------------------------------------------------------------------------------------------------------
+
+
+def fresh(**arguments: Any) -> Result:
+    """`measure` in a process of its own."""
+    command = [sys.executable, __file__, "--measure", json.dumps(arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    result: Result = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def table(rows: list[Result]) -> str:
+    lines = [
+        f"{'method':<24}{'images/s':>9}{'ratio':>7}{'bar':>6}{'flops':>7}{'predicted':>11}{'counted':>9}  explained by"
+    ]
+    for row in rows:
+        bar = f"{row['bar']:.2f}" if row["bar"] else "-"
+        lines.append(
+            f"{row['method']:<24}{row['images_per_second']:>9,.0f}{row['ratio']:>7.2f}{bar:>6}{row['flops']:>7.2f}"
+            f"{row['predicted']:>11.2f}{row['counted']:>9.3f}  {explanation(row)}"
+        )
+    return "\n".join(lines)
+
+
+def explanation(row: Result) -> str:
+    if row["pairs"]:
+        return f"{row['pairs']:,} densities, {row['beyond_ms']:.1f} ms beside the VAE's {row['vae_ms']:.0f}"
+    parts = row["mflop_an_image"]
+    if len(parts) == 1:
+        return ""
+    return "MFLOP an image: " + ", ".join(f"{name} {flop:.1f}" for name, flop in parts.items())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="training speed of each method against the plain VAE")
+    parser.add_argument("--net", choices=NETS, default="mlp_lvae", help="of all methods")
+    parser.add_argument("--batch", type=int, default=64, help="images a step")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of torch")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="those to measure")
+    parser.add_argument("--rounds", type=int, default=5, help="turns that each of a pair takes")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of a turn")
+    parser.add_argument("--out", type=Path, default=Path("methods-speed.json"), help="where the JSON goes")
+    parser.add_argument("--measure", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.measure:
+        print(json.dumps(measure(**json.loads(asked.measure))))
+        return
+    how = {name: getattr(asked, name) for name in ("net", "batch", "threads", "rounds", "seconds")}
+    rows = []
+    for method in asked.methods:
+        print(f"\r{method:<24}", end="", file=sys.stderr)
+        rows.append(fresh(method=method, **how))
+    print("\r" + " " * 24, end="\r", file=sys.stderr)
+    about = {"processor": speed.processor(), "torch": torch.__version__, "clock": clock(asked.threads).__name__, **how}
+    asked.out.write_text(json.dumps(about | {"rows": rows}, indent=1) + "\n", encoding="utf-8")
+    print(f"{asked.net}, batch {asked.batch}: {about['processor']}, {asked.threads} threads, torch {torch.__version__}")
+    print(f"{table(rows)}\nwrote {asked.out}")
+
+
+if __name__ == "__main__":
+    main()
