@@ -23,7 +23,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
-from training import SHAPE, WARM_UP, clock, ready
 
 from equipoise import config, runs
 from equipoise.adversary import Adversary, ImageAdversary
@@ -31,10 +30,12 @@ from equipoise.methods import METHODS
 from equipoise.nets import NETS
 from equipoise.training import speed
 from equipoise.training.loop import Training
+from training import SHAPE, clock, ready
 
 LATENT = 20
 IMAGES = 737_280  # those of dSprites; some estimates of the total correlation depend on it
 BAR = 0.85
+WARM_UP = 3  # steps, at the start of each turn
 
 Result = dict[str, Any]
 
@@ -53,26 +54,25 @@ def measure(method: str, net: str, batch: int, threads: int, rounds: int, second
         step = statistics.median(before for before, _ in turns)
         adam = adam_seconds(vae, clock(threads))
 
-        parts, plain = arithmetic(other), sum(arithmetic(vae).values())
-        work = sum(parts.values()) / plain
+        parts = arithmetic(other)
+        work = sum(parts.values()) / sum(arithmetic(vae).values())
         stepped = stepped_parameters(other) / stepped_parameters(vae)
-        ratios = [before / after for before, after in turns]
-        adversary, pairs = other.objective.adversary, pairwise(other, batch)
+        predicted = (step - adam) * work + adam * stepped
+        ratio = statistics.median(before / after for before, after in turns)
+        pairs = pairwise(other, batch)
         return {
             "method": method,
             "images_per_second": batch / statistics.median(after for _, after in turns),
-            "ratio": statistics.median(ratios),
-            "ratios": ratios,
+            "ratio": ratio,
+            "bar": None if other.objective.adversary or pairs else BAR,
             "flops": 1 / work,
-            "predicted": step / ((step - adam) * work + adam * stepped),
+            "predicted": step / predicted,
+            "beyond": 1e3 * (step / ratio - predicted),
             "counted": counted(other, batches) / sum(parts.values()),
-            "bar": None if adversary or pairs else BAR,
+            "turns": [[1e3 * seconds for seconds in pair] for pair in turns],
+            "adam": 1e3 * adam,
             "mflop_an_image": {name: flop / 1e6 for name, flop in parts.items()},
             "pairs": pairs,
-            "vae_ms": 1e3 * step,
-            "adam_ms": 1e3 * adam,
-            "beyond_ms": 1e3 * statistics.median(b / r for (b, _), r in zip(turns, ratios, strict=True))
-            - 1e3 * ((step - adam) * work + adam * stepped),
         }
 
 
@@ -165,11 +165,9 @@ def counted(training: Training, batches: list[Tensor]) -> float:
 
 def stepped_parameters(training: Training) -> int:
     """How many parameters Adam steps in a step; DAVA's model takes two."""
-    sizes = {
-        name: sum(parameter.numel() for group in optimiser.param_groups for parameter in group["params"])
-        for name, optimiser in training.optimisers.items()
-    }
-    return sum(sizes.values()) + (sizes["model"] if isinstance(training.objective.adversary, ImageAdversary) else 0)
+    groups = training.objective.parameter_groups(training.model)
+    own = {"model": 2 if isinstance(training.objective.adversary, ImageAdversary) else 1}
+    return sum(own.get(group["optimiser"], 1) * parameter.numel() for group in groups for parameter in group["params"])
 
 
 def pairwise(training: Training, batch: int) -> int:
@@ -191,20 +189,21 @@ def fresh(**arguments: Any) -> Result:
 
 def table(rows: list[Result]) -> str:
     lines = [
-        f"{'method':<24}{'images/s':>9}{'ratio':>7}{'bar':>6}{'flops':>7}{'predicted':>11}{'counted':>9}  explained by"
+        f"{'method':<24}{'images/s':>9}{'ratio':>7}{'bar':>6}{'flops':>7}{'predicted':>11}{'beyond':>8}{'counted':>9}"
+        "  explained by"
     ]
     for row in rows:
         bar = f"{row['bar']:.2f}" if row["bar"] else "-"
         lines.append(
             f"{row['method']:<24}{row['images_per_second']:>9,.0f}{row['ratio']:>7.2f}{bar:>6}{row['flops']:>7.2f}"
-            f"{row['predicted']:>11.2f}{row['counted']:>9.3f}  {explanation(row)}"
+            f"{row['predicted']:>11.2f}{row['beyond']:>8.1f}{row['counted']:>9.3f}  {explanation(row)}"
         )
     return "\n".join(lines)
 
 
 def explanation(row: Result) -> str:
     if row["pairs"]:
-        return f"{row['pairs']:,} densities, {row['beyond_ms']:.1f} ms beside the VAE's {row['vae_ms']:.0f}"
+        return f"{row['pairs']:,} densities, {1e6 * row['beyond'] / row['pairs']:.0f} ns each"
     parts = row["mflop_an_image"]
     if len(parts) == 1:
         return ""

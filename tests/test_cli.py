@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.conftest import SMALL as LITTLE
 from tests.test_runs import same_training
 
 from equipoise.cli import main
@@ -81,7 +82,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
 def test_a_run_killed_at_a_random_moment_and_resumed_equals_the_uninterrupted_one(
     method: str, squares: Callable[[], str], tmp_path: Path
 ) -> None:
-    words = ["train", f"data={squares()}", f"method={method}", "train.steps=400", *SMALL]
+    own = [
+        f"method.{key}={value if isinstance(value, int) else list(value)}"
+        for key, value in LITTLE.get(method, {}).items()
+    ]
+    words = ["train", f"data={squares()}", f"method={method}", "train.steps=400", *SMALL, *own]
     assert equipoise(*words, f"out={tmp_path / 'whole'}").returncode == 0
 
     broken = tmp_path / "broken"

@@ -63,3 +63,98 @@ def test_images_are_uint8_or_floats_in_the_unit_interval() -> None:
     for wrong in (torch.tensor([-0.1]), torch.tensor([1.5]), torch.tensor([math.nan]), torch.tensor([3])):
         with pytest.raises(InputError, match=r"in \[0, 1\]"):
             likelihoods.as_float(wrong)
+
+
+def calibrated(form: str = "optimal") -> likelihoods.CalibratedGaussian:
+    return likelihoods.CalibratedGaussian(form).double()
+
+
+def batch(n: int = 6, scale: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    out = torch.randn(n, 1, 4, 4, generator=generator, dtype=torch.float64)
+    return out, (out.sigmoid() + scale * 0.2 * torch.rand(out.shape, generator=generator, dtype=torch.float64)).clamp(
+        0, 1
+    )
+
+
+def floored(log_sigma: float) -> float:
+    return -6 + math.log1p(math.exp(log_sigma + 6))
+
+
+def test_the_soft_floor_is_the_published_one() -> None:
+    floor = likelihoods.CalibratedGaussian._floored
+    values = floor(torch.tensor([-1e3, -50.0, -6.0, 0.0, 3.0], dtype=torch.float64))
+    assert float(values[3]) == pytest.approx(0.0024757, abs=1e-7)
+    assert float(values[2]) == pytest.approx(-5.3069, abs=1e-4)
+    assert bool((values.diff() >= 0).all())
+    assert bool((values >= -6).all())
+
+
+def test_optimal_sigma_gives_the_likelihood_at_its_maximum() -> None:
+    """(pixels / 2) (1 + log 2 pi + log MSE) an image where the floor does not matter."""
+    out, x = batch()
+    error = (x - out.sigmoid()).square().mean()
+    nats = calibrated()(out, x).mean()
+    expected = 16 / 2 * (1 + math.log(2 * math.pi) + math.log(float(error)))
+    assert float(nats) == pytest.approx(expected, rel=1e-3)  # the floor moves log sigma by log(1 + sigma^-1 e^-6)
+    at = floored(0.5 * math.log(float(error)))
+    exact = 16 * (at + 0.5 * math.log(2 * math.pi)) + 16 * float(error) / (2 * math.exp(2 * at))
+    assert float(nats) == pytest.approx(exact, rel=1e-12)
+
+
+def test_the_gradient_through_optimal_sigma_is_that_with_sigma_held_but_for_the_floor() -> None:
+    """sigma is at the minimum, so it does not matter whether gradients flow through it (the envelope theorem)."""
+    out, x = batch()
+    through, held = out.clone().requires_grad_(), out.clone().requires_grad_()
+    error = (x - through.sigmoid()).square()
+    (error.flatten(1).sum(1).mean() / (2 * error.mean()) + 16 * 0.5 * error.mean().log()).backward()
+    fixed = (x - held.sigmoid()).square()
+    (fixed.flatten(1).sum(1).mean() / (2 * fixed.mean().detach())).backward()
+    assert torch.allclose(through.grad, held.grad, atol=1e-12)
+    ours = out.clone().requires_grad_()
+    calibrated()(ours, x).mean().backward()
+    assert torch.allclose(ours.grad, held.grad, rtol=5e-2)
+
+
+def test_learned_sigma_of_one_is_half_the_squared_error_but_for_constants() -> None:
+    out, x = batch()
+    at = floored(0.0)
+    half = 0.5 * (x - out.sigmoid()).square().flatten(1).sum(1)
+    expected = half * math.exp(-2 * at) + 16 * (at + 0.5 * math.log(2 * math.pi))
+    likelihood = calibrated("learned")
+    assert torch.allclose(likelihood(out, x), expected)
+    assert float(likelihood.unit) == pytest.approx(0.5 * math.exp(-2 * at))
+    likelihood(out, x).mean().backward()
+    assert likelihood.log_sigma.grad is not None
+
+
+def test_learned_sigma_settles_at_the_root_mean_squared_error() -> None:
+    out, x = batch()
+    likelihood = calibrated("learned")
+    adam = torch.optim.Adam(likelihood.parameters(), lr=0.05)
+    for _ in range(400):
+        adam.zero_grad()
+        likelihood(out, x).mean().backward()
+        adam.step()
+    assert float(likelihood.logs()["sigma"]) == pytest.approx(
+        float((x - out.sigmoid()).square().mean().sqrt()), rel=1e-3
+    )
+
+
+def test_evaluation_takes_the_running_mean_and_does_not_move_it() -> None:
+    likelihood = calibrated()
+    out, x = batch()
+    likelihood(out, x)
+    first = float(likelihood.log_sigma)
+    assert first == pytest.approx(0.5 * math.log(float((x - out.sigmoid()).square().mean())))
+    likelihood(*batch(scale=0.5))
+    assert float(likelihood.log_sigma) < first
+    likelihood.eval()
+    before = likelihood.log_sigma.clone()
+    assert not torch.allclose(likelihood(out, x), calibrated()(out, x))
+    assert torch.equal(likelihood.log_sigma, before)
+
+
+def test_a_perfect_reconstruction_has_a_finite_likelihood() -> None:
+    out = torch.zeros(2, 1, 4, 4)
+    assert likelihoods.CalibratedGaussian()(out, out.sigmoid()).isfinite().all()

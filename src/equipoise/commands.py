@@ -20,7 +20,7 @@ from equipoise.config import SECTIONS
 from equipoise.data import DATASETS, load_data
 from equipoise.errors import InputError, choose
 from equipoise.files import write_text
-from equipoise.methods import METHODS
+from equipoise.methods import METHODS, compose
 from equipoise.metrics import METRICS, Score
 from equipoise.training import checkpoint
 
@@ -153,6 +153,10 @@ def _show_method(name: str) -> Outcome:
     method = METHODS[name]
     settings = _settings(method)
     said = [f"{name}: {method.summary}", "", inspect.getdoc(method) or "", "", "settings", _written(settings)]
+    parts = compose.parts() if name == compose.Compose.name else {}
+    for kind, names in parts.items():
+        said += ["", f"{kind} (options = defaults)"]
+        said += [f"  {part}: {options}" if options else f"  {part}" for part, options in names.items()]
     if method.defaults:
         said += ["", "defaults of other sections"]
         said += [f"  {key} = {value}" for key, value in method.defaults.items()]
@@ -160,9 +164,23 @@ def _show_method(name: str) -> Outcome:
         said += ["", "presets (method.preset=NAME)"]
         for key, preset in method.presets.items():
             said.append(f"  {key}: {preset.why}")
-            said.append("    " + " ".join(f"{k}={v}" for k, v in preset.settings.items()))
+            said.append("    " + " ".join(f"{k}={_inline(v)}" for k, v in preset.settings.items()))
     presets = {key: {"why": preset.why, "settings": dict(preset.settings)} for key, preset in method.presets.items()}
-    return Outcome({"name": name, "summary": method.summary, "settings": settings, "presets": presets}, "\n".join(said))
+    values = {"name": name, "summary": method.summary, "settings": settings, "presets": presets}
+    return Outcome(values | ({"parts": parts} if parts else {}), "\n".join(said))
+
+
+def _inline(value: object) -> str:
+    """A setting as one writes it on the command line, in a shell's quotes where it is a list or a table."""
+    return f"'{_toml(value)}'" if isinstance(value, tuple | list | dict) else str(value)
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(_toml(one) for one in value) + "]"
+    return json.dumps(value)
 
 
 def _settings(kind: type) -> dict[str, dict[str, Any]]:

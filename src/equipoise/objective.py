@@ -41,7 +41,7 @@ class Objective(nn.Module):
     monitors: terms that are logged and never part of the loss, in place of a term of the same name.
     prior_lr: learning rate of what the prior learns; unset: that of the training.
 
-    Raises `InputError` where the balance weighs a term that is not there.
+    Raises `InputError` where the balance weighs or measures a term that is not there.
     """
 
     def __init__(
@@ -63,9 +63,10 @@ class Objective(nn.Module):
         self.adversary = adversary
         self.monitors = dict(monitors or {})
         self.prior_lr = prior_lr
-        absent = [name for name in balance.terms if name not in terms]
-        if absent:
-            raise InputError(f"the balance weighs {absent[0]}, which is not among the terms, {', '.join(terms)}")
+        for verb, names in (("weighs", balance.terms), ("measures", balance.measures)):
+            for name in names:
+                if name not in terms:
+                    raise InputError(f"the balance {verb} {name}, which is not among the terms, {', '.join(terms)}")
 
     @property
     def second_batch(self) -> bool:

@@ -1,10 +1,9 @@
-"""Controllers of a weight: the law of the set point, closed forms, limits, and what they do to a simulated plant."""
+"""Controllers of a weight: closed forms, limits, and what they do to a simulated plant."""
 
 import copy
-import itertools
 import math
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 import torch
@@ -40,10 +39,6 @@ def seen(kl: float, step: int = 1, length: int = 10) -> dict[str, Tensor]:
 def drive(controller: Controller, kls: Iterable[float], step: int = 0) -> list[float]:
     """The weights for these values of the KL, one a step."""
     return [float(controller(seen(kl, step + i))["kl"]) for i, kl in enumerate(kls, start=1)]
-
-
-def set_points(law: SetPoint, steps: Iterable[int], length: int = 10**6) -> list[float]:
-    return [float(law.at(clock(step, length))) for step in steps]
 
 
 @pytest.fixture(params=CONTROLLERS)
@@ -119,94 +114,6 @@ def test_what_is_logged_are_numbers_and_the_names_of_the_state(controller: Contr
     first = {name: float(value) for name, value in logs.items()}
     drive(controller, (3.0,), step=2)
     assert {name: float(value) for name, value in logs.items()} == first, "a later step does not change what was logged"
-
-
-# The set point.
-
-CONTROL_VAE = {"every": 5000}
-DYNAMIC_VAE: dict[str, Any] = {"every": 6000, "rise": 1 / 6}
-
-
-def first_at(law: SetPoint, guess: int) -> int:
-    """The first step with the set point at its end, near a guess."""
-    return next(step for step in range(guess - 1100, guess + 1100) if set_points(law, [step])[0] == law.end)
-
-
-def test_the_staircase_is_that_of_control_vae() -> None:
-    law = SetPoint(18.0, **CONTROL_VAE)
-    assert set_points(law, (1, 4_999, 5_000, 9_999, 10_000)) == pytest.approx([0.5, 0.5, 0.65, 0.65, 0.8])
-    assert set_points(law, [300_000]) == pytest.approx([9.5], abs=1e-9)
-    assert set_points(law, [584_999])[0] < 18
-    assert set_points(law, (585_000, 1_500_000)) == [18, 18]
-    assert first_at(SetPoint(16.0, **CONTROL_VAE), 520_000) == 520_000
-    for step in range(1, 600_000, 4_999):
-        assert set_points(law, [step]) == pytest.approx([min(18, 0.5 + 0.15 * (step // 5000))], abs=1e-9)
-
-
-def test_the_joined_ramps_are_those_of_dynamic_vae() -> None:
-    law = SetPoint(20.0, **DYNAMIC_VAE)
-    assert set_points(law, (1, 3_000, 5_999)) == [0.5, 0.5, 0.5]
-    assert set_points(law, [300_000]) == pytest.approx([7.85015], abs=1e-9)
-    assert first_at(SetPoint(18.0, **DYNAMIC_VAE), 703_000) == 702_666
-    assert first_at(law, 781_000) == 780_999
-
-
-def test_the_closed_form_of_the_ramps_is_the_sum_of_the_programs_increments() -> None:
-    law, summed = SetPoint(20.0, start=0.5, every=60, rise=1 / 6), 0.5
-    for step in range(1, 9_000):
-        if step >= 60 and step % 60 < 10:
-            summed = min(summed + 0.15 / 10, 20.0)
-        assert float(law.at(clock(step))) == pytest.approx(summed, abs=1e-9)
-
-
-@pytest.mark.parametrize("rise", [0.0, 1 / 6, 1.0])
-@pytest.mark.parametrize("end", [16.0, 18.0, 20.0])
-@pytest.mark.parametrize("length", [1_000, 2_357])
-def test_the_scaled_set_point_arrives_at_its_share_of_the_schedule(rise: float, end: float, length: int) -> None:
-    law = SetPoint(end, rise=rise, until=0.6)
-    path = [float(law.at(clock(step, length))) for step in range(1, length + 1)]
-    arrived = 1 + path.index(end)
-    assert arrived / length == pytest.approx(0.6, abs=2 / length)
-    assert path[0] == 0.5
-    assert path == sorted(path)
-    assert path[-1] == end
-    assert max(b - a for a, b in itertools.pairwise(path)) < 0.3 + 1e-9, "no jump is more than two increments"
-
-
-def test_the_scaled_staircase_is_that_of_control_vae_stretched() -> None:
-    """117 windows of 5,000 steps are 585,000; at until=0.6 that is a schedule of 975,000 steps."""
-    scaled, absolute = SetPoint(18.0), SetPoint(18.0, **CONTROL_VAE)
-    steps = range(1_234, 975_000, 5_000)
-    assert set_points(scaled, steps, 975_000) == pytest.approx(set_points(absolute, steps))
-
-
-def test_a_number_is_a_set_point_that_stays() -> None:
-    for controller in (PI(target=16.0), IncrementalPI(target=18.0)):
-        drive(controller, [3.0])
-        assert not controller.scheduled
-        assert float(controller.logs()["set_point"]) == controller.target.end
-    assert set_points(SetPoint(3.0, start=5.0), (1, 10**6)) == [3, 3]
-
-
-def test_only_a_set_point_that_follows_the_schedule_is_scheduled() -> None:
-    for make in (PI, IncrementalPI):
-        assert make(target=SetPoint(18.0)).scheduled
-        assert not make(target=SetPoint(18.0, every=5000)).scheduled
-
-
-def test_the_set_point_is_exact_in_single_precision_steps() -> None:
-    """the loop's share of the schedule is a float32, its step an int64 far beyond float32's whole numbers."""
-    law = SetPoint(18.0, every=5000)
-    for window in (115, 116, 117):
-        early, late = (
-            float(law.at({"step": torch.tensor(5000 * window - shift), "progress": torch.tensor(0.5)}))
-            for shift in (1, 0)
-        )
-        assert late - early == pytest.approx(min(0.15, 18 - early), abs=1e-5)
-    far = SetPoint(1e7, increment=1.0, every=1)
-    odd = {"step": torch.tensor(2**24 + 1), "progress": torch.tensor(0.5, dtype=torch.float64)}
-    assert float(SetPoint(3e7, start=0.0, increment=1.0, every=1).at(odd)) == 2**24 + 1
-    assert float(far.at(odd)) == 1e7
 
 
 # ControlVAE.
@@ -406,86 +313,6 @@ def test_a_set_point_out_of_reach_leaves_the_weight_at_its_limit(name: Literal["
     assert plant(PI(target=16.0, anti_windup=name), 2_000, amplitude=10.0) == pytest.approx((10 / 1.3, 1.0), abs=1e-2)
 
 
-# What a reader of the run is told.
-
-
-def rows(
-    weight: float, kl: float, set_point: float = 18.0, last: float | None = None, term: str = "kl"
-) -> list[dict[str, float]]:
-    """A log of fifty rows which has nothing worth saying but in its last fifth."""
-    quiet = {"kl": 18.0, "weight.kl": 5.0, "weight.tc": 5.0, "set_point": 18.0, "error": 0.0, "tc": 0.0}
-    late = {**quiet, f"weight.{term}": weight, "kl": kl, "set_point": set_point, "error": set_point - kl}
-    return [quiet] * 40 + [late] * 9 + [{**late, "set_point": set_point if last is None else last}]
-
-
-def test_there_is_nothing_to_say_of_a_controller_that_holds_its_set_point() -> None:
-    for controller in (PI(target=18.0), IncrementalPI(target=18.0)):
-        assert controller.remarks(rows(5.0, 18.2)) == []
-        assert controller.remarks([]) == []
-
-
-def test_a_weight_at_its_lower_limit_is_said_with_what_to_do() -> None:
-    (said,) = PI(target=18.0).remarks(rows(1.0, 12.3))
-    assert "weight of kl stayed at its lower limit 1 " in said
-    assert "kl was 12.30 nats and its set point 18.00" in said
-    assert said.endswith("take a target below 12.30 nats, or a smaller beta_min.")
-    (said,) = IncrementalPI(target=18.0).remarks(rows(0.1, 12.3))
-    assert "lower limit 0.1" in said
-
-
-def test_a_weight_one_update_short_of_its_limit_is_at_it() -> None:
-    controller = PI(target=18.0, ki=0.01).double()
-    log = []
-    for step, kl in enumerate([30.0] * 3 + [10.0] * 60, start=1):
-        weight = controller(seen(kl, step))["kl"]
-        log.append({"kl": kl, "weight.kl": float(weight), **{k: float(v) for k, v in controller.logs().items()}})
-    assert log[-1]["weight.kl"] > 1.01
-    (said,) = controller.remarks(log)
-    assert "lower limit 1 " in said
-
-
-def test_a_weight_at_its_upper_limit_is_said_with_what_to_do() -> None:
-    (said,) = PI(target=18.0, beta_min=0.0, beta_max=1.0).remarks(rows(1.0, 30.0))
-    assert "upper limit 1" in said
-    assert said.endswith("take a target above 30.00 nats, or a larger beta_max.")
-
-
-def test_a_weight_that_the_anti_windup_holds_at_its_limit_is_said() -> None:
-    for controller in (PI(target=18.0, anti_windup="code"), IncrementalPI(target=18.0, anti_windup="code")):
-        (said,) = controller.remarks(rows(controller.beta_min, 25.0))
-        assert said.endswith('anti_windup="code" keeps it there: take "conditional".')
-
-
-def test_a_weight_that_left_its_limit_is_not_at_it() -> None:
-    log = rows(1.0, 18.0)
-    log[-1] = {**log[-1], "weight.kl": 1.1}
-    assert PI(target=18.0).remarks(log) == []
-
-
-def test_a_term_that_is_not_settled_is_said_with_both_values() -> None:
-    for controller in (PI(target=18.0), IncrementalPI(target=18.0)):
-        (said,) = controller.remarks(rows(5.0, 19.0))
-        assert said.startswith("kl was not settled at its set point")
-        assert "19.00 nats, that of the set point 18.00" in said
-    (said,) = PI(target=18.0, term="tc", measures=("kl", "tc")).remarks(rows(5.0, 19.0))
-    assert said.startswith("kl + tc was not settled")
-
-
-def test_a_set_point_that_was_still_rising_is_said() -> None:
-    (said,) = PI(target=SetPoint(18.0, every=5000)).remarks(rows(5.0, 7.7, set_point=7.7, last=7.85))
-    assert "still rising when the run ended, at 7.85 of 18 nats" in said
-
-
-def test_a_simulated_run_says_of_itself_what_happened() -> None:
-    stuck = PI(target=18.0, anti_windup="code")
-    log = []
-    for step, kl in enumerate([0.0] * 50 + [25.0] * 150, start=1):
-        weight = stuck(seen(kl, step))["kl"]
-        log.append({"kl": kl, "weight.kl": float(weight), **{k: float(v) for k, v in stuck.logs().items()}})
-    (said,) = stuck.remarks(log)
-    assert "keeps it there" in said
-
-
 # Settings that cannot be used.
 
 
@@ -500,28 +327,8 @@ def test_a_simulated_run_says_of_itself_what_happened() -> None:
         (lambda: IncrementalPI(beta_0=0.01), "beta_0 at beta_min or above"),
         (lambda: IncrementalPI(window=0), "1 or more"),
         (lambda: PI(target=-1.0), "an end and an increment above 0"),
-        (lambda: SetPoint(18.0, increment=0.0), "an increment above 0"),
-        (lambda: SetPoint(18.0, every=0), "every=0"),
-        (lambda: SetPoint(18.0, rise=1.5), "rise=1.5"),
-        (lambda: SetPoint(18.0, until=0.0), "until=0"),
     ],
 )
 def test_settings_that_cannot_be_used_are_refused(make: Callable[[], object], words: str) -> None:
     with pytest.raises(InputError, match=words):
         make()
-
-
-def test_a_set_point_is_a_table_in_strict_settings() -> None:
-    """a free composition validates what the constructors are annotated with."""
-    import typing
-
-    from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
-
-    hint = typing.get_type_hints(PI.__init__, include_extras=True)["target"]
-    settings = create_model("Settings", __config__=ConfigDict(extra="forbid", strict=True), target=(hint, 16.0))
-    adapter = TypeAdapter(settings)
-    for given, expected in ((12, 12.0), ({"end": 18.0, "every": 5000}, SetPoint(18.0, every=5000))):
-        assert adapter.validate_python({"target": given}).target == expected  # type: ignore[attr-defined]
-    for wrong in (-1, "18", {"end": 18.0, "evry": 5000}, {"end": -1.0}):
-        with pytest.raises(ValidationError):
-            adapter.validate_python({"target": wrong})

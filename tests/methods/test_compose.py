@@ -125,6 +125,8 @@ LEARNED = {"name": "learned", "terms": ["rec", "kl"]}
         ({"balance": ({"name": "pi", "target": -1},)}, "target of balance pi is -1"),
         ({"balance": ({"target": 16},)}, "has no name"),
         ({"balance": ({"name": "fixed", "weights": {"tc": 2.0}},)}, "tc, which is not among the terms, rec, kl"),
+        ({"balance": ({"name": "pi", "measures": ["mi"]},)}, "measures mi, which is not among the terms, rec, kl"),
+        ({"terms": ("kl", "tc"), "balance": ("pi", {"name": "pi", "term": "tc"})}, "two controllers"),
         ({"balance": ("capacity", {"name": "fixed", "weights": {"kl": 2.0}})}, "two balances weigh kl"),
         ({"balance": ("accuracy",), "terms": ("kl", "tc")}, "follows a discriminator, and there is none"),
         ({"balance": ("relevance",), "prior": NESTED}, "one for each subspace"),

@@ -1,5 +1,6 @@
 """Methods without an adversary against their formulas, written out by hand."""
 
+import math
 from typing import Any
 
 import pytest
@@ -7,9 +8,12 @@ import torch
 from tests.conftest import build, clock, forward, images, noise, toy
 from tests.methods.conftest import B, loss_and_gradients, parts, same
 
+from equipoise.errors import InputError
 from equipoise.methods.annealed_vae import AnnealedVAE
 from equipoise.methods.beta_vae import BetaVAE
+from equipoise.methods.isa_vae import ISAVAE
 from equipoise.methods.l_vae import LVAE
+from equipoise.methods.sigma_vae import SigmaVAE
 from equipoise.methods.vae import VAE
 
 MSE: dict[str, Any] = {"likelihood": "mse"}
@@ -90,3 +94,84 @@ def test_l_vae_beta_scales_with_the_root_of_the_reconstruction() -> None:
         objective = build(LVAE(likelihood=likelihood, initial=1.5))  # type: ignore[arg-type]
         _, logs = objective(forward(toy(objective), images(B), noise(B)), clock())
         assert float(logs["beta_equivalent"]) == pytest.approx(1 / unit)
+
+
+def test_l_vae_in_closed_form_descends_the_sum_of_roots_at_once() -> None:
+    """with the weights of this very batch its gradient is that of 2 sqrt(R) + 2 sqrt(K)."""
+    method = LVAE(weights="closed", smoothing=0.0)
+    rec, kl = parts(method)
+    loss, gradients = loss_and_gradients(method, images(B), noise(B))
+    assert torch.allclose(loss, 2 * rec.sqrt() + 2 * kl.sqrt())
+    objective = build(LVAE())
+    with torch.no_grad():
+        objective.balance.sigma["rec"].fill_(rec**0.25)
+        objective.balance.sigma["kl"].fill_(kl**0.25)
+    model = toy(objective)
+    objective(forward(model, images(B), noise(B)), clock())[0].backward()
+    for name, parameter in model.encoder.named_parameters("e"):
+        assert torch.allclose(gradients[name], parameter.grad)
+
+
+def test_l_vae_in_closed_form_has_no_log_regulariser() -> None:
+    with pytest.raises(InputError, match="weights is closed"):
+        build(LVAE(weights="closed", regulariser="log"))
+
+
+def test_l_vae_with_the_log_regulariser_settles_where_its_algebra_says() -> None:
+    """sigma_i^2 = 2 L_i, beta = R / K, and the value there is 1 + log(4 R K) / 2."""
+    rec, kl = parts(LVAE())
+    objective = build(LVAE(regulariser="log"))
+    with torch.no_grad():
+        objective.balance.sigma["rec"].copy_((2 * rec).sqrt())
+        objective.balance.sigma["kl"].copy_((2 * kl).sqrt())
+    loss, logs = objective(forward(toy(objective), images(B), noise(B)), clock())
+    loss.backward()
+    assert torch.allclose(loss, 1 + 0.5 * (4 * rec * kl).log())
+    assert torch.allclose(logs["beta_equivalent"], rec / kl)
+    assert all(abs(float(sigma.grad)) < 1e-9 for sigma in objective.balance.sigma.values())
+
+
+def test_sigma_vae_is_the_calibrated_likelihood_plus_kl() -> None:
+    squared, kl = parts(SigmaVAE())
+    pixels = 64
+    for form, variance in (("optimal", float(squared) / pixels), ("learned", 1.0)):
+        log_sigma = -6 + math.log1p(math.exp(0.5 * math.log(variance) + 6))
+        expected = squared / (2 * math.exp(2 * log_sigma)) + pixels * (log_sigma + 0.5 * math.log(2 * math.pi)) + kl
+        assert torch.allclose(loss_and_gradients(SigmaVAE(form=form), images(B), noise(B))[0], expected)
+
+
+def test_sigma_vae_logs_the_weight_of_the_kl_beside_a_squared_error() -> None:
+    objective = build(SigmaVAE(form="learned"))
+    _, logs = objective(forward(toy(objective), images(B), noise(B)), clock())
+    assert torch.allclose(logs["beta_equivalent"], 2 * logs["sigma"] ** 2)
+
+
+def test_isa_vae_is_reconstruction_plus_beta_times_the_sampled_kl() -> None:
+    method = ISAVAE(layout=(2, 1), beta=2.5, likelihood="mse")
+    objective = build(method)
+    p = forward(toy(objective), images(B), noise(B))
+    log_q = torch.distributions.Normal(p.mean, (0.5 * p.logvar).exp()).log_prob(p.z).sum(1)
+    expected = parts(method)[0] + 2.5 * (log_q - objective.prior.log_prob(p.z)).mean()
+    assert torch.allclose(objective(p, clock())[0], expected)
+
+
+def test_isa_vae_with_exponents_of_two_and_a_scale_of_two_has_the_normal_prior() -> None:
+    objective = build(ISAVAE(layout=(2, 1), p0=2.0, p=2.0, scale=2.0, likelihood="mse"))
+    vae = build(VAE(likelihood="mse"))
+    p = forward(toy(objective), images(B), noise(B))
+    assert torch.allclose(objective.prior.log_prob(p.z), vae.prior.log_prob(p.z))
+    many = torch.randn(4000, B, 3, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    mean, logvar = p.mean.detach(), p.logvar.detach()
+    z = mean + (0.5 * logvar).exp() * many
+    sampled = objective.prior.kl(mean.repeat(4000, 1), logvar.repeat(4000, 1), z.reshape(-1, 3)).sum(1).mean()
+    assert float(sampled) == pytest.approx(float(vae.prior.kl(mean, logvar, z[0]).sum(1).mean()), rel=0.02)
+
+
+def test_learned_exponents_have_their_own_rate_and_the_first_exponent_none() -> None:
+    objective = build(ISAVAE(layout=(2, 1), learned=True, p=2.0))
+    groups = objective.parameter_groups(toy(objective))
+    (group,) = (group for group in groups if group.get("lr") == 5e-4)
+    assert set(group["params"]) == set(objective.prior.parameters())
+    loss, _ = objective(forward(toy(objective), images(B), noise(B)), clock())
+    loss.backward()
+    assert all(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in objective.prior.parameters())

@@ -22,6 +22,7 @@ class Balance(nn.Module):
     only; `penalty` is what the balance itself adds to the loss, here nothing."""
 
     terms: tuple[str, ...]  # those it weighs
+    measures: tuple[str, ...] = ()  # those whose means it asks for
     scheduled = False  # whether the weights depend on `progress`
 
     def penalty(self, seen: Seen) -> Tensor:
@@ -46,6 +47,7 @@ class Joint(Balance):
         super().__init__()
         self.balances = nn.ModuleList(balances)
         self.terms = tuple(name for balance in balances for name in balance.terms)
+        self.measures = tuple(name for balance in balances for name in balance.measures)
         twice = sorted({name for name in self.terms if self.terms.count(name) > 1})
         if twice:
             raise InputError(f"two balances weigh {', '.join(twice)}; give each term to one of them")

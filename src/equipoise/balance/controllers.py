@@ -77,7 +77,8 @@ Target = Positive | SetPoint
 
 
 class PI(Balance):
-    """The weight of a term is what holds it at a set point (ControlVAE; Shao et al., ICML 2020, section 4).
+    """The weight of a term is what holds it at a set point (ControlVAE; Shao et al., ICML 2020,
+    arXiv:2004.05988).
 
     With the error e = C - K, set point minus the batch's value in nats:  I <- I - ki e,
     beta = clip(kp sigmoid(-e) + I + beta_min, beta_min, beta_max), from I = 0. `beta_min=0` thus begins at

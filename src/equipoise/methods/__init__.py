@@ -1,12 +1,15 @@
 """The methods: one file each, a composition of terms, prior, likelihood and balance."""
 
 from equipoise.methods.annealed_vae import AnnealedVAE
+from equipoise.methods.beta_tcvae import BetaTCVAE
 from equipoise.methods.beta_vae import BetaVAE
 from equipoise.methods.compose import Compose
 from equipoise.methods.control_vae import ControlVAE
 from equipoise.methods.dava import DAVA
+from equipoise.methods.dip_vae import DIPVAE
 from equipoise.methods.dynamic_vae import DynamicVAE
 from equipoise.methods.factor_vae import FactorVAE
+from equipoise.methods.isa_tcvae import ISATCVAE
 from equipoise.methods.isa_vae import ISAVAE
 from equipoise.methods.l_vae import LVAE
 from equipoise.methods.method import Method, Preset, Shape
@@ -26,11 +29,14 @@ METHODS: dict[str, type[Method]] = {
         RFVAE,
         ProgressiveFactorVAE,
         ProgressiveRFVAE,
+        BetaTCVAE,
         ISAVAE,
+        ISATCVAE,
         ControlVAE,
         DynamicVAE,
         SigmaVAE,
         LVAE,
+        DIPVAE,
         DAVA,
         Compose,
     )

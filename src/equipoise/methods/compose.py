@@ -147,6 +147,32 @@ class Compose:
         )
 
 
+def parts() -> dict[str, dict[str, str]]:
+    """Every part by kind and name, with its options and their defaults as words."""
+    tables: dict[str, Mapping[str, Callable[..., Any]]] = {
+        "terms": {name: term for name, term in TERMS.items() if name != "rec"} | {ADVERSARIAL: _no_options},
+        "priors": PRIORS,
+        "balances": BALANCES,
+        "adversary": {"discriminator": Adversary},
+    }
+    return {
+        kind: {
+            name: ", ".join(_written(option) for option in options_of(part).values()) for name, part in table.items()
+        }
+        for kind, table in tables.items()
+    }
+
+
+def _no_options(p: object) -> None:
+    """Stands for the discriminator's estimate, which has its options under `adversary`."""
+
+
+def _written(option: inspect.Parameter) -> str:
+    if option.default is option.empty:
+        return option.name
+    return f"{option.name} = {'unset' if option.default is None else option.default}"
+
+
 def options_of(part: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """The options of a part that settings may give; the first argument of a term is the pass."""
     options = list(inspect.signature(part).parameters.items())[1 if inspect.isfunction(part) else 0 :]
@@ -166,6 +192,8 @@ def _refuse(names: list[str], balances: list[balance.Balance], prior: priors.Pri
         signed.add("kl")
     if isinstance(likelihood, likelihoods.Gaussian | likelihoods.CalibratedGaussian):
         signed.add("rec")
+    if sum(isinstance(one, balance.PI | balance.IncrementalPI) for one in balances) > 1:
+        raise InputError("method.balance has two controllers, whose set points one log could not tell apart; take one")
     for one in balances:
         if isinstance(one, balance.LearnedWeights | balance.ClosedFormWeights):
             for name in signed & set(one.terms):

@@ -1,9 +1,8 @@
-"""Figures of numbers: training curves, KL of each latent, information between factors and latents, mean codes."""
+"""Figures of numbers: what each latent carries, information between factors and latents, mean codes."""
 
 import re
 from collections.abc import Mapping, Sequence
 from io import BytesIO
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -12,11 +11,9 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-Log = Sequence[Mapping[str, Any]]
 
 # Okabe & Ito's colours, which readers with any colour vision tell apart (https://jfly.uni-koeln.de/color/).
 BLUE, ORANGE, GREEN, PURPLE, YELLOW, SKY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"
@@ -27,62 +24,18 @@ THEME = {INK: "var(--ink)", MUTED: "var(--muted)", LINE: "var(--line)", BLUE: "v
 
 SHADES = LinearSegmentedColormap.from_list("shades", ["#f3f6f9", SKY, BLUE, "#00324f"])
 
-COLUMNS = 3  # of training curves
-MOST_POINTS = 400  # of a curve; more cannot be told apart on a page
 
-
-def training_curves(log: Log) -> Figure:
-    """Figure of the logged means over training steps: terms per image, trade-off, weights, what the balance remembers.
-
-    Beside beta a run with learned weights has the line sqrt(R / K), to which its trade-off tends (L-VAE, Eq. 5).
-    """
-    rows = [log[i] for i in np.unique(np.linspace(0, len(log) - 1, MOST_POINTS).astype(int))]
-    step = _column(rows, "step")
-    rec, kl = _column(rows, "rec"), _column(rows, "kl")
-    weights = [key for key in rows[-1] if key.startswith("weight.")]
-    terms = [key.removeprefix("weight.") for key in weights]
-    others = [key for key in terms if key not in ("rec", "kl")]
-    known = {"step", "loss", "beta_equivalent", "lr", "images_per_second", "seconds", *terms, *weights}
-    state = [key for key, value in rows[-1].items() if key not in known and isinstance(value, int | float)]
-
-    beta = {"β-equivalent": _column(rows, "beta_equivalent")}
-    if any("sigma." in key for key in state):
-        beta["√(R / K)"] = np.sqrt(rec / np.where(kl > 0, kl, np.nan))
-    panels: list[tuple[str, dict[str, Array]]] = [
-        ("reconstruction term R, per image", {"rec": rec}),
-        ("KL term K, nats per image", {"kl": kl}),
-        ("other terms, nats per image", {key: _column(rows, key) for key in others}),
-        ("loss", {"loss": _column(rows, "loss")}),
-        ("trade-off", beta),
-        ("weights of the terms", {key: _column(rows, key) for key in weights}),
-        ("state of the balance", {key: _column(rows, key) for key in state}),
-    ]
-    panels = [(title, lines) for title, lines in panels if any(np.isfinite(values).any() for values in lines.values())]
-
-    height = -(-(len(panels) + 1) // COLUMNS)
-    # Fixed margins: a layout engine would take longer than all the drawing.
-    figure = Figure(figsize=(9.6, 2.35 * height), facecolor="white")
-    margins = {"left": 0.055, "right": 0.965, "bottom": 0.46 / (2.35 * height), "top": 1 - 0.27 / (2.35 * height)}
-    places = figure.add_gridspec(height, COLUMNS, **margins, wspace=0.24, hspace=0.47)
-    for number, (title, lines) in enumerate(panels):
-        _curves(figure.add_subplot(places[divmod(number, COLUMNS)]), step, lines, title)
-    if "kl_dims" in rows[0] and len(rows) > 1:
-        dims = np.array([row["kl_dims"] for row in rows], dtype=float)
-        _awakening(figure.add_subplot(places[-1, len(panels) % COLUMNS :]), step, dims)
-    return figure
-
-
-def kl_bars(kl: Array, active: NDArray[np.bool_]) -> Figure:
-    """Figure of the KL [D] of each latent in nats, largest first; inactive latents are grey."""
-    order = np.argsort(-kl, kind="stable")
-    figure, axes = _axes(max(2.6, 0.42 * len(kl)), 1.95, left=0.4)
-    bars = axes.bar(range(len(kl)), kl[order], color=[BLUE if active[j] else LINE for j in order], width=0.72)
-    axes.bar_label(bars, [f"{value:.2f}" for value in kl[order]], size=8, color=MUTED, padding=2)
-    axes.set_xticks(range(len(kl)), [f"z{j}" for j in order])
-    axes.set_title("KL, nats", size=9, color=MUTED, loc="left")
+def latent_bars(nats: Array, active: NDArray[np.bool_], measure: str) -> Figure:
+    """Figure of the nats [D] of `measure` that each latent carries, largest first; inactive latents are grey."""
+    order = np.argsort(-nats, kind="stable")
+    figure, axes = _axes(max(2.6, 0.42 * len(nats)), 1.95, left=0.4)
+    bars = axes.bar(range(len(nats)), nats[order], color=[BLUE if active[j] else LINE for j in order], width=0.72)
+    axes.bar_label(bars, [f"{value:.2f}" for value in nats[order]], size=8, color=MUTED, padding=2)
+    axes.set_xticks(range(len(nats)), [f"z{j}" for j in order])
+    axes.set_title(f"{measure}, nats", size=9, color=MUTED, loc="left")
     axes.margins(x=0.02)
-    axes.set_ylim(0, 1.12 * max(float(kl.max()), 0.01))
-    _plain(axes)
+    axes.set_ylim(min(0, float(nats.min())), 1.12 * max(float(nats.max()), 0.01))
+    plain(axes)
     return figure
 
 
@@ -101,7 +54,7 @@ def information_map(matrix: Array, factor_names: Sequence[str], latents: Sequenc
             dark = np.dot(SHADES(value / top)[:3], (0.2126, 0.7152, 0.0722)) < 0.5  # Rec. 709 luma
             colour = "#ffffff" if dark else "#000000"
             axes.text(column, k, f"{value:.2f}", ha="center", va="center", size=8, color=colour)
-    _plain(axes)
+    plain(axes)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     return figure
@@ -169,43 +122,6 @@ def svg(figure: Figure, name: str) -> str:
     return element
 
 
-def _column(rows: Log, key: str) -> Array:
-    return np.array([np.nan if row.get(key) is None else row[key] for row in rows], dtype=float)
-
-
-def _curves(axes: Axes, step: Array, lines: Mapping[str, Array], title: str) -> None:
-    for number, (name, values) in enumerate(lines.items()):
-        style = "--" if name.startswith("√") else "-"
-        marker = "o" if len(step) == 1 else None
-        axes.plot(step, values, style, label=name, color=CYCLE[number % len(CYCLE)], linewidth=1.5, marker=marker)
-    finite = np.concatenate([values[np.isfinite(values)] for values in lines.values()])
-    if finite.min() > 0 and finite.max() > 10 * finite.min():
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_locator(NullLocator())
-    if len(lines) > 1:
-        axes.legend(frameon=False, fontsize=8, labelcolor=INK)
-    _titled(axes, title)
-
-
-def _awakening(axes: Axes, step: Array, dims: Array) -> None:
-    """KL [rows, D] of each latent over training, largest last value at the top."""
-    order = np.argsort(-dims[-1], kind="stable")
-    edges = np.interp(np.arange(len(step) + 1) - 0.5, np.arange(len(step)), step)
-    # The burst of the first steps would leave the rest without contrast.
-    top = max(float(dims[len(dims) // 2 :].max()), 1e-9)
-    mesh = axes.pcolormesh(edges, np.arange(len(order) + 1), dims[:, order].T, cmap=SHADES, vmin=0, vmax=top)
-    mesh.set_rasterized(True)
-    axes.invert_yaxis()
-    shown = range(0, len(order), -(-len(order) // 16))
-    axes.set_yticks([row + 0.5 for row in shown], [f"z{order[row]}" for row in shown])
-    bar = axes.figure.colorbar(mesh, ax=axes, fraction=0.03, pad=0.015)
-    bar.outline.set_visible(False)
-    bar.ax.tick_params(colors=MUTED, labelsize=8, length=0)
-    _titled(axes, "KL of each latent, nats")
-
-
 def _axes(width: float, height: float, left: float) -> tuple[Figure, Axes]:
     """A new figure and its only axes, with room for labels around them; inches."""
     right, bottom, top = 0.1, 0.3, 0.3
@@ -214,13 +130,8 @@ def _axes(width: float, height: float, left: float) -> tuple[Figure, Axes]:
     return figure, figure.add_axes((left / size[0], bottom / size[1], width / size[0], height / size[1]))
 
 
-def _titled(axes: Axes, title: str) -> None:
-    axes.set_title(title, size=9, color=INK, loc="left")
-    axes.set_xlabel("step", size=8, color=MUTED)
-    _plain(axes)
-
-
-def _plain(axes: Axes) -> None:
+def plain(axes: Axes) -> None:
+    """Axes without what only frames the picture, in the colours of the page."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(LINE)
     axes.tick_params(colors=MUTED, labelsize=8)

@@ -12,7 +12,20 @@ from equipoise.config import Config
 from equipoise.data import Images
 from equipoise.metrics import Score
 from equipoise.model import VAE
-from equipoise.report.latents import Array, Factor, Information, Latent, factors_over, information_of, latents_over
+from equipoise.priors import StandardNormal
+from equipoise.report.latents import (
+    Array,
+    Factor,
+    Information,
+    Latent,
+    Measure,
+    carried,
+    deviation_of,
+    factors_over,
+    information_of,
+    latents_over,
+    parts_of,
+)
 
 
 class Run(Protocol):
@@ -38,14 +51,20 @@ class Run(Protocol):
 
 @dataclass(frozen=True)
 class Findings:
-    """Posterior means [n, D] of the encoded images, KL [D] in nats, and what follows for latents and factors.
+    """Posterior means [n, D] of the encoded images, what each latent carries, and what follows for latents and factors.
 
-    `latents` are ordered by KL, largest first; `factors` are those with more than one value, and none where factors
-    are not known; `information` is None without the score `mig`.
+    `kl` [S] is the mean KL in nats of each independent part of the prior, whose names are `parts`; `estimated` from one
+    code an image where it has no closed form. `nats` [D] is what each latent carries, and `measure` what that is:
+    see `carried`. `latents` are ordered by it, largest first; `factors` are those with more than one value, and none
+    where factors are not known; `information` is None without the score `mig`.
     """
 
     codes: Array
     kl: Array
+    parts: list[str]
+    estimated: bool
+    nats: Array
+    measure: Measure
     latents: list[Latent]
     factors: list[Factor]
     information: Information | None
@@ -57,12 +76,25 @@ class Findings:
 
 def findings(run: Run) -> Findings:
     """What the codes and scores of a run say of its latents."""
+    prior = run.model.prior
     mean, logvar, z = (torch.from_numpy(np.asarray(run.codes[name])) for name in ("mean", "logvar", "z"))
-    kl = run.model.prior.kl(mean, logvar, z).double().mean(0).numpy()
+    with torch.no_grad():
+        kl = prior.kl(mean, logvar, z)
+    measure, nats = carried(kl, mean, logvar)
     codes = mean.double().numpy()
     factors, information = [], None
     if "factors" in run.codes:
         values, names = run.codes["factors"], run.images.factor_names
         factors = factors_over(codes, values, names)
         information = information_of(run.scores["mig"], values, names) if "mig" in run.scores else None
-    return Findings(codes, kl, latents_over(codes, kl, factors, information), factors, information)
+    return Findings(
+        codes=codes,
+        kl=kl.double().mean(0).numpy(),
+        parts=parts_of(prior),
+        estimated=not isinstance(prior, StandardNormal),
+        nats=nats,
+        measure=measure,
+        latents=latents_over(codes, nats, deviation_of(prior), factors, information),
+        factors=factors,
+        information=information,
+    )

@@ -2,16 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import accumulate
+from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from equipoise.metrics.discretise import binned, encoded, entropy, factor_labels
 from equipoise.metrics.inputs import Pair
 from equipoise.metrics.result import Score
+from equipoise.priors import LpNested, Prior
 
 Array = NDArray[np.float64]
+Measure = Literal["KL", "information"]
 
 ACTIVE = 0.01  # variance of the posterior means (Burda et al., 2016, arXiv:1509.00519, section 5.2)
 CLEAR = 0.1  # share of a factor's entropy below which a latent is not said to follow it
@@ -22,13 +27,14 @@ BINS = 20  # into which a continuous factor is cut
 
 @dataclass(frozen=True)
 class Latent:
-    """A latent over the encoded images: KL in nats, variance of its means, and between which values it moves.
+    """A latent over the encoded images: the nats it carries, variance of its means, and between which values it moves.
 
-    `low` and `high` are the 5th and 95th percentile of its means; of a collapsed latent -2 and 2, where the prior is.
+    `low` and `high` are the 5th and 95th percentile of its means; of a collapsed latent two standard deviations of the
+    prior.
     """
 
     index: int
-    kl: float
+    nats: float
     variance: float
     low: float
     high: float
@@ -71,6 +77,36 @@ class Information:
         return CLEAR + self.bias / self.entropy
 
 
+def carried(kl: Tensor, mean: Tensor, logvar: Tensor) -> tuple[Measure, Array]:
+    """What each latent carries, [D] in nats, by which latents are ordered; and first what that is.
+
+    kl [n, S] is that of the prior's independent parts over n images, mean, logvar [n, D] are of q(z|x). Where every
+    dimension is a part, each has a KL of its own, whose mean this is. Elsewhere it is I(x; z_j) as if q(z_j) over all
+    images were Gaussian, (log Var z_j - E log Var(z_j|x)) / 2: exact if it is, too much if not, since no density of
+    that variance has more entropy. It is 0 for a single image.
+    """
+    if kl.shape[1] == mean.shape[1]:
+        return "KL", kl.cpu().double().mean(0).numpy()
+    mean, logvar = mean.cpu().double(), logvar.cpu().double()
+    total = mean.var(0, correction=0) + logvar.exp().mean(0)
+    return "information", (0.5 * (total.log() - logvar.mean(0))).numpy()
+
+
+def parts_of(prior: Prior) -> list[str]:
+    """Names of the independent parts of a prior: z0 where a part is one latent, z0–z3 where it is a subspace."""
+    sizes = prior.sizes if isinstance(prior, LpNested) else (1,) * prior.latent
+    ends = zip(sizes, accumulate(sizes), strict=True)
+    return [f"z{end - 1}" if size == 1 else f"z{end - size}–z{end - 1}" for size, end in ends]
+
+
+def deviation_of(prior: Prior) -> Array:
+    """Standard deviation [D] of each latent under the prior."""
+    if not isinstance(prior, LpNested):
+        return np.ones(prior.latent)
+    with torch.no_grad():
+        return prior.variance.sqrt().double().cpu().numpy()
+
+
 def factors_over(codes: Array, factors: NDArray[Any], names: Sequence[str]) -> list[Factor]:
     """How codes [n, D] move with factors [n, K], one `Factor` each; single-valued factors are left out.
 
@@ -97,15 +133,20 @@ def information_of(score: Score, factors: NDArray[Any], names: Sequence[str]) ->
     )
 
 
-def latents_over(codes: Array, kl: Array, factors: Sequence[Factor], information: Information | None) -> list[Latent]:
-    """One `Latent` for each column of the posterior means `codes` [n, D], by KL [D], largest first."""
+def latents_over(
+    codes: Array, nats: Array, deviation: Array, factors: Sequence[Factor], information: Information | None
+) -> list[Latent]:
+    """One `Latent` for each column of the posterior means `codes` [n, D], by the `nats` [D] it carries, largest first.
+
+    `deviation` [D] is that of the prior.
+    """
     variance = codes.var(axis=0, ddof=1) if len(codes) > 1 else np.zeros(codes.shape[1])
-    ends = np.where(variance > ACTIVE, np.percentile(codes, (5, 95), axis=0), [[-2.0], [2.0]])
+    ends = np.where(variance > ACTIVE, np.percentile(codes, (5, 95), axis=0), [-2 * deviation, 2 * deviation])
     latents = []
-    for j in np.argsort(-kl, kind="stable"):
+    for j in np.argsort(-nats, kind="stable"):
         factor, words = _follows(int(j), factors, information) if factors else (None, "")
         low, high = ends[:, j].tolist()
-        latents.append(Latent(int(j), float(kl[j]), float(variance[j]), low, high, factor, words))
+        latents.append(Latent(int(j), float(nats[j]), float(variance[j]), low, high, factor, words))
     return latents
 
 

@@ -18,6 +18,7 @@ from equipoise.files import replacing, write_text
 from equipoise.likelihoods import Bernoulli
 from equipoise.metrics import METRICS, Score
 from equipoise.report import figures, pictures
+from equipoise.report.curves import constant_weights, training_curves
 from equipoise.report.findings import Findings, Run, findings
 from equipoise.report.latents import ACTIVE, Latent, typical
 from equipoise.report.remarks import remarks
@@ -46,7 +47,7 @@ def write(run: Run) -> Path:
     """
     found = findings(run)
     drawn = {name: figure for name, figure in _figures(run, found).items() if figure is not None}
-    inline = ["reconstructions", "kl", "training", "information"] if found.active else list(drawn)
+    inline = ["reconstructions", "latents", "training", "information"] if found.active else list(drawn)
     for name, figure in drawn.items():
         with replacing(run.path / "pictures" / f"{name}.png") as file:
             file.write(figures.png(figure))
@@ -58,9 +59,9 @@ def write(run: Run) -> Path:
         last=run.logs[-1] if run.logs else {},
         data=run.images,
         sse=float(np.mean(run.codes["sse"])),
-        kl=float(found.kl.sum()),
         active_variance=ACTIVE,
         unit="cross-entropy" if isinstance(run.model.likelihood, Bernoulli) else "squared error",
+        constant=constant_weights(run.logs),
         headline={name: run.scores[name] for name in HEADLINE if name in run.scores},
         notes=remarks(run, found),
         svg={name: _markup(drawn[name], name) for name in inline if name in drawn},
@@ -83,19 +84,19 @@ def _figures(run: Run, found: Findings) -> dict[str, Figure | None]:
     ranks = np.unique(np.linspace(0, len(by_error) - 1, SHOWN).round().astype(int))
     x = torch.from_numpy(run.images.pixels(run.codes["index"][by_error[ranks]]))
     drawn = _drawn(found)
-    rows = [(latent.index, latent.low, latent.high, latent.kl) for latent in drawn]
+    rows = [(latent.index, latent.low, latent.high, latent.nats) for latent in drawn]
     reference = found.codes[typical(found.codes)]
-    active = np.isin(np.arange(len(found.kl)), [latent.index for latent in found.active])
+    active = np.isin(np.arange(len(found.nats)), [latent.index for latent in found.active])
     information = found.information
     return {
         "reconstructions": pictures.reconstructions(run.model, x),
-        "traversals": pictures.traversal_figure(run.model, reference, rows),
+        "traversals": pictures.traversal_figure(run.model, reference, rows, found.measure),
         "factors": _curves(found, drawn) if found.factors else None,
         "information": None
         if information is None
         else figures.information_map(information.matrix, information.names, [latent.index for latent in drawn]),
-        "kl": figures.kl_bars(found.kl, active),
-        "training": figures.training_curves(run.logs) if run.logs else None,
+        "latents": figures.latent_bars(found.nats, active, found.measure),
+        "training": training_curves(run.logs, run.config) if run.logs else None,
     }
 
 

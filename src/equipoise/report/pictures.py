@@ -11,6 +11,7 @@ from equipoise.errors import InputError
 from equipoise.likelihoods import as_float, per_image
 from equipoise.model import VAE
 from equipoise.report.figures import BLUE, INK, MUTED
+from equipoise.report.latents import Measure, carried, deviation_of
 
 Array = NDArray[np.float64]
 Images = torch.Tensor | NDArray[np.generic]
@@ -25,18 +26,23 @@ PIXELS = 100  # per inch: the axes are laid out in pixels, so that no picture is
 def traversals(model: VAE, x: Images) -> Figure:
     """A figure with a row of decoded pictures for each latent, which is swept while the others keep the codes of x[0].
 
-    x [B, C, H, W] is uint8 in 0..255 or float in [0, 1]. Rows are ordered by KL over x, largest first. A latent runs
-    from the 5th to the 95th percentile of its means over x, or from -2 to 2 when x has fewer than 20 images. Raises
-    `InputError` when x holds no image or other values.
+    x [B, C, H, W] is uint8 in 0..255 or float in [0, 1]. Rows are ordered by KL over x, largest first; under a prior
+    that couples latents, by a bound on the information that each has of x. A latent runs from the 5th to the 95th
+    percentile of its means over x, or over two standard deviations of the prior either way when x has fewer than 20
+    images. Raises `InputError` when x holds no image or other values.
     """
     mean, logvar = model.encode(_batch(x))
-    kl = _numpy(model.prior.kl(mean, logvar, mean).mean(0))
+    noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(0)).to(mean)
+    with torch.no_grad():
+        kl = model.prior.kl(mean, logvar, mean + (0.5 * logvar).exp() * noise)
+    measure, nats = carried(kl, mean, logvar)
     codes = _numpy(mean)
-    low, high = np.full_like(kl, -2.0), np.full_like(kl, 2.0)
+    high = 2 * deviation_of(model.prior)
+    low = -high
     if len(codes) >= 20:  # below, the outer percentiles are no better than the extremes
         low, high = np.percentile(codes, (5, 95), axis=0)
-    rows = [(int(j), float(low[j]), float(high[j]), float(kl[j])) for j in np.argsort(-kl, kind="stable")]
-    return traversal_figure(model, codes[0], rows)
+    rows = [(int(j), float(low[j]), float(high[j]), float(nats[j])) for j in np.argsort(-nats, kind="stable")]
+    return traversal_figure(model, codes[0], rows, measure)
 
 
 def reconstructions(model: VAE, x: Images) -> Figure:
@@ -66,20 +72,22 @@ def reconstructions(model: VAE, x: Images) -> Figure:
     return figure
 
 
-def traversal_figure(model: VAE, reference: Array, rows: Sequence[tuple[int, float, float, float]]) -> Figure:
-    """A row for each (latent, low, high, KL in nats): the latent swept, the others at `reference` [D]."""
+def traversal_figure(
+    model: VAE, reference: Array, rows: Sequence[tuple[int, float, float, float]], measure: Measure
+) -> Figure:
+    """A row for each (latent, low, high, nats of `measure`): the latent swept, the others at `reference` [D]."""
     strips = [grid(sweep(model, reference, j, low, high), columns=STEPS) for j, low, high, _ in rows]
     height, width = strips[0].shape[:2]
-    left, right, top = 110, 110, 30
+    left, right, top = 98 + 6 * len(measure), 110, 30
     figure = _canvas(left + width + right, top + (height + GAP) * len(strips) + 6)
     _text(figure, left, top - 12, "low", va="center", color=MUTED)
     _text(figure, left + width, top - 12, "high", ha="right", va="center", color=MUTED)
     _text(figure, left + width + 10, top - 12, "range", va="center", color=MUTED)
-    for line, ((j, low, high, kl), strip) in enumerate(zip(rows, strips, strict=True)):
+    for line, ((j, low, high, nats), strip) in enumerate(zip(rows, strips, strict=True)):
         centre = top + line * (height + GAP) + height / 2
         _place(figure, strip, left, top + line * (height + GAP))
         _text(figure, left - 10, centre - 8, f"z{j}", ha="right", va="center", weight="bold")
-        _text(figure, left - 10, centre + 8, f"KL {kl:.2f} nats", ha="right", va="center", color=MUTED)
+        _text(figure, left - 10, centre + 8, f"{measure} {nats:.2f} nats", ha="right", va="center", color=MUTED)
         _text(figure, left + width + 10, centre, f"{_signed(low)} to {_signed(high)}", va="center", color=MUTED)
     return figure
 

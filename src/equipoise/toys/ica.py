@@ -60,7 +60,7 @@ def free_energy(
     entropy = np.sum(log_std) + 0.5 * mean.size * np.log(2 * np.pi * np.e)
 
     log_tail, pull, pull_std = np.zeros((3, *mean.shape))
-    for node, mass in zip(NODES, MASS, strict=True):  # all nodes at once would be arrays too large for the cache
+    for node, mass in zip(NODES, MASS, strict=True):  # all at once is memory that the system takes back each time
         z = mean + node * std
         tail = degrees + z**2
         log_tail += mass * np.log(tail)

@@ -1,0 +1,57 @@
+"""Training that stops and goes on from its state is the training that did not stop, bit for bit, for every method."""
+
+import io
+
+import pytest
+import torch
+from tests.conftest import SHAPE, SMALL, images
+
+from equipoise.config import Config, resolve
+from equipoise.methods import METHODS
+from equipoise.runs import build
+from equipoise.training.loop import Training
+
+
+def settings(method: str) -> Config:
+    own = {f"method.{key}": value for key, value in SMALL.get(method, {}).items()}
+    size = {"net": "mlp_lvae", "net.latent": SHAPE.latent, "train.batch": 8, "train.steps": 10, "train.lr": 1e-3}
+    return resolve({"data": "array", "method": method, **size, **own})
+
+
+def started(config: Config) -> Training:
+    model, objective = build(config, SHAPE.image, SHAPE.images)
+    training = Training(model, objective, config.train, torch.device("cpu"))
+    model.train()
+    objective.train()
+    return training
+
+
+def go(training: Training, until: int) -> None:
+    while training.step < until:
+        x, second = (images(8, seed=10 * training.step + stream, dtype=torch.float32) for stream in (0, 1))
+        training.advance(x, second if training.objective.second_batch else None)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_training_resumed_from_its_saved_state_equals_training_that_never_stopped(method: str) -> None:
+    config = settings(method)
+    whole, broken = started(config), started(config)
+    go(whole, 6)
+    go(broken, 3)
+    file = io.BytesIO()
+    torch.save(broken.state(), file)
+    file.seek(0)
+    resumed = started(config)
+    resumed.load_state(torch.load(file, weights_only=True))
+    go(resumed, 6)
+
+    ours, theirs = whole.state(), resumed.state()
+    assert ours["step"] == theirs["step"] == 6
+    assert torch.equal(ours["pending"], theirs["pending"])
+    for part in ("model", "objective"):
+        for name, value in ours[part].items():
+            assert torch.equal(value, theirs[part][name]), f"{part} {name}"
+    for name, optimiser in ours["optimisers"].items():
+        for index, moments in optimiser["state"].items():
+            for moment, value in moments.items():
+                assert torch.equal(value, theirs["optimisers"][name]["state"][index][moment]), f"{name} {moment}"
