@@ -6,8 +6,9 @@ All train the same net on the same ready batches in fp32, with squared error (si
 which is what ISA-VAE's subspaces need. Each method is measured in a fresh process, in which it takes turns with the
 VAE, so that a neighbour's load hits both; `ratio` is the median over rounds, and that of the VAE against itself shows
 the noise. `flops` is the ratio that the products of a step allow, from the method's definition; `predicted` also counts
-the parameters that Adam steps. `counted` is the products that a step really does, over those it needs: more than 1 is
-waste. `bar` is for methods whose step needs no more products than the VAE's and does not compare all pairs of a batch.
+the parameters that Adam steps, and `beyond` is what a step takes beyond that, in ms. `counted` is the products that a
+step really does, over those it needs: more than 1 is waste. `bar` is for methods without a discriminator whose terms do
+not compare all pairs of a batch.
 """
 
 import argparse
@@ -47,7 +48,7 @@ def measure(method: str, net: str, batch: int, threads: int, rounds: int, second
     """A row of the table."""
     batches = ready(batch)
     with speed.fast_parts(True, threads, "fp32"):
-        vae, other = (training(name, net, batch, threads) for name in ("vae", method))
+        vae, other = (untrained(name, net, batch, threads) for name in ("vae", method))
         for one in (vae, other):
             turn(one, batches, clock(threads), 0.0)
         turns = [[turn(one, batches, clock(threads), seconds) for one in (vae, other)] for _ in range(rounds)]
@@ -76,8 +77,8 @@ def measure(method: str, net: str, batch: int, threads: int, rounds: int, second
         }
 
 
-def training(method: str, net: str, batch: int, threads: int) -> Training:
-    """The training of a method, all of whose settings are said here or the library's."""
+def untrained(method: str, net: str, batch: int, threads: int) -> Training:
+    """The training of a method before its first step; all settings are said here or the library's defaults."""
     settings: dict[str, object] = {
         "data": "dsprites",
         "method": method,
@@ -203,7 +204,7 @@ def table(rows: list[Result]) -> str:
 
 def explanation(row: Result) -> str:
     if row["pairs"]:
-        return f"{row['pairs']:,} densities, {1e6 * row['beyond'] / row['pairs']:.0f} ns each"
+        return f"{row['pairs']:,} densities of pairs"
     parts = row["mflop_an_image"]
     if len(parts) == 1:
         return ""

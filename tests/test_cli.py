@@ -86,7 +86,7 @@ def test_a_run_killed_at_a_random_moment_and_resumed_equals_the_uninterrupted_on
         f"method.{key}={value if isinstance(value, int) else list(value)}"
         for key, value in LITTLE.get(method, {}).items()
     ]
-    words = ["train", f"data={squares()}", f"method={method}", "train.steps=400", *SMALL, *own]
+    words = ["train", f"data={squares()}", f"method={method}", "train.steps=150", *SMALL, *own]
     assert equipoise(*words, f"out={tmp_path / 'whole'}").returncode == 0
 
     broken = tmp_path / "broken"

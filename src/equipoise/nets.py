@@ -39,14 +39,14 @@ def build(name: str, shape: Shape, latent: int) -> Pair:
     return NETS[name].build(shape, latent)
 
 
-def _halvings(shape: Shape, name: str = "a convolutional net") -> int:
+def _halvings(shape: Shape, name: str = "a convolutional net", otherwise: str = "net=mlp_lvae") -> int:
     """How often the image is halved until it is 4 x 4."""
     _, height, width = shape
     halvings = int(math.log2(max(height, 1))) - 2
     if height != width or halvings < 1 or 4 * 2**halvings != height:
         raise InputError(
             f"{name} needs square images of 8, 16, 32, 64, 128 or a larger power of two a side, these are "
-            f"{height} x {width}; set data.size=64 where the images are a folder, or net=mlp_lvae"
+            f"{height} x {width}; set data.size=64 where the images are a folder, or {otherwise}"
         )
     return halvings
 
@@ -141,7 +141,7 @@ def conv_bn(shape: Shape, latent: int) -> Pair:
 
 def image_discriminator(shape: Shape) -> nn.Module:
     """One logit [B, 1] for images [B, C, H, W]: convolutions with instance normalisation (DAVA, published code)."""
-    widths = _last([32, 32, 64, 64], _halvings(shape, "a discriminator of images"))
+    widths = _last([32, 32, 64, 64], _halvings(shape, "DAVA's discriminator", "another method"))
     layers: list[nn.Module] = []
     for before, width in zip([shape[0], *widths], widths, strict=False):
         layers += [nn.Conv2d(before, width, 4, 2, 1), nn.InstanceNorm2d(width, affine=True), nn.LeakyReLU(0.2)]

@@ -14,7 +14,8 @@ from equipoise import config as configuration
 from equipoise import runs
 from equipoise.data import load_data
 from equipoise.data.batches import batch_index
-from equipoise.errors import InputError
+from equipoise.errors import InputError, choose
+from equipoise.methods import METHODS
 from equipoise.training import speed
 from equipoise.training.loop import Training, device, fit
 
@@ -82,10 +83,13 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         said |= {} if self.lr is None else {"train.lr": self.lr}
         if self.net or vectors:
             said["net"] = self.net or "mlp_lvae"
-        if self.likelihood or vectors:
+        fields = METHODS[choose("method", self.method, METHODS)].__dataclass_fields__
+        if self.likelihood or (vectors and "likelihood" in fields):
             said["method.likelihood"] = self.likelihood or "mse"
         config = configuration.resolve(said | dict(self.settings or {}))
-        size, seed = min(config.train.batch, n), config.train.seed
+        # A second batch, where the method draws one, shares no image with the first.
+        size = min(config.train.batch, n // 2 if configuration.outline(config).second_batch else n)
+        seed = config.train.seed
 
         def batch(step: int, stream: int) -> torch.Tensor:
             return x[torch.from_numpy(batch_index(n, size, seed, step, stream))]

@@ -6,6 +6,7 @@ from tests.methods.conftest import B, loss_and_gradients, parts, same
 from torch import Tensor
 
 from equipoise.methods import Method
+from equipoise.methods.beta_vae import BetaVAE
 from equipoise.methods.dava import DAVA
 from equipoise.methods.factor_vae import FactorVAE
 from equipoise.methods.progressive_factor_vae import ProgressiveFactorVAE
@@ -60,6 +61,15 @@ def test_rf_vae_of_relevant_latents_alone_is_factor_vae() -> None:
     settings = {"gamma": 7.0, "adversary_lr": 1e-4}
     ours = loss_and_gradients(made(RFVAE, relevance=ALL, lambda_min=1.0, **settings), images(B), noise(B))
     theirs = loss_and_gradients(made(FactorVAE, **settings), images(B), noise(B))
+    assert torch.allclose(ours[0], theirs[0])
+    assert same(ours[1], theirs[1])
+
+
+def test_rf_vae_without_total_correlation_and_with_equal_lambdas_is_beta_vae() -> None:
+    ours = loss_and_gradients(
+        made(RFVAE, gamma=0.0, lambda_min=4.0, lambda_max=4.0, eta_s=0.0, eta_h=0.0), images(B), noise(B)
+    )
+    theirs = loss_and_gradients(BetaVAE(beta=4.0, likelihood="mse"), images(B), noise(B))
     assert torch.allclose(ours[0], theirs[0])
     assert same(ours[1], theirs[1])
 

@@ -18,7 +18,7 @@ from equipoise.likelihoods import SquaredError, as_float, per_image
 from equipoise.methods.l_vae import LVAE
 from equipoise.metrics import Score
 from equipoise.model import VAE
-from equipoise.priors import StandardNormal
+from equipoise.priors import Prior, StandardNormal
 
 SIDE, LATENT, PLACES = 16, 4, 8
 
@@ -58,10 +58,9 @@ class Blob(nn.Module):
         return ((4 - x - y) * 0.4 * self.one)[:, None].expand(-1, self.channels, -1, -1)
 
 
-def blobs(channels: int = 1, dead: bool = False) -> VAE:
-    return VAE(
-        Centroid(dead), Blob(channels), SquaredError(), StandardNormal(LATENT), (channels, SIDE, SIDE), PLACES**2
-    ).eval()
+def blobs(channels: int = 1, dead: bool = False, prior: Prior | None = None) -> VAE:
+    prior = prior or StandardNormal(LATENT)
+    return VAE(Centroid(dead), Blob(channels), SquaredError(), prior, (channels, SIDE, SIDE), PLACES**2).eval()
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., FakeRun]:
     def run(
         *, channels: int = 1, dead: bool = False, factors: bool = True, scored: bool = True, **named: Any
     ) -> FakeRun:
-        model = blobs(channels, dead)
+        model = blobs(channels, dead, named.get("prior"))
         table = np.stack(np.unravel_index(np.arange(PLACES**2 * 4), (PLACES, PLACES, 4)), axis=1)
         centre = torch.from_numpy((table[:, :2] - (PLACES - 1) / 2) / 2).float()
         z = torch.cat([-centre[:, :1], centre[:, 1:], torch.zeros(len(table), 2)], 1)

@@ -1,65 +1,14 @@
 """Figures of numbers."""
 
-import math
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
-import pytest
 from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
 
-from equipoise.report.figures import BLUE, LINE, factor_sweeps, information_map, kl_bars, png, svg, training_curves
-
-Make = Callable[..., Any]
+from equipoise.report.figures import BLUE, LINE, factor_sweeps, information_map, latent_bars
 
 
-def titles(figure: Figure) -> list[str]:
-    return [axes.get_title(loc="left") for axes in figure.axes if axes.get_title(loc="left")]
-
-
-def test_learned_weights_are_drawn_beside_their_stationary_trade_off(log: Make) -> None:
-    figure = training_curves(log(5))
-    assert titles(figure) == [
-        "reconstruction term R, per image",
-        "KL term K, nats per image",
-        "loss",
-        "trade-off",
-        "weights of the terms",
-        "state of the balance",
-        "KL of each latent, nats",
-    ]
-    beta, stationary = figure.axes[3].lines
-    np.testing.assert_allclose(beta.get_ydata(), 1.44)
-    np.testing.assert_allclose(stationary.get_ydata(), [math.sqrt(row["rec"] / row["kl"]) for row in log(5)])
-    assert [line.get_label() for line in figure.axes[5].lines] == ["sigma.rec", "sigma.kl"]
-
-
-def test_another_balance_shows_its_terms_and_its_state(log: Make) -> None:
-    rows = [
-        {**row, "beta_equivalent": None, "tc": 0.5, "weight.tc": 6.0, "integral": -0.1 * row["step"]} for row in log(5)
-    ]
-    rows = [{key: value for key, value in row.items() if "sigma" not in key} for row in rows]
-    figure = training_curves(rows)
-    assert "trade-off" not in titles(figure)
-    other, state = (
-        figure.axes[titles(figure).index(t)] for t in ("other terms, nats per image", "state of the balance")
-    )
-    assert [line.get_label() for line in other.lines] == ["tc"]
-    assert [line.get_label() for line in state.lines] == ["integral"]
-
-
-@pytest.mark.parametrize(("rows", "points"), [(1, 1), (5, 5), (3000, 400)])
-def test_a_log_of_any_length_is_drawn_to_its_last_row(log: Make, rows: int, points: int) -> None:
-    figure = training_curves(log(rows))
-    step = figure.axes[0].lines[0].get_xdata()
-    assert (len(step), step[-1]) == (points, 100 * rows)
-    assert len(svg(figure, "training")) < 300_000
-    assert png(figure).startswith(b"\x89PNG")
-
-
-def test_bars_are_ordered_by_kl_and_inactive_latents_are_grey() -> None:
-    axes = kl_bars(np.array([0.1, 2.0, 1.0]), np.array([False, True, True])).axes[0]
+def test_bars_are_ordered_by_their_nats_and_inactive_latents_are_grey() -> None:
+    axes = latent_bars(np.array([0.1, 2.0, 1.0]), np.array([False, True, True]), "KL").axes[0]
+    assert axes.get_title(loc="left") == "KL, nats"
     assert [bar.get_height() for bar in axes.patches] == [2.0, 1.0, 0.1]
     assert [to_hex(bar.get_facecolor()) for bar in axes.patches] == [BLUE, BLUE, LINE]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["z1", "z2", "z0"]

@@ -11,8 +11,11 @@ import pytest
 from PIL import Image
 
 from equipoise import report
+from equipoise.methods.isa_vae import ISAVAE
 from equipoise.metrics import Score
+from equipoise.priors import LpNested
 from equipoise.report import page as page_module
+from equipoise.report.findings import findings
 
 Make = Callable[..., Any]
 VOID = {"meta"}
@@ -66,7 +69,7 @@ def run(make: Make) -> Any:
 
 def test_page_and_pictures_are_written_and_nothing_else(run: Any) -> None:
     assert {path.name for path in run.path.iterdir()} == {"config.toml", "scores.json", "pictures", "report.html"}
-    names = {"reconstructions", "traversals", "factors", "information", "kl", "training"}
+    names = {"reconstructions", "traversals", "factors", "information", "latents", "training"}
     assert {path.name for path in (run.path / "pictures").iterdir()} == {f"{name}.png" for name in names}
     for path in (run.path / "pictures").iterdir():
         with Image.open(path) as picture:
@@ -153,6 +156,36 @@ def test_the_numbers_are_those_of_the_files(make: Make) -> None:
     assert all(read.has(value) for value in mig.matrix.max(axis=1))
     assert (run.path / "config.toml").read_text() in read.text
     assert run.meta["command"] in read.text
+
+
+def test_under_a_prior_of_subspaces_latents_have_information_and_subspaces_a_kl(make: Make) -> None:
+    run = make(prior=LpNested((2, 2), learned=True), method=ISAVAE(layout=(2, 2), learned=True))
+    last = {key: value for key, value in run.logs[-1].items() if "sigma" not in key}
+    run = run.but(logs=[{**last, "kl_dims": [3.0, 1.0], "exponents": [2.1, 2.2], "step": step} for step in (1, 2)])
+    read = Reader(report.write(run))
+    found = findings(run)
+    assert found.measure == "information"
+    assert found.estimated
+    assert all(read.has(value) for value in (found.kl.sum(), *found.kl, found.nats[0], found.nats[1]))
+    assert re.search(
+        r"KL of each subspace, estimated from one code an image: z0–z1 [\d.−]+ nats, z2–z3 [\d.−]+ nats", read.text
+    )
+    for said in ("Information of each latent", "By information, largest first", "estimated from one code each"):
+        assert said in read.text
+    assert "KL of each latent" not in read.text
+
+
+def test_equivalents_are_those_that_the_log_has(make: Make) -> None:
+    run = make()
+    more = {"tc_equivalent": 6.5, "weight.tc": 6.5, "weight.kl_dims": [1.0] * 4, "beta_equivalent": -2.0}
+    read = Reader(report.write(run.but(logs=[row | more for row in run.logs])))
+    assert read.has(6.5)
+    assert read.has(-2.0)
+    assert "unit of squared error, mean over latents; negative where it is to rise" in read.text
+    assert "weight of the total correlation beside one unit of squared error" in read.text
+    assert "Weights that did not move: rec 0.444, kl 0.640, tc 6.50." in read.text
+    rows = [{key: row[key] for key in ("step", "loss", "rec")} for row in run.logs]
+    assert "equivalent" not in Reader(report.write(run.but(logs=rows))).text
 
 
 def test_each_latent_is_told_with_its_factor_and_pictures(run: Any) -> None:

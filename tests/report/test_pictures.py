@@ -8,7 +8,9 @@ from matplotlib.figure import Figure
 from equipoise import report
 from equipoise.errors import InputError
 from equipoise.model import VAE
+from equipoise.priors import LpNested
 from equipoise.report.figures import png, svg
+from equipoise.report.latents import carried
 from equipoise.report.pictures import GAP, STEPS, TILE, grid, sweep
 
 
@@ -33,6 +35,18 @@ def test_traversals_run_over_the_codes_of_many_images(model: VAE) -> None:
     codes = model.encode(model.decode(z))[0][:, 0].numpy()
     low, high = np.percentile(codes, (5, 95))
     assert f"{low:.2f} to {high:.2f}".replace("-", "−") in texts(figure)
+
+
+def test_under_a_prior_of_subspaces_rows_are_by_information_and_within_the_prior(model: VAE) -> None:
+    model.prior = LpNested((2, 2), learned=True)
+    across = torch.stack([torch.linspace(-2, 2, 30), torch.linspace(-1, 1, 30), *torch.zeros(2, 30)], 1)
+    x = model.decode(across)
+    said = texts(report.traversals(model, x))
+    mean, logvar = model.encode(x)
+    measure, nats = carried(model.prior.kl(mean, logvar, mean), mean, logvar)
+    assert [text for text in said if "nats" in text] == [f"{measure} {value:.2f} nats" for value in -np.sort(-nats)]
+    edge = 2 * float(model.prior.variance.detach()[0].sqrt())
+    assert texts(report.traversals(model, x[:1])).count(f"−{edge:.2f} to {edge:.2f}") == model.latent
 
 
 def test_a_swept_latent_moves_what_it_encodes_and_nothing_else(model: VAE) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from equipoise import report
 from equipoise.methods.beta_vae import BetaVAE
+from equipoise.methods.dava import DAVA
+from equipoise.methods.factor_vae import FactorVAE
 from equipoise.methods.l_vae import LVAE
 from equipoise.metrics import Score
 
@@ -81,6 +83,26 @@ def test_undefined_scores_are_named(make: Make) -> None:
     run = make()
     run = run.but(scores={**run.scores, "sap": Score(value=math.nan)})
     assert about(report.notes(run), "Undefined") == "Undefined for these codes: sap."
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "said"),
+    [
+        ([0.5, 0.49, 0.51, 0.5, 0.5], "which is chance, throughout the run"),
+        ([0.5, 0.6, 0.6, 0.55, 0.5], ""),
+        ([0.5, 0.6, 0.9, 0.95, 0.991], "99.1% of cases over the last fifth"),
+        ([0.5], "which is chance"),
+    ],
+)
+def test_a_discriminator_that_learned_nothing_or_has_nothing_to_learn_is_named(
+    make: Make, log: Make, accuracy: list[float], said: str
+) -> None:
+    rows = [row | {"accuracy": a, "tc": 0.0, "weight.tc": 35.0} for row, a in zip(log(5), accuracy, strict=False)]
+    notes = report.notes(make(method=FactorVAE()).but(logs=rows))
+    found = [note for note in notes if note.startswith("The discriminator")]
+    assert len(found) == bool(said)
+    assert all(said in note for note in found)
+    assert not [note for note in report.notes(make(method=DAVA()).but(logs=rows)) if "discriminator" in note]
 
 
 @pytest.mark.parametrize("logs", [[], None])

@@ -131,6 +131,7 @@ def _panels(rows: Log, aims: Aims, parts: Sequence[str]) -> list[Panel]:
     for key in weights:
         if f"{key}_dims" in rows[-1]:
             weights[key] += ", mean over latents"
+    exponents = {key: key.removeprefix("exponent ") for key in columns if key.startswith("exponent ")}
     # What a panel shows together, its unit, and the name of each curve by its key in the log.
     groups: list[tuple[str, str, Mapping[str, str]]] = [
         ("", ", nats per image", {"rec": "reconstruction term R"}),
@@ -152,10 +153,10 @@ def _panels(rows: Log, aims: Aims, parts: Sequence[str]) -> list[Panel]:
         ("", ", pixels from 0 to 1", {"sigma": "σ of the decoder"}),
         ("σ of the terms", "", {f"sigma.{name}": f"σ of {name}" for name in terms}),
         ("log σ of the terms", "", {f"log_sigma.{name}": f"log σ of {name}" for name in terms}),
-        ("exponents of the prior", "", {key: key for key in columns if key.startswith("exponent ")}),
+        ("subspaces", ", exponent of the prior", exponents),
     ]
     known = {key for _, _, labels in groups for key in labels}
-    groups.append(("what else is logged", "", {key: key for key in columns if key not in known}))
+    groups.append(("other values", ", as logged", {key: key for key in columns if key not in known}))
     panels = []
     for title, unit, labels in groups:
         drawn = {key: label for key, label in labels.items() if key in columns}
@@ -224,23 +225,36 @@ def _curves(axes: Axes, step: Array, panel: Panel) -> None:
     for number, (name, values) in enumerate(panel.aims.items(), start=len(panel.lines)):
         colour = MUTED if name == "chance" else CYCLE[number % len(CYCLE)]
         axes.plot(step, values, "--", label=name, color=colour, linewidth=1.5, marker=marker)
-    every = np.concatenate([*panel.lines.values(), *panel.aims.values()])
-    finite = every[np.isfinite(every)]
+    _scale(axes, panel)
+    names = len(panel.lines) + len(panel.aims)
+    if names > 1:
+        axes.legend(frameon=False, fontsize=8, labelcolor=INK, ncols=1 + names // 4, columnspacing=1)
+    _titled(axes, panel.title)
+
+
+def _scale(axes: Axes, panel: Panel) -> None:
+    """The vertical scale: of accuracies up to 1, beside an aim linear from 0, and else logarithmic where that helps."""
+    curves = [*panel.lines.values(), *panel.aims.values()]
     if "chance" in panel.aims:
-        axes.set_ylim(min(0.45, float(finite.min())), 1)
-    elif finite.min() > 0 and finite.max() > 10 * finite.min():
-        # Five decades and more are a value that is 0 for the eye.
-        low = max(finite.min(), finite.max() / 1e5)
+        axes.set_ylim(min(0.45, *(float(np.nanmin(values)) for values in curves)), 1)
+        return
+    if panel.aims:
+        # Held to an aim or not is a question of differences, which the burst of the first steps would make invisible.
+        curves = [values[len(values) // 2 :] for values in curves]
+    every = np.concatenate(curves)
+    finite = every[np.isfinite(every)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    if panel.aims:
+        axes.set_ylim(min(low, -0.03 * high), 1.08 * high)
+    elif low > 0 and high > 10 * low:
+        low = max(low, high / 1e5)  # smaller values are 0 for the eye
         axes.set_yscale("log")
-        axes.set_ylim(low / 1.3, finite.max() * 1.3)
-        axes.yaxis.set_major_locator(LogLocator(subs=(1,) if finite.max() > 200 * low else (1, 2, 5)))
+        axes.set_ylim(low / 1.3, high * 1.3)
+        axes.yaxis.set_major_locator(LogLocator(subs=(1,) if high > 200 * low else (1, 2, 5)))
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_locator(NullLocator())
-    elif finite.min() < 0 < finite.max():
+    if low < 0 < high:
         axes.axhline(0, color=LINE, linewidth=0.8, zorder=0)
-    if len(panel.lines) + len(panel.aims) > 1:
-        axes.legend(frameon=False, fontsize=8, labelcolor=INK)
-    _titled(axes, panel.title)
 
 
 def _map(axes: Axes, step: Array, values: Array, names: Sequence[str], top: float, title: str) -> None:

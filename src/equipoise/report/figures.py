@@ -28,7 +28,7 @@ SHADES = LinearSegmentedColormap.from_list("shades", ["#f3f6f9", SKY, BLUE, "#00
 def latent_bars(nats: Array, active: NDArray[np.bool_], measure: str) -> Figure:
     """Figure of the nats [D] of `measure` that each latent carries, largest first; inactive latents are grey."""
     order = np.argsort(-nats, kind="stable")
-    figure, axes = _axes(max(2.6, 0.42 * len(nats)), 1.95, left=0.4)
+    figure, axes = _axes(max(2.6, 0.42 * len(nats)), 1.95, left=0.5)
     bars = axes.bar(range(len(nats)), nats[order], color=[BLUE if active[j] else LINE for j in order], width=0.72)
     axes.bar_label(bars, [f"{value:.2f}" for value in nats[order]], size=8, color=MUTED, padding=2)
     axes.set_xticks(range(len(nats)), [f"z{j}" for j in order])

@@ -1,16 +1,22 @@
 """What a reader of a run has to know: nothing that went wrong, or is not over, stays silent."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
+
+from equipoise.adversary import Adversary
 from equipoise.config import outline
 from equipoise.metrics import Score
 from equipoise.report.findings import Findings, Run, findings
 from equipoise.report.latents import ACTIVE, Information
 
+CHANCE = 0.52  # accuracy below which a discriminator sees nothing: 0.005 nats, were the codes Gaussian
+SURE = 0.98  # accuracy above which it says no more than that: 8 nats
+
 
 def notes(run: Run) -> list[str]:
-    """Sentences on collapsed latents, learned weights that are not settled or at their limit, and missing scores."""
+    """Sentences on collapsed latents, weights that have not settled or are at a limit, and what was not measured."""
     return remarks(run, findings(run))
 
 
@@ -18,7 +24,10 @@ def remarks(run: Run, found: Findings) -> list[str]:
     """The notes of a run of which the findings are there already."""
     said = _collapse(found)
     if run.logs:
-        said += outline(run.config).balance.remarks(run.logs)
+        objective = outline(run.config)
+        said += objective.balance.remarks(run.logs)
+        if isinstance(objective.adversary, Adversary):
+            said += _discriminator([float(row["accuracy"]) for row in run.logs])
     if found.information is not None:
         said += _missing(found.information)
     return said + _scores(run.scores, bool(found.factors))
@@ -31,13 +40,33 @@ def _collapse(found: Findings) -> list[str]:
     if not found.active:
         return [
             "Posterior collapse: no latent is active, so every image is decoded to the same picture. The KL weighs too "
-            f"much for these images, or too much too early. (Active: variance of the means above {ACTIVE}.)"
+            "much for these images, or too much too early, or the run was too short. (Active: variance of the means "
+            f"above {ACTIVE}.)"
         ]
     names = ", ".join(f"z{j}" for j in idle)
     return [
         f"{len(idle)} of {len(found.latents)} latents collapsed to the prior and carry nothing: {names}. So a model "
         "drops latents it has no use for; it is a fault only where factors of variation are missing."
     ]
+
+
+def _discriminator(accuracy: Sequence[float]) -> list[str]:
+    """Whether the discriminator of codes learned nothing, or has nothing left to learn: its accuracy in every row."""
+    fifths = [float(np.mean(fifth)) for fifth in np.array_split(accuracy, min(5, len(accuracy)))]
+    if max(fifths) < CHANCE:
+        return [
+            f"The discriminator told codes from shuffled ones in {np.mean(accuracy):.1%} of cases, which is chance, "
+            "throughout the run. Either the latents were independent all along, as collapsed ones are, or it learned "
+            "nothing, and tc is then no measure of the total correlation and its penalty without effect: train longer, "
+            "or with a larger learning rate of the discriminator."
+        ]
+    if fifths[-1] > SURE:
+        return [
+            f"The discriminator told codes from shuffled ones in {fifths[-1]:.1%} of cases over the last fifth of the "
+            "run. One so sure says that the total correlation is large, and no longer how large: a larger weight of tc "
+            "would bring it down."
+        ]
+    return []
 
 
 def _missing(information: Information) -> list[str]:
