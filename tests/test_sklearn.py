@@ -67,12 +67,13 @@ def test_the_log_of_fit_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "settings"), [("factor-vae", {"method.width": 8, "method.layers": 1}), ("sigma-vae", {}), ("dip-vae", {})]
+    ("method", "settings"),
+    [("factor-vae", {"method.width": 8, "method.layers": 1}), ("sigma-vae", {}), ("dip-vae", {})],
 )
 def test_other_methods_learn_from_vectors_and_from_fewer_rows_than_two_batches(
     method: str, settings: dict[str, object]
 ) -> None:
     X = np.random.default_rng(0).random((90, 12))
-    codes = eq.Disentangler(method, latent=3, steps=5, settings=settings).fit_transform(X)
+    codes = Disentangler(method, latent=3, steps=5, settings=settings).fit_transform(X)
     assert codes.shape == (90, 3)
     assert np.isfinite(codes).all()

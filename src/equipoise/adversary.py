@@ -142,6 +142,7 @@ class ImageAdversary(nn.Module):
         with torch.no_grad():
             model.eval()
             images = torch.cat([model.likelihood.mean(model.out(z).to(z.dtype)) for z in (p.z.detach(), resampled)])
+            images = images.contiguous()  # convolutional decoders give channels_last, with which instance norm is slow
             model.train()
         loss = self._learn(images, optimisers["adversary"], generator)
 
@@ -149,7 +150,7 @@ class ImageAdversary(nn.Module):
         frozen = {name: value.detach() for name, value in self.net.named_parameters()}
 
         def asked(out: Tensor, label: float) -> Tensor:
-            logits: Tensor = functional_call(self.net, frozen, (model.likelihood.mean(out.to(p.x.dtype)),))
+            logits: Tensor = functional_call(self.net, frozen, (model.likelihood.mean(out.to(p.x.dtype)).contiguous(),))
             return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label), reduction="sum")
 
         encoder, decoder = list(model.encoder.parameters()), list(model.decoder.parameters())

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from equipoise import report
+from equipoise.methods.beta_vae import BetaVAE
 from equipoise.methods.isa_vae import ISAVAE
 from equipoise.metrics import Score
 from equipoise.priors import LpNested
@@ -176,7 +177,7 @@ def test_under_a_prior_of_subspaces_latents_have_information_and_subspaces_a_kl(
 
 
 def test_equivalents_are_those_that_the_log_has(make: Make) -> None:
-    run = make()
+    run = make(method=BetaVAE())
     more = {"tc_equivalent": 6.5, "weight.tc": 6.5, "weight.kl_dims": [1.0] * 4, "beta_equivalent": -2.0}
     read = Reader(report.write(run.but(logs=[row | more for row in run.logs])))
     assert read.has(6.5)
