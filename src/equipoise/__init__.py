@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from equipoise import balance, data, likelihoods, methods, metrics, nets, priors, report, terms
+    from equipoise import adversary, balance, data, likelihoods, methods, metrics, nets, priors, report, terms
     from equipoise.data import Images, load_data
     from equipoise.errors import InputError, RunError
     from equipoise.methods import METHODS
@@ -24,7 +24,7 @@ _HOMES = {
     "open_run": "equipoise.runs",
     "train": "equipoise.runs",
 }
-_MODULES = ("balance", "data", "likelihoods", "methods", "metrics", "nets", "priors", "report", "terms")
+_MODULES = ("adversary", "balance", "data", "likelihoods", "methods", "metrics", "nets", "priors", "report", "terms")
 
 __all__ = [
     "METHODS",
@@ -33,6 +33,7 @@ __all__ = [
     "InputError",
     "Run",
     "RunError",
+    "adversary",
     "balance",
     "data",
     "likelihoods",

@@ -23,7 +23,7 @@ class LVAE:
     over pixels, `mse`. Two things to know: sigma moves by at most one learning rate a step, so a short run at a small
     rate ends before it is settled; and a KL near 0 pulls its weight to infinity, hence the floor.
     Mogultay Ozcan, Kalkan & Yarman-Vural, L-VAE: Variational Auto-Encoder with Learnable Beta for Disentangled
-    Representation, Eq. 5. Deviation: the floor; the paper has none.
+    Representation, https://arxiv.org/abs/2507.02619, Eq. 5. Deviation: the floor; the paper has none.
     """
 
     weights: Annotated[

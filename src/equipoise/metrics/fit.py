@@ -86,6 +86,7 @@ def bce(recon: Recon) -> Score:
 def kl(mean: ArrayLike, logvar: ArrayLike) -> Score:
     """KL(q(z|x) || N(0, I)) in nats: sum over latents, mean over images; `per_latent` has the terms of the sum.
 
+    It is against N(0, I) whatever prior the model was trained with, so that models can be compared.
     mean, logvar: [N, L] of the diagonal Gaussian q(z|x); logvar is the logarithm of the variance, not of sigma.
     """
     means, each = _kl(mean, logvar)

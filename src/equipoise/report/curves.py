@@ -38,7 +38,7 @@ PARTS = ("mi", "tc", "dim_kl")  # whose sum is the KL
 EQUIVALENTS = {"beta_equivalent": "kl", "tc_equivalent": "tc"}  # and the term that each is about
 # The error of a controller is the gap between two lines that are drawn, its integral and the beta of accuracy feedback
 # are a weight again, and the loss of a discriminator says no more than its accuracy.
-UNDRAWN = ("step", "lr", "images_per_second", "seconds", "error", "integral", "adversary_loss")
+UNDRAWN = ("step", "lr", "images_per_second", "seconds", "error", "integral", "beta", "adversary_loss")
 
 
 @dataclass(frozen=True)
