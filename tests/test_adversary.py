@@ -187,6 +187,21 @@ def test_dava_leaves_everything_in_place_while_its_discriminator_is_at_a_loss() 
     assert all(torch.equal(parameter, before[name]) for name, parameter in model.named_parameters())
 
 
+def test_davas_third_phase_takes_the_first_ones_gradients_along_only_where_asked() -> None:
+    for accumulate in (False, True):
+        objective = build(DAVA(accumulate=accumulate))
+        model = toy(objective)
+        p = forward(model, images(B), noise(B))
+        objective(p, clock())[0].backward()
+        first = [parameter.grad.clone() for parameter in model.decoder.parameters()]
+        with torch.no_grad():
+            objective.adversary.net[-1].weight.zero_()
+            objective.adversary.net[-1].bias.fill_(-9.0)  # half are classed rightly: the third phase has no weight
+        objective.after_step(model, p, None, optimisers(objective, model), generator())
+        for parameter, gradient in zip(model.decoder.parameters(), first, strict=True):
+            assert torch.equal(parameter.grad, gradient if accumulate else torch.zeros_like(gradient))
+
+
 def test_dava_moves_encoder_and_decoder_against_a_discriminator_that_succeeds() -> None:
     objective = build(DAVA())
     model = toy(objective)

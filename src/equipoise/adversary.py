@@ -110,6 +110,7 @@ class ImageAdversary(nn.Module):
     shape: (C, H, W) of the images. encoder_weight, decoder_weight: of the adversarial phase, times
         w = max(100 (accuracy - 1/2), 0), the decoder's at most decoder_weight itself.
     lr, clip: learning rate of its own Adam, and the largest norm of its and the encoder's gradients here.
+    accumulate: whether the gradients of the model's own step are added to those of the step against it.
     """
 
     accuracy: Tensor
@@ -123,10 +124,12 @@ class ImageAdversary(nn.Module):
         decoder_weight: float = 1e-3,
         lr: float = 1e-4,
         clip: float = 1.0,
+        accumulate: bool = False,
     ) -> None:
         super().__init__()
         self.net = nets.image_discriminator(shape)
         self.encoder_weight, self.decoder_weight, self.lr, self.clip = encoder_weight, decoder_weight, lr, clip
+        self.accumulate = accumulate
         self.register_buffer("accuracy", torch.tensor(0.5))
 
     def step(
@@ -157,10 +160,11 @@ class ImageAdversary(nn.Module):
         z = model.sample(p.x, generator)[2]
         to_encoder = self.encoder_weight * weight * asked(model.out(z), 0.0)
         to_decoder = (self.decoder_weight * weight).clamp(max=self.decoder_weight) * asked(model.out(resampled), 1.0)
-        optimisers["model"].zero_grad(set_to_none=True)
+        if not self.accumulate:
+            optimisers["model"].zero_grad(set_to_none=True)
         for loss_of, parameters in ((to_encoder, encoder), (to_decoder, decoder)):
             for parameter, gradient in zip(parameters, torch.autograd.grad(loss_of, parameters), strict=True):
-                parameter.grad = gradient
+                parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
         nn.utils.clip_grad_norm_(encoder, self.clip)
         optimisers["model"].step()
         return {"adversary_loss": loss, "accuracy": self.accuracy.clone()}

@@ -1,5 +1,6 @@
 """The methods as a scikit-learn estimator."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -83,8 +84,9 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         said |= {} if self.lr is None else {"train.lr": self.lr}
         if self.net or vectors:
             said["net"] = self.net or "mlp_lvae"
-        fields = METHODS[choose("method", self.method, METHODS)].__dataclass_fields__
-        if self.likelihood or (vectors and "likelihood" in fields):
+        kind: type = METHODS[choose("method", self.method, METHODS)]
+        likelihood = "likelihood" in {field.name for field in dataclasses.fields(kind)}  # sigma-VAE brings its own
+        if self.likelihood or (vectors and likelihood):
             said["method.likelihood"] = self.likelihood or "mse"
         config = configuration.resolve(said | dict(self.settings or {}))
         # A second batch, where the method draws one, shares no image with the first.

@@ -87,16 +87,18 @@ class AccuracyCapacity(Balance):
     (Estermann & Wattenhofer, DAVA, ICLR 2023, arXiv:2303.01384, published code).
 
     C starts at 0 and moves by `rate` a step: up while the accuracy of the step before is at most 0.501, down above
-    0.51. It stays within 0 and c_max. The weight of each dimension's KL is the derivative, 4 gamma (K - C)^3 / D, which
-    is negative below the capacity, and the penalty completes the value of the loss.
+    0.51. It stays within c_min and c_max. The weight of each dimension's KL is the derivative, 4 gamma (K - C)^3 / D,
+    which is negative below the capacity, and the penalty completes the value of the loss.
     """
 
     terms = ("kl",)
     capacity: Tensor
 
-    def __init__(self, gamma: NonNegative = 500.0, c_max: Positive = 8.0, rate: Positive = 4e-5) -> None:
+    def __init__(
+        self, gamma: NonNegative = 500.0, c_max: Positive = 8.0, rate: Positive = 4e-5, c_min: float = 0.0
+    ) -> None:
         super().__init__()
-        self.gamma, self.c_max, self.rate = gamma, c_max, rate
+        self.gamma, self.c_max, self.rate, self.c_min = gamma, c_max, rate, c_min
         self.register_buffer("capacity", torch.zeros(()))
 
     def _distance(self, seen: Seen) -> Tensor:
@@ -107,7 +109,7 @@ class AccuracyCapacity(Balance):
             accuracy = seen["accuracy"]
             way = (accuracy <= 0.501).float() - (accuracy > 0.51).float()
             way = torch.where(seen["step"] > 1, way, torch.zeros_like(way))
-            self.capacity.copy_((self.capacity + self.rate * way).clamp(0, self.c_max))
+            self.capacity.copy_((self.capacity + self.rate * way).clamp(self.c_min, self.c_max))
         return {"kl": 4 * self.gamma * self._distance(seen) ** 3 / seen["kl"].numel()}
 
     def penalty(self, seen: Seen) -> Tensor:

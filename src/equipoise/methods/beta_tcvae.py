@@ -63,6 +63,18 @@ class BetaTCVAE:
                 "train.steps": 18_000,
             },
         ),
+        "paper_isa": Preset(
+            "baseline of the ISA-VAE paper on dSprites, beta from 1 to 6: MLP, 20 latents, batch 2048, 20 epochs",
+            {
+                "method.beta": 2.0,
+                "method.form": "mc",
+                "net.name": "mlp_tc",
+                "net.latent": 20,
+                "train.lr": 1e-3,
+                "train.batch": 2048,
+                "train.steps": 7200,
+            },
+        ),
         "mss": Preset("stratified weights: q(z) without bias", {"method.weights": "mss"}),
         "mss_rb": Preset("stratified weights, averaged: q(z) without bias, less noise", {"method.weights": "mss_rb"}),
     }

@@ -37,10 +37,21 @@ class BetaVAE:
     summary: ClassVar[str] = "a fixed weight beta on the KL"
     defaults: ClassVar[Mapping[str, object]] = {}
     presets: ClassVar[Mapping[str, Preset]] = {
+        "paper_isa": Preset(
+            "baseline of the ISA-VAE paper on dSprites, beta from 1 to 6: MLP, 20 latents, batch 2048, 20 epochs",
+            {
+                "method.beta": 1.0,
+                "net.name": "mlp_tc",
+                "net.latent": 20,
+                "train.lr": 1e-3,
+                "train.batch": 2048,
+                "train.steps": 7200,
+            },
+        ),
         "paper_lvae": Preset(
             "baseline of the L-VAE paper on dSprites (Table 2), where beta is 2",
             {**LVAE_PAPER, "method.beta": 2.0, "train.steps": 50_000},
-        )
+        ),
     }
 
     def build(self, shape: Shape) -> Objective:
