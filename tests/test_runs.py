@@ -14,7 +14,6 @@ import equipoise as eq
 from equipoise import config as configuration
 from equipoise import runs
 from equipoise.errors import InputError, RunError
-from equipoise.methods import METHODS
 from equipoise.training import checkpoint
 
 SMALL: dict[str, object] = {
@@ -100,13 +99,14 @@ def test_a_reopened_run_encodes_as_the_trained_one_did(squares: Callable[[], str
     assert pixels.max() <= 1
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ["l-vae", "factor-vae"])  # training/test_resume.py has the state of every method
 def test_an_interrupted_run_that_goes_on_equals_the_uninterrupted_one(
     method: str, squares: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = squares()
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     more = {"method": method, "train__schedule": "one-cycle"}
+    more |= {"method__width": 16} if method == "factor-vae" else {}
     run(settings(data, whole, **more))
 
     class Killed(BaseException):

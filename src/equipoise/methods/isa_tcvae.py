@@ -9,13 +9,13 @@ from pydantic.dataclasses import dataclass
 from equipoise import likelihoods, terms
 from equipoise.balance import Fixed
 from equipoise.methods.beta_tcvae import Weights, decomposition, monitors
-from equipoise.methods.isa_vae import P0, Layout, P, Scale, leaves, nested_prior
+from equipoise.methods.isa_vae import Subspaces
 from equipoise.methods.method import STRICT, LikelihoodName, Preset, Shape, Sigma
 from equipoise.objective import Objective
 
 
 @dataclass(frozen=True, config=STRICT)
-class ISATCVAE:
+class ISATCVAE(Subspaces):
     """minimises  rec + MI + beta * TC + marginal prior term,  in nats per image.
 
     The parts are those of beta-TCVAE, estimated from the batch, with the L^p-nested prior for p(z). TC is between
@@ -30,15 +30,6 @@ class ISATCVAE:
         float, Field(ge=0, description="weight of the total correlation; from the paper's grid, 1 to 6")
     ] = 2.0
     weights: Weights = "mws"
-    layout: Layout = (4, 4, 4, 4, 4)
-    p0: P0 = 2.1
-    p: P = 2.2
-    scale: Scale = 1.0
-    learned: Annotated[bool, Field(description="learn the exponents within subspaces, from p")] = False
-    p_min: Annotated[
-        float, Field(ge=1, description="learned exponents stay above this; 1, or 1.8 as in the published code")
-    ] = 1.0
-    prior_lr: Annotated[float, Field(gt=0, description="learning rate of the exponents; the published code's")] = 5e-4
     likelihood: LikelihoodName = "auto"
     sigma: Sigma = 1.0
 
@@ -53,17 +44,12 @@ class ISATCVAE:
     }
     presets: ClassVar[Mapping[str, Preset]] = {}
 
-    @property
-    def latent(self) -> int:
-        """Latents that the layout holds."""
-        return leaves(self.layout)
-
     def build(self, shape: Shape) -> Objective:
         return Objective(
             terms={"rec": terms.rec, **decomposition(self.weights)},
             balance=Fixed({"mi": 1.0, "tc": self.beta, "dim_kl": 1.0}),
             likelihood=likelihoods.named(self.likelihood, shape.image[0], self.sigma),
-            prior=nested_prior(self, shape),
+            prior=self.prior(shape),
             monitors=monitors(self.weights),
             prior_lr=self.prior_lr,
         )

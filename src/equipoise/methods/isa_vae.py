@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -14,34 +14,63 @@ from equipoise.methods.method import STRICT, LikelihoodName, Preset, Shape, Sigm
 from equipoise.objective import Objective
 from equipoise.priors import LpNested
 
-if TYPE_CHECKING:
-    from equipoise.methods.isa_tcvae import ISATCVAE
 
-Layout = Annotated[
-    tuple[Any, ...],
-    Field(
-        min_length=1,
-        description="sizes of the subspaces, or lists of lists for a deeper tree; they add up to the latents",
-    ),
-]
-P0 = Annotated[float, Field(gt=0, description="exponent between subspaces; the paper's, and never learned")]
-P = Annotated[
-    float,
-    Field(
-        ge=1, description="exponent within each subspace; the paper's for dSprites. With p = p0 the prior factorises"
-    ),
-]
-Scale = Annotated[
-    float | Literal["unit_variance"],
-    Field(
-        description="s of the radial density; 1 in the published code; unit_variance: latents of variance 1 (2 for p = "
-        "p0 = 2)"
-    ),
-]
+def leaves(layout: Any) -> int:
+    """How many latents a layout holds; what is not a size counts for none, and `LpNested` refuses it."""
+    if isinstance(layout, list | tuple):
+        return sum(leaves(child) for child in layout)
+    return layout if isinstance(layout, int) else 0
 
 
 @dataclass(frozen=True, config=STRICT)
-class ISAVAE:
+class Subspaces:
+    """The prior that ISA-VAE and ISA-beta-TCVAE share."""
+
+    layout: Annotated[
+        tuple[Any, ...],
+        Field(
+            min_length=1,
+            description="sizes of the subspaces, or lists of lists for a deeper tree; they add up to the latents",
+        ),
+    ] = (4, 4, 4, 4, 4)
+    p0: Annotated[float, Field(gt=0, description="exponent between subspaces; the paper's, and never learned")] = 2.1
+    p: Annotated[
+        float,
+        Field(
+            ge=1,
+            description="exponent within each subspace; the paper's for dSprites. With p = p0 the prior factorises",
+        ),
+    ] = 2.2
+    scale: Annotated[
+        float | Literal["unit_variance"],
+        Field(
+            description="s of the radial density; 1 in the published code, 2 is the standard normal for p = p0 = 2; "
+            "unit_variance: latents of variance 1"
+        ),
+    ] = 1.0
+    learned: Annotated[bool, Field(description="learn the exponents within subspaces, from p")] = False
+    p_min: Annotated[
+        float, Field(ge=1, description="learned exponents stay above this; 1, or 1.8 as in the published code")
+    ] = 1.0
+    prior_lr: Annotated[float, Field(gt=0, description="learning rate of the exponents; the published code's")] = 5e-4
+
+    @property
+    def latent(self) -> int:
+        """Latents that the layout holds."""
+        return leaves(self.layout)
+
+    def prior(self, shape: Shape) -> LpNested:
+        """Raises `InputError` where the layout has more or fewer latents than the net."""
+        if self.latent != shape.latent:
+            raise InputError(
+                f"method.layout adds up to {self.latent} latents, but net.latent is {shape.latent}; leave net.latent "
+                f"out, or make them equal"
+            )
+        return LpNested(self.layout, self.p0, self.p, self.scale, self.learned, self.p_min)
+
+
+@dataclass(frozen=True, config=STRICT)
+class ISAVAE(Subspaces):
     """minimises  rec + beta * mean of (log q(z|x) - log p(z)),  in nats per image, p the L^p-nested prior.
 
     The prior is a product over subspaces, and within a subspace no rotation leaves it unchanged where the exponents are
@@ -51,15 +80,6 @@ class ISAVAE:
     """
 
     beta: Annotated[float, Field(ge=0, description="weight of the KL; 1 is the paper's headline")] = 1.0
-    layout: Layout = (4, 4, 4, 4, 4)
-    p0: P0 = 2.1
-    p: P = 2.2
-    scale: Scale = 1.0
-    learned: Annotated[bool, Field(description="learn the exponents within subspaces, from p")] = False
-    p_min: Annotated[
-        float, Field(ge=1, description="learned exponents stay above this; 1, or 1.8 as in the published code")
-    ] = 1.0
-    prior_lr: Annotated[float, Field(gt=0, description="learning rate of the exponents; the published code's")] = 5e-4
     estimator: Annotated[
         Literal["mc", "entropy", "stl"],
         Field(
@@ -85,33 +105,11 @@ class ISAVAE:
         "unit_variance": Preset("the prior scaled to latents of variance 1", {"method.scale": "unit_variance"}),
     }
 
-    @property
-    def latent(self) -> int:
-        """Latents that the layout holds."""
-        return leaves(self.layout)
-
     def build(self, shape: Shape) -> Objective:
         return Objective(
             terms={"rec": terms.rec, "kl": partial(terms.kl_mc, estimator=self.estimator)},
             balance=Fixed({"kl": self.beta}),
             likelihood=likelihoods.named(self.likelihood, shape.image[0], self.sigma),
-            prior=nested_prior(self, shape),
+            prior=self.prior(shape),
             prior_lr=self.prior_lr,
         )
-
-
-def leaves(layout: Any) -> int:
-    """How many latents a layout holds; what is not a size counts for none, and `LpNested` refuses it."""
-    if isinstance(layout, list | tuple):
-        return sum(leaves(child) for child in layout)
-    return layout if isinstance(layout, int) else 0
-
-
-def nested_prior(method: "ISAVAE | ISATCVAE", shape: Shape) -> LpNested:
-    """The prior of a method's settings. Raises `InputError` where the layout has more or fewer latents than the net."""
-    if method.latent != shape.latent:
-        raise InputError(
-            f"method.layout adds up to {method.latent} latents, but net.latent is {shape.latent}; leave net.latent "
-            f"out, or make them equal"
-        )
-    return LpNested(method.layout, method.p0, method.p, method.scale, method.learned, method.p_min)

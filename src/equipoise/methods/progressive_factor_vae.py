@@ -1,7 +1,7 @@
 """Progressive FactorVAE: the weight of the total correlation follows the discriminator's accuracy."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -14,40 +14,6 @@ from equipoise.methods.method import STRICT, AdversaryRate, LikelihoodName, Pres
 from equipoise.objective import Objective
 from equipoise.priors import StandardNormal
 
-if TYPE_CHECKING:
-    from equipoise.methods.progressive_rf_vae import ProgressiveRFVAE
-
-# The rule of both progressive methods.
-Target = Annotated[
-    float,
-    Field(ge=0.5, le=1, description="accuracy the discriminator is held at; the paper's. 0.75 leaves about 0.9 nats"),
-]
-TargetEnd = Annotated[
-    float | None,
-    Field(ge=0.5, le=1, description="the target moves linearly to this one over the schedule; unset: it stays"),
-]
-Window = Annotated[float, Field(ge=0, description="distance from the target within which beta stays; the paper's")]
-Scale = Annotated[
-    float,
-    Field(
-        gt=0,
-        le=1,
-        description="factor of one step; the paper's slowest, with which the noise of one batch averages out",
-    ),
-]
-Smoothing = Annotated[
-    float,
-    Field(ge=0, lt=1, description="decay of the running mean of the accuracy; 0: that of one step, as in the paper"),
-]
-Beta0 = Annotated[float, Field(gt=0, description="weight at the start; RF-VAE's gamma, as the paper gives none")]
-BetaMin = Annotated[
-    float,
-    Field(
-        gt=0, description="lowest weight; the paper has none, and beta would go to 0 with a discriminator that fails"
-    ),
-]
-BetaMax = Annotated[float, Field(gt=0, description="highest weight; the paper has none")]
-
 PROGRESSIVE: Mapping[str, Preset] = {
     "annealed_target": Preset(
         "the paper's other form: the target falls from 0.85 to 0.60, so reconstruction comes first",
@@ -58,23 +24,70 @@ PROGRESSIVE: Mapping[str, Preset] = {
 
 
 @dataclass(frozen=True, config=STRICT)
-class ProgressiveFactorVAE:
+class Progressive:
+    """The rule of both progressive methods."""
+
+    target: Annotated[
+        float,
+        Field(
+            ge=0.5, le=1, description="accuracy the discriminator is held at; the paper's. 0.75 leaves about 0.9 nats"
+        ),
+    ] = 0.75
+    target_end: Annotated[
+        float | None,
+        Field(ge=0.5, le=1, description="the target moves linearly to this one over the schedule; unset: it stays"),
+    ] = None
+    window: Annotated[
+        float, Field(ge=0, description="distance from the target within which beta stays; the paper's")
+    ] = 0.05
+    scale: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1,
+            description="factor of one step; the paper's slowest, with which the noise of one batch averages out",
+        ),
+    ] = 0.999
+    smoothing: Annotated[
+        float,
+        Field(
+            ge=0, lt=1, description="decay of the running mean of the accuracy; 0: that of one step, as in the paper"
+        ),
+    ] = 0.99
+    beta_0: Annotated[
+        float, Field(gt=0, description="weight at the start; RF-VAE's gamma, as the paper gives none")
+    ] = 6.4
+    beta_min: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="lowest weight; the paper has none, and beta would go to 0 with a discriminator that fails",
+        ),
+    ] = 1e-2
+    beta_max: Annotated[float, Field(gt=0, description="highest weight; the paper has none")] = 1e3
+
+    def feedback(self) -> AccuracyFeedback:
+        """The balance of the total correlation. Raises `InputError` where beta_0 is out of its bounds."""
+        if not self.beta_min <= self.beta_0 <= self.beta_max:
+            raise InputError(
+                f"method.beta_0 is {self.beta_0:g}; expected a value from beta_min, {self.beta_min:g}, to beta_max, "
+                f"{self.beta_max:g}"
+            )
+        rule = self.target, self.target_end, self.window, self.scale, self.smoothing
+        return AccuracyFeedback("tc", *rule, self.beta_0, self.beta_min, self.beta_max)
+
+
+@dataclass(frozen=True, config=STRICT)
+class ProgressiveFactorVAE(Progressive):
     """minimises  rec + KL + beta * TC,  in nats per image; beta follows the discriminator's accuracy a.
 
     a > target + window: beta / scale; a < target - window: beta * scale; else beta stays. Deviations from the paper:
     its Eq. 3 moves beta the other way than its text, which is followed here; the accuracy is a running mean; beta has
-    bounds. Akinola & Fobi, Progressive Disentanglement Using Relevant Factor VAE; base: FactorVAE, Kim & Mnih, ICML
-    2018, https://arxiv.org/abs/1802.05983
+    bounds.
+    Akinola & Fobi, Progressive Disentanglement Using Relevant Factor VAE; base: FactorVAE, Kim & Mnih, ICML 2018,
+    https://arxiv.org/abs/1802.05983
     """
 
-    target: Target = 0.75
-    target_end: TargetEnd = None
-    window: Window = 0.05
-    scale: Scale = 0.999
-    smoothing: Smoothing = 0.99
-    beta_0: Beta0 = 6.4
-    beta_min: BetaMin = 1e-2
-    beta_max: BetaMax = 1e3
     width: Width = 1000
     layers: Annotated[int, Field(ge=1, description="hidden layers of the discriminator; FactorVAE's")] = 6
     second: Source = "other"
@@ -91,28 +104,8 @@ class ProgressiveFactorVAE:
         adversary = Adversary(shape.latent, self.width, self.layers, source=self.second, lr=self.adversary_lr)
         return Objective(
             terms={"rec": terms.rec, "kl": terms.kl, "tc": lambda p: adversary.log_ratio(p.z)},
-            balance=Joint(Fixed({"kl": 1.0}), feedback(self)),
+            balance=Joint(Fixed({"kl": 1.0}), self.feedback()),
             likelihood=likelihoods.named(self.likelihood, shape.image[0], self.sigma),
             prior=StandardNormal(shape.latent),
             adversary=adversary,
         )
-
-
-def feedback(method: "ProgressiveFactorVAE | ProgressiveRFVAE") -> AccuracyFeedback:
-    """The balance of both progressive methods. Raises `InputError` where beta_0 is out of its bounds."""
-    if not method.beta_min <= method.beta_0 <= method.beta_max:
-        raise InputError(
-            f"method.beta_0 is {method.beta_0:g}; expected a value from beta_min, {method.beta_min:g}, to beta_max, "
-            f"{method.beta_max:g}"
-        )
-    return AccuracyFeedback(
-        "tc",
-        method.target,
-        method.target_end,
-        method.window,
-        method.scale,
-        method.smoothing,
-        method.beta_0,
-        method.beta_min,
-        method.beta_max,
-    )

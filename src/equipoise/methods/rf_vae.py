@@ -1,7 +1,7 @@
 """RF-VAE: FactorVAE in which it is given, or learned, which latents are relevant."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -14,21 +14,11 @@ from equipoise.methods.method import STRICT, AdversaryRate, LikelihoodName, Pres
 from equipoise.objective import Objective
 from equipoise.priors import StandardNormal
 
-if TYPE_CHECKING:
-    from equipoise.methods.progressive_rf_vae import ProgressiveRFVAE
-
 
 @dataclass(frozen=True, config=STRICT)
-class RFVAE:
-    """minimises  rec + sum_j lambda(r_j) KL_j + gamma * TC(r z) + eta_s sum_j r_j + eta_h sum_j H(r_j),  in nats.
+class Relevant:
+    """Settings that RF-VAE and its progressive form share."""
 
-    r_j in [0, 1] says how relevant latent j is: lambda(r) = lambda_max - (lambda_max - lambda_min) r, and the
-    discriminator sees r z, so that nuisance latents are pushed to the prior and left out of the total correlation. H is
-    the binary entropy. r is learned with the model, or given, and then the two penalties fall away.
-    Kim, Wang, Sahu & Pavlovic, Relevance Factor VAE, 2019, https://arxiv.org/abs/1902.01568
-    """
-
-    gamma: Annotated[float, Field(ge=0, description="weight of the total correlation; the published code's")] = 6.4
     relevance: Annotated[
         tuple[Annotated[int, Field(ge=0, le=1)], ...],
         Field(description="1 or 0 for each latent where it is known which are relevant; empty: it is learned"),
@@ -50,6 +40,38 @@ class RFVAE:
     likelihood: LikelihoodName = "auto"
     sigma: Sigma = 1.0
 
+    def objective(self, shape: Shape, balance: Balance) -> Objective:
+        """That of RF-VAE, in which `balance` weighs the total correlation `tc` of r z."""
+        given = self.relevance or None
+        if given is not None and len(given) != shape.latent:
+            raise InputError(
+                f"method.relevance has {len(given)} entries; expected one for each of {shape.latent} latents"
+            )
+        lambdas = self.lambda_min, self.lambda_max
+        relevance = Relevance(shape.latent, *lambdas, self.eta_s, self.eta_h, self.eta_h_warmup, given)
+        adversary = Adversary(
+            shape.latent, self.width, self.layers, relevance.mask, source=self.second, lr=self.adversary_lr
+        )
+        return Objective(
+            terms={"rec": terms.rec, "kl": terms.kl, "tc": lambda p: adversary.log_ratio(p.z)},
+            balance=Joint(relevance, balance),
+            likelihood=likelihoods.named(self.likelihood, shape.image[0], self.sigma),
+            prior=StandardNormal(shape.latent),
+            adversary=adversary,
+        )
+
+
+@dataclass(frozen=True, config=STRICT)
+class RFVAE(Relevant):
+    """minimises  rec + sum_j lambda(r_j) KL_j + gamma * TC(r z) + eta_s sum_j r_j + eta_h sum_j H(r_j),  in nats.
+
+    r_j in [0, 1] says how relevant latent j is: lambda(r) = lambda_max - (lambda_max - lambda_min) r, and the
+    discriminator sees r z, so that nuisance latents are pushed to the prior and left out of the total correlation. H is
+    the binary entropy. r is learned with the model, or given, and then the two penalties fall away.
+    Kim, Wang, Sahu & Pavlovic, Relevance Factor VAE, 2019, https://arxiv.org/abs/1902.01568
+    """
+
+    gamma: Annotated[float, Field(ge=0, description="weight of the total correlation; the published code's")] = 6.4
     name: ClassVar[str] = "rf-vae"
     summary: ClassVar[str] = "FactorVAE that learns which latents are relevant"
     defaults: ClassVar[Mapping[str, object]] = {"net.name": "factor"}
@@ -62,23 +84,4 @@ class RFVAE:
     }
 
     def build(self, shape: Shape) -> Objective:
-        return relevant(self, shape, Fixed({"tc": self.gamma}))
-
-
-def relevant(method: "RFVAE | ProgressiveRFVAE", shape: Shape, balance: Balance) -> Objective:
-    """The objective of RF-VAE, in which `balance` weighs the total correlation `tc` of r z."""
-    given = method.relevance or None
-    if given is not None and len(given) != shape.latent:
-        raise InputError(f"method.relevance has {len(given)} entries; expected one for each of {shape.latent} latents")
-    lambdas = method.lambda_min, method.lambda_max
-    relevance = Relevance(shape.latent, *lambdas, method.eta_s, method.eta_h, method.eta_h_warmup, given)
-    adversary = Adversary(
-        shape.latent, method.width, method.layers, relevance.mask, source=method.second, lr=method.adversary_lr
-    )
-    return Objective(
-        terms={"rec": terms.rec, "kl": terms.kl, "tc": lambda p: adversary.log_ratio(p.z)},
-        balance=Joint(relevance, balance),
-        likelihood=likelihoods.named(method.likelihood, shape.image[0], method.sigma),
-        prior=StandardNormal(shape.latent),
-        adversary=adversary,
-    )
+        return self.objective(shape, Fixed({"tc": self.gamma}))
