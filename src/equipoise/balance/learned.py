@@ -118,7 +118,7 @@ class ClosedFormWeights(Balance):
     def __init__(
         self,
         terms: Sequence[str],
-        smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.999,
+        smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.9999,
         floor: Positive = 1e-4,
         initial: Positive = 1.0,
     ) -> None:

@@ -35,8 +35,12 @@ class LVAE:
     ] = "learned"
     smoothing: Annotated[
         float,
-        Field(ge=0, lt=1, description="decay of those running means, where weights are closed; see docs/results.md"),
-    ] = 0.999
+        Field(
+            ge=0,
+            lt=1,
+            description="decay of those running means; with 0.999 the weight of the KL outruns the KL, which collapses",
+        ),
+    ] = 0.9999
     regulariser: Annotated[
         Literal["squares", "log"],
         Field(description="squares: + sigma^2, Eq. 5; log: + log sigma, Eq. 4 as printed, whose beta tends to rec/KL"),
