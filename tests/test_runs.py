@@ -192,7 +192,8 @@ def test_a_run_on_an_array_is_scored_and_reported(tmp_path: Path) -> None:
         x, "beta-vae", net="burgess", steps=3, out=tmp_path / "run", settings={"train.batch": 8}, progress=False
     )
     assert (done.path / "report.html").exists()
-    assert set(done.scores) == {"sse", "mse", "bce", "kl", "active_units"}
+    of_codes = {"mutual_information", "gaussian_tc", "wasserstein", "kl", "active_units"}
+    assert set(done.scores) == {"sse", "mse", "psnr", "bce", *of_codes}
     assert done.config.data.name.startswith("array-")
     with pytest.raises(InputError, match="an array that only its owner has"):
         _ = eq.open_run(done.path).images

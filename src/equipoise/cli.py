@@ -63,12 +63,27 @@ def evaluate(
     codes: Annotated[Path | None, typer.Option(help="An .npz with codes [N, D] and factors [N, K].")] = None,
     which: Annotated[list[str] | None, typer.Option(help="Metrics: default, all or a name; may be repeated.")] = None,
     convention: Annotated[str | None, typer.Option(help="default, carbonneau or locatello.")] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="A .csv or .parquet: all scores as one table, a row a run and metric.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Score runs, or the codes in a file of any origin."""
+    """Score runs, or the codes in a file of any origin.
+
+    The table has each score with its 95 % interval, its baseline, which is the score of shuffled codes where that is
+    not zero, and the attainable score where binning keeps a perfect code below 1.
+
+    Examples:
+
+      equipoise evaluate runs/first --which all
+
+      equipoise evaluate runs/first runs/second --to scores.csv
+
+      equipoise evaluate --codes codes.npz --convention carbonneau
+    """
     from equipoise import commands
 
-    _say(commands.evaluate(folders or [], codes, which or [], convention), as_json)
+    _say(commands.evaluate(folders or [], codes, which or [], convention, to), as_json)
 
 
 @app.command()

@@ -19,9 +19,9 @@ from equipoise import toys as linear
 from equipoise.config import SECTIONS
 from equipoise.data import DATASETS, load_data
 from equipoise.errors import InputError, choose
-from equipoise.files import write_text
+from equipoise.files import replacing, write_text
 from equipoise.methods import METHODS, compose
-from equipoise.metrics import METRICS, Score
+from equipoise.metrics import METRICS, Score, table
 from equipoise.training import checkpoint
 
 Kind = Literal["methods", "metrics", "data", "nets"]
@@ -42,7 +42,7 @@ def train(config: Path | None, overrides: Sequence[str], progress: bool = True) 
     last = run.logs[-1] if run.logs else {"step": run.config.train.steps, "seconds": math.nan}
     said = [
         f"{run.config.method.name} on {run.config.data.name}: {last['step']:,} steps in {last['seconds']:,.0f} s",
-        *([_summary(run.scores)] if run.scores else []),
+        *([_table(run.scores)] if run.scores else []),
         *(f"note: {note}" for note in report.notes(run)),
         f"wrote {run.path}; open {run.path / 'report.html'}",
     ]
@@ -51,27 +51,41 @@ def train(config: Path | None, overrides: Sequence[str], progress: bool = True) 
 
 
 def evaluate(
-    folders: Sequence[Path], codes: Path | None, which: Sequence[str], convention: str | None, progress: bool = True
+    folders: Sequence[Path],
+    codes: Path | None,
+    which: Sequence[str],
+    convention: str | None,
+    to: Path | None = None,
+    progress: bool = True,
 ) -> Outcome:
-    """Score runs, or any codes: an `.npz` of `codes` or `mean` [N, D], and, where known, `factors` [N, K], `logvar`."""
+    """Score runs, or any codes: an `.npz` of `codes` or `mean` [N, D], and, where known, `factors` [N, K], `logvar`.
+
+    to: a .csv or .parquet for all scores as one tidy table, a row for each run and metric.
+    """
     if bool(folders) == bool(codes):
         raise InputError("evaluate takes the folders of runs, or --codes FILE.npz; give one of the two")
+    if to is not None:
+        table.check(to)
     names = None if not which else which[0] if len(which) == 1 else tuple(which)
     if codes is not None:
         arrays = _arrays(codes)
         scores = runs.score_codes(arrays, names or "default", convention or "default")
         target = codes.with_suffix(".scores.json")
         write_text(target, json.dumps({name: score.to_dict() for name, score in scores.items()}, indent=1))
-        return Outcome({"scores": _plain(scores), "wrote": str(target)}, f"{_table(scores)}\nwrote {target}")
+        wrote = _write_table(to, table.rows(scores, str(codes), convention or "default"))
+        said = [_table(scores), f"wrote {target}", *wrote]
+        return Outcome({"scores": _plain(scores), "wrote": str(target)}, "\n".join(said))
     values, said = {}, []
+    rows: list[dict[str, Any]] = []
     for folder in folders:
         run = runs.open_run(folder)
         scores = runs.evaluate(
             run, which=names, convention=convention, console=Console(stderr=True, quiet=not progress)
         )
         values[str(folder)] = _plain(scores)
+        rows += table.rows(scores, str(folder), convention or run.config.evaluate.convention)
         said += [f"{folder}", _table(scores), f"wrote {folder / 'scores.json'}"]
-    return Outcome(values, "\n".join(said))
+    return Outcome(values, "\n".join([*said, *_write_table(to, rows)]))
 
 
 def encode(folder: Path, images: str, out: Path | None) -> Outcome:
@@ -212,18 +226,32 @@ def _arrays(path: Path) -> coding.Codes:
     return arrays
 
 
-def _summary(scores: Mapping[str, Score]) -> str:
-    return "  ".join(f"{name} {score.value:.3g}" for name, score in scores.items())
-
-
 def _plain(scores: Mapping[str, Score]) -> dict[str, Any]:
     return {name: score.to_dict() for name, score in scores.items()}
 
 
+def _write_table(to: Path | None, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Writes the rows to the file, if one was asked for; what to say of it."""
+    if to is None:
+        return []
+    with replacing(to) as file:
+        file.write(table.contents(to, rows))
+    return [f"wrote {to}"]
+
+
 def _table(scores: Mapping[str, Score]) -> str:
-    width = max(map(len, scores), default=0)
-    lines = []
+    """The scores for the terminal: the name on the left, figures on the right, a dash where there is none."""
+    cells = [["metric", "value", "95 % interval", "baseline", "attainable"]]
     for name, score in scores.items():
-        interval = "" if score.low is None else f"  [{score.low:.4f}, {score.high:.4f}]"
-        lines.append(f"  {name:<{width}}  {score.value:10.4f}{interval}")
+        interval = "–" if score.low is None else f"[{score.low:.4f}, {score.high:.4f}]"
+        cells.append([name, f"{score.value:.4f}", interval, _figure(score.baseline), _figure(score.attainable)])
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = []
+    for name, *figures in cells:
+        right = (f"{cell:>{width}}" for cell, width in zip(figures, widths[1:], strict=True))
+        lines.append("  ".join([f"  {name:<{widths[0]}}", *right]))
     return "\n".join(lines)
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"

@@ -316,7 +316,7 @@ def _score_now(run: Run, training: Training) -> None:
 
 def _check_scores(config: Config, images: Images) -> None:
     """Raises `InputError` for scores that the images to be scored do not allow."""
-    inputs = {"codes", "logvar", "recon"}
+    inputs = {"codes", "logvar", "sample", "recon"}
     if images.factors is not None:
         inputs.add("factors")
         scored = images.factors[coding.index(images, config.evaluate.n)]

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from equipoise import metrics
+from equipoise.errors import InputError
 from equipoise.metrics.fit import reconstruction
 
 
@@ -60,3 +61,39 @@ def test_latent_is_active_by_the_variance_of_its_mean_and_again_by_its_kl() -> N
     np.testing.assert_allclose(result.per_latent, mean.var(axis=0, ddof=1))
     np.testing.assert_allclose(result.extra["kl"], metrics.kl(mean, logvar).per_latent)
     assert metrics.active_units(mean, logvar, threshold=0.001).value == 3
+
+
+def test_signal_to_noise_ratio_is_that_of_the_mean_error_over_images() -> None:
+    x = np.zeros((3, 4))
+    xhat = np.array([[0.0] * 4, [0.1] * 4, [0.2] * 4])
+    assert metrics.psnr((x, xhat)).value == pytest.approx(-10 * math.log10((0 + 0.01 + 0.04) / 3))
+    assert metrics.psnr((x, x)).value == math.inf
+
+
+def test_log_likelihood_of_gaussian_pixels_is_that_of_torch_and_best_at_the_error_itself() -> None:
+    generator = torch.Generator().manual_seed(1)
+    x, xhat = torch.rand(2, 20, 3, 4, 4, generator=generator, dtype=torch.float64)
+    exact = torch.distributions.Normal(xhat, 0.7).log_prob(x).sum() / 20
+    assert metrics.log_px_z((x, xhat), sigma=0.7).value == pytest.approx(exact.item())
+    best = metrics.mse((x, xhat)).value
+    assert metrics.log_px_z((x, xhat), sigma=best**0.5).value == pytest.approx(-24 * (math.log(2 * math.pi * best) + 1))
+    with pytest.raises(InputError, match="sigma = 0: expected a standard deviation above 0"):
+        metrics.log_px_z((x, xhat), sigma=0)
+
+
+def test_elbo_takes_the_pictures_of_samples_not_those_of_means() -> None:
+    rng = np.random.default_rng(2)
+    mean, logvar = rng.standard_normal((2, 30, 3))
+    recon = {"sse": rng.random(30), "bce": rng.random(30), "pixels": 16}
+    sampled = {"sampled_sse": rng.random(30) + 1, "sampled_bce": rng.random(30) + 1}
+    scores = metrics.score(mean, logvar=logvar, recon={**recon, **sampled}, which=["log_px_z", "elbo", "kl", "bce"])
+    assert scores["log_px_z"].value == pytest.approx(-sampled["sampled_bce"].mean())
+    assert scores["elbo"].value == pytest.approx(scores["log_px_z"].value - scores["kl"].value)
+    assert scores["elbo"].extra == {"log_px_z": scores["log_px_z"].value, "kl": scores["kl"].value}
+    assert scores["elbo"].low < scores["elbo"].value < scores["elbo"].high
+    assert scores["bce"].value == pytest.approx(recon["bce"].mean())
+    assert set(metrics.score(mean, logvar=logvar, recon=recon, interval=False)).isdisjoint(("log_px_z", "elbo"))
+    with pytest.raises(InputError, match="sampled has 29 images, codes 30 rows"):
+        metrics.elbo(mean, logvar, {"sse": np.ones(29), "bce": np.ones(29), "pixels": 16})
+    with pytest.raises(InputError, match="expected sse, bce, sampled_sse, sampled_bce of the same images"):
+        metrics.score(mean, recon={**recon, "sampled_sse": np.ones(29), "sampled_bce": np.ones(30)})

@@ -11,11 +11,16 @@ from threadpoolctl import threadpool_limits
 from equipoise.metrics import METRICS, Score, ScoreWarning, score
 
 SIZES = (3, 4, 5)
-SUPERVISED = [name for name, metric in METRICS.items() if tuple(metric.needs) == ("codes", "factors")]
+# The slow ones, boosted trees, have their laws in test_dci.py.
+SUPERVISED = [name for name, metric in METRICS.items() if tuple(metric.needs) == ("codes", "factors") and metric.cheap]
 RANDOM = [name for name in SUPERVISED if METRICS[name].repeats]
 EXACT = [name for name in SUPERVISED if not METRICS[name].repeats]
 FEW: dict[str, dict[str, Any]] = {"beta_vae": {"batch": 32, "train": 1000, "evaluate": 500}}
 SAME = {"beta_vae": 0.01}  # its iterative fit may tip single points where nothing but the order of sums changes
+SAME |= {f"dci_lasso_{part}": 1e-4 for part in ("disentanglement", "completeness", "informativeness")}  # as do these
+LINEAR = ("explicitness", "infoe", "dci_lasso_informativeness")  # a linear model of all latents undoes a rotation
+# Shares of next to nothing are shares too: with few latents of noise these are anything, test_dci.py, test_infomec.py.
+OF_SHARES = ("dci_lasso_disentanglement", "infom", "infoc")
 
 
 def toy(rows: int = 600) -> tuple[np.ndarray, np.ndarray]:
@@ -57,9 +62,10 @@ def test_order_of_factors_and_of_rows_changes_nothing(name: str) -> None:
 @pytest.mark.parametrize("name", SUPERVISED)
 def test_labels_may_be_any_numbers(name: str) -> None:
     codes, factors = toy()
-    expected = value(name, codes, factors)
+    params = {"factor_bins": None} if name == "z_max" else {}  # else it bins them, and rounding moves those on an edge
+    expected = value(name, codes, factors, **params)
     for other in (3 * factors - 7, factors * 10_000_000, factors * 0.5 - 1, factors.astype(np.int8)):
-        assert value(name, codes, other) == pytest.approx(expected, abs=1e-9)
+        assert value(name, codes, other, **params) == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("name", SUPERVISED)
@@ -67,24 +73,29 @@ def test_constant_latent_does_no_harm(name: str) -> None:
     codes, factors = toy()
     dead = np.insert(codes, 2, np.full(len(codes), 0.1), axis=1)
     result = METRICS[name].function(dead, factors, **FEW.get(name, {}))
-    assert result.value == pytest.approx(value(name, codes, factors), abs=SAME.get(name, 1e-9))
+    expected = value(name, codes, factors)
+    if name == "dci_lasso_completeness":  # the base of its entropy is the number of latents
+        expected = 1 - (1 - expected) * np.log(5) / np.log(6)
+    assert result.value == pytest.approx(expected, abs=SAME.get(name, 1e-9))
     assert set(result.left_out) <= {"latent 2"}
 
 
-@pytest.mark.parametrize("name", SUPERVISED)
-@pytest.mark.parametrize("convention", [None, "carbonneau", "locatello"])
+@pytest.mark.parametrize(
+    ("name", "convention"), [(name, way) for name in SUPERVISED for way in (None, *METRICS[name].conventions)]
+)
 def test_perfect_codes_score_one(name: str, convention: str | None) -> None:
-    if convention and convention not in METRICS[name].conventions:
-        assert name in ("sap", "explicitness")
-        return
     params = {**METRICS[name].conventions.get(convention or "", {}), **FEW.get(name, {})}
     floor = 0.97 if name == "explicitness" else 0.995  # a straight line cannot rank the middle values of a factor
+    if (name, convention) == ("sap", "locatello"):  # nor can a linear machine of one latent tell them
+        floor = 0.55
+    if name in ("infom", "infoc"):  # distances between equal codes are those of the noise that parts them
+        floor = 0.99
     assert floor <= METRICS[name].function(*perfect(), **params).value <= 1 + 1e-12
 
 
-@pytest.mark.parametrize("name", SUPERVISED)
+@pytest.mark.parametrize("name", [name for name in SUPERVISED if name not in OF_SHARES])
 def test_noise_scores_near_chance(name: str) -> None:
-    factors = perfect()[1]
+    factors = perfect(4000)[1]
     codes = np.random.default_rng(3).standard_normal((len(factors), 4))
     result = score(codes, factors, which=name, interval=METRICS[name].shuffles)[name]
     assert result.value == pytest.approx(result.baseline if METRICS[name].shuffles else 0, abs=0.05)
@@ -97,13 +108,13 @@ def test_mixing_two_latents_lowers_the_score(name: str) -> None:
     angle = np.pi / 4
     turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
     before, after = value(name, codes, factors), value(name, codes @ turn, factors)
-    if name == "explicitness":  # a linear model undoes a rotation
+    if name in LINEAR:
         assert after == pytest.approx(before, abs=0.02)
     else:
         assert after < before - 0.15
 
 
-@pytest.mark.parametrize("name", ["mig", "sap", "irs"])
+@pytest.mark.parametrize("name", ["mig", "mig_sup", "dcimig", "jemmig", "modularity", "sap", "irs"])
 def test_doubling_all_rows_changes_nothing(name: str) -> None:
     codes, factors = toy()
     doubled = value(name, np.tile(codes, (2, 1)), np.tile(factors, (2, 1)))
@@ -122,7 +133,7 @@ def test_same_seed_gives_the_same_bits_on_one_thread_and_on_two(name: str) -> No
 
 @pytest.mark.parametrize("name", RANDOM)
 def test_seed_chooses_the_draws_and_may_be_a_generator(name: str) -> None:
-    codes, factors = toy()
+    codes, factors = perfect() if name in OF_SHARES else toy()  # noise counts where codes are equal
     params = FEW.get(name, {})
     first, other = (METRICS[name].function(codes, factors, **params, seed=seed) for seed in (0, 1))
     drawn = METRICS[name].function(codes, factors, **params, seed=np.random.default_rng(0))
@@ -184,7 +195,7 @@ def test_continuous_factors_are_binned(name: str) -> None:
     rng = np.random.default_rng(6)
     factors = rng.random((2000, 3))
     assert value(name, factors + 0.001 * rng.standard_normal(factors.shape), factors) > 0.85
-    assert value(name, rng.standard_normal(factors.shape), factors) < 0.45
+    assert name in OF_SHARES or value(name, rng.standard_normal(factors.shape), factors) < 0.45
 
 
 @pytest.mark.parametrize("name", [name for name in SUPERVISED if METRICS[name].attains])
@@ -201,5 +212,5 @@ def test_table_says_of_every_metric_what_it_is() -> None:
         assert metric.function.__doc__
         assert metric.summary
         assert metric.citation
-        assert set(metric.needs) <= {"codes", "factors", "logvar", "recon"}
+        assert set(metric.needs) <= {"codes", "factors", "logvar", "sample", "recon", "sampled", "group"}
         assert set(metric.conventions) <= {"carbonneau", "locatello"}

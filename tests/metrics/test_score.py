@@ -9,10 +9,12 @@ import pytest
 
 from equipoise import metrics
 from equipoise.errors import InputError
-from equipoise.metrics import METRICS, Metric, Score, ScoreWarning, score
+from equipoise.metrics import METRICS, Metric, Score, ScoreWarning, information, score
+from equipoise.metrics.fit import of_samples
 from equipoise.metrics.interval import with_interval
 
-SUPERVISED = [name for name, metric in METRICS.items() if "factors" in metric.needs]
+SUPERVISED = [name for name, metric in METRICS.items() if "factors" in metric.needs and metric.cheap]
+OF_CODES = ["mutual_information", "gaussian_tc", "wasserstein"]
 
 
 @pytest.fixture(scope="module")
@@ -21,24 +23,32 @@ def given() -> dict[str, Any]:
     factors = rng.integers((3, 4), size=(400, 2))
     codes = factors + 0.3 * rng.standard_normal((400, 2))
     recon = {"sse": rng.random(400), "bce": rng.random(400) + 5, "pixels": 12}
-    return {"codes": codes, "factors": factors, "logvar": np.full((400, 2), -2.0), "recon": recon}
+    sampled = {"sampled_sse": recon["sse"] + 0.1, "sampled_bce": recon["bce"] + 1}
+    given = {"codes": codes, "factors": factors, "logvar": np.full((400, 2), -2.0), "recon": recon | sampled}
+    given["group"] = [codes[:, ::-1] + 0.3 * rng.standard_normal((400, 2))]
+    return given | {"sample": codes + np.exp(-1) * rng.standard_normal((400, 2))}
 
 
 def test_default_is_what_the_inputs_allow(given: dict[str, Any]) -> None:
     bare = {"codes": given["codes"], "interval": False}
-    assert score(**bare) == {}
-    assert list(score(**bare, factors=given["factors"])) == SUPERVISED
-    assert list(score(**bare, logvar=given["logvar"])) == ["kl", "active_units"]
-    assert list(score(**bare, recon=given["recon"])) == ["sse", "mse", "bce"]
-    assert list(score(**given, interval=False)) == list(METRICS)
+    assert list(score(**bare)) == OF_CODES
+    assert list(score(**bare, factors=given["factors"])) == [*SUPERVISED, *OF_CODES]
+    assert list(score(**bare, logvar=given["logvar"])) == [*OF_CODES, "kl", "active_units"]
+    bare_recon = {name: given["recon"][name] for name in ("sse", "bce", "pixels")}
+    assert list(score(**bare, recon=bare_recon)) == [*OF_CODES, "sse", "mse", "psnr", "bce"]
+    assert list(score(**bare, recon=given["recon"])) == [*OF_CODES, "sse", "mse", "psnr", "bce", "log_px_z"]
+    assert list(score(**bare, group=given["group"])) == ["udr", *OF_CODES]
+    assert list(score(**given, interval=False)) == [name for name, metric in METRICS.items() if metric.cheap]
+    assert set(score(**given, which="all", interval=False)) == set(METRICS)
 
 
 def test_all_says_what_it_could_not_compute(given: dict[str, Any]) -> None:
     with pytest.warns(ScoreWarning) as caught:
         scores = score(given["codes"], logvar=given["logvar"], which="all", interval=False)
-    assert list(scores) == ["kl", "active_units"]
+    assert list(scores) == [*OF_CODES, "kl", "active_units"]
     assert len(caught) == 1
     assert "not computed: beta_vae needs factors, " in str(caught[0].message)
+    assert "mig_aggregate needs factors and sample, index_code_mi needs sample, " in str(caught[0].message)
     assert "sse needs recon" in str(caught[0].message)
 
 
@@ -58,7 +68,9 @@ def test_metrics_are_chosen_by_name(given: dict[str, Any]) -> None:
         ({"which": "kl", "logvar": None}, "kl needs logvar"),
         ({"seed": -1}, "seed = -1: expected 0 or more"),
         ({"convention": "eastwood"}, "convention 'eastwood': expected carbonneau or locatello"),
-        ({"convention": "locatello", "which": "explicitness"}, "explicitness has no convention locatello"),
+        ({"convention": "locatello", "which": "mig_sup"}, "mig_sup has no convention locatello"),
+        ({"which": "udr", "group": None}, "udr needs group"),
+        ({"which": "elbo", "recon": (np.ones((400, 3)), np.ones((400, 3)))}, "elbo needs sampled"),
         ({"logvar": np.zeros((400, 3))}, r"logvar has shape \(400, 3\), codes \(400, 2\)"),
         ({"sample": np.zeros((399, 2))}, r"sample has shape \(399, 2\)"),
         ({"group": [np.zeros((400, 5)), np.zeros((20, 5))]}, r"group\[1\] has 20 rows, codes 400"),
@@ -90,13 +102,13 @@ def test_input_that_cannot_be_scored_is_refused_by_name(
 
 
 def test_convention_sets_all_parameters(given: dict[str, Any]) -> None:
-    with pytest.warns(ScoreWarning, match="not computed: sap has no convention locatello, explicitness has no"):
+    with pytest.warns(ScoreWarning, match="not computed: z_max has no convention locatello, mig_sup has no"):
         locatello = score(given["codes"], given["factors"], convention="locatello", interval=False)
     carbonneau = score(given["codes"], given["factors"], convention="carbonneau", interval=False)
-    assert list(carbonneau) == SUPERVISED
+    assert list(carbonneau) == [*SUPERVISED, *OF_CODES]
     for convention, scores in (("locatello", locatello), ("carbonneau", carbonneau)):
         for name, result in scores.items():
-            expected = METRICS[name].conventions[convention]
+            expected = METRICS[name].conventions.get(convention, {})
             assert expected.items() <= result.params.items()
     free = score(**given, which="kl", convention="locatello", interval=False)
     assert free["kl"].value == score(**given, which="kl", interval=False)["kl"].value
@@ -110,11 +122,36 @@ def test_convention_sets_all_parameters(given: dict[str, Any]) -> None:
     }
 
 
+@pytest.mark.parametrize("convention", [None, "carbonneau"])
+def test_metrics_computed_together_score_what_each_scores_alone(given: dict[str, Any], convention: str | None) -> None:
+    arrays = {"codes": given["codes"], "factors": given["factors"]}
+    names = ["mig", "mig_sup", "dcimig", "jemmig", "modularity", "irs", "sap", "mutual_information"]
+    together = score(**arrays, which=names, convention=convention)
+    for name, result in together.items():
+        alone = score(**arrays, which=name, convention=convention)[name]
+        assert json.dumps(alone.to_dict() | {"seconds": 0}) == json.dumps(result.to_dict() | {"seconds": 0})
+        plain = METRICS[name].function(*[arrays[need] for need in METRICS[name].needs], **result.params)
+        assert plain.value == result.value
+
+
+def test_tables_are_counted_once_for_all_metrics_of_a_call(
+    given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = []
+    count = information._count
+    monkeypatch.setattr(information, "_count", lambda *args: counted.append(args) or count(*args))
+    family = ["mig", "mig_sup", "dcimig", "jemmig", "modularity"]
+    for rounds in (1, 2):  # nothing is kept from one call to the next
+        score(given["codes"], given["factors"], which=family, interval=False)
+        assert len(counted) == 2 * rounds  # of the codes and, for what is attainable, of the factors
+
+
 def test_parameters_in_the_result_are_all_that_the_function_has(given: dict[str, Any]) -> None:
     for name, result in score(**given, interval=False).items():
-        if name not in ("sse", "mse", "bce"):
+        if name not in ("sse", "mse", "psnr", "bce"):
             assert set(result.params) == set(METRICS[name].function.__kwdefaults__ or {}) - {"seed"}
-        assert METRICS[name].function(*[given[need] for need in METRICS[name].needs]).params == result.params
+        arrays = {**given, "sampled": of_samples(given["recon"])}
+        assert METRICS[name].function(*[arrays[need] for need in METRICS[name].needs]).params == result.params
 
 
 def test_degenerate_input_is_said_once(given: dict[str, Any]) -> None:
@@ -124,6 +161,9 @@ def test_degenerate_input_is_said_once(given: dict[str, Any]) -> None:
     assert len(caught) == 1
     assert str(caught[0].message).count("all latents are constant") == 1
     assert str(caught[0].message).count("factor 0 has one value only") == 1
+    assert math.isnan(scores.pop("modularity").value)
+    jemmig = scores.pop("jemmig")
+    assert jemmig.value == pytest.approx(jemmig.baseline, abs=1e-12)
     assert all(abs(result.value) < 0.1 for result in scores.values())
 
 

@@ -9,9 +9,9 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from equipoise.errors import InputError, nearest
-from equipoise.metrics import fit, information, intervention, predictor
-from equipoise.metrics.fit import Recon, reconstruction
-from equipoise.metrics.inputs import group_codes, matching, matrix, pair
+from equipoise.metrics import aggregate, dci, fit, infomec, information, intervention, predictor, ranking, unsupervised
+from equipoise.metrics.fit import Recon, of_samples, reconstruction
+from equipoise.metrics.inputs import Codes, group_codes, matching, matrix, once, pair
 from equipoise.metrics.interval import baseline, with_interval
 from equipoise.metrics.result import Metric, Score, ScoreWarning
 
@@ -21,6 +21,11 @@ METRICS: dict[str, Metric] = {
     **intervention.METRICS,
     **information.METRICS,
     **predictor.METRICS,
+    **dci.METRICS,
+    **infomec.METRICS,
+    **ranking.METRICS,
+    **unsupervised.METRICS,
+    **aggregate.METRICS,
     **fit.METRICS,
 }
 
@@ -43,7 +48,7 @@ def score(
     logvar: ArrayLike | None = None,
     sample: ArrayLike | None = None,
     recon: Recon | None = None,
-    group: Sequence[ArrayLike] | None = None,
+    group: Sequence[Any] | None = None,
     which: str | Sequence[str] = "default",
     convention: str | None = None,
     seed: int = 0,
@@ -53,9 +58,10 @@ def score(
 
     codes: [N, L], posterior means; factors: integer labels or floats [N, K]; logvar: [N, L], logarithm of the
     posterior variance; sample: [N, L], one draw from each posterior; recon: errors per image {"sse": [N], "bce": [N],
-    "pixels": int}, or images and their reconstructions (x, xhat) in [0, 1]; group: codes [N, L'] of further models on
-    the same rows. NumPy arrays, data frames and torch tensors are taken, all computing is in float64 on the CPU. No
-    metric uses sample or group yet: they are checked and left.
+    "pixels": int}, or images and their reconstructions (x, xhat) in [0, 1], and for what needs `sampled`, that is
+    log_px_z and elbo, also "sampled_sse" and "sampled_bce", the errors of pictures decoded from one draw of each
+    posterior; group: codes [N, L'], or a tuple (codes, logvar), of each further model on the same rows. NumPy arrays,
+    data frames and torch tensors are taken, all computing is in float64 on the CPU.
 
     which: "default", every metric that the inputs allow, but the slow ones; "all", with the slow ones, and one
     warning lists those that the inputs do not allow; or a name or names of `METRICS`, for which a missing input is an
@@ -74,11 +80,7 @@ def score(
         raise InputError(f"seed = {seed}: expected 0 or more")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ScoreWarning)
-        inputs = _inputs(codes, factors, logvar, recon)
-        if sample is not None:
-            matching(sample, inputs["codes"], "sample")
-        if group is not None:
-            group_codes(group, len(inputs["codes"]))
+        inputs = _inputs(codes, factors, logvar, sample, recon, group)
         scores = {
             name: _one(METRICS[name], inputs, convention, seed, interval) for name in select(which, inputs, convention)
         }
@@ -92,7 +94,7 @@ def score(
 
 
 def _one(metric: Metric, inputs: dict[str, Any], convention: str | None, seed: int, interval: bool) -> Score:
-    arrays = [inputs[need] for need in metric.needs]
+    arrays = [inputs[need] for need in metric.needs] + [inputs.get(name) for name in metric.uses]
     params = metric.conventions[convention] if convention and metric.conventions else {}
     start = time.perf_counter()
     result = metric.function(*arrays, **params, **({"seed": seed} if metric.repeats else {}))
@@ -101,7 +103,8 @@ def _one(metric: Metric, inputs: dict[str, Any], convention: str | None, seed: i
         warnings.simplefilter("ignore", ScoreWarning)  # said once of the rows themselves
         if metric.attains:
             factors = inputs["factors"]
-            result = replace(result, attainable=metric.function(factors, factors, **params).value)
+            perfect = once(inputs["codes"], "perfect", lambda: Codes(factors))
+            result = replace(result, attainable=metric.function(perfect, factors, **params).value)
         if interval:
             result = with_interval(metric, result, arrays, params, seed)
         if interval and metric.shuffles:
@@ -111,22 +114,35 @@ def _one(metric: Metric, inputs: dict[str, Any], convention: str | None, seed: i
 
 
 def _inputs(
-    codes: ArrayLike, factors: ArrayLike | None, logvar: ArrayLike | None, recon: Recon | None
+    codes: ArrayLike,
+    factors: ArrayLike | None,
+    logvar: ArrayLike | None,
+    sample: ArrayLike | None,
+    recon: Recon | None,
+    group: Sequence[Any] | None,
 ) -> dict[str, Any]:
     """The inputs that were given, checked, by the names that `Metric.needs` uses."""
-    inputs: dict[str, Any] = {"codes": matrix(codes, "codes").astype("float64", copy=False)}
+    z = matrix(codes, "codes").astype("float64", copy=False)
+    inputs: dict[str, Any] = {"codes": Codes(z)}
     if factors is not None:
-        pair(codes, factors)
         inputs["factors"] = matrix(factors, "factors")
+        pair(inputs["codes"], inputs["factors"])
     if logvar is not None:
-        inputs["logvar"] = matching(logvar, inputs["codes"], "logvar")
+        inputs["logvar"] = matching(logvar, z, "logvar")
+    if sample is not None:
+        inputs["sample"] = matching(sample, z, "sample")
     if recon is not None:
         inputs["recon"] = reconstruction(recon)
-        if len(inputs["recon"]["sse"]) != len(inputs["codes"]):
+        if len(inputs["recon"]["sse"]) != len(z):
             raise InputError(
-                f"recon has {len(inputs['recon']['sse'])} images, codes {len(inputs['codes'])} rows: "
+                f"recon has {len(inputs['recon']['sse'])} images, codes {len(z)} rows: "
                 "pass the errors of the same images"
             )
+        sampled = of_samples(inputs["recon"])
+        if sampled is not None:
+            inputs["sampled"] = sampled
+    if group is not None:
+        inputs["group"] = group_codes(group, len(z))
     return inputs
 
 
@@ -141,7 +157,7 @@ def _names(which: str | Sequence[str]) -> list[str]:
 
 
 def select(which: str | Sequence[str], inputs: Container[str], convention: str | None = None) -> list[str]:
-    """The metrics that `score` would compute, from the names of the inputs there are: codes, factors, logvar, recon.
+    """The metrics that `score` would compute, from the names of the inputs there are, as `Metric.needs` has them.
 
     What the inputs or the convention do not allow raises InputError, is warned of, or passes, as `score` says.
     """

@@ -3,11 +3,11 @@
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import xlogy
 
 from equipoise.errors import InputError
-from equipoise.metrics.inputs import Pair
+from equipoise.metrics.inputs import Pair, once
 from equipoise.metrics.result import Floats
 
 Ints = NDArray[np.int64]
@@ -50,6 +50,11 @@ def binned(columns: Floats, bins: int, edges: Edges) -> Ints:
     return out
 
 
+def binned_codes(codes: ArrayLike, columns: Floats, bins: int, edges: Edges) -> Ints:
+    """`binned` columns, those of the codes, for all metrics of the same `Codes` at once."""
+    return once(codes, ("binned", bins, edges), lambda: binned(columns, bins, edges))
+
+
 def encoded(column: NDArray[Any]) -> tuple[Ints, int]:
     """Labels 0 to V - 1 in the order of the values, and V; values may be negative, with gaps, or floats."""
     if column.dtype.kind == "i" and int(column.max()) - int(column.min()) <= 4 * len(column) + 1000:
@@ -71,12 +76,16 @@ def factor_labels(
     out = []
     for column in data.factors.T:
         labels, values = encoded(column)
-        many = column.dtype.kind == "f" and values > max(50, len(column) ** 0.5)
-        cut = bins if bins is not None else continuous if many else None
+        cut = bins if bins is not None else continuous if is_continuous(column, values) else None
         if cut is not None:
             labels, values = encoded(binned(column[:, None].astype(np.float64), cut, edges)[:, 0])
         out.append((labels, values))
     return out
+
+
+def is_continuous(column: NDArray[Any], values: int) -> bool:
+    """Whether a factor [N] of so many values is to be taken as continuous."""
+    return column.dtype.kind == "f" and values > max(50, len(column) ** 0.5)
 
 
 def tables(labels: Ints, values: int, codes: Ints, bins: int) -> Ints:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from equipoise.metrics.discretise import Ints, factor_labels, grouped
+from equipoise.metrics.discretise import Ints, encoded, factor_labels, grouped
 from equipoise.metrics.inputs import Pair
 
-Groups = Sequence[Sequence[Ints]]  # of each factor, of each of its values that has two rows: the rows
+Groups = Sequence[Sequence[Ints]]  # of each factor, of each of its values (or settings of the others): the rows
 
 
 def groups_by_value(data: Pair, factor_bins: int | None) -> Groups:
@@ -16,6 +16,19 @@ def groups_by_value(data: Pair, factor_bins: int | None) -> Groups:
     for labels, size in factor_labels(data, factor_bins):
         order, counts = grouped(labels, size)
         out.append([rows for rows in np.split(order, np.cumsum(counts)[:-1]) if len(rows) > 1])
+    return out
+
+
+def groups_by_the_others(data: Pair, factor_bins: int | None, min_rows: int) -> Groups:
+    """Rows that differ in one kept factor alone: of each factor, of each combination of the others with `min_rows`."""
+    labels = factor_labels(data, factor_bins)
+    out = []
+    for k in range(len(labels)):
+        key, size = np.zeros(len(data.codes), dtype=np.int64), 1
+        for other, values in labels[:k] + labels[k + 1 :]:
+            key, size = encoded(key * values + other)  # counted anew each time: the product of sizes could overflow
+        order, counts = grouped(key, size)
+        out.append([rows for rows in np.split(order, np.cumsum(counts)[:-1]) if len(rows) >= min_rows])
     return out
 
 

@@ -1,5 +1,6 @@
-"""Measures of the model's fit: reconstruction, KL, active units."""
+"""Measures of the model's fit: reconstruction, KL, ELBO, active units."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,15 +20,17 @@ _PIXELS = 4_000_000  # pixels in float64 at once
 def reconstruction(recon: Recon) -> dict[str, Any]:
     """Errors per image, {"sse": [N], "bce": [N], "pixels": number of values in an image}.
 
-    recon: such a mapping, or (x, xhat), images [N, ...] in [0, 1] and their mean reconstructions.
+    recon: such a mapping, or (x, xhat), images [N, ...] in [0, 1] and their mean reconstructions. A mapping may also
+    have "sampled_sse" and "sampled_bce" [N], the errors of pictures decoded from one draw of each posterior.
     """
     if isinstance(recon, Mapping):
         missing = [name for name in ("sse", "bce", "pixels") if name not in recon]
         if missing:
             raise InputError(f"recon lacks {missing[0]}: expected sse [N], bce [N] and pixels, or images (x, xhat)")
-        errors = {name: _per_image(recon[name], name) for name in ("sse", "bce")}
-        if len(errors["sse"]) != len(errors["bce"]) or int(recon["pixels"]) < 1:
-            raise InputError("recon: expected sse and bce of the same images, and pixels of at least 1")
+        given = [name for name in ("sse", "bce", "sampled_sse", "sampled_bce") if name in recon]
+        errors = {name: _per_image(recon[name], name) for name in given}
+        if len({len(values) for values in errors.values()}) > 1 or int(recon["pixels"]) < 1:
+            raise InputError(f"recon: expected {', '.join(given)} of the same images, and pixels of at least 1")
         return {**errors, "pixels": int(recon["pixels"])}
     if len(recon) != 2:
         raise InputError(f"recon has {len(recon)} parts: expected (x, xhat)")
@@ -48,6 +51,13 @@ def reconstruction(recon: Recon) -> dict[str, Any]:
             white, black = np.maximum(np.log(mean), _LOG_FLOOR), np.maximum(np.log1p(-mean), _LOG_FLOOR)
         bce[rows] = -(truth * white + (1 - truth) * black).sum(axis=1)
     return {"sse": sse, "bce": bce, "pixels": x.shape[1]}
+
+
+def of_samples(errors: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The errors of pictures decoded from draws of the posterior, as `reconstruction` has them; None if not known."""
+    if "sampled_sse" not in errors or "sampled_bce" not in errors:
+        return None
+    return {"sse": errors["sampled_sse"], "bce": errors["sampled_bce"], "pixels": errors["pixels"]}
 
 
 def _per_image(values: ArrayLike, name: str) -> Floats:
@@ -81,6 +91,52 @@ def bce(recon: Recon) -> Score:
     """
     errors = reconstruction(recon)
     return Score(float(errors["bce"].mean()), n=len(errors["bce"]), params={"pixels": errors["pixels"]})
+
+
+def psnr(recon: Recon) -> Score:
+    """Peak signal-to-noise ratio of the reconstruction in dB: -10 log10 of `mse`, for pixels in [0, 1].
+
+    Of the mean error over all images, not the mean of ratios, which one perfect image would make infinite; infinite
+    when all are perfect. recon: see `reconstruction`.
+    """
+    error = mse(recon)
+    value = -10 * math.log10(error.value) if error.value > 0 else math.inf
+    return Score(value, n=error.n, params=error.params)
+
+
+def log_px_z(sampled: Recon, *, sigma: float | None = None) -> Score:
+    """Log-likelihood of the images under one sample of their posterior, E_q log p(x|z), in nats, mean over images.
+
+    Bernoulli pixels, -bce, without `sigma`; with it Gaussian ones of that standard deviation around xhat,
+    -sse / (2 sigma^2) - d / 2 log(2 pi sigma^2) with d pixels times channels, which may be above 0.
+
+    sampled: see `reconstruction`, but of pictures decoded from one draw z ~ q(z|x) each; those decoded from the
+    posterior mean would make it too high.
+    """
+    errors = reconstruction(sampled)
+    if sigma is None:
+        each = -errors["bce"]
+    elif sigma > 0:
+        each = -errors["sse"] / (2 * sigma**2) - errors["pixels"] / 2 * math.log(2 * math.pi * sigma**2)
+    else:
+        raise InputError(f"sigma = {sigma}: expected a standard deviation above 0, or None for Bernoulli pixels")
+    return Score(float(each.mean()), n=len(each), params={"sigma": sigma})
+
+
+def elbo(mean: ArrayLike, logvar: ArrayLike, sampled: Recon, *, sigma: float | None = None) -> Score:
+    """Evidence lower bound of the images in nats, `log_px_z` - `kl`, mean over images; both are in `extra`.
+
+    It is that of the prior N(0, I), as `kl` is. mean, logvar: [N, L]; sampled, sigma: see `log_px_z`.
+    """
+    likelihood, divergence = log_px_z(sampled, sigma=sigma), kl(mean, logvar)
+    if likelihood.n != divergence.n:
+        raise InputError(f"sampled has {likelihood.n} images, codes {divergence.n} rows: pass those of the same images")
+    return Score(
+        likelihood.value - divergence.value,
+        n=divergence.n,
+        params={"sigma": sigma},
+        extra={"log_px_z": likelihood.value, "kl": divergence.value},
+    )
 
 
 def kl(mean: ArrayLike, logvar: ArrayLike) -> Score:
@@ -124,11 +180,29 @@ def active_units(mean: ArrayLike, logvar: ArrayLike, *, threshold: float = 0.01)
 METRICS = {
     "sse": Metric(sse, needs=("recon",), summary="squared error per image", citation="sum of squares over an image"),
     "mse": Metric(mse, needs=("recon",), summary="squared error per pixel", citation="mean of squares over an image"),
+    "psnr": Metric(
+        psnr,
+        needs=("recon",),
+        summary="peak signal-to-noise ratio of the reconstructions, in dB",
+        citation="-10 log10 of the mean square, for pixels in [0, 1]",
+    ),
     "bce": Metric(
         bce,
         needs=("recon",),
         summary="Bernoulli cross-entropy per image, in nats",
         citation="Kingma, Welling. Auto-encoding variational Bayes. ICLR 2014, appendix C.1",
+    ),
+    "log_px_z": Metric(
+        log_px_z,
+        needs=("sampled",),
+        summary="log-likelihood of an image under a sample of its posterior, in nats",
+        citation="Kingma, Welling. Auto-encoding variational Bayes. ICLR 2014, section 2.3",
+    ),
+    "elbo": Metric(
+        elbo,
+        needs=("codes", "logvar", "sampled"),
+        summary="evidence lower bound per image, in nats",
+        citation="Kingma, Welling. Auto-encoding variational Bayes. ICLR 2014, section 2.2",
     ),
     "kl": Metric(
         kl,

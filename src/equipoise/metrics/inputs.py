@@ -1,15 +1,44 @@
 """Codes and factors as arrays that have passed the checks every metric relies on."""
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from equipoise.errors import InputError
 from equipoise.metrics.result import Floats, ScoreWarning
+
+Made = TypeVar("Made")
+
+CONSTANT = "all latents are constant: the codes say nothing"
+
+
+@dataclass(frozen=True, eq=False)
+class Codes:
+    """Codes as `score` hands them to its metrics: an array [N, L], and what one metric made of it that others need.
+
+    shared: by what was made and with which settings, see `once`. It belongs to these codes and to the factors, logvar
+    and sample of the same rows that go with them.
+    """
+
+    array: Floats
+    shared: dict[Hashable, Any] = field(default_factory=dict)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.array, dtype=dtype, copy=copy)
+
+
+def once(codes: ArrayLike, key: Hashable, make: Callable[[], Made]) -> Made:
+    """What `make` returns: made once for all metrics that are given the same `Codes`, anew for any other array."""
+    if not isinstance(codes, Codes):
+        return make()
+    if key not in codes.shared:
+        codes.shared[key] = make()
+    made: Made = codes.shared[key]
+    return made
 
 
 @dataclass(frozen=True)
@@ -34,7 +63,7 @@ class Pair:
     @property
     def left_out(self) -> dict[str, str]:
         """The factors left out, with the reason."""
-        return {f"factor {k}": "one value only" for k in np.setdiff1d(np.arange(self.size), self.kept)}
+        return {f"factor {k}": "one value only" for k in range(self.size) if k not in self.kept}
 
     @property
     def constant(self) -> dict[str, str]:
@@ -54,20 +83,29 @@ def pair(codes: ArrayLike, factors: ArrayLike) -> Pair:
     Raises InputError for anything but two finite numeric matrices of the same N >= 2 rows, and when every factor has
     one value only.
     """
+    data = once(codes, "pair", lambda: _pair(codes, factors))
+    for factor, reason in data.left_out.items():
+        warn(f"{factor} has {reason} and is left out")
+    if not data.live.any():
+        warn(CONSTANT)
+    return data
+
+
+def _pair(codes: ArrayLike, factors: ArrayLike) -> Pair:
     z = matrix(codes, "codes").astype(np.float64, copy=False)
     y = matrix(factors, "factors")
     if len(z) != len(y):
         raise InputError(f"codes have {len(z)} rows, factors {len(y)}: pass the factors of the same images, row by row")
-    varied = y.min(axis=0) != y.max(axis=0)
+    varied = varies(y)
     if not varied.any():
         raise InputError("every factor has one value only: pass rows in which at least one factor varies")
-    live = z.min(axis=0) != z.max(axis=0)
-    notes = [f"factor {k} has one value only and is left out" for k in np.flatnonzero(~varied)]
-    if not live.any():
-        notes.append("all latents are constant: the codes say nothing about any factor")
-    if notes:
-        warn("; ".join(notes))
-    return Pair(z, live, y[:, varied], np.flatnonzero(varied), y.shape[1])
+    return Pair(z, varies(z), y[:, varied], np.flatnonzero(varied), y.shape[1])
+
+
+def varies(columns: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whether each column takes more than one value."""
+    varied: NDArray[np.bool_] = columns.min(axis=0) != columns.max(axis=0)
+    return varied
 
 
 def matrix(values: ArrayLike, name: str) -> NDArray[Any]:
@@ -110,13 +148,19 @@ def matching(values: ArrayLike, codes: Floats, name: str) -> Floats:
     return array
 
 
-def group_codes(values: Sequence[ArrayLike], rows: int) -> list[Floats]:
-    """Codes [N, L'] of further models on the same rows, as float64."""
-    codes = [matrix(item, f"group[{i}]").astype(np.float64, copy=False) for i, item in enumerate(values)]
-    for i, item in enumerate(codes):
-        if len(item) != rows:
-            raise InputError(f"group[{i}] has {len(item)} rows, codes {rows}: encode the same images with every model")
-    return codes
+def group_codes(values: Sequence[Any], rows: int) -> list[tuple[Floats, Floats | None]]:
+    """Codes [N, L'] of further models on the same rows, with their logvar where it was given, as float64.
+
+    values: codes, or a tuple (codes, logvar), for each model.
+    """
+    models: list[tuple[Floats, Floats | None]] = []
+    for i, item in enumerate(values):
+        given, logvar = item if isinstance(item, tuple) and len(item) == 2 else (item, None)
+        codes = matrix(given, f"group[{i}]").astype(np.float64, copy=False)
+        if len(codes) != rows:
+            raise InputError(f"group[{i}] has {len(codes)} rows, codes {rows}: encode the same images with every model")
+        models.append((codes, None if logvar is None else matching(logvar, codes, f"group[{i}], logvar")))
+    return models
 
 
 def warn(note: str) -> None:

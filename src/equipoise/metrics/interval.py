@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
 from equipoise.errors import InputError
+from equipoise.metrics.inputs import Codes, once
 from equipoise.metrics.result import Floats, Metric, Score
 
 _BLOCKS = 20
@@ -31,7 +33,8 @@ def with_interval(metric: Metric, first: Score, inputs: Sequence[Any], params: M
     else:
         values = _jackknife(metric, inputs, params, first.n, seed)
         count = len(values)
-        error = math.sqrt((count - 1) / count * ((values - values.mean()) ** 2).sum())
+        with np.errstate(invalid="ignore"):  # infinite values differ by NaN
+            error = math.sqrt((count - 1) / count * ((values - values.mean()) ** 2).sum())
     if not math.isfinite(first.value + error):
         return first
     reach = error * float(stdtrit(count - 1, _LEVEL))
@@ -74,10 +77,13 @@ def _jackknife(metric: Metric, inputs: Sequence[Any], params: Mapping[str, Any],
 def _rows(item: Any, rows: Any) -> Any:
     if isinstance(item, Mapping):
         return {name: part[rows] if isinstance(part, np.ndarray) else part for name, part in item.items()}
-    return item[rows]
+    if isinstance(item, list | tuple):
+        return type(item)(_rows(part, rows) for part in item)
+    return None if item is None else np.asarray(item)[rows]
 
 
-def baseline(metric: Metric, codes: Floats, factors: Any, params: Mapping[str, Any], seed: int) -> float:
+def baseline(metric: Metric, codes: ArrayLike, factors: Any, params: Mapping[str, Any], seed: int) -> float:
     """Value of codes whose rows were shuffled within each latent: what the metric gives for no relation at all."""
-    shuffled = np.random.default_rng(seed).permuted(codes, axis=0)
+    rng = np.random.default_rng(seed)
+    shuffled = once(codes, ("shuffled", seed), lambda: Codes(rng.permuted(np.asarray(codes), axis=0)))
     return metric.function(shuffled, factors, **params).value

@@ -24,7 +24,8 @@ class Score:
         value: the headline score; NaN where the metric is undefined for this input (a warning has said why).
         low, high: 95 % interval of the metric's own uncertainty; None when it was not asked for or cannot be had.
         n: rows used.
-        seconds: wall time of one evaluation, without interval and baseline; None from a plain function.
+        seconds: wall time of one evaluation, without interval and baseline; None from a plain function. What several
+            metrics of a call share counts for the first of them.
         per_factor: [K], NaN for a factor that was left out; None where the metric has no such parts.
         per_latent: [L], likewise.
         matrix: [K, L], what the score was computed from; the metric's docstring says in which unit.
@@ -89,7 +90,8 @@ class Metric:
 
     Attributes:
         function: takes the inputs named in `needs` by position, then its parameters by keyword; returns a Score.
-        needs: of "codes", "factors", "logvar", "recon", in the function's order.
+        needs: of "codes", "factors", "logvar", "sample", "recon", "sampled" (the errors of pictures decoded from draws
+            of the posterior, where recon has them) and "group", in the function's order.
         summary: one line: what it asks of the codes.
         citation: where it was defined.
         conventions: name -> the parameters with which a published code computes it; empty where all agree.
@@ -97,6 +99,7 @@ class Metric:
         shuffles: its floor is not zero, so that it is to be read beside the value of shuffled codes.
         attains: a perfect code can stay below 1, so that it is to be read beside that of the factors themselves.
         cheap: belongs to the default selection.
+        uses: further inputs, after those it needs; None takes the place of one that is not given.
     """
 
     function: Callable[..., Score]
@@ -108,3 +111,4 @@ class Metric:
     shuffles: bool = False
     attains: bool = False
     cheap: bool = True
+    uses: Sequence[str] = ()

@@ -1,0 +1,63 @@
+"""What `equipoise evaluate` prints and writes."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from equipoise import commands
+from equipoise.errors import InputError
+from equipoise.metrics import Score
+
+
+@pytest.fixture
+def codes(tmp_path: Path) -> Path:
+    """A file of codes that nobody here made: ten positions, noisily, and one latent of noise."""
+    rng = np.random.default_rng(0)
+    factors = rng.integers(10, size=(500, 2))
+    path = tmp_path / "codes.npz"
+    np.savez(
+        path, codes=np.column_stack([factors + 0.5 * rng.standard_normal((500, 2)), rng.random(500)]), factors=factors
+    )
+    return path
+
+
+def test_terminal_shows_value_interval_baseline_and_ceiling_in_columns() -> None:
+    scores = {
+        "factor_vae": Score(0.5, low=0.25, high=0.75),
+        "mig": Score(0.3, low=0.29, high=0.31, attainable=0.9),
+        "irs": Score(0.25, baseline=0.125),
+        "sse": Score(1234.5),
+    }
+    assert commands._table(scores).split("\n") == [
+        "  metric          value     95 % interval  baseline  attainable",
+        "  factor_vae     0.5000  [0.2500, 0.7500]         –           –",
+        "  mig            0.3000  [0.2900, 0.3100]         –      0.9000",
+        "  irs            0.2500                 –    0.1250           –",
+        "  sse         1234.5000                 –         –           –",
+    ]
+
+
+def test_codes_of_any_origin_are_scored_into_a_table_and_a_file(codes: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out" / "scores.csv"
+    done = commands.evaluate([], codes, ["mig", "irs"], "locatello", target)
+    lines = done.text.splitlines()
+    assert lines[0].split() == ["metric", "value", "95", "%", "interval", "baseline", "attainable"]
+    assert [line.split()[0] for line in lines[1:3]] == ["irs", "mig"]
+    assert lines[-2:] == [f"wrote {codes.with_suffix('.scores.json')}", f"wrote {target}"]
+    with target.open(newline="") as file:
+        irs, mig = csv.DictReader(file)
+    assert (mig["run"], mig["metric"], mig["convention"], mig["n"]) == (str(codes), "mig", "locatello", "500")
+    assert 0 < float(mig["low"]) < float(mig["value"]) < float(mig["attainable"]) < 1
+    assert (mig["baseline"], irs["attainable"]) == ("", "")
+    assert float(irs["baseline"]) < float(irs["value"])
+    written = json.loads(codes.with_suffix(".scores.json").read_text())
+    assert float(irs["value"]) == written["irs"]["value"]
+
+
+def test_table_that_cannot_be_written_is_refused_before_any_work(codes: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"scores.txt: expected a file that ends in .csv or .parquet"):
+        commands.evaluate([], codes, ["mig"], None, tmp_path / "scores.txt")
+    assert not codes.with_suffix(".scores.json").exists()
