@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
@@ -62,8 +63,9 @@ def test_words_are_read_as_toml_and_as_text_where_they_are_none() -> None:
 
 def test_every_setting_says_why_it_is_what_it_is() -> None:
     for kind in (*config.SECTIONS.values(), *METHODS.values()):
+        hints = get_type_hints(kind, include_extras=True)
         for field in dataclasses.fields(kind):
-            notes = getattr(kind.__annotations__[field.name], "__metadata__", ())
+            notes = getattr(hints[field.name], "__metadata__", ())
             assert any(getattr(note, "description", None) for note in notes), f"{kind.__name__}.{field.name}"
 
 
