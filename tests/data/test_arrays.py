@@ -46,13 +46,13 @@ def test_floats_are_rounded_to_the_nearest_of_256_levels() -> None:
 
 
 def test_uint8_array_is_not_copied() -> None:
-    assert np.shares_memory(load_data(GREY)._store, GREY)
+    assert np.shares_memory(load_data(GREY)._pixels.array, GREY)
 
 
 def test_npy_of_bytes_stays_on_the_disk(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", COLOUR)
     images = load_data(tmp_path / "a.npy")
-    base = images._store
+    base = images._pixels.array
     while base.base is not None and not isinstance(base, np.memmap):
         base = base.base
     assert isinstance(base, np.memmap)

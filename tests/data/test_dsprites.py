@@ -26,7 +26,7 @@ def index(codes: npt.ArrayLike) -> npt.NDArray[np.int64]:
 def white(images: Images) -> npt.NDArray[np.int64]:
     """White pixels of every image, [3, 6, 40 * 32 * 32]."""
     counts = [
-        np.bitwise_count(images._store[first : first + 40_960].view(np.uint64)).sum(axis=1, dtype=np.int64)
+        np.bitwise_count(images._pixels.array[first : first + 40_960].view(np.uint64)).sum(axis=1, dtype=np.int64)
         for first in range(0, len(images), 40_960)
     ]
     return np.stack(counts).reshape(3, 6, -1)
@@ -97,8 +97,8 @@ def test_images_are_mapped_from_one_file_that_nobody_can_write_through(
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
     assert [path.name for path in drawn.iterdir()] == [FILE]
     for images in (first, second):
-        assert isinstance(images._store.base, np.memmap)
-        assert not images._store.flags.writeable
+        assert isinstance(images._pixels.array.base, np.memmap)
+        assert not images._pixels.array.flags.writeable
 
 
 def damage(path: Path, how: str) -> None:
@@ -136,7 +136,7 @@ def test_without_a_place_to_write_the_images_live_in_memory(
     (tmp_path / "file").write_text("a file where a folder is needed")
     monkeypatch.setenv("EQUIPOISE_CACHE", str(tmp_path / "file" / "cache"))
     images = load_data("dsprites")
-    assert images._store.base is None
+    assert images._pixels.array.base is None
     assert np.array_equal(white(images), white(dsprites))
 
 

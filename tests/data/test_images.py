@@ -75,7 +75,7 @@ def test_subset_is_a_view_and_keeps_factors_and_order() -> None:
         assert len(part) == 2
         assert part.pixels([0, 1])[:, 0, 0, 0].tolist() == [40, 59]
         assert np.array_equal(part.factors, whole[[40, 59]])
-        assert part._store is images._store
+        assert part._pixels is images._pixels
         assert (part.factor_sizes, part.factor_names, part.shape) == (SIZES, NAMES, images.shape)
 
 

@@ -9,7 +9,8 @@ import numpy.typing as npt
 import torch
 
 from equipoise.data import arrays, dsprites, dsprites_file, folder
-from equipoise.data.images import Dataset, Images
+from equipoise.data.dataset import Dataset
+from equipoise.data.images import Images
 from equipoise.errors import InputError, nearest
 
 __all__ = ["DATASETS", "Dataset", "Images", "load_data"]

@@ -9,7 +9,8 @@ import numpy.typing as npt
 import torch
 
 from equipoise.data import npz
-from equipoise.data.images import Bytes, Images
+from equipoise.data.images import Images
+from equipoise.data.pixels import Bytes
 from equipoise.errors import InputError
 
 NAMES = ("images", "imgs", "x")  # of the image array in a .npz file, the first that is there

@@ -5,7 +5,8 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from equipoise.data.images import Images, Indices
+from equipoise.data.images import Images
+from equipoise.data.pixels import Indices
 from equipoise.errors import InputError
 
 

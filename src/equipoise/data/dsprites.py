@@ -13,7 +13,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.data.images import Bytes, Dataset, Images
+from equipoise.data.dataset import Dataset
+from equipoise.data.images import Images
+from equipoise.data.pixels import Bytes
 from equipoise.data.store import cache_folder
 from equipoise.files import replacing
 

@@ -3,8 +3,7 @@
 import copy
 import math
 import operator
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
@@ -12,18 +11,18 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from equipoise.data.pixels import Bytes, Indices, Pixels, held
 from equipoise.errors import InputError
 
-Bytes = npt.NDArray[np.uint8]
-Indices = npt.NDArray[np.int64]
 Factors = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 
 
 class Images:
     """N images of C channels and H x W pixels, with the K factors they were made from where these are known.
 
-    store: uint8 [N, C, H, W]; or, black and white and packed to bits, uint8 [N, C*H*W/8] in the order of
-        `numpy.packbits` with `shape` = (C, H, W) beside it. In memory or memory-mapped; used as it is, not copied.
+    pixels: uint8 [N, C, H, W]; or, black and white and packed to bits, uint8 [N, C*H*W/8] in the order of
+        `numpy.packbits` with `shape` = (C, H, W) beside it; in memory or memory-mapped, used as it is, not copied. Or
+        `Pixels`, which draw them when they are asked for.
     factors: codes 0..V-1, int [N, K]; or continuous, float [N, K]; or "grid": every combination of `factor_sizes`
         once, the last factor running fastest; or None.
     factor_sizes: the number of values V of each factor, by default the largest code + 1; 0 for continuous factors.
@@ -34,7 +33,7 @@ class Images:
 
     def __init__(
         self,
-        store: Bytes,
+        pixels: Bytes | Pixels,
         *,
         name: str,
         shape: tuple[int, int, int] | None = None,
@@ -46,19 +45,19 @@ class Images:
         citation: str | None = None,
     ) -> None:
         self.name, self.source, self.licence, self.citation = name, source, licence, citation
-        self._store = np.asarray(store)  # the plain view: a numpy.memmap is slower to index
-        self.shape = _shape(self._store, shape, name)
-        self._rows: Indices | None = None  # of the store, for a subset
-        self._table: Factors | None = None  # of all images of the store; a grid needs none
+        self._pixels = held(pixels, shape, name) if isinstance(pixels, np.ndarray) else pixels
+        self.shape = self._pixels.shape
+        self._rows: Indices | None = None  # of the pixels, for a subset
+        self._table: Factors | None = None  # of all that the pixels hold; a grid needs none
         if isinstance(factors, str):
             self.factor_sizes = tuple(factor_sizes)
-            if len(self._store) != math.prod(self.factor_sizes):
+            if len(self._pixels) != math.prod(self.factor_sizes):
                 raise InputError(
-                    f"{name}: {len(self._store):,} images do not fill the grid of factor sizes {self.factor_sizes}, "
+                    f"{name}: {len(self._pixels):,} images do not fill the grid of factor sizes {self.factor_sizes}, "
                     f"which has {math.prod(self.factor_sizes):,} cells; give a table of factors"
                 )
         elif factors is not None:
-            self._table, self.factor_sizes = _factors(np.asarray(factors), tuple(factor_sizes), len(self._store), name)
+            self._table, self.factor_sizes = _factors(np.asarray(factors), tuple(factor_sizes), len(self._pixels), name)
         else:
             self.factor_sizes = ()
         names = factor_names if factor_names is not None else [f"factor_{k}" for k in range(len(self.factor_sizes))]
@@ -70,7 +69,7 @@ class Images:
         self._sorted: dict[int, tuple[Indices, Indices]] = {}
 
     def __len__(self) -> int:
-        return len(self._store) if self._rows is None else len(self._rows)
+        return len(self._pixels) if self._rows is None else len(self._rows)
 
     def __repr__(self) -> str:
         factors = ", ".join(f"{name} {size}" for name, size in zip(self.factor_names, self.factor_sizes, strict=True))
@@ -83,26 +82,16 @@ class Images:
             return self._table if self._rows is None else self._table[self._rows]
         if not self.factor_sizes:
             return None
-        rows = np.arange(len(self._store)) if self._rows is None else self._rows
+        rows = np.arange(len(self._pixels)) if self._rows is None else self._rows
         return np.stack(np.unravel_index(rows, self.factor_sizes), axis=1)
 
     def pixels(self, index: npt.ArrayLike) -> Bytes:
         """Pixels 0..255 of the images at `index` (whole numbers, [B]), a new uint8 array [B, C, H, W]."""
-        rows = self._at(index)
-        if self._store.ndim == 2:
-            return self._bits(rows) * np.uint8(255)
-        return np.ascontiguousarray(self._store[rows])
+        return self._pixels.bytes(self._at(index))
 
     def floats(self, index: npt.ArrayLike) -> torch.Tensor:
-        """Pixels divided by 255 of the images at `index`, float32 [B, C, H, W] in [0, 1]: what training runs on.
-
-        64 images of 64 x 64 pixels take about 0.05 ms packed to bits and 0.1 ms as bytes. For bits, `numpy.unpackbits`
-        was as fast as a table from byte to eight floats, and half the time of the same table in torch.
-        """
-        rows = self._at(index)
-        if self._store.ndim == 2:
-            return torch.from_numpy(self._bits(rows)).to(torch.float32)
-        return torch.from_numpy(np.ascontiguousarray(self._store[rows])).to(torch.float32).div_(255)
+        """Pixels divided by 255 of the images at `index`, float32 [B, C, H, W] in [0, 1]: what training runs on."""
+        return self._pixels.floats(self._at(index))
 
     def subset(self, index: npt.ArrayLike) -> "Images":
         """The images at `index` (whole numbers, [n]) in that order; a view, the pixels are not copied."""
@@ -168,7 +157,7 @@ class Images:
         }
 
     def _at(self, index: npt.ArrayLike) -> Indices:
-        """Rows of the store for the images at `index`."""
+        """Rows of the pixels for the images at `index`."""
         index = np.asarray(index)
         if index.ndim != 1 or (index.dtype.kind not in "iu" and index.size):
             raise InputError(f"an index of images is whole numbers in one row, not {index.dtype} {list(index.shape)}")
@@ -179,10 +168,6 @@ class Images:
             )
         index = index.astype(np.int64, copy=False)
         return index if self._rows is None else self._rows[index]
-
-    def _bits(self, rows: Indices) -> Bytes:
-        """Pixels 0 and 1 of rows of the packed store, [B, C, H, W]."""
-        return np.unpackbits(self._store[rows], axis=1).reshape(-1, *self.shape)
 
     def _code(self, factor: str, value: int) -> tuple[int, int]:
         """Number of the factor of this name, and the code checked."""
@@ -210,39 +195,6 @@ class Images:
         order, codes = self._sorted[k]
         first, end = np.searchsorted(codes, [code, code + 1])
         return order[first:end]
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """What is known of a published data set before it is loaded, and `load`, which gives its Images."""
-
-    name: str
-    summary: str
-    load: Callable[[], Images]
-    images: int
-    shape: tuple[int, int, int]
-    factor_names: tuple[str, ...]
-    factor_sizes: tuple[int, ...]
-    home: str
-    licence: str
-    citation: str
-
-
-def _shape(store: npt.NDArray[Any], shape: tuple[int, int, int] | None, name: str) -> tuple[int, int, int]:
-    """The shape (C, H, W) of an image, checked against the store."""
-    if shape is None and store.ndim == 4:
-        shape = (store.shape[1], store.shape[2], store.shape[3])
-    fits = shape is not None and (
-        store.shape[1:] == shape or (store.ndim == 2 and store.shape[1] * 8 == math.prod(shape))
-    )
-    if store.dtype != np.uint8 or shape is None or not fits:
-        raise InputError(
-            f"{name}: images are uint8 [N, C, H, W], or uint8 [N, C*H*W/8] with the shape (C, H, W) beside it, "
-            f"not {store.dtype} {list(store.shape)}"
-        )
-    if not store.size:
-        raise InputError(f"{name}: an array of shape {list(store.shape)} holds no images; give at least one")
-    return shape
 
 
 def _factors(
