@@ -6,13 +6,19 @@ the 2022 review of metrics call pyitlib, as its code does.
 
 from collections.abc import Callable
 from importlib import import_module
+from itertools import product
 from typing import Any
 
 import numpy as np
-from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.metrics import mutual_info_score, roc_auc_score
+from scipy.linalg import sqrtm
+from scipy.special import logsumexp
+from scipy.stats import entropy as scipy_entropy
+from sklearn.feature_selection import mutual_info_classif
+from sklearn.linear_model import Lasso, LassoCV, LinearRegression, LogisticRegression
+from sklearn.metrics import log_loss, mutual_info_score, roc_auc_score
 from sklearn.multiclass import OneVsRestClassifier
-from sklearn.preprocessing import minmax_scale
+from sklearn.preprocessing import StandardScaler, minmax_scale
+from sklearn.svm import LinearSVC
 
 Array = Any  # of numpy
 
@@ -171,3 +177,141 @@ def above_chance(accuracy: float, factors: int) -> float:
 def five_review(codes: Array, factors: Array) -> list[float]:
     ways = (mig_review, mig_sup_review, dcimig_review, jemmig_review, modularity_review)
     return [way(codes, factors) for way in ways]
+
+
+def z_max_review(codes: Array, factors: Array) -> float:
+    rng = np.random.default_rng(0)
+    labels, spread = unit_bins(factors, 3), codes.var(axis=0, ddof=1)
+    having = [{value: set(np.flatnonzero(label == value)) for value in np.unique(label)} for label in labels.T]
+    groups = []
+    for k in range(labels.shape[1]):
+        others = [having[j] for j in range(labels.shape[1]) if j != k]
+        shared = [set.intersection(*(sets[value] for sets, value in zip(others, values, strict=True)))
+                  for values in product(*others)]  # fmt: skip
+        groups.append([np.array(sorted(rows)) for rows in shared if len(rows) > 1])
+    votes = np.zeros((2, codes.shape[1], len(groups)))
+    for point in range(1600):
+        k = rng.integers(len(groups))
+        rows = groups[k][rng.integers(len(groups[k]))]
+        batch = codes[np.concatenate([rng.permutation(rows) for _ in range(200 // len(rows) + 1)])[:200]]
+        votes[point // 800, (batch.var(axis=0, ddof=1) / spread).argmax(), k] += 1
+    train, fresh = votes
+    return above_chance(fresh[np.arange(len(train)), train.argmax(axis=1)].sum() / 800, len(groups))
+
+
+def sap_svm_locatello(codes: Array, factors: Array) -> float:
+    train = 2 * len(codes) // 3
+
+    def right(factor: Array, code: Array) -> float:
+        model = LinearSVC(C=0.01, class_weight="balanced").fit(code[:train, None], factor[:train])
+        return float((model.predict(code[train:, None]) == factor[train:]).mean())
+
+    best = top_two(by_pair(factors, codes, right))
+    return float((best[:, 0] - best[:, 1]).mean())
+
+
+def explicitness_locatello(codes: Array, factors: Array) -> float:
+    train = 2 * len(codes) // 3
+    scaled = StandardScaler().fit(codes[:train]).transform(codes)
+    areas = []
+    for label in factors.T:
+        model = LogisticRegression(max_iter=10_000).fit(scaled[:train], label[:train])
+        chances = model.predict_proba(scaled[train:])
+        each = [roc_auc_score(label[train:] == value, chances[:, i]) for i, value in enumerate(model.classes_)]
+        areas.append(np.mean(each))
+    return float(np.mean(areas))
+
+
+def dci_lasso_review(codes: Array, factors: Array) -> list[float]:
+    z, y = minmax_scale(codes), minmax_scale(factors.astype(float))
+    alphas = [1e-4, 1e-3, 0.01, 0.1, 0.2, 0.4, 0.8, 1.0]
+    fits = [LassoCV(alphas=alphas, cv=10).fit(z, target) for target in y.T]
+    weights = np.abs(np.stack([fit.coef_ for fit in fits]))
+    errors = [((fit.predict(z) - target) ** 2).mean() for fit, target in zip(fits, y.T, strict=True)]
+    share = weights.sum(axis=0) / weights.sum()
+    return [
+        float((1 - scipy_entropy(weights, base=len(weights), axis=0)) @ share),
+        float((1 - scipy_entropy(weights.T, base=weights.shape[1], axis=0)).mean()),
+        float(np.mean([max(0.0, 1 - 12 * error) for error in errors])),
+    ]
+
+
+def infomec_neighbours(codes: Array, factors: Array) -> list[float]:
+    scaled = StandardScaler().fit_transform(codes)
+    nmi = np.stack(
+        [
+            mutual_info_classif(scaled, label, discrete_features=False, n_neighbors=10, random_state=0)
+            / scipy_entropy(np.bincount(label))
+            for label in factors.T
+        ]
+    )
+    factors_of_each, latents_of_each = nmi.max(axis=0) / nmi.sum(axis=0), nmi.max(axis=1) / nmi.sum(axis=1)
+    return [above_chance(float(part.mean()), size) for part, size in
+            ((factors_of_each, len(nmi)), (latents_of_each, nmi.shape[1]))]  # fmt: skip
+
+
+def infoe_published(codes: Array, factors: Array) -> float:
+    scaled = StandardScaler().fit_transform(codes)
+    told = []
+    for label in factors.T:
+        model = LogisticRegression(C=np.inf, class_weight="balanced", max_iter=100).fit(scaled, label)
+        told.append(1 - log_loss(label, model.predict_proba(scaled)) / np.log(len(model.classes_)))
+    return float(np.mean(told))
+
+
+def udr_published(codes: Array, group: list[tuple[Array, Array]]) -> float:
+    target = StandardScaler().fit_transform(codes)
+    pairs = []
+    for other, _ in group:
+        weights = np.abs(Lasso(alpha=0.1).fit(StandardScaler().fit_transform(other), target).coef_)
+        peaks = [(weights.max(axis=axis) ** 2 / weights.sum(axis=axis)).mean() for axis in (0, 1)]
+        pairs.append(np.mean(peaks))
+    return float(np.median(pairs))
+
+
+def of_codes_locatello(codes: Array) -> list[float]:
+    """Mean mutual information of two codes, Gaussian total correlation, Wasserstein dependence."""
+    bits = by_pair(range_bins(codes), range_bins(codes), mutual_info_score)
+    latents, covariance = len(bits), np.cov(codes.T)
+    variances = np.diag(covariance)
+    root = sqrtm(covariance @ np.diag(variances))
+    return [
+        float((bits.sum() - np.trace(bits)) / (latents * (latents - 1))),
+        float((np.log(variances).sum() - np.log(np.linalg.det(covariance))) / 2),
+        float(2 * variances.sum() - 2 * np.trace(root).real),
+    ]
+
+
+def kl_parts_chen(mean: Array, logvar: Array, sample: Array) -> list[float]:
+    """Index-code information, total correlation and dimension-wise KL, ten draws at a time."""
+    joint, marginal = [], []
+    for start in range(0, len(sample), 10):
+        z = sample[start : start + 10, None]
+        density = -0.5 * (np.log(2 * np.pi) + logvar + (z - mean) ** 2 * np.exp(-logvar))
+        joint.append(logsumexp(density.sum(axis=2), axis=1) - np.log(len(mean)))
+        marginal.append(logsumexp(density, axis=1) - np.log(len(mean)))
+    of_joint, of_marginal = np.concatenate(joint).mean(), np.concatenate(marginal).mean(axis=0).sum()
+    known = -0.5 * (1 + np.log(2 * np.pi) + logvar).sum(axis=1).mean()
+    prior = -0.5 * (np.log(2 * np.pi) + mean**2 + np.exp(logvar)).sum(axis=1).mean()
+    return [float(known - of_joint), float(of_joint - of_marginal), float(of_marginal - prior)]
+
+
+def mig_aggregate_chen(codes: Array, factors: Array, logvar: Array, sample: Array) -> float:
+    def entropies(rows: Array) -> Array:
+        nats = np.zeros(codes.shape[1])
+        for start in range(0, len(rows), 10):
+            z = sample[rows[start : start + 10], None]
+            density = -0.5 * (np.log(2 * np.pi) + logvar[rows] + (z - codes[rows]) ** 2 * np.exp(-logvar[rows]))
+            nats -= (logsumexp(density, axis=1) - np.log(len(rows))).sum(axis=0)
+        return nats / len(rows)
+
+    whole = entropies(np.arange(len(codes)))
+    gaps = []
+    for label in factors.T:
+        counts = np.bincount(label)
+        given = sum(entropies(np.flatnonzero(label == value)) * count for value, count in enumerate(counts)) / len(
+            codes
+        )
+        first, second = top_two(np.maximum(whole - given, 0)[None])[0]
+        gaps.append((first - second) / scipy_entropy(counts))
+    return float(np.mean(gaps))

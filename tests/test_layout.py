@@ -13,6 +13,7 @@ SOURCE = Path(eq.__file__).parent
 ORDER = [
     "errors",
     "files",
+    "outcome",
     "data",
     "nets",
     "likelihoods",
@@ -30,6 +31,7 @@ ORDER = [
     "report",
     "runs",
     "sklearn",
+    "study",
     "toys",
     "commands",
     "cli",

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from equipoise.methods import METHODS
     from equipoise.runs import Run, open_run, train
     from equipoise.sklearn import Disentangler
+    from equipoise.study import open_study, sweep
 
 __version__ = "0.1.0"
 
@@ -22,6 +23,8 @@ _HOMES = {
     "RunError": "equipoise.errors",
     "load_data": "equipoise.data",
     "open_run": "equipoise.runs",
+    "open_study": "equipoise.study",
+    "sweep": "equipoise.study",
     "train": "equipoise.runs",
 }
 _MODULES = ("adversary", "balance", "data", "likelihoods", "methods", "metrics", "nets", "priors", "report", "terms")
@@ -42,8 +45,10 @@ __all__ = [
     "metrics",
     "nets",
     "open_run",
+    "open_study",
     "priors",
     "report",
+    "sweep",
     "terms",
     "train",
 ]

@@ -11,7 +11,7 @@ import typer
 from equipoise.errors import InputError, RunError, choose
 
 if TYPE_CHECKING:
-    from equipoise.commands import Outcome
+    from equipoise.outcome import Outcome
 
 app = typer.Typer(
     help="Disentangled representation learning with variational autoencoders whose trade-off tunes itself.",
@@ -32,6 +32,7 @@ Words = Annotated[
         show_default=False,
     ),
 ]
+NameOrPath = Annotated[str, typer.Argument(metavar="NAME|PATH", help="A data set, or the path of images.")]
 Folder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.", show_default=False)]
 
 
@@ -132,6 +133,80 @@ def toys(
     _say(commands.toys(out, seeds, iterations), as_json)
 
 
+@app.command()
+def sweep(
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="The study.", show_default=False)],
+    workers: Annotated[
+        int | None, typer.Option(help="Runs at once; by default one a core, here or in the cluster.")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="local, ray or slurm.")] = "local",
+    gpus: Annotated[float, typer.Option(help="GPUs of a run, with ray or slurm; with ray also a part of one.")] = 0,
+    again: Annotated[bool, typer.Option("--again", help="Try runs once more that were given up.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs, time a few steps, and stop.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train all runs of a study: every value of a list, every draw from a distribution, every seed.
+
+    A file of settings whose values may be lists:
+
+      seeds = 3
+
+      [data]
+
+      name = "dsprites"
+
+      [train]
+
+      steps = 20000
+
+      [method]
+
+      name = "beta-vae"
+
+      beta = [1.0, 2.0, 4.0]
+
+    The same command goes on after a kill, a crash or Ctrl-C; no finished run is repeated. Exit 1 unless all are done.
+
+    Examples:
+
+      equipoise sweep examples/study.toml --dry-run
+
+      equipoise sweep examples/study.toml --workers 2
+
+      equipoise sweep examples/study.toml --engine ray --gpus 0.25
+    """
+    from equipoise import commands
+
+    engines: dict[str, commands.EngineName] = {"local": "local", "ray": "ray", "slurm": "slurm"}
+    chosen = engines[choose("engine", engine, engines)]
+    if dry_run:
+        _say(commands.describe(file, workers), as_json)
+        return
+    _say_study(commands.sweep(file, workers, chosen, gpus, again), as_json)
+
+
+@app.command()
+def status(
+    folder: Annotated[Path, typer.Argument(metavar="STUDY", help="The folder of a study.", show_default=False)],
+    watch: Annotated[bool, typer.Option("--watch", help="Show it live until all runs are over.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say how far a study is: runs done, running, waiting and failed with their reasons, rate, time left.
+
+    It reads the folder alone, so it works beside a sweep, from any machine that sees the folder, and after a crash.
+    Exit 1 unless all runs are done.
+
+    Examples:
+
+      equipoise status studies/study
+
+      equipoise status studies/study --watch
+    """
+    from equipoise import commands
+
+    _say_study(commands.status(folder, watch), as_json)
+
+
 @app.command("list")
 def list_(
     kind: Annotated[str, typer.Argument(metavar="methods|metrics|data|nets", help="What to list.")],
@@ -157,7 +232,7 @@ def show(
 
 @data.command("list")
 def data_list(as_json: Json = False) -> None:
-    """List the data sets."""
+    """List the data sets: their images, the sizes of their factors, where they come from, whether they are here."""
     from equipoise import commands
 
     _say(commands.data_list(), as_json)
@@ -165,12 +240,90 @@ def data_list(as_json: Json = False) -> None:
 
 @data.command("info")
 def data_info(
-    name: Annotated[str, typer.Argument(help="A data set, or the path of images.")], as_json: Json = False
+    name: NameOrPath,
+    out: Annotated[Path | None, typer.Option(help="Where to write the picture; default: NAME.png here.")] = None,
+    as_json: Json = False,
 ) -> None:
-    """Say what a data set, or a path of images, holds."""
+    """Say what a data set, or a path of images, holds, and how to get it; with a picture of some of its images.
+
+    Examples:
+
+      equipoise data info dsprites
+
+      equipoise data info path/to/images --out some-of-them.png
+    """
     from equipoise import commands
 
-    _say(commands.data_info(name), as_json)
+    _say(commands.data_info(name, out), as_json)
+
+
+@data.command("add")
+def data_add(
+    name: Annotated[str, typer.Argument(help="A data set that is published as files.")],
+    given: Annotated[
+        Path | None, typer.Option("--from", help="The published file, or the folder of files, instead of fetching.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Fetch a data set and convert it once for all runs.
+
+    The same command goes on where it stopped. Every file is compared with what is published of it before it is read.
+    Sets are kept in the folder that EQUIPOISE_CACHE names, by default ~/.cache/equipoise.
+
+    Examples:
+
+      equipoise data add shapes3d
+
+      equipoise data add mpi3d-real --from ~/Downloads/mpi3d_real.npz
+    """
+    from equipoise import commands
+
+    _say(commands.data_add(name, given), as_json)
+
+
+@data.command("render")
+def data_render(
+    name: NameOrPath,
+    out: Annotated[
+        Path | None, typer.Option(help="A file .npz, or a folder for pictures; default: NAME.npz here.")
+    ] = None,
+    n: Annotated[int | None, typer.Option(help="So many images drawn at random; default: all.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the images of a data set and their factors for other programs.
+
+    A file .npz holds images [N, C, H, W], factors [N, K] and factor_names; a folder holds a .png for each image and
+    factors.csv. Either can be trained on again by its path.
+
+    Examples:
+
+      equipoise data render dsprites --n 1000 --out sprites
+
+      equipoise data render rooms3d --out rooms3d.npz
+    """
+    from equipoise import commands
+
+    _say(commands.data_render(name, out, n), as_json)
+
+
+@data.command("check")
+def data_check(name: NameOrPath, as_json: Json = False) -> None:
+    """Read a data set, or a path of images, from its first image to its last, and say whether it is whole.
+
+    A line for each check; exit 1 if one of them fails.
+
+    Examples:
+
+      equipoise data check shapes3d
+
+      equipoise data check path/to/images
+    """
+    from equipoise import commands
+
+    outcome = commands.data_check(name)
+    _say(outcome, as_json)
+    if not outcome.values["passed"]:
+        raise typer.Exit(1)
 
 
 def main() -> None:
@@ -192,3 +345,9 @@ def main() -> None:
 
 def _say(outcome: "Outcome", as_json: bool) -> None:
     print(json.dumps(outcome.values, indent=1, default=str) if as_json else outcome.text)
+
+
+def _say_study(outcome: "Outcome", as_json: bool) -> None:
+    _say(outcome, as_json)
+    if not outcome.values["done"]:
+        raise typer.Exit(1)

@@ -1,6 +1,7 @@
 """Codes: the same images, encoded once, for every run on a data set."""
 
 import math
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from equipoise.files import replacing
 from equipoise.model import VAE
 
 Codes = dict[str, npt.NDArray[Any]]
-"""index int64 [N], factors [N, K] where known, mean, logvar, z float32 [N, D], sse, bce float32 [N], pixels []."""
+"""index int64 [N], factors [N, K] where known, mean, logvar, z float32 [N, D], pixels [], and float32 [N]: sse, bce,
+sampled_sse, sampled_bce, log_px_z, kl; see `encode`."""
 
 
 def index(images: Images, n: int) -> npt.NDArray[np.int64]:
@@ -25,27 +27,45 @@ def index(images: Images, n: int) -> npt.NDArray[np.int64]:
 
 @torch.no_grad()
 def encode(model: VAE, images: Images, index: npt.NDArray[np.int64], batch: int = 500) -> Codes:
-    """Codes of the images at `index`: posterior mean, log-variance and one sample z, and the error of each picture.
+    """Codes of the images at `index`: posterior mean, log-variance and one sample z, and how far the pictures are off.
 
-    `sse` and `bce` are per image, of the picture decoded from the posterior mean. The sample depends on `index` alone,
-    not on the batches.
+    `sse` and `bce` are the errors of each image's picture decoded from the posterior mean, `sampled_sse` and
+    `sampled_bce` of that decoded from z. `log_px_z` is what the model's own likelihood says of the image given z, `kl`
+    the KL of its posterior and the model's own prior (estimated from z where there is no closed form), in nats per
+    image; their difference is the evidence lower bound. The sample depends on `index` alone, not on the batches.
     """
     model.eval()
     noise = torch.randn(len(index), model.latent, generator=torch.Generator().manual_seed(0))
-    parts: dict[str, list[torch.Tensor]] = {name: [] for name in ("mean", "logvar", "sse", "bce")}
+    parts: dict[str, list[torch.Tensor]] = defaultdict(list)
     for start in range(0, len(index), batch):
-        x = torch.from_numpy(images.pixels(index[start : start + batch]))
+        rows = slice(start, start + batch)
+        x = torch.from_numpy(images.pixels(index[rows]))
         mean, logvar = model.encode(x)
-        errors = likelihoods.per_image(likelihoods.as_float(x).to(mean.device), model.decode(mean))
-        for name, value in {"mean": mean, "logvar": logvar, **errors}.items():
+        x = likelihoods.as_float(x).to(mean.device)
+        z = mean + (0.5 * logvar).exp() * noise[rows].to(mean.device)
+        out = model.out(z)
+        of_mean = likelihoods.per_image(x, model.decode(mean))
+        of_sample = likelihoods.per_image(x, model.likelihood.mean(out))
+        values = {"mean": mean, "logvar": logvar, "z": z, **of_mean}
+        values |= {f"sampled_{name}": errors for name, errors in of_sample.items()}
+        values |= {"log_px_z": _log_px_z(model, out, x), "kl": model.prior.kl(mean, logvar, z).sum(1)}
+        for name, value in values.items():
             parts[name].append(value.cpu())
-    tensors = {name: torch.cat(values) for name, values in parts.items()}
-    tensors["z"] = tensors["mean"] + (0.5 * tensors["logvar"]).exp() * noise
-    codes: Codes = {"index": index, **{name: tensor.numpy() for name, tensor in tensors.items()}}
+    codes: Codes = {"index": index, **{name: torch.cat(values).numpy() for name, values in parts.items()}}
     codes["pixels"] = np.array(math.prod(images.shape))
     if images.factors is not None:
         codes["factors"] = images.factors[index]
     return codes
+
+
+def _log_px_z(model: VAE, out: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """log p(x|z) in nats, [B], with the constant of the Gaussian that a squared error stands for: training needs none,
+    but without it one likelihood could not be compared with another.
+    """
+    nats: torch.Tensor = -model.likelihood(out, x)
+    if isinstance(model.likelihood, likelihoods.SquaredError):
+        nats = nats - 0.5 * x[0].numel() * math.log(math.pi / model.likelihood.scale)
+    return nats
 
 
 def save(path: Path, codes: Codes, checkpoint: str) -> None:

@@ -5,6 +5,7 @@ Order, later wins: library default, the method's default, preset, file, command 
 """
 
 import dataclasses
+import datetime
 import hashlib
 import json
 import tomllib
@@ -18,6 +19,7 @@ import torch
 from pydantic import Field, ValidationError
 from pydantic.dataclasses import dataclass
 
+from equipoise.data.settings import Data, check
 from equipoise.errors import InputError, choose, nearest
 from equipoise.methods import METHODS, Method, Shape
 from equipoise.methods.method import STRICT
@@ -27,27 +29,6 @@ from equipoise.objective import Objective
 Section = TypeVar("Section")
 Settings = Mapping[str, object]
 """Settings by dotted key, such as {"train.steps": 2000}."""
-
-
-@dataclass(frozen=True, config=STRICT)
-class Data:
-    """[data] what is learned from."""
-
-    name: Annotated[
-        str, Field(min_length=1, description="a data set (`equipoise list data`) or the path of images of your own")
-    ]
-    size: Annotated[int | None, Field(ge=8, description="resize the images of a folder to this many pixels a side")] = (
-        None
-    )
-    crop: Annotated[int | None, Field(ge=8, description="first cut a centred square of this many pixels a side")] = None
-    grey: Annotated[bool, Field(description="turn the images of a folder to grey")] = False
-    split: Annotated[
-        tuple[float, ...],
-        Field(
-            description="shares of a random split: the first part is trained on, the last one scored ([0.85, 0.075, "
-            "0.075] is the L-VAE paper's); empty: all images serve both, as is usual where training sees no labels"
-        ),
-    ] = ()
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -142,7 +123,10 @@ class Config:
         }
 
 
-TEXT = ("out", "data", "method", "net", "data.name", "method.name", "method.preset", "net.name", "train.device")
+TEXT = (
+    *("out", "data", "method", "net", "data.name", "data.factors"),
+    *("method.name", "method.preset", "net.name", "train.device"),
+)
 """Settings whose words are taken as they are, though they may look like a number or a date."""
 
 SECTIONS: dict[str, type] = {"data": Data, "net": Net, "train": Train, "evaluate": Evaluate}
@@ -167,13 +151,16 @@ def resolve(settings: Settings, complete: bool = False) -> Config:
     out = layers.pop("out", None)
     fields: dict[str, dict[str, object]] = {section: {} for section in (*SECTIONS, "method")}
     for key, value in layers.items():
-        section, _, field = key.partition(".")
+        section, _, rest = key.partition(".")
+        field, _, entry = rest.partition(".")  # of a table, such as data.keep.shape
         if section not in fields or not field:
             known = [*(f"{s}.{f.name}" for s, c in SECTIONS.items() for f in dataclasses.fields(c)), "out"]
             raise InputError(
                 f"{key}: no such setting; {nearest(key, [*known, *(f'method.{f}' for f in _names(method))])}"
             )
-        fields[section][field] = tuple(value) if isinstance(value, list) else value
+        value = tuple(value) if isinstance(value, list) else value
+        table = fields[section].get(field)
+        fields[section][field] = {**(table if isinstance(table, dict) else {}), entry: value} if entry else value
     if "name" not in fields["data"]:
         raise InputError("data is missing; say what to learn from, such as data=dsprites or data=path/to/images")
     choose("net", fields["net"].get("name", Net.name), NETS)
@@ -254,7 +241,9 @@ def parse(overrides: Iterable[str]) -> dict[str, object]:
         settings[key] = value
         if key not in TEXT:
             with suppress(tomllib.TOMLDecodeError):
-                settings[key] = tomllib.loads(f"x = {value}")["x"]
+                read = tomllib.loads(f"x = {value}")["x"]
+                # No setting is a date or a time: 10:40:10 is a slice.
+                settings[key] = value if isinstance(read, datetime.date | datetime.time) else read
     return settings
 
 
@@ -264,7 +253,14 @@ def _names(kind: type) -> list[str]:
 
 def _values(section: object) -> dict[str, object]:
     values = {name: getattr(section, name) for name in _names(type(section))}
-    return {key: list(v) if isinstance(v, tuple) else v for key, v in values.items() if v is not None}
+    return {key: _listed(value) for key, value in values.items() if value is not None}
+
+
+def _listed(value: object) -> object:
+    """The value as TOML gives it back: lists for tuples, in tables too."""
+    if isinstance(value, dict):
+        return {key: _listed(entry) for key, entry in value.items()}
+    return [_listed(entry) for entry in value] if isinstance(value, tuple | list) else value
 
 
 def _validated(section: str, kind: type[Section], values: Mapping[str, object], owner: str) -> Section:
@@ -275,20 +271,24 @@ def _validated(section: str, kind: type[Section], values: Mapping[str, object], 
         return kind(**values)
     except ValidationError as error:
         # One sentence for each setting, not one for each member of a union that did not fit.
-        wrong = {f"{section}.{e['loc'][0]}": e for e in reversed(error.errors())}
-        said = [f"{key} is {values.get(key.partition('.')[2])!r}; {e['msg'].lower()}" for key, e in wrong.items()]
-        raise InputError("; ".join(reversed(said))) from None
+        wrong: dict[str, str] = {}
+        for e in error.errors():
+            key, value = str(e["loc"][0]), values.get(str(e["loc"][0]))
+            if isinstance(value, dict) and len(e["loc"]) > 1:  # of a table, its entry
+                entry = str(e["loc"][1])
+                key, value = f"{key}.{entry}", value.get(entry)
+            wrong.setdefault(f"{section}.{key}", f"{section}.{key} is {value!r}; {e['msg'].lower()}")
+        raise InputError("; ".join(wrong.values())) from None
 
 
 def _combination(config: Config) -> None:
     outline(config)
-    train, split = config.train, config.data.split
+    train = config.train
     if train.schedule == "one-cycle" and train.steps > train.schedule_length:
         raise InputError(
             f"train.steps is {train.steps}, but the one-cycle schedule ends after {train.schedule_length} steps; "
             f"raise train.schedule_steps"
         )
-    if split and (len(split) < 2 or min(split) <= 0 or abs(sum(split) - 1) > 1e-6):
-        raise InputError(f"data.split is {list(split)}; expected two or more positive shares whose sum is 1")
+    check(config.data)
     if not all(0 <= beta < 1 for beta in train.betas):
         raise InputError(f"train.betas is {list(train.betas)}; expected two numbers in [0, 1)")

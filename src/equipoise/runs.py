@@ -7,13 +7,12 @@ import json
 import platform
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import torch
 from rich.console import Console
@@ -22,7 +21,7 @@ from equipoise import codes as coding
 from equipoise import config as configuration
 from equipoise import metrics, nets, report
 from equipoise.config import Config
-from equipoise.data import DATASETS, Images, load_data
+from equipoise.data import DATASETS, Images, load_data, variants
 from equipoise.data.batches import Batches
 from equipoise.errors import InputError, RunError
 from equipoise.files import read_json, write_text
@@ -77,13 +76,13 @@ class Run:
 
     @cached_property
     def images(self) -> Images:
-        """The images that `codes["index"]` numbers: all, or the last part of `data.split`.
+        """The images that `codes["index"]` numbers: those that `data.scored` says.
 
         Raises `InputError` after reopening a run whose data was an array, which no folder can bring back.
         """
-        if self.given is None and not Path(self.config.data.name).exists() and "path" in self.meta["data"]:
+        if self.given is None and not Path(self.config.data.name).exists() and "paths" in self.meta["data"]:
             # A relative path, seen from another folder than the one it was trained from.
-            moved = dataclasses.replace(self.config.data, name=self.meta["data"]["path"])
+            moved = dataclasses.replace(self.config.data, **self.meta["data"]["paths"])
             return _parts(dataclasses.replace(self.config, data=moved), None)[-1]
         return _parts(self.config, self.given)[-1]
 
@@ -130,8 +129,17 @@ def open_run(path: str | Path) -> Run:
     return run
 
 
-def execute(config: Config, images: Images | None = None, *, progress: bool = True) -> Run:
-    """Train, encode, score and report the run that `config` says, or what of it is still to do."""
+def execute(
+    config: Config,
+    images: Images | None = None,
+    *,
+    progress: bool = True,
+    stop: Callable[[], bool] = lambda: False,
+) -> Run:
+    """Train, encode, score and report the run that `config` says, or what of it is still to do.
+
+    `stop` is asked before each training step; when it says so the run is saved and `Stopped` raised.
+    """
     console = Console(stderr=True, quiet=not progress)
     place = device(config.train.device)
     path = Path(config.out)
@@ -156,7 +164,7 @@ def execute(config: Config, images: Images | None = None, *, progress: bool = Tr
         if not meta.exists():
             fast |= {"fused_adam": config.train.fast, "channels_last": training.layout is torch.channels_last}
             write_text(meta, json.dumps(_meta(parts[0], data, fast), indent=1))
-        trained = _train(run, training, batches, console)
+        trained = _train(run, training, batches, console, stop)
 
     if trained or not (path / "scores.json").exists() or not (path / "codes.npz").exists():
         evaluate(run, console=console)
@@ -164,6 +172,17 @@ def execute(config: Config, images: Images | None = None, *, progress: bool = Tr
         with console.status("drawing the report"):
             report.write(Run(path, config, images))
     return Run(path, config, images)
+
+
+def finished(config: Config) -> bool:
+    """Whether the run that `config` says is trained, scored and reported, each to its last step."""
+    path = Path(config.out)
+    if not all((path / name).exists() for name in ("config.toml", "scores.json", "report.html")):
+        return False
+    written = configuration.resolve(configuration.read(path / "config.toml"), complete=True)
+    # Scores and report of fewer steps are deleted before the first row of more is written.
+    rows = checkpoint.read_log(path / "log.jsonl")
+    return written.flat() == config.flat() and bool(rows) and rows[-1]["step"] == config.train.steps
 
 
 def build(config: Config, image: tuple[int, int, int], images: int) -> tuple[VAE, Objective]:
@@ -175,18 +194,15 @@ def build(config: Config, image: tuple[int, int, int], images: int) -> tuple[VAE
     return VAE(encoder, decoder, objective.likelihood, objective.prior, image, images), objective
 
 
-def _parts(config: Config, images: Images | None) -> tuple[Images, ...]:
-    """The parts of `data.split`, or all as one: the first is trained on, the last encoded and scored."""
+def _parts(config: Config, images: Images | None) -> tuple[Images, Images]:
+    """The images to train on and those to encode and score, as [data] says."""
     data = config.data
-    if images is None:
-        if data.name.startswith(OWN):
-            raise InputError(f"{data.name} is an array that only its owner has; pass the images themselves")
-        images = load_data(data.name, size=data.size, crop=data.crop, grey=data.grey)
-    elif (data.size, data.crop, data.grey) != (None, None, False):
-        raise InputError(
-            "data.size, data.crop and data.grey prepare the images of a folder; an array is taken as it is"
-        )
-    return images.split(data.split) if data.split else (images,)
+    if images is None and data.name.startswith(OWN):
+        raise InputError(f"{data.name} is an array that only its owner has; pass the images themselves")
+    if images is not None and any(data.reading.values()):
+        said = ", ".join(f"data.{key}" for key, value in data.reading.items() if value)
+        raise InputError(f"{said}: for images that are read from files; leave it out, an array is taken as it is")
+    return variants.prepare(load_data(data.name, **data.reading) if images is None else images, data)
 
 
 def evaluate(
@@ -210,8 +226,7 @@ def evaluate(
     which = settings.which if which is None else which
     convention = settings.convention if convention is None else convention
     codes = coding.load(path)
-    with console.status("scoring"):
-        scores = score_codes(codes, which, convention)
+    scores = score_codes(codes, which, convention, progress=not console.quiet)
     names = {"checkpoint": digest, "convention": convention, "n": len(codes["index"])}
     file = run.path / "scores.json"
     kept = read_json(file) if file.exists() else {}
@@ -223,10 +238,16 @@ def evaluate(
 
 
 def score_codes(
-    codes: coding.Codes, which: str | tuple[str, ...] = "default", convention: str = "default", interval: bool = True
+    codes: coding.Codes,
+    which: str | tuple[str, ...] = "default",
+    convention: str = "default",
+    *,
+    interval: bool = True,
+    progress: bool = True,
 ) -> dict[str, Score]:
     """Scores of what `codes.npz` holds: all of its arrays that a metric can use."""
-    recon: dict[str, Any] = {name: codes[name] for name in ("sse", "bce", "pixels") if name in codes}
+    names = ("sse", "bce", "pixels", "sampled_sse", "sampled_bce", "log_px_z", "kl")
+    recon: dict[str, Any] = {name: codes[name] for name in names if name in codes}
     return metrics.score(
         codes["mean"],
         codes.get("factors"),
@@ -236,6 +257,7 @@ def score_codes(
         which=which,
         convention=_convention(convention),
         interval=interval,
+        progress=progress,
     )
 
 
@@ -271,7 +293,7 @@ def _refuse_others(path: Path, config: Config) -> None:
         )
 
 
-def _train(run: Run, training: Training, batches: Batches, console: Console) -> bool:
+def _train(run: Run, training: Training, batches: Batches, console: Console, stop: Callable[[], bool]) -> bool:
     """Train up to the last step from where the checkpoint is; whether there was anything to do."""
     saved, log = run.path / "checkpoint.pt", run.path / "log.jsonl"
     if saved.exists():
@@ -284,7 +306,7 @@ def _train(run: Run, training: Training, batches: Batches, console: Console) -> 
     rows = checkpoint.read_log(log, until=training.step)
     write_text(log, "".join(json.dumps(row) + "\n" for row in rows))
     every = run.config.evaluate.every
-    with log.open("a", encoding="utf-8") as file, watch.bar(console, training) as show, watch.signals() as stop:
+    with log.open("a", encoding="utf-8") as file, watch.bar(console, training) as show, watch.signals() as asked:
 
         def record(row: Row) -> None:
             file.write(json.dumps(row) + "\n")
@@ -298,7 +320,7 @@ def _train(run: Run, training: Training, batches: Batches, console: Console) -> 
         def save() -> None:
             checkpoint.save(saved, {"settings": _settings(run.config), **training.state()})
 
-        fit(training, batches, log=record, save=save, after=score, stop=stop.is_set)
+        fit(training, batches, log=record, save=save, after=score, stop=lambda: asked.is_set() or stop())
     return True
 
 
@@ -309,14 +331,14 @@ def _score_now(run: Run, training: Training) -> None:
     training.model.train()
     history = run.path / "scores_history.jsonl"
     rows = [row for row in checkpoint.read_log(history) if row["step"] < training.step]
-    scores = score_codes(codes, settings.which, settings.convention, interval=False)
+    scores = score_codes(codes, settings.which, settings.convention, interval=False, progress=False)
     rows.append({"step": training.step, **{name: score.to_dict()["value"] for name, score in scores.items()}})
     write_text(history, "".join(json.dumps(row) + "\n" for row in rows))
 
 
 def _check_scores(config: Config, images: Images) -> None:
     """Raises `InputError` for scores that the images to be scored do not allow."""
-    inputs = {"codes", "logvar", "sample", "recon"}
+    inputs = {"codes", "logvar", "sample", "recon", "sampled"}
     if images.factors is not None:
         inputs.add("factors")
         scored = images.factors[coding.index(images, config.evaluate.n)]
@@ -345,18 +367,19 @@ def _state(path: Path, config: Config) -> dict[str, Any]:
 def _are_of(codes: Path, digest: str) -> bool:
     """Whether the codes are there, readable, and of the checkpoint with this digest; others are made anew."""
     try:
-        return codes.exists() and str(coding.load(codes)["checkpoint"]) == digest
+        kept = coding.load(codes) if codes.exists() else {}
+        return "log_px_z" in kept and str(kept["checkpoint"]) == digest  # codes of an earlier version lack the first
     except (InputError, KeyError):
         return False
 
 
 def _fingerprint(config: Config, parts: Sequence[Images]) -> dict[str, Any]:
-    """What tells the data of a run from other data of the same name: its digest, and the path it came from."""
-    name = config.data.name
-    if name in DATASETS:
-        return {"digest": name}
-    about = {"digest": _digest(*parts)}
-    return about if name.startswith(OWN) else about | {"path": str(Path(name).resolve())}
+    """What tells the data of a run from other data of the same name: its digest, and the paths it came from."""
+    data, digest = config.data, {"digest": _digest(*parts)}
+    if data.name in DATASETS or data.name.startswith(OWN):
+        return digest
+    paths = {"name": data.name} | ({} if data.factors in (None, "folders") else {"factors": data.factors})
+    return digest | {"paths": {key: str(Path(path).resolve()) for key, path in paths.items()}}
 
 
 def _meta(images: Images, data: Mapping[str, Any], fast: Mapping[str, Any]) -> dict[str, Any]:
@@ -377,12 +400,5 @@ def _meta(images: Images, data: Mapping[str, Any], fast: Mapping[str, Any]) -> d
 
 
 def _digest(*parts: Images) -> str:
-    """Ten hexadecimal digits of all pixels and factors, and of how the images are split."""
-    state = hashlib.sha256()
-    for images in parts:
-        state.update(repr((len(images), images.shape, images.factor_names)).encode())
-        for start in range(0, len(images), 1000):
-            state.update(images.pixels(np.arange(start, min(start + 1000, len(images)))).tobytes())
-        if images.factors is not None:
-            state.update(np.ascontiguousarray(images.factors).tobytes())
-    return state.hexdigest()[:10]
+    """Ten hexadecimal digits of the digests of images."""
+    return hashlib.sha256(" ".join(part.digest() for part in parts).encode()).hexdigest()[:10]

@@ -8,7 +8,7 @@ import torch
 from tests.conftest import clock
 from torch import Tensor
 
-from equipoise.balance import AccuracyCapacity, AccuracyFeedback, ClosedFormWeights, Fixed, Joint, Relevance
+from equipoise.balance import AccuracyCapacity, AccuracyFeedback, ClosedFormWeights, Fixed, Joint, Relevance, Remark
 from equipoise.errors import InputError
 
 
@@ -103,7 +103,9 @@ def test_evaluation_changes_nothing_and_the_state_goes_round() -> None:
 
 def test_a_weight_at_its_bound_is_remarked_on() -> None:
     rows = [{"weight.tc": value} for value in (5.0, 1.0, 0.1, 0.01, 0.01)]
-    assert "at its lowest, 0.01" in AccuracyFeedback().remarks(rows)[0]
+    (remark,) = AccuracyFeedback().remarks(rows)
+    assert "at its lowest, 0.01" in remark.sentence
+    assert remark.flag == "saturated"
     assert AccuracyFeedback().remarks(rows[:3]) == []
 
 
@@ -165,7 +167,8 @@ def test_the_entropy_can_come_in_slowly() -> None:
 
 
 def test_undecided_latents_are_remarked_on() -> None:
-    assert relevance(3).remarks([{"relevance_dims": [0.01, 0.5, 0.99]}]) == ["Neither relevant nor irrelevant yet: z1."]
+    said = Remark("Neither relevant nor irrelevant yet: z1.", "not settled")
+    assert relevance(3).remarks([{"relevance_dims": [0.01, 0.5, 0.99]}]) == [said]
     assert relevance(2).remarks([{"relevance_dims": [0.01, 0.99]}]) == []
 
 
@@ -184,7 +187,9 @@ def test_closed_form_weights_start_at_one_and_have_a_floor() -> None:
     assert {name: float(w) for name, w in balance(seen(0.5)).items()} == {"rec": 1.0, "kl": 1.0}
     dead = ClosedFormWeights(["kl"], smoothing=0.0, floor=1e-2)
     assert float(dead(seen(0.5, kl=(0.0,)))["kl"]) == pytest.approx(100.0)
-    assert "at its limit" in dead.remarks([{"sigma.kl": 0.1}])[0]
+    (remark,) = dead.remarks([{"sigma.kl": 0.1}])
+    assert "at its limit" in remark.sentence
+    assert remark.flag == "saturated"
 
 
 def test_balances_are_joined_and_never_weigh_a_term_twice() -> None:

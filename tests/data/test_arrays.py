@@ -1,12 +1,14 @@
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from equipoise.data import load_data
+from equipoise.data import Images, arrays, kept, load_data, npz
 from equipoise.data.arrays import from_array
 from equipoise.errors import InputError
 
@@ -164,4 +166,112 @@ def test_factors_of_another_length_are_refused(tmp_path: Path) -> None:
         load_data(tmp_path / "a.npz")
     np.savez(tmp_path / "a.npz", images=GREY, factors=np.zeros((6, 2), int), factor_names=["one"])
     with pytest.raises(InputError, match=r"a\.npz: 2 factors need as many different names"):
+        load_data(tmp_path / "a.npz")
+
+
+# --- brought to another form, and larger than the memory is meant to hold ---------------------------------------------
+
+
+def test_arrays_are_brought_to_the_form_of_files(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", COLOUR.transpose(0, 2, 3, 1) / 255)
+    np.savez(tmp_path / "a.npz", COLOUR)
+    for i, picture in enumerate(COLOUR):
+        (tmp_path / "files").mkdir(exist_ok=True)
+        Image.fromarray(picture.transpose(1, 2, 0)).save(tmp_path / "files" / f"{i}.png")
+    for settings in ({"size": 32}, {"crop": 8}, {"crop": 9, "size": 16, "grey": True}):
+        expected = load_data(tmp_path / "files", **settings).pixels(ALL)
+        for source in (COLOUR, torch.from_numpy(COLOUR), tmp_path / "a.npy", tmp_path / "a.npz"):
+            assert np.array_equal(load_data(source, **settings).pixels(ALL), expected)
+
+
+def test_array_smaller_than_crop_is_refused() -> None:
+    with pytest.raises(InputError, match=r"array is 12 x 10, too small for data\.crop=11; lower data\.crop"):
+        load_data(GREY, crop=11)
+
+
+def test_table_gives_the_factors_of_an_array(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("shape,angle\n" + "".join(f"{'ab'[i % 2]},{i / 8}\n" for i in ALL))
+    np.save(tmp_path / "a.npy", GREY)
+    np.savez(tmp_path / "a.npz", x=GREY, factors=ALL[:, None])
+    for source in (GREY, tmp_path / "a.npy", tmp_path / "a.npz"):
+        images = load_data(source, factors=tmp_path / "t.csv")
+        assert images.factors is not None
+        assert images.factors.tolist() == [[i % 2, i / 8] for i in ALL]
+        assert (images.factor_names, images.factor_sizes) == (("shape", "angle"), (2, 0))
+
+
+@pytest.fixture
+def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is more than a few hundred bytes belongs on the disk, in blocks of two images."""
+    monkeypatch.setattr(kept, "LIMIT", 500)
+    monkeypatch.setattr(kept, "BLOCK", 2)
+
+
+def mapped(images: Images) -> bool:
+    base = images._pixels.array
+    while base is not None and not isinstance(base, np.memmap):
+        base = base.base
+    return base is not None
+
+
+@pytest.mark.usefixtures("little_memory")
+@pytest.mark.parametrize("array", [COLOUR / 255, GREY > 99], ids=["floats", "bools"])
+def test_large_files_are_converted_once_and_memory_mapped(
+    array: Any, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.save(tmp_path / "a.npy", array)
+    np.savez_compressed(tmp_path / "a.npz", x=array, factors=ALL[:, None])
+    small = load_data(array).pixels(ALL)
+    digests = set()
+    for name in ("a.npy", "a.npz"):
+        images = load_data(tmp_path / name)
+        assert mapped(images)
+        assert np.array_equal(images.pixels(ALL), small)
+        digests.add(images.digest())
+    assert len(list((cache / "folders").iterdir())) == 2
+    assert len(digests) == 2  # one has factors
+
+    monkeypatch.setattr(arrays, "eight_bit", None)  # whoever converts again fails
+    monkeypatch.chdir(tmp_path)
+    assert load_data("a.npz").digest() in digests
+    assert load_data("a.npy").digest() in digests
+
+
+@pytest.mark.usefixtures("little_memory")
+def test_large_archive_of_bytes_is_unpacked_to_the_disk(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", images=COLOUR.transpose(0, 2, 3, 1))
+    images = load_data(tmp_path / "a.npz")
+    assert mapped(images)
+    assert np.array_equal(images.pixels(ALL), COLOUR)
+    assert np.array_equal(load_data(tmp_path / "a.npz", size=16).pixels(ALL), load_data(COLOUR, size=16).pixels(ALL))
+
+
+def test_archive_is_read_from_any_row_on(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "a.npz", x=COLOUR)
+    for begin in range(6):
+        rows = list(npz.slabs(tmp_path / "a.npz", "x", 2, begin))
+        assert np.array_equal(np.concatenate(rows), COLOUR[begin:])
+
+
+@pytest.mark.usefixtures("little_memory")
+def test_large_array_is_converted_to_a_file_without_a_name(cache: Path) -> None:
+    images = load_data(COLOUR / 255)
+    assert mapped(images)
+    assert np.array_equal(images.pixels(ALL), COLOUR)
+    assert list(cache.iterdir()) == []
+
+
+@pytest.mark.usefixtures("little_memory")
+def test_full_disk_is_said_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept.shutil, "disk_usage", lambda folder: SimpleNamespace(free=10))  # noqa: ARG005
+    with pytest.raises(InputError, match=r"array needs .* GB and .* has .* GB left; make room, or name a folder"):
+        load_data(COLOUR / 255)
+
+
+@pytest.mark.usefixtures("little_memory")
+@pytest.mark.parametrize("case", WRONG_ARRAYS)
+def test_large_array_that_holds_no_images_is_refused_too(case: str, tmp_path: Path) -> None:
+    array, sentence = WRONG_ARRAYS[case]
+    np.savez(tmp_path / "a.npz", x=array)
+    with pytest.raises(InputError, match=f"a.npz: .*{sentence}"):
         load_data(tmp_path / "a.npz")

@@ -1,13 +1,17 @@
+import json
+import os
+import re
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from equipoise.data import load_data
+from equipoise.data import folder, kept, load_data, pictures, store
 from equipoise.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -44,7 +48,7 @@ def test_other_and_hidden_files_are_passed_over(tmp_path: Path) -> None:
     assert np.array_equal(only(tmp_path), GREY[None])
 
 
-@pytest.mark.parametrize("kind", ["png", "bmp", "gif", "tif", "webp"])
+@pytest.mark.parametrize("kind", ["png", "bmp", "gif", "tif", "webp", "pgm"])
 def test_lossless_kinds_give_their_pixels(kind: str, tmp_path: Path) -> None:
     save(COLOUR if kind == "webp" else GREY, tmp_path / f"a.{kind}", **({"lossless": True} if kind == "webp" else {}))
     pixels = only(tmp_path)
@@ -176,12 +180,6 @@ def test_image_smaller_than_crop_is_named(tmp_path: Path) -> None:
         load_data(tmp_path, crop=13)
 
 
-@pytest.mark.parametrize("setting", ["size", "crop"])
-def test_side_below_eight_is_refused(setting: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=rf"data\.{setting}=7 is too small"):
-        load_data(tmp_path, **{setting: 7})
-
-
 def test_empty_folder_says_what_was_expected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"there are no images in this folder; expected png, jpg"):
         load_data(tmp_path)
@@ -201,3 +199,184 @@ def test_decompression_bomb_is_refused(side: int, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(framed))
     with pytest.raises(InputError, match=r"a\.png is refused as a decompression bomb"):
         load_data(tmp_path)
+
+
+# --- damaged files ----------------------------------------------------------------------------------------------------
+
+
+def with_damage(folder: Path) -> None:
+    """Eight images, of which b, d and f are torn, empty, and no image."""
+    for value, name in enumerate("abcdefgh"):
+        save(np.full((12, 16), 10 * value, np.uint8) + GREY % 9, folder / f"{name}.png")
+    (folder / "b.png").write_bytes((folder / "b.png").read_bytes()[:70])
+    (folder / "d.png").write_bytes(b"")
+    (folder / "f.png").write_bytes(b"hello")
+
+
+def test_all_damaged_files_are_said_at_once(tmp_path: Path) -> None:
+    with_damage(tmp_path / "x")
+    with pytest.raises(InputError, match=r"3 of 8 files .*: b\.png \(.*\), d\.png \(.*\), f\.png \(.*\); mend") as said:
+        load_data(tmp_path / "x")
+    assert str(said.value).endswith("mend or remove them, or set data.skip_damaged=true")
+
+
+def test_many_damaged_files_are_counted_and_listed_in_a_file(tmp_path: Path) -> None:
+    save(GREY, tmp_path / "x" / "good.png")
+    for i in range(20):
+        (tmp_path / "x" / f"{i}.png").write_bytes(b"?")
+    with pytest.raises(InputError, match=r"20 of 21 files .*: 0\.png .*, 1\.png .*, 2\.png .* and 17 more, ") as said:
+        load_data(tmp_path / "x")
+    listed = re.search(r"listed in (\S+);", str(said.value))
+    assert listed is not None
+    assert set(json.loads(Path(listed[1]).read_text())) == {f"{i}.png" for i in range(20)}
+    (tmp_path / "x" / "good.png").unlink()
+    with pytest.raises(InputError, match=r"20 of 20 files cannot be read .*; there is no image left"):
+        load_data(tmp_path / "x", skip_damaged=True)
+
+
+@pytest.mark.parametrize("limit", [1, 10**9], ids=["on the disk", "in memory"])
+def test_damaged_files_are_left_out_if_asked(limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "LIMIT", limit)
+    with_damage(tmp_path / "x")
+    rows = "".join(f"{name}.png,{value}\n" for value, name in enumerate("abcdefgh"))
+    (tmp_path / "x" / "factors.csv").write_text("file,number\n" + rows)
+    for _ in range(2):
+        images = load_data(tmp_path / "x", skip_damaged=True)
+        assert len(images) == 5
+        assert images.factors is not None
+        assert images.factors[:, 0].tolist() == [0, 2, 4, 6, 7]
+        assert np.array_equal(images.pixels([1])[0, 0], 20 + GREY % 9)
+        assert images.source is not None
+        assert re.search(r"left out: .*3 of 8 files cannot be read as images: b\.png", images.source)
+        with pytest.raises(InputError, match="3 of 8 files cannot be read"):
+            load_data(tmp_path / "x")
+    for name in "bdf":
+        save(GREY, tmp_path / "x" / f"{name}.png")
+    assert len(load_data(tmp_path / "x")) == 8
+
+
+def test_links_to_nowhere_are_damaged(tmp_path: Path) -> None:
+    save(GREY, tmp_path / "a.png")
+    (tmp_path / "b.png").symlink_to(tmp_path / "gone.png")
+    with pytest.raises(InputError, match=r"b\.png cannot be read as an image \(.*No such file.*\); mend or remove it"):
+        load_data(tmp_path)
+
+
+def test_folder_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(GREY, tmp_path / "a" / "a.png")
+    scan = os.scandir
+
+    def locked(path: str) -> object:
+        if Path(path).name == "a":
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    with pytest.raises(InputError, match=r"a may not be read by you \(Permission denied\); change its permissions"):
+        load_data(tmp_path)
+
+
+# --- factors ----------------------------------------------------------------------------------------------------------
+
+
+def test_table_in_the_folder_is_taken_by_itself_and_another_goes_before_it(tmp_path: Path) -> None:
+    for i in range(3):
+        save(GREY + np.uint8(i), tmp_path / "x" / str(i) / "a.png")
+    (tmp_path / "x" / "factors.csv").write_text("file,colour\n2/a.png,red\n0/a.png,blue\n1/a.png,red\n")
+    (tmp_path / "other.csv").write_text("file,angle\n0/a.png,0.5\n1/a.png,1.5\n2/a.png,0.25\n")
+    images = load_data(tmp_path / "x")
+    assert images.factors is not None
+    assert (images.factor_names, images.factor_sizes, images.factors.tolist()) == (("colour",), (2,), [[0], [1], [1]])
+    images = load_data(tmp_path / "x", factors=tmp_path / "other.csv")
+    assert images.factors is not None
+    assert (images.factor_names, images.factor_sizes) == (("angle",), (0,))
+    assert images.factors.tolist() == [[0.5], [1.5], [0.25]]
+    images = load_data(tmp_path / "x", factors="folders")
+    assert images.factors is not None
+    assert (images.factor_names, images.factor_sizes, images.factors.tolist()) == (("folder",), (3,), [[0], [1], [2]])
+
+
+def test_table_that_does_not_fit_is_refused_before_any_pixel_is_decoded(tmp_path: Path) -> None:
+    with_damage(tmp_path)
+    (tmp_path / "factors.csv").write_text("file,x\na.png,1\n")
+    with pytest.raises(InputError, match=r"factors\.csv: 7 images \(b\.png, .* and 2 more\) without a row"):
+        load_data(tmp_path)
+
+
+# --- more than is held in memory --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of ten images that is too large to be held in memory, read in blocks of three."""
+    monkeypatch.setattr(kept, "LIMIT", 1000)
+    monkeypatch.setattr(kept, "BLOCK", 3)
+    for i in range(10):
+        save(np.roll(COLOUR, i, axis=0), tmp_path / "large" / f"{i}.png")
+    return tmp_path / "large"
+
+
+def conversions(cache: Path) -> int:
+    return len(list((cache / "folders").glob("*/about.json")))
+
+
+def test_large_folder_is_converted_once(large: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = [np.roll(COLOUR, i, axis=0).transpose(2, 0, 1) for i in range(10)]
+    images = load_data(large)
+    assert np.array_equal(images.pixels(np.arange(10)), expected)
+    assert conversions(cache) == 1
+
+    monkeypatch.chdir(large.parent)
+    with monkeypatch.context() as patch:
+        patch.setattr(pictures, "decode", None)  # whoever decodes again fails
+        patch.setattr(pictures, "head", None)
+        again = load_data("large")
+    assert np.array_equal(again.pixels(np.arange(10)), expected)
+    assert again.digest() == images.digest()
+    (large / "factors.csv").write_text("file,x\n" + "".join(f"{i}.png,{i % 2}\n" for i in range(10)))
+    with_factors = load_data(large)
+    assert with_factors.digest() != images.digest()
+    assert with_factors.factor_sizes == (2,)
+    assert conversions(cache) == 1
+    os.utime(large / "3.png", (0, 0))
+    load_data(large)
+    load_data(large, size=16)
+    load_data(large, grey=True)
+    assert conversions(cache) == 4
+
+
+def test_conversion_that_broke_off_goes_on_with_what_it_knew_of_damage(
+    large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "_MARK", 1)  # every block is known to be on the disk
+    (large / "1.png").write_bytes(b"?")
+    decode, decoded = pictures.decode, []
+
+    def slow(file: Path, **how: Any) -> Any:
+        decoded.append(file.name)
+        if file.name == "7.png" and decoded.count("7.png") == 1:
+            raise KeyboardInterrupt
+        return decode(file, **how)
+
+    monkeypatch.setattr(pictures, "decode", slow)
+    with pytest.raises(KeyboardInterrupt):
+        load_data(large)
+    decoded.clear()
+    decoded.append("7.png")
+    images = load_data(large, skip_damaged=True)
+    assert "0.png" not in decoded
+    assert len(images) == 9
+    expected = [np.roll(COLOUR, i, axis=0).transpose(2, 0, 1) for i in range(10) if i != 1]
+    assert np.array_equal(images.pixels(np.arange(9)), expected)
+
+
+def test_names_are_in_natural_order_however_they_are_mixed() -> None:
+    rng = np.random.default_rng(0)
+    letters = ["a", "B", "é", "1", "01", "10", "9", "/", ".", "-", "_", " ", "٣"]
+    names = {"".join(rng.choice(letters, size=rng.integers(1, 9))).strip("/") for _ in range(3000)}
+
+    def by_words(name: str) -> Any:  # the same order, written as it is meant: lists of lists of words and numbers
+        parts = [re.split(r"(\d+)", part.casefold()) for part in name.split("/")]
+        return [[int(word) if i % 2 else word for i, word in enumerate(part)] for part in parts], name
+
+    assert sorted(names, key=folder._natural) == sorted(names, key=by_words)

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
+from equipoise import metrics
 from equipoise.data import Images
 from equipoise.errors import InputError
 
@@ -170,6 +171,120 @@ def test_continuous_factors_are_kept_but_cannot_be_fixed() -> None:
         images.sample(1, np.random.default_rng(0), {"factor_0": 1})
 
 
+def mixed() -> Images:
+    """Sixty images whose shape has codes and whose angle is continuous."""
+    codes = grid().factor("shape")
+    angle = np.random.default_rng(2).uniform(-30, 30, 60)
+    return Images(
+        grid().pixels(np.arange(60)),
+        name="mixed",
+        factors=np.stack([codes, angle], axis=1),
+        factor_names=("shape", "angle"),
+        factor_sizes=(3, 0),
+    )
+
+
+def test_codes_and_continuous_factors_share_a_table() -> None:
+    for images in (mixed(), mixed().subset(np.arange(59, 10, -1))):
+        assert images.factors is not None
+        assert images.factors.dtype == np.float64
+        assert images.factor_sizes == (3, 0)
+        assert images.factor("shape").dtype == np.int64
+        assert np.array_equal(images.factor("shape"), images.factors[:, 0])
+        drawn = images.sample(50, np.random.default_rng(0), {"shape": 2})
+        assert (images.factors[drawn, 0] == 2).all()
+        assert len(set(images.factors[drawn, 1])) > 5
+        with pytest.raises(InputError, match="mixed: the factor angle is continuous"):
+            images.sample(1, np.random.default_rng(0), {"angle": 0})
+        with pytest.raises(InputError, match="mixed: the factor angle is continuous"):
+            images.factor("angle")
+
+
+def test_a_table_of_whole_numbers_may_hold_a_continuous_factor() -> None:
+    images = Images(binary(3), name="whole", factors=np.array([[0, 90], [1, -7], [0, 4]]), factor_sizes=(2, 0))
+    assert images.factors is not None
+    assert images.factors.tolist() == [[0.0, 90.0], [1.0, -7.0], [0.0, 4.0]]
+
+
+@pytest.mark.parametrize("metric", ["mig", "jemmig", "sap", "explicitness", "dci_lasso_informativeness"])
+def test_codes_beside_continuous_factors_score_as_they_do_alone(metric: str) -> None:
+    rng = np.random.default_rng(0)
+    codes = np.stack([rng.integers(0, 3, 1500), rng.integers(0, 40, 1500)], axis=1)
+    angles = rng.uniform(-30, 30, (1500, 2))
+    pixels = np.zeros((1500, 1, 1, 1), np.uint8)
+    alone = Images(pixels, name="alone", factors=codes)
+    beside = Images(pixels, name="beside", factors=np.hstack([codes, angles]), factor_sizes=(3, 40, 0, 0))
+    z = np.hstack([codes, angles]) + rng.normal(scale=0.3, size=(1500, 4))
+    found, expected = (
+        metrics.score(z, images.factors, which=metric, interval=False)[metric].per_factor for images in (beside, alone)
+    )
+    assert found is not None
+    assert expected is not None
+    assert np.array_equal(found[:2], expected)
+    assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize("images", [grid(), table(), partial()], ids=["grid", "table", "partial"])
+def test_one_factor_is_the_column_of_its_name(images: Images) -> None:
+    assert images.factors is not None
+    for k, name in enumerate(NAMES):
+        assert np.array_equal(images.factor(name), images.factors[:, k])
+    with pytest.raises(InputError, match="has no factor 'colour'; it has shape, x, y"):
+        images.factor("colour")
+
+
+def test_digest_is_that_of_the_pixels_and_factors() -> None:
+    whole = table().digest()
+    assert table().digest() == whole
+    darker = Images(grid().pixels(np.arange(60)) // 2, name="table", factors=grid().factors, factor_names=NAMES)
+    turned = Images(grid().pixels(np.arange(60)), name="table", factors=grid().factors[::-1], factor_names=NAMES)  # type: ignore[index]
+    unlabelled = Images(grid().pixels(np.arange(60)), name="table")
+    assert len({whole, darker.digest(), turned.digest(), unlabelled.digest()}) == 4
+
+
+def test_digest_of_a_view_tells_its_rows_and_their_order() -> None:
+    first, second = table().split([0.5, 0.5])
+    again = table().split([0.5, 0.5])[0]
+    backwards = first.subset(np.arange(len(first))[::-1])
+    assert first.digest() == again.digest()
+    assert len({table().digest(), first.digest(), second.digest(), backwards.digest()}) == 4
+    assert backwards.subset(np.arange(len(first))[::-1]).digest() == first.digest(), "the same rows by another way"
+
+
+def test_known_digest_is_not_computed_and_no_pixel_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    images, other = grid(digest="grid-1"), grid(digest="grid-2")
+    read: list[int] = []
+    monkeypatch.setattr(images._pixels, "bytes", lambda rows: read.append(len(rows)))
+    assert images.digest() == "grid-1"
+    assert images.subset([3, 4]).digest() == grid(digest="grid-1").subset([3, 4]).digest()
+    assert images.subset([3, 4]).digest() != other.subset([3, 4]).digest()
+    assert read == []
+
+
+def test_dsprites_knows_its_digest(dsprites: Images) -> None:
+    assert dsprites.digest() == "dsprites-1"
+
+
+def test_unknown_digest_reads_the_pixels_once_for_all_views(monkeypatch: pytest.MonkeyPatch) -> None:
+    images, read, bytes_of = grid(), [], grid()._pixels.bytes
+
+    def counted(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        read.append(len(rows))
+        return bytes_of(rows)
+
+    monkeypatch.setattr(images._pixels, "bytes", counted)
+    parts = images.split([0.6, 0.2, 0.2])
+    assert len({part.digest() for part in (images, *parts, *parts[0].split([0.5, 0.5]))}) == 6
+    assert read == [60]
+
+
+def test_split_is_independent_of_which_images_are_encoded() -> None:
+    images = Images(np.zeros((1000, 1, 1, 1), np.uint8), name="plain", factors=np.arange(1000)[:, None])
+    train = images.split([0.5, 0.5])[0].factor("factor_0")
+    encoded = np.random.default_rng(0).permutation(1000)[:500]  # as `codes.index` draws them
+    assert abs(np.isin(encoded, train).mean() - 0.5) < 0.1
+
+
 def test_images_without_factors_say_so() -> None:
     images = Images(binary(), name="plain")
     assert images.factors is None
@@ -207,8 +322,15 @@ def test_index_that_is_none_is_refused(index: npt.ArrayLike, sentence: str) -> N
         (binary(), {"factors": np.zeros(50, int)}, r"not int64 \[50\]"),
         (binary(), {"factors": np.full((50, 1), "a")}, "not <U1"),
         (binary(), {"factors": np.full((50, 1), np.nan)}, "NaN or infinity"),
-        (binary(), {"factors": np.full((50, 1), -1)}, r"run from 0 to V-1, but these run from \[-1\]"),
-        (binary(), {"factors": np.full((50, 1), 3), "factor_sizes": (3,)}, r"to \[3\] where V is \[3\]"),
+        (binary(), {"factors": np.full((50, 1), -1)}, "from 0 to V-1, but factor 0, whose V is 1, has -1"),
+        (binary(), {"factors": np.full((50, 1), 3), "factor_sizes": (3,)}, "factor 0, whose V is 3, has 3"),
+        (binary(), {"factors": np.full((50, 2), 0.5), "factor_sizes": (0, 2)}, r"factor 1, whose V is 2, has 0\.5"),
+        (
+            binary(),
+            {"factors": np.full((50, 1), 0), "factor_sizes": (3, 3)},
+            r"1 factors need as many sizes.* \[3, 3\]",
+        ),
+        (binary(), {"factors": np.full((50, 1), 0), "factor_sizes": (-1,)}, r"need as many sizes.*, not \[-1\]"),
         (binary(), {"factors": np.zeros((50, 2), int), "factor_names": ("a",)}, "2 factors need as many .* names"),
         (binary(), {"factors": np.zeros((50, 2), int), "factor_names": ("a", "a")}, "different names"),
     ],

@@ -1,6 +1,7 @@
 """Reconstruction, KL and active units against values worked out by hand."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,11 +75,36 @@ def test_log_likelihood_of_gaussian_pixels_is_that_of_torch_and_best_at_the_erro
     generator = torch.Generator().manual_seed(1)
     x, xhat = torch.rand(2, 20, 3, 4, 4, generator=generator, dtype=torch.float64)
     exact = torch.distributions.Normal(xhat, 0.7).log_prob(x).sum() / 20
-    assert metrics.log_px_z((x, xhat), sigma=0.7).value == pytest.approx(exact.item())
+    assert metrics.log_px_z((x, xhat), likelihood="gaussian", sigma=0.7).value == pytest.approx(exact.item())
     best = metrics.mse((x, xhat)).value
-    assert metrics.log_px_z((x, xhat), sigma=best**0.5).value == pytest.approx(-24 * (math.log(2 * math.pi * best) + 1))
-    with pytest.raises(InputError, match="sigma = 0: expected a standard deviation above 0"):
-        metrics.log_px_z((x, xhat), sigma=0)
+    ours = metrics.log_px_z((x, xhat), likelihood="gaussian", sigma=best**0.5).value
+    assert ours == pytest.approx(-24 * (math.log(2 * math.pi * best) + 1))
+
+
+def test_log_likelihood_is_the_models_own_where_that_is_known() -> None:
+    rng = np.random.default_rng(3)
+    errors = {"sse": rng.random(30), "bce": rng.random(30), "pixels": 16}
+    own = {"log_px_z": -rng.random(30), "kl": rng.random(30)}
+    likelihood = [metrics.log_px_z(errors | own, likelihood=name) for name in (None, "model", "bernoulli")]
+    assert [result.value for result in likelihood] == [own["log_px_z"].mean()] * 2 + [-errors["bce"].mean()]
+    assert [result.params["likelihood"] for result in likelihood] == ["model", "model", "bernoulli"]
+    assert metrics.log_px_z(errors).params == {"likelihood": "bernoulli", "sigma": 1.0}
+    bound = metrics.elbo(np.ones((30, 2)), np.zeros((30, 2)), errors | own)
+    assert bound.value == pytest.approx((own["log_px_z"] - own["kl"]).mean())
+    assert bound.extra == {"log_px_z": own["log_px_z"].mean(), "kl": own["kl"].mean()}  # not that to N(0, I), 1
+
+
+@pytest.mark.parametrize(
+    ("params", "match"),
+    [
+        ({"likelihood": "gaussian", "sigma": 0}, "likelihood 'gaussian', sigma 0: expected model, bernoulli or gau"),
+        ({"likelihood": "laplace"}, "likelihood 'laplace', sigma 1.0"),
+        ({"likelihood": "model"}, "likelihood model: recon lacks log_px_z"),
+    ],
+)
+def test_likelihood_that_is_not_known_is_refused(params: dict[str, Any], match: str) -> None:
+    with pytest.raises(InputError, match=match):
+        metrics.log_px_z((np.ones((3, 2)), np.ones((3, 2))), **params)
 
 
 def test_elbo_takes_the_pictures_of_samples_not_those_of_means() -> None:

@@ -1,7 +1,9 @@
 """`score`: which metrics it computes, from what, how sure they are, and what it refuses."""
 
+import io
 import json
 import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -9,9 +11,8 @@ import pytest
 
 from equipoise import metrics
 from equipoise.errors import InputError
-from equipoise.metrics import METRICS, Metric, Score, ScoreWarning, information, score
+from equipoise.metrics import METRICS, Score, ScoreWarning, information, score
 from equipoise.metrics.fit import of_samples
-from equipoise.metrics.interval import with_interval
 
 SUPERVISED = [name for name, metric in METRICS.items() if "factors" in metric.needs and metric.cheap]
 OF_CODES = ["mutual_information", "gaussian_tc", "wasserstein"]
@@ -70,7 +71,10 @@ def test_metrics_are_chosen_by_name(given: dict[str, Any]) -> None:
         ({"convention": "eastwood"}, "convention 'eastwood': expected carbonneau or locatello"),
         ({"convention": "locatello", "which": "mig_sup"}, "mig_sup has no convention locatello"),
         ({"which": "udr", "group": None}, "udr needs group"),
-        ({"which": "elbo", "recon": (np.ones((400, 3)), np.ones((400, 3)))}, "elbo needs sampled"),
+        (
+            {"which": "elbo", "recon": (np.ones((400, 3)), np.ones((400, 3)))},
+            "elbo needs recon with sampled_sse and sampled_bce; give that",
+        ),
         ({"logvar": np.zeros((400, 3))}, r"logvar has shape \(400, 3\), codes \(400, 2\)"),
         ({"sample": np.zeros((399, 2))}, r"sample has shape \(399, 2\)"),
         ({"group": [np.zeros((400, 5)), np.zeros((20, 5))]}, r"group\[1\] has 20 rows, codes 400"),
@@ -144,6 +148,9 @@ def test_tables_are_counted_once_for_all_metrics_of_a_call(
     for rounds in (1, 2):  # nothing is kept from one call to the next
         score(given["codes"], given["factors"], which=family, interval=False)
         assert len(counted) == 2 * rounds  # of the codes and, for what is attainable, of the factors
+    counted.clear()
+    score(given["codes"], given["factors"], which=family)
+    assert len(counted) == 2 + 20 + 1  # without each block, and shuffled
 
 
 def test_parameters_in_the_result_are_all_that_the_function_has(given: dict[str, Any]) -> None:
@@ -235,12 +242,45 @@ def test_interval_is_left_out_where_a_block_holds_all_that_varies() -> None:
 
 
 def test_few_rows_are_left_out_one_by_one() -> None:
-    values = np.arange(7.0)
-    exact = values.std(ddof=1) / math.sqrt(7) * 2.4469  # Student's t with 6 degrees of freedom
-    first = Score(3.0, n=7)
-    metric = Metric(lambda column: Score(float(column.mean())), needs=("codes",), summary="", citation="")
-    result = with_interval(metric, first, [values], {}, seed=0)
+    errors = np.arange(7.0)
+    exact = errors.std(ddof=1) / math.sqrt(7) * 2.4469  # Student's t with 6 degrees of freedom
+    recon = {"sse": errors, "bce": errors, "pixels": 4}
+    result = score(np.random.default_rng(7).standard_normal((7, 2)), recon=recon, which="sse")["sse"]
+    assert result.value == 3
     assert result.high - 3 == pytest.approx(exact, rel=1e-4)
+
+
+def test_interval_of_information_by_neighbours_is_of_the_rows_not_of_the_noise_between_equal_codes(
+    given: dict[str, Any],
+) -> None:
+    results = score(given["codes"], given["factors"], which=["infom", "infoc"])
+    for name, result in results.items():
+        assert result.high - result.low > 0.01
+        assert result.value == METRICS[name].function(given["codes"], given["factors"]).value
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_bar_counts_the_values_on_a_terminal_once_they_take_long(
+    given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    arrays = given["codes"], given["factors"]
+
+    def said(screen: io.StringIO, **params: Any) -> str:
+        monkeypatch.setattr(sys, "stderr", screen)
+        score(*arrays, which=["irs", "mig", "factor_vae"], **params)
+        return screen.getvalue()
+
+    assert said(Terminal()) == ""
+    monkeypatch.setattr(metrics, "_LONG", 0.0)
+    total = (1 + 20 + 1) + (1 + 20) + 5  # with the blocks of a jackknife, the shuffled codes of irs, the seeds
+    assert f"{total}/{total}" in said(Terminal())
+    assert "3/3" in said(Terminal(), interval=False)
+    assert said(Terminal(), progress=False) == said(io.StringIO()) == ""
 
 
 def test_score_survives_strict_json(given: dict[str, Any]) -> None:

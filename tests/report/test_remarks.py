@@ -13,6 +13,7 @@ from equipoise.methods.dava import DAVA
 from equipoise.methods.factor_vae import FactorVAE
 from equipoise.methods.l_vae import LVAE
 from equipoise.metrics import Score
+from equipoise.report.remarks import flags
 
 Make = Callable[..., Any]
 
@@ -109,3 +110,14 @@ def test_a_discriminator_that_learned_nothing_or_has_nothing_to_learn_is_named(
 def test_a_run_without_log_still_has_its_notes(make: Make, log: Make, logs: list[Any] | None) -> None:
     run = replace(make(), logs=log(1) if logs is None else logs)
     assert about(report.notes(run), "2 of 4 latents collapsed")
+
+
+def test_flags_say_what_makes_a_run_unfit_to_be_compared_and_load_no_model(make: Make, log: Make) -> None:
+    assert flags(make().but(model=None)) == ["not settled"]
+    assert flags(make().but(logs=log(sigma_rec=-2.0, sigma_kl=math.sqrt(2)))) == []
+    assert flags(make(method=BetaVAE())) == []
+    assert flags(make(dead=True).but(logs=log(kl=0.0, sigma_kl=0.01))) == ["collapsed", "saturated"]
+    assert flags(make(dead=True).but(logs=[])) == ["collapsed"]
+    for accuracy, said in ((0.5, ["at chance"]), (0.7, []), (0.99, ["saturated"])):
+        rows = [row | {"accuracy": accuracy, "tc": 0.0, "weight.tc": 35.0} for row in log()]
+        assert flags(make(method=FactorVAE()).but(logs=rows)) == said

@@ -8,7 +8,7 @@ in evaluation; no Python number is read from a tensor in a step.
 """
 
 from equipoise.balance.adaptive import AccuracyCapacity, AccuracyFeedback, Relevance
-from equipoise.balance.contract import Balance, Joint, Seen, Weights
+from equipoise.balance.contract import Balance, Flag, Joint, Remark, Seen, Weights
 from equipoise.balance.controllers import PI, IncrementalPI, SetPoint
 from equipoise.balance.fixed import Capacity, Fixed, WarmUp
 from equipoise.balance.learned import ClosedFormWeights, LearnedWeights
@@ -21,10 +21,12 @@ __all__ = [
     "Capacity",
     "ClosedFormWeights",
     "Fixed",
+    "Flag",
     "IncrementalPI",
     "Joint",
     "LearnedWeights",
     "Relevance",
+    "Remark",
     "Seen",
     "SetPoint",
     "WarmUp",

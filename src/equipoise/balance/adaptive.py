@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from equipoise.balance.contract import Balance, NonNegative, Positive, Seen, Share, Weights
+from equipoise.balance.contract import Balance, NonNegative, Positive, Remark, Seen, Share, Weights
 
 Accuracy = Annotated[float, Field(ge=0.5, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
@@ -68,17 +68,18 @@ class AccuracyFeedback(Balance):
         moved = torch.where(self.smoothed < target - self.window, self.beta * self.scale, moved)
         self.beta.copy_(torch.where(started, moved.clamp(self.beta_min, self.beta_max), self.beta))
 
-    def remarks(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    def remarks(self, rows: Sequence[Mapping[str, Any]]) -> list[Remark]:
         name, late = f"weight.{self.terms[0]}", rows[-max(1, len(rows) // 5) :]
         for limit, word, meaning in (
             (self.beta_min, "lowest", "the discriminator hardly ever tells codes from shuffled ones"),
             (self.beta_max, "highest", "the discriminator tells codes from shuffled ones whatever they cost"),
         ):
             if all(abs(row[name] / limit - 1) < 0.01 for row in late):
-                return [
+                sentence = (
                     f"The weight of {self.terms[0]} is at its {word}, {limit:g}: {meaning}. Another target accuracy, "
                     "or a wider range, would let it move."
-                ]
+                )
+                return [Remark(sentence, "saturated")]
         return []
 
 
@@ -174,6 +175,7 @@ class Relevance(Balance):
     def logs(self) -> dict[str, Tensor]:
         return {"relevance_dims": self.r.detach()}
 
-    def remarks(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    def remarks(self, rows: Sequence[Mapping[str, Any]]) -> list[Remark]:
         undecided = [f"z{j}" for j, r in enumerate(rows[-1]["relevance_dims"]) if 0.1 < r < 0.9]
-        return [f"Neither relevant nor irrelevant yet: {', '.join(undecided)}."] if undecided else []
+        sentence = f"Neither relevant nor irrelevant yet: {', '.join(undecided)}."
+        return [Remark(sentence, "not settled")] if undecided else []

@@ -1,7 +1,7 @@
 """What a balance is, and several as one."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -15,6 +15,17 @@ Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Steps = Annotated[int, Field(ge=1)]
+
+Flag = Literal["collapsed", "not settled", "saturated", "at chance"]
+"""What makes a run unfit to be compared as it stands: no latent is active, weights still move, a weight or a
+discriminator is at its limit, a discriminator tells nothing."""
+
+
+class Remark(NamedTuple):
+    """A sentence that a reader of a run has to know, and, where it makes the run unfit to be compared, in which way."""
+
+    sentence: str
+    flag: Flag | None = None
 
 
 class Balance(nn.Module):
@@ -34,8 +45,8 @@ class Balance(nn.Module):
         own = (*self.named_parameters(), *self.named_buffers())
         return {name: value.detach() for name, value in own if value.ndim <= 1}
 
-    def remarks(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:  # noqa: ARG002
-        """Sentences a reader of the run has to know, from the rows of its log, at least one row: weights that are at a
+    def remarks(self, rows: Sequence[Mapping[str, Any]]) -> list[Remark]:  # noqa: ARG002
+        """What a reader of the run has to know, from the rows of its log, at least one row: weights that are at a
         limit, or have not settled."""
         return []
 
@@ -62,7 +73,7 @@ class Joint(Balance):
     def logs(self) -> dict[str, Tensor]:
         return {name: value for balance in self._all() for name, value in balance.logs().items()}
 
-    def remarks(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    def remarks(self, rows: Sequence[Mapping[str, Any]]) -> list[Remark]:
         return [remark for balance in self._all() for remark in balance.remarks(rows)]
 
     def _all(self) -> list[Balance]:

@@ -9,7 +9,7 @@ import torch
 from pydantic import ConfigDict, Field
 from torch import Tensor
 
-from equipoise.balance.contract import Balance, NonNegative, Positive, Seen, Share, Steps, Weights
+from equipoise.balance.contract import Balance, NonNegative, Positive, Remark, Seen, Share, Steps, Weights
 from equipoise.errors import InputError, choose
 
 
@@ -155,7 +155,7 @@ class PI(Balance):
     def logs(self) -> dict[str, Tensor]:
         return {name: getattr(self, name).clone() for name in ("set_point", "error", "integral")}
 
-    def remarks(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    def remarks(self, rows: Sequence[Mapping[str, Any]]) -> list[Remark]:
         return _remarks(self, self.beta_max, rows)
 
 
@@ -238,7 +238,7 @@ class IncrementalPI(Balance):
     def logs(self) -> dict[str, Tensor]:
         return {name: getattr(self, name).clone() for name in ("set_point", "error")}
 
-    def remarks(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    def remarks(self, rows: Sequence[Mapping[str, Any]]) -> list[Remark]:
         return _remarks(self, None, rows)
 
 
@@ -270,7 +270,7 @@ def _plus(total: Tensor, rest: Tensor, update: Tensor) -> tuple[Tensor, Tensor]:
     return new, update - (new - total)
 
 
-def _remarks(balance: "PI | IncrementalPI", beta_max: float | None, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def _remarks(balance: "PI | IncrementalPI", beta_max: float | None, rows: Sequence[Mapping[str, Any]]) -> list[Remark]:
     """Whether at the end the weight was at a limit, the term off its set point, or the set point still rising."""
     if not rows:
         return []
@@ -294,19 +294,22 @@ def _remarks(balance: "PI | IncrementalPI", beta_max: float | None, rows: Sequen
             f"{measured} was {value:.2f} nats and its set point {target:.2f}. "
         )
         if out_of_reach or balance.anti_windup == "conditional":
-            said.append(f"{sentence}At that limit the set point is out of reach: take a target {instead}.")
+            sentence += f"At that limit the set point is out of reach: take a target {instead}."
         else:
-            said.append(f'{sentence}anti_windup="{balance.anti_windup}" keeps it there: take "conditional".')
+            sentence += f'anti_windup="{balance.anti_windup}" keeps it there: take "conditional".'
+        said.append(Remark(sentence, "saturated"))
 
     if not said and abs(value - target) > 0.5:
-        said.append(
+        sentence = (
             f"{measured} was not settled at its set point: over the last fifth of the run its mean was {value:.2f} "
             f"nats, that of the set point {target:.2f}. Train longer, or take a larger ki."
         )
+        said.append(Remark(sentence, "not settled"))
     reached, end = float(rows[-1]["set_point"]), balance.target.end
     if end - reached > 1e-3:
-        said.append(
+        sentence = (
             f"The set point was still rising when the run ended, at {reached:.2f} of {end:g} nats, so the weight also "
             "depends on where the run was stopped. Train to the end of the ramp, or take a shorter one."
         )
+        said.append(Remark(sentence, "not settled"))
     return said

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from equipoise.balance.contract import Balance, Positive, Seen, Weights
+from equipoise.balance.contract import Balance, Positive, Remark, Seen, Weights
 
 SETTLED = 0.05  # distance of the learned trade-off from its stationary value that is not worth a sentence
 
@@ -68,7 +68,7 @@ class LearnedWeights(Balance):
         sigmas = torch.stack(list(self._sigmas().values()))
         return sigmas.square().sum() if self.regulariser == "squares" else sigmas.abs().log().sum()
 
-    def remarks(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    def remarks(self, rows: Sequence[Mapping[str, Any]]) -> list[Remark]:
         """Where the weights stand in the last row: the trade-off, its stationary value, what is left of the way."""
         row = rows[-1]
         # The sign of sigma is free; the other parametrisation logs its logarithm.
@@ -90,7 +90,7 @@ class LearnedWeights(Balance):
             "log. "
         )
         if abs(ratio - 1) <= SETTLED:
-            return [*said, sentence + "The second is 1 at the stationary point: the trade-off has settled."]
+            return [*said, Remark(sentence + "The second is 1 at the stationary point: the trade-off has settled.")]
         sentence += (
             "The second is 1 at the stationary point: σ is still moving, so the trade-off also depends on where the "
             "run was stopped."
@@ -103,7 +103,7 @@ class LearnedWeights(Balance):
                 f" Adam moves σ by about one learning rate a step at most; at {lr:.3g} it needs "
                 f"{float(f'{steps:.2g}'):,.0f} more steps or longer for these R and K."
             )
-        return [*said, sentence]
+        return [*said, Remark(sentence, "not settled")]
 
 
 class ClosedFormWeights(Balance):
@@ -140,7 +140,7 @@ class ClosedFormWeights(Balance):
     def logs(self) -> dict[str, Tensor]:
         return {f"sigma.{name}": self._square(name).sqrt() for name in self.terms}
 
-    def remarks(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    def remarks(self, rows: Sequence[Mapping[str, Any]]) -> list[Remark]:
         return _at_the_floor({name: float(rows[-1][f"sigma.{name}"]) for name in self.terms}, self.floor)
 
     def _square(self, name: str) -> Tensor:
@@ -152,10 +152,13 @@ class ClosedFormWeights(Balance):
         return mean
 
 
-def _at_the_floor(sigma: Mapping[str, float], floor: float) -> list[str]:
+def _at_the_floor(sigma: Mapping[str, float], floor: float) -> list[Remark]:
     return [
-        f"The weight of {term} is at its limit 1/σ_{term}² = {1 / value**2:,.0f}, where σ_{term}² is at its floor: the "
-        "term went to 0 and took its σ along. From here the weight is a constant."
+        Remark(
+            f"The weight of {term} is at its limit 1/σ_{term}² = {1 / value**2:,.0f}, where σ_{term}² is at its floor: "
+            "the term went to 0 and took its σ along. From here the weight is a constant.",
+            "saturated",
+        )
         for term, value in sigma.items()
         if value**2 <= 1.01 * floor
     ]

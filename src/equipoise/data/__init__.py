@@ -1,6 +1,7 @@
 """Data: where images come from."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,50 +9,105 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from equipoise.data import arrays, dsprites, dsprites_file, folder
+from equipoise.data import (
+    arrays,
+    cars3d,
+    celeba,
+    chairs3d,
+    dsprites,
+    dsprites_file,
+    dsprites_variants,
+    faces3d,
+    factor_table,
+    falcor3d,
+    folder,
+    isaac3d,
+    mpi3d,
+    rooms3d,
+    sequence,
+    shapes3d,
+    smallnorb,
+)
 from equipoise.data.dataset import Dataset
 from equipoise.data.images import Images
+from equipoise.data.pictures import Form
+from equipoise.data.sequence import Sequence
 from equipoise.errors import InputError, nearest
 
 __all__ = ["DATASETS", "Dataset", "Images", "load_data"]
 
-DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in (dsprites.DSPRITES,)}
+DATASETS: dict[str, Dataset] = {
+    dataset.name: dataset
+    for dataset in (
+        dsprites.DSPRITES,
+        dsprites_variants.COLOR,
+        dsprites_variants.NOISY,
+        dsprites_variants.SCREAM,
+        dsprites_variants.NOSHAPE,
+        rooms3d.ROOMS3D,
+        *mpi3d.DATASETS.values(),
+        falcor3d.FALCOR3D,
+        isaac3d.ISAAC3D,
+        shapes3d.SHAPES3D,
+        cars3d.CARS3D,
+        smallnorb.SMALLNORB,
+        celeba.CELEBA,
+        chairs3d.CHAIRS3D,
+        faces3d.FACES3D,
+    )
+}
 
 
 def load_data(
-    source: str | os.PathLike[str] | npt.NDArray[Any] | torch.Tensor | Images,
+    source: str | os.PathLike[str] | npt.NDArray[Any] | torch.Tensor | Sequence | Images,
     *,
     size: int | None = None,
     crop: int | None = None,
     grey: bool = False,
+    factors: str | os.PathLike[str] | None = None,
+    skip_damaged: bool = False,
 ) -> Images:
-    """Images from the name of a data set, a path, an array or tensor, or Images, which are given back.
+    """Images from the name of a data set, a path, an array or tensor, a sequence of pictures, or Images, given back.
 
     A path is a folder of images, a .npy or .npz file of them, or the published dSprites file, .npz or .hdf5. A name in
-    DATASETS goes before a path; "./dsprites" is always a path. `size`, `crop` and `grey` are for folders, see
-    `equipoise.data.folder.from_folder`; for arrays see `equipoise.data.arrays.from_array`. InputError for all else.
+    DATASETS goes before a path; "./dsprites" is always a path. A sequence is a list, a torch data set, a data set of
+    Hugging Face, or anything else with a length and numbered items.
+
+    The settings are for images of one's own. size, crop, grey: what every image is brought to, see
+    `equipoise.data.pictures.prepared`. factors: a table of factors, .csv or .parquet, or "folders"; see
+    `equipoise.data.folder.from_folder`, and `equipoise.data.factor_table.read` for a table without a folder.
+    skip_damaged: leave out what cannot be read as an image. InputError for whatever cannot be used.
     """
+    form = Form(size, crop, grey)
+    form.check()
+    said = {"size": size, "crop": crop, "grey": grey, "factors": factors, "skip_damaged": skip_damaged}
     if isinstance(source, os.PathLike):
         source = os.fspath(source)
-    path = Path(source).expanduser() if isinstance(source, str) and source not in DATASETS else None
+    factors = None if factors is None else os.fspath(factors)
+    if isinstance(source, Images) or (isinstance(source, str) and source in DATASETS):
+        _refuse(said, "images of your own")
+        return source if isinstance(source, Images) else DATASETS[source].load()
+    path = Path(source).expanduser() if isinstance(source, str) else None
     if path is not None and path.is_dir():
-        return folder.from_folder(path, size=size, crop=crop, grey=grey)
-    if size is not None or crop is not None or grey:
-        raise InputError("data.size, data.crop and data.grey are for folders of images; leave them out here")
-    if isinstance(source, Images):
-        return source
-    if isinstance(source, np.ndarray | torch.Tensor):
-        return arrays.from_array(source)
+        return folder.from_folder(path, form, factors=factors, skip_damaged=skip_damaged)
+    if factors == factor_table.FOLDERS:
+        raise InputError("data.factors=folders is for a folder of images; give the path of a table instead")
+    table = None if factors is None else Path(factors).expanduser()
+    if path is not None or isinstance(source, np.ndarray | torch.Tensor):
+        _refuse({"skip_damaged": skip_damaged}, "pictures that are read one by one")
     if path is not None:
-        return _from_file(path)
-    if isinstance(source, str):
-        return DATASETS[source].load()
+        return _from_file(path, form, table, said)
+    if isinstance(source, np.ndarray | torch.Tensor):
+        return arrays.from_array(source, factors=table, form=form)
+    if isinstance(source, Sequence):
+        return sequence.from_sequence(source, form, factors=table, skip_damaged=skip_damaged)
     raise InputError(
-        f"data is a {type(source).__name__}; expected a name, a path, a NumPy array, a torch tensor or Images"
+        f"data is a {type(source).__name__}; expected a name, a path, an array, a tensor, Images, or a sequence of "
+        "pictures with a length and numbered items"
     )
 
 
-def _from_file(path: Path) -> Images:
+def _from_file(path: Path, form: Form, table: Path | None, said: Mapping[str, object]) -> Images:
     if not path.exists():
         if path.suffix or len(path.parts) > 1:
             raise InputError(
@@ -62,9 +118,16 @@ def _from_file(path: Path) -> Images:
         )
     kind = path.suffix.lower()
     if kind == ".npy":
-        return arrays.from_npy(path)
-    if kind == ".npz":
-        return dsprites_file.read_npz(path) if dsprites_file.in_npz(path) else arrays.from_npz(path)
-    if kind in (".hdf5", ".h5"):
-        return dsprites_file.read_hdf5(path)
+        return arrays.from_npy(path, form, factors=table)
+    if kind == ".npz" and not dsprites_file.in_npz(path):
+        return arrays.from_npz(path, form, factors=table)
+    if kind in (".npz", ".hdf5", ".h5"):
+        _refuse(said, "images of your own")
+        return dsprites_file.read_npz(path) if kind == ".npz" else dsprites_file.read_hdf5(path)
     raise InputError(f"data: {path} is not a kind of file that is read; give a folder of images, a .npy, .npz or .hdf5")
+
+
+def _refuse(said: Mapping[str, object], why: str) -> None:
+    given = [f"data.{name}" for name, value in said.items() if value not in (None, False)]
+    if given:
+        raise InputError(f"{', '.join(given)}: only for {why}; leave {'it' if len(given) == 1 else 'them'} out here")

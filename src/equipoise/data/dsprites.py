@@ -110,10 +110,11 @@ def load() -> Images:
         rows = np.empty((N, ROW), np.uint8)
         for i, drawn in enumerate(blocks()):
             rows[i * BLOCK : (i + 1) * BLOCK] = drawn
-    return named(rows, "grid", source="drawn by equipoise.data.dsprites")
+    # Raised when a pixel changes: to compute it would read them all at every start of a run.
+    return named(rows, "grid", source="drawn by equipoise.data.dsprites", digest="dsprites-1")
 
 
-def named(rows: Bytes, factors: npt.ArrayLike | Literal["grid"], source: str) -> Images:
+def named(rows: Bytes, factors: npt.ArrayLike | Literal["grid"], source: str, digest: str | None = None) -> Images:
     """Images from packed rows, uint8 [N, 512], under the name, factors, licence and citation of dSprites."""
     return Images(
         rows,
@@ -125,6 +126,7 @@ def named(rows: Bytes, factors: npt.ArrayLike | Literal["grid"], source: str) ->
         source=source,
         licence=DSPRITES.licence,
         citation=DSPRITES.citation,
+        digest=digest,
     )
 
 
@@ -154,7 +156,7 @@ def _write(path: Path) -> None:
 DSPRITES = Dataset(
     name="dsprites",
     summary="737,280 white shapes on black: 3 shapes, 6 scales, 40 orientations, 32 x 32 positions; drawn in a second",
-    load=load,
+    draw=load,
     images=N,
     shape=(1, 64, 64),
     factor_names=FACTOR_NAMES,

@@ -1,8 +1,8 @@
 """Images and their factors of variation: the one form in which data travels."""
 
 import copy
+import hashlib
 import math
-import operator
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal
@@ -23,10 +23,12 @@ class Images:
     pixels: uint8 [N, C, H, W]; or, black and white and packed to bits, uint8 [N, C*H*W/8] in the order of
         `numpy.packbits` with `shape` = (C, H, W) beside it; in memory or memory-mapped, used as it is, not copied. Or
         `Pixels`, which draw them when they are asked for.
-    factors: codes 0..V-1, int [N, K]; or continuous, float [N, K]; or "grid": every combination of `factor_sizes`
-        once, the last factor running fastest; or None.
-    factor_sizes: the number of values V of each factor, by default the largest code + 1; 0 for continuous factors.
+    factors: a table [N, K], a column for each factor, of codes 0..V-1 or of any floats where it is continuous; or
+        "grid": every combination of `factor_sizes` once, the last factor running fastest; or None.
+    factor_sizes: the number of values V of each factor that has codes, 0 of each that is continuous. By default all of
+        a table of whole numbers are codes, V the largest + 1, and all of a table of floats are continuous.
     source, licence, citation: where the images come from and what their authors ask, for `describe`.
+    digest: what `digest` is to say, where it is known without reading all pixels.
 
     `name`, `shape`, `factors`, `factor_names` and `factor_sizes` are for reading. InputError when the parts do not fit.
     """
@@ -43,11 +45,14 @@ class Images:
         source: str | None = None,
         licence: str | None = None,
         citation: str | None = None,
+        digest: str | None = None,
     ) -> None:
         self.name, self.source, self.licence, self.citation = name, source, licence, citation
         self._pixels = held(pixels, shape, name) if isinstance(pixels, np.ndarray) else pixels
         self.shape = self._pixels.shape
         self._rows: Indices | None = None  # of the pixels, for a subset
+        self._whole: Images | None = None  # of which this is a subset
+        self._digest = digest
         self._table: Factors | None = None  # of all that the pixels hold; a grid needs none
         if isinstance(factors, str):
             self.factor_sizes = tuple(factor_sizes)
@@ -77,13 +82,16 @@ class Images:
 
     @cached_property
     def factors(self) -> Factors | None:
-        """Codes of the factors, int64 [N, K] in 0..V-1; float64 [N, K] when continuous; None when not known."""
+        """Codes of the factors, int64 [N, K] in 0..V-1; float64 where some are continuous; None when not known."""
         if self._table is not None:
             return self._table if self._rows is None else self._table[self._rows]
         if not self.factor_sizes:
             return None
-        rows = np.arange(len(self._pixels)) if self._rows is None else self._rows
-        return np.stack(np.unravel_index(rows, self.factor_sizes), axis=1)
+        return np.stack([self._codes(k) for k in range(len(self.factor_sizes))], axis=1)
+
+    def factor(self, name: str) -> Indices:
+        """Codes of the factor of this name, int64 [N]. InputError when there is none, and when it is continuous."""
+        return self._codes(self._number(name))
 
     def pixels(self, index: npt.ArrayLike) -> Bytes:
         """Pixels 0..255 of the images at `index` (whole numbers, [B]), a new uint8 array [B, C, H, W]."""
@@ -96,7 +104,7 @@ class Images:
     def subset(self, index: npt.ArrayLike) -> "Images":
         """The images at `index` (whole numbers, [n]) in that order; a view, the pixels are not copied."""
         part = copy.copy(self)
-        part._rows = self._at(index)
+        part._rows, part._whole, part._digest = self._at(index), self if self._whole is None else self._whole, None
         part._sorted = {}
         part.__dict__.pop("factors", None)  # those of all images, if they were asked for
         if not len(part):
@@ -113,7 +121,9 @@ class Images:
                 f"data.split: {list(fractions)} must be positive and add up to 1, such as [0.85, 0.075, 0.075]"
             )
         ends = np.rint(np.cumsum(fractions) * len(self)).astype(np.int64)
-        parts = np.split(np.random.default_rng(seed).permutation(len(self)), ends[:-1])
+        # Not the seed alone: the images that a run encodes are the first of the permutation that 0 gives, and would all
+        # be of one part.
+        parts = np.split(np.random.default_rng([seed, *b"split"]).permutation(len(self)), ends[:-1])
         if any(part.size == 0 for part in parts):
             raise InputError(
                 f"data.split: {list(fractions)} of {len(self)} images leaves a part empty; give larger fractions"
@@ -143,6 +153,26 @@ class Images:
             raise InputError(f"{self.name}: no image has {dict(fixed or {})}; fix fewer factors")
         return found[rng.integers(found.size, size=n)]
 
+    def digest(self) -> str:
+        """What tells these images and factors from others, in letters and digits; the same whenever they are loaded.
+
+        It is the one given to the constructor; otherwise it is computed once, from all pixels and factors. That of a
+        subset is computed from the digest of the whole and the rows.
+        """
+        if self._digest is None:
+            state = hashlib.sha256()
+            if self._whole is not None and self._rows is not None:
+                state.update(self._whole.digest().encode())
+                state.update(self._rows.tobytes())
+            else:
+                state.update(repr((len(self), self.shape, self.factor_names, self.factor_sizes)).encode())
+                for start in range(0, len(self), 1000):
+                    state.update(self.pixels(np.arange(start, min(start + 1000, len(self)))).tobytes())
+                if self.factors is not None:
+                    state.update(np.ascontiguousarray(self.factors).tobytes())
+            self._digest = state.hexdigest()
+        return self._digest
+
     def describe(self) -> dict[str, Any]:
         """Name, number, shape, factors, source, licence and citation, ready for JSON; None where not known."""
         return {
@@ -169,27 +199,39 @@ class Images:
         index = index.astype(np.int64, copy=False)
         return index if self._rows is None else self._rows[index]
 
-    def _code(self, factor: str, value: int) -> tuple[int, int]:
-        """Number of the factor of this name, and the code checked."""
+    def _number(self, factor: str) -> int:
+        """Number of the factor of this name, which has codes."""
         if factor not in self.factor_names:
             raise InputError(
                 f"{self.name} has no factor {factor!r}; it has {', '.join(self.factor_names) or 'no known factors'}"
             )
         k = self.factor_names.index(factor)
-        size = self.factor_sizes[k]
-        if not size:
+        if not self.factor_sizes[k]:
             raise InputError(
-                f"{self.name}: the factor {factor} is continuous and cannot be held at a value; leave it free"
+                f"{self.name}: the factor {factor} is continuous and has no codes to choose from; choose by another"
             )
+        return k
+
+    def _code(self, factor: str, value: int) -> tuple[int, int]:
+        """Number of the factor of this name, and the code checked."""
+        k = self._number(factor)
+        size = self.factor_sizes[k]
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 0 <= value < size:
             raise InputError(f"{self.name}: the factor {factor} takes the codes 0..{size - 1}, not {value!r}")
         return k, int(value)
 
+    def _codes(self, k: int) -> Indices:
+        """Codes of factor k, int64 [N]."""
+        if self._table is None:
+            rows = np.arange(len(self._pixels)) if self._rows is None else self._rows
+            return rows // math.prod(self.factor_sizes[k + 1 :]) % self.factor_sizes[k]
+        column = self._table[:, k] if self._rows is None else self._table[self._rows, k]
+        return column.astype(np.int64, copy=False)
+
     def _having(self, k: int, code: int) -> Indices:
         """The images whose factor k has this code, in order. The first call sorts the factor, later ones look up."""
         if k not in self._sorted:
-            assert self.factors is not None
-            codes = self.factors[:, k].astype(np.int64)
+            codes = self._codes(k)
             order = np.argsort(codes, kind="stable")
             self._sorted[k] = order, codes[order]
         order, codes = self._sorted[k]
@@ -200,22 +242,30 @@ class Images:
 def _factors(
     table: npt.NDArray[Any], sizes: tuple[int, ...], images: int, name: str
 ) -> tuple[Factors, tuple[int, ...]]:
-    """The table as int64 or float64 [N, K] and the sizes of its factors, checked against each other."""
+    """The table as int64 [N, K], or float64 where a factor is continuous, and the sizes; checked against each other."""
     if table.ndim != 2 or table.dtype.kind not in "iuf" or len(table) != images or not table.shape[1]:
         raise InputError(
             f"{name}: factors of {images:,} images are whole numbers or floats [{images}, K], "
             f"not {table.dtype} {list(table.shape)}"
         )
-    if table.dtype.kind == "f":
-        if not np.isfinite(table).all():
-            raise InputError(f"{name}: the factors hold NaN or infinity; drop the images whose factors are not known")
-        return table.astype(np.float64), (0,) * table.shape[1]
-    table = table.astype(np.int64, copy=False)
-    needed = tuple(int(top) + 1 for top in table.max(axis=0))
-    sizes = sizes or needed
-    if table.min() < 0 or len(sizes) != len(needed) or any(map(operator.lt, sizes, needed)):
+    if not np.isfinite(table).all():
+        raise InputError(f"{name}: the factors hold NaN or infinity; drop the images whose factors are not known")
+    if not sizes:  # every factor has at least one code: 0 would call it continuous
+        whole = table.dtype.kind != "f"
+        sizes = tuple(max(int(top) + 1, 1) if whole else 0 for top in table.max(axis=0))
+    if len(sizes) != table.shape[1] or min(sizes) < 0:
         raise InputError(
-            f"{name}: factor codes run from 0 to V-1, but these run from {table.min(axis=0).tolist()} to "
-            f"{table.max(axis=0).tolist()} where V is {list(sizes)}"
+            f"{name}: {table.shape[1]} factors need as many sizes, each the number of codes or 0 where it is "
+            f"continuous, not {list(sizes)}"
         )
-    return table, sizes
+    for k, size in enumerate(sizes):
+        column = table[:, k]
+        wrong = (column < 0) | (column >= size) | (column != np.floor(column))
+        if size and wrong.any():
+            raise InputError(
+                f"{name}: factor codes are whole numbers from 0 to V-1, but factor {k}, whose V is {size}, has "
+                f"{column[wrong][0]}; number its values from 0, or give V = 0 for a continuous factor"
+            )
+    if all(sizes):
+        return table.astype(np.int64, copy=False), sizes
+    return table.astype(np.float64, copy=False), sizes

@@ -1,6 +1,7 @@
 """Arrays of .npy and .npz files read with care: nothing is unpickled, and what is torn is named."""
 
 import math
+import os
 import struct
 import warnings
 import zipfile
@@ -33,6 +34,8 @@ def naming(path: Path) -> Iterator[None]:
         raise
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist; check the path") from error
+    except PermissionError as error:
+        raise InputError(f"{path} may not be read by you ({error.strerror}); change its permissions") from error
     except (OSError, EOFError, ValueError, RuntimeError, struct.error, zlib.error, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is damaged or not what its name says ({error}); copy or make it again") from error
 
@@ -60,14 +63,18 @@ def header(path: Path) -> Header:
         return _header(file)
 
 
-def slabs(path: Path, name: str, rows: int) -> Iterator[npt.NDArray[Any]]:
-    """The array `name` of a .npz file, up to `rows` of its first axis at a time: the whole need not fit in memory."""
+def slabs(path: Path, name: str, rows: int, begin: int = 0) -> Iterator[npt.NDArray[Any]]:
+    """The array `name` of a .npz file from row `begin` on, up to `rows` of its first axis at a time.
+
+    The whole need not fit in memory. Read from its first row, its checksum is compared at the end.
+    """
     with naming(path), zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as file:
         (length, *shape), fortran, dtype = _header(file)
         if fortran or dtype.hasobject:
             raise InputError(f"{path}: {name} holds objects or is in Fortran order; save it again in C order")
         per_row = math.prod(shape) * dtype.itemsize
-        for first in range(0, length, rows):
+        file.seek(begin * per_row, os.SEEK_CUR)
+        for first in range(begin, length, rows):
             count = min(rows, length - first)
             data = file.read(count * per_row)
             if len(data) != count * per_row:

@@ -1,7 +1,34 @@
-"""Where files that can be made again are kept."""
+"""Sets of images in folders of their own: written once, block by block, then memory-mapped by all who ask for them."""
 
+import contextlib
+import errno
+import hashlib
+import io
+import json
+import math
 import os
+import shutil
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from equipoise import progress
+from equipoise.data.images import Images
+from equipoise.data.pixels import Bytes
+from equipoise.errors import InputError, RunError
+from equipoise.files import replacing, write_text
+
+if sys.platform != "win32":
+    import fcntl
+
+FORMAT = 1  # of these folders; raised when their files change
+_MARK = 64 << 20  # bytes between two marks: what is converted again at most after a power cut
+_CHUNK = 1 << 20  # bytes read in one go
 
 
 def cache_folder() -> Path:
@@ -14,3 +41,225 @@ def cache_folder() -> Path:
         return Path(chosen).expanduser()
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
     return (base if base.is_absolute() else Path.home() / ".cache") / "equipoise"
+
+
+def set_folder(name: str) -> Path:
+    """Where the set of this name lies once it is added; InputError when the user has no home folder."""
+    try:
+        return cache_folder() / "data" / name
+    except RuntimeError as error:
+        raise InputError("there is no home folder to keep data in; set EQUIPOISE_CACHE to a folder") from error
+
+
+def write(
+    folder: Path,
+    *,
+    images: int,
+    shape: tuple[int, int, int],
+    blocks: Callable[[int], Iterator[Bytes]],
+    source: str,
+    name: str,
+    factors: npt.ArrayLike | Literal["grid"] | None = None,
+    factor_names: Sequence[str] | None = None,
+    factor_sizes: Sequence[int] = (),
+    licence: str | None = None,
+    citation: str | None = None,
+    about: Mapping[str, object] | None = None,
+) -> None:
+    """Write a set of images into `folder`: images.npy, factors.npy where there is a table, and, last, about.json.
+
+    blocks: given the number of an image, yields uint8 [n, C, H, W] from that image on; only one block is held.
+    source: what the pixels were made from. A conversion that broke off goes on behind the last of its blocks that is
+        known to be on the disk when `source`, `images` and `shape` are the same; one that is whole is left as it is.
+    about: what else about.json is to say, ready for JSON. The other arguments are those of `Images`.
+
+    Without about.json a folder holds no set, so that nothing looks finished which is not. Processes that write the same
+    folder wait for each other. InputError before anything is written for parts that do not fit or a disk that is too
+    small, and when the blocks do not fit; RunError when the disk fills all the same.
+    """
+    zeros = np.broadcast_to(np.uint8(0), (images, *shape))  # takes no memory; Images checks that all parts fit
+    fits = Images(zeros, name=name, factors=factors, factor_names=factor_names, factor_sizes=factor_sizes)
+    kind = "grid" if isinstance(factors, str) else None if fits.factors is None else "table"
+    described = {
+        "format": FORMAT,
+        **(fits.describe() | {"source": source, "licence": licence, "citation": citation}),
+        "factors": kind,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone(folder):
+        if _is_whole(folder, source, images, shape):
+            return
+        part = folder / "images.npy.part"
+        digest = _write_pixels(part, fits, blocks, source)
+        (folder / "about.json").unlink(missing_ok=True)  # of an older set: it is gone from here on
+        if kind == "table":
+            with replacing(folder / "factors.npy") as file:
+                np.save(file, np.ascontiguousarray(fits.factors), allow_pickle=False)
+        os.replace(part, folder / "images.npy")
+        (folder / "part.json").unlink(missing_ok=True)
+        write_text(folder / "about.json", json.dumps({**(about or {}), **described, "digest": digest}, indent=1))
+
+
+def read(folder: Path, *, trusted: bool = True) -> Images | None:
+    """The set in `folder`, memory-mapped; None when there is none, or none that is finished.
+
+    trusted: its digest is the one that was computed when it was written; otherwise `digest` reads all pixels again.
+    InputError when about.json cannot be read, or the other files are not of the sizes it says.
+    """
+    about = describe(folder)
+    if about is None:
+        return None
+    try:
+        pixels = np.lib.format.open_memmap(folder / "images.npy", mode="r")
+        shape = (about["images"], *about["shape"])
+        if pixels.shape != shape or pixels.dtype != np.uint8 or not pixels.flags.c_contiguous:
+            raise ValueError(f"images.npy holds {pixels.dtype} {list(pixels.shape)} and not uint8 {list(shape)}")
+        if (folder / "images.npy").stat().st_size != pixels.offset + pixels.nbytes:
+            raise ValueError("images.npy is longer than the array in it")
+        factors = about["factors"]
+        return Images(
+            pixels,
+            name=about["name"],
+            factors=np.load(folder / "factors.npy", allow_pickle=False) if factors == "table" else factors,
+            factor_names=about["factor_names"],
+            factor_sizes=about["factor_sizes"],
+            source=about["source"],
+            licence=about["licence"],
+            citation=about["citation"],
+            digest=about["digest"] if trusted else None,
+        )
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(folder, error) from error
+
+
+def describe(folder: Path) -> dict[str, Any] | None:
+    """What about.json says of the set in `folder`; None when no finished one is there. InputError if damaged."""
+    try:
+        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise _damaged(folder, error) from error
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise _damaged(folder, f"about.json is not of format {FORMAT}, which this version reads")
+    return about
+
+
+def remember(folder: Path, more: Mapping[str, object]) -> None:
+    """Write `more`, ready for JSON, into the about.json of the set in `folder`."""
+    about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+    write_text(folder / "about.json", json.dumps(about | dict(more), indent=1))
+
+
+def _damaged(folder: Path, why: object) -> InputError:
+    return InputError(f"{folder} is damaged ({why}); delete this folder and add or convert the images again")
+
+
+def _is_whole(folder: Path, source: str, images: int, shape: tuple[int, int, int]) -> bool:
+    try:
+        there = read(folder)
+    except InputError:
+        return False
+    return there is not None and (there.source, len(there), there.shape) == (source, images, tuple(shape))
+
+
+def _write_pixels(part: Path, fits: Images, blocks: Callable[[int], Iterator[Bytes]], source: str) -> str:
+    """Append to `part`, an .npy file in the making, what it lacks; the digest of all pixels and factors."""
+    images, shape, name = len(fits), fits.shape, fits.name
+    each = math.prod(shape)
+    mark = part.with_name("part.json")
+    key = {"source": source, "images": images, "shape": list(shape)}
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (images, *shape)})
+    done = _marked(mark, key)
+    if done and (not part.exists() or part.stat().st_size < header.tell() + done * each):
+        done = 0
+    check_room(part.parent, name, (images - done) * each)
+    # The same as `Images.digest` computes; the tests compare them.
+    state = hashlib.sha256(repr((images, shape, fits.factor_names, fits.factor_sizes)).encode())
+    with (
+        filling(part.parent, name),
+        open(part, "r+b" if done else "w+b") as file,
+        progress.bar(name, images, "images") as advance,
+    ):
+        file.write(header.getvalue())
+        file.truncate(file.tell() + done * each)
+        for data in iter(lambda: file.read(_CHUNK), b""):  # what is there already belongs to the digest
+            state.update(data)
+        advance(done)
+        unmarked = 0
+        for block in blocks(done) if done < images else ():
+            _check_block(block, images - done, shape, name)
+            whole = np.ascontiguousarray(block)
+            file.write(whole.data)
+            state.update(whole.data)
+            done += len(block)
+            unmarked += block.nbytes
+            advance(len(block))
+            if unmarked >= _MARK or done == images:
+                file.flush()
+                os.fsync(file.fileno())  # before the mark, which says that so much is on the disk
+                write_text(mark, json.dumps(key | {"done": done}))
+                unmarked = 0
+    if done < images:
+        raise InputError(f"{name}: {source} gave {done:,} images, expected {images:,}; get a whole copy of it")
+    if fits.factors is not None:
+        state.update(np.ascontiguousarray(fits.factors).data)
+    return state.hexdigest()
+
+
+def _marked(mark: Path, key: Mapping[str, object]) -> int:
+    """How many images an earlier conversion of the same source left on the disk."""
+    try:
+        held = json.loads(mark.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return 0
+    done = held.pop("done", 0) if isinstance(held, dict) else 0
+    return done if held == key and isinstance(done, int) else 0
+
+
+def _check_block(block: Bytes, most: int, shape: tuple[int, int, int], name: str) -> None:
+    if block.dtype != np.uint8 or block.ndim != 4 or block.shape[1:] != shape or not 0 < len(block) <= most:
+        raise InputError(
+            f"{name}: a block is {block.dtype} {list(block.shape)}, expected uint8 [n, {', '.join(map(str, shape))}] "
+            f"with n from 1 to {most:,}; its files are not what they should be"
+        )
+
+
+def check_room(folder: Path, name: str, needed: int) -> None:
+    """InputError when fewer than `needed` bytes are left where `folder` is."""
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise InputError(
+            f"{name} needs {needed / 1e9:,.1f} GB and {folder} has {free / 1e9:,.1f} GB left; make room, or name a "
+            "folder on a larger disk with EQUIPOISE_CACHE"
+        )
+
+
+@contextlib.contextmanager
+def filling(folder: Path, name: str) -> Iterator[None]:
+    """A disk that turns out to be full is one sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise RunError(
+            f"{folder}: the disk was full before {name} was whole; make room and run the same command again, which "
+            "goes on where it stopped"
+        ) from error
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Waits until no other process writes into `folder`; the system lets go of the lock when a process dies."""
+    with open(folder / ".lock", "w") as file:
+        if sys.platform != "win32":
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                warnings.warn(f"waiting for another process which writes {folder}", stacklevel=3)
+                fcntl.flock(file, fcntl.LOCK_EX)
+            except OSError:  # some file systems of clusters have no locks
+                pass
+        yield

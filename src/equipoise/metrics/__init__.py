@@ -2,7 +2,8 @@
 
 import time
 import warnings
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -11,9 +12,10 @@ from numpy.typing import ArrayLike
 from equipoise.errors import InputError, nearest
 from equipoise.metrics import aggregate, dci, fit, infomec, information, intervention, predictor, ranking, unsupervised
 from equipoise.metrics.fit import Recon, of_samples, reconstruction
-from equipoise.metrics.inputs import Codes, group_codes, matching, matrix, once, pair
-from equipoise.metrics.interval import baseline, with_interval
+from equipoise.metrics.inputs import Codes, group_codes, matching, matrix, pair
+from equipoise.metrics.interval import Call, evaluations, with_intervals
 from equipoise.metrics.result import Metric, Score, ScoreWarning
+from equipoise.progress import bar
 
 __all__ = ["METRICS", "Metric", "Score", "ScoreWarning", "score", "select"]
 
@@ -28,6 +30,12 @@ METRICS: dict[str, Metric] = {
     **aggregate.METRICS,
     **fit.METRICS,
 }
+
+_SAID = {  # of an input that its name alone does not explain
+    "sampled": "recon with sampled_sse and sampled_bce",
+    "group": "group (the codes of other models of the same images)",
+}
+_LONG = 3.0  # seconds of scoring, after which a bar shows how far it is
 
 
 def __getattr__(name: str) -> Callable[..., Score]:
@@ -53,15 +61,15 @@ def score(
     convention: str | None = None,
     seed: int = 0,
     interval: bool = True,
+    progress: bool = True,
 ) -> dict[str, Score]:
     """Scores of the codes by metric name, in the order of `METRICS`.
 
     codes: [N, L], posterior means; factors: integer labels or floats [N, K]; logvar: [N, L], logarithm of the
     posterior variance; sample: [N, L], one draw from each posterior; recon: errors per image {"sse": [N], "bce": [N],
-    "pixels": int}, or images and their reconstructions (x, xhat) in [0, 1], and for what needs `sampled`, that is
-    log_px_z and elbo, also "sampled_sse" and "sampled_bce", the errors of pictures decoded from one draw of each
-    posterior; group: codes [N, L'], or a tuple (codes, logvar), of each further model on the same rows. NumPy arrays,
-    data frames and torch tensors are taken, all computing is in float64 on the CPU.
+    "pixels": int}, with more of them for log_px_z and elbo (see `fit.reconstruction`), or images and their
+    reconstructions (x, xhat) in [0, 1]; group: codes [N, L'], or a tuple (codes, logvar), of each further model on the
+    same rows. NumPy arrays, data frames and torch tensors are taken, all computing is in float64 on the CPU.
 
     which: "default", every metric that the inputs allow, but the slow ones; "all", with the slow ones, and one
     warning lists those that the inputs do not allow; or a name or names of `METRICS`, for which a missing input is an
@@ -81,9 +89,15 @@ def score(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ScoreWarning)
         inputs = _inputs(codes, factors, logvar, sample, recon, group)
-        scores = {
-            name: _one(METRICS[name], inputs, convention, seed, interval) for name in select(which, inputs, convention)
-        }
+        calls = {name: _call(METRICS[name], convention) for name in select(which, inputs, convention)}
+        values = len(calls) + interval * sum(evaluations(call) for call in calls.values())
+        with _counted(values, progress) as done:
+            scores = {name: _timed(call, inputs, seed, done) for name, call in calls.items()}
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ScoreWarning)  # said once of the rows themselves
+                scores |= _attainable(calls, scores, inputs)
+                if interval:
+                    scores = with_intervals(calls, scores, inputs, seed, done)
     notes = dict.fromkeys(str(item.message) for item in caught if issubclass(item.category, ScoreWarning))
     for item in caught:
         if not issubclass(item.category, ScoreWarning):
@@ -93,24 +107,41 @@ def score(
     return scores
 
 
-def _one(metric: Metric, inputs: dict[str, Any], convention: str | None, seed: int, interval: bool) -> Score:
-    arrays = [inputs[need] for need in metric.needs] + [inputs.get(name) for name in metric.uses]
-    params = metric.conventions[convention] if convention and metric.conventions else {}
+def _call(metric: Metric, convention: str | None) -> Call:
+    return Call(metric, metric.conventions[convention] if convention and metric.conventions else {})
+
+
+def _timed(call: Call, inputs: Mapping[str, Any], seed: int, done: Callable[[], None]) -> Score:
     start = time.perf_counter()
-    result = metric.function(*arrays, **params, **({"seed": seed} if metric.repeats else {}))
-    result = replace(result, seconds=time.perf_counter() - start, seed=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ScoreWarning)  # said once of the rows themselves
-        if metric.attains:
-            factors = inputs["factors"]
-            perfect = once(inputs["codes"], "perfect", lambda: Codes(factors))
-            result = replace(result, attainable=metric.function(perfect, factors, **params).value)
-        if interval:
-            result = with_interval(metric, result, arrays, params, seed)
-        if interval and metric.shuffles:
-            floor = baseline(metric, inputs["codes"], inputs["factors"], params, seed)
-            result = replace(result, baseline=floor)
-    return result
+    result = call(inputs, **({"seed": seed} if call.metric.repeats else {}))
+    done()
+    return replace(result, seconds=time.perf_counter() - start, seed=seed)
+
+
+def _attainable(calls: Mapping[str, Call], scores: Mapping[str, Score], inputs: Mapping[str, Any]) -> dict[str, Score]:
+    """The scores that a perfect code can stay below, with what the factors themselves score as codes."""
+    bounded = {name: call for name, call in calls.items() if call.metric.attains}
+    perfect = {**inputs, "codes": Codes(inputs["factors"].astype("float64"))} if bounded else {}
+    return {name: replace(scores[name], attainable=call(perfect).value) for name, call in bounded.items()}
+
+
+@contextmanager
+def _counted(total: int, shown: bool) -> Iterator[Callable[[], None]]:
+    """A function to call after each of `total` values; once they take long a bar counts them, if it is to be shown."""
+    start, count = time.monotonic(), 0
+    with ExitStack() as stack:
+        advance: Callable[[int], None] | None = None
+
+        def done() -> None:
+            nonlocal advance, count
+            count += 1
+            if advance is not None:
+                advance(1)
+            elif shown and time.monotonic() - start > _LONG:
+                advance = stack.enter_context(bar("scoring", total, "values"))
+                advance(count)
+
+        yield done
 
 
 def _inputs(
@@ -173,7 +204,8 @@ def select(which: str | Sequence[str], inputs: Container[str], convention: str |
         if not lacking and not unconventional:
             possible.append(name)
             continue
-        reason = f"{name} needs {' and '.join(lacking)}" if lacking else f"{name} has no convention {convention}"
+        wanted = " and ".join(_SAID.get(need, need) for need in lacking)
+        reason = f"{name} needs {wanted}" if lacking else f"{name} has no convention {convention}"
         if which not in ("default", "all"):
             mend = "give that, or choose other metrics" if lacking else "choose other metrics or another convention"
             raise InputError(f"{reason}; {mend}")

@@ -207,33 +207,36 @@ def _log_joint(z: Floats, mean: Floats, logvar: Floats) -> Floats:
     return out - math.log(len(mean))
 
 
+_NEEDS = ("codes", "logvar", "sample")
+_CITATION = "Chen, Li, Grosse, Duvenaud. Isolating sources of disentanglement in VAEs. NeurIPS 2018"
+
 METRICS = {
     "mig_aggregate": Metric(
         mig_aggregate,
         needs=("codes", "factors", "logvar", "sample"),
         summary="how far one latent alone tells each factor, with the noise of the posterior and without bins",
-        citation="Chen, Li, Grosse, Duvenaud. Isolating sources of disentanglement in VAEs. NeurIPS 2018",
+        citation=_CITATION,
         cheap=False,
     ),
     "index_code_mi": Metric(
         index_code_mi,
-        needs=("codes", "logvar", "sample"),
+        needs=_NEEDS,
         summary="mutual information of image and code, in nats: the first part of the KL",
-        citation="Chen, Li, Grosse, Duvenaud. Isolating sources of disentanglement in VAEs. NeurIPS 2018",
+        citation=_CITATION,
         cheap=False,
     ),
     "total_correlation": Metric(
         total_correlation,
-        needs=("codes", "logvar", "sample"),
+        needs=_NEEDS,
         summary="dependence between the latents of the aggregate posterior, in nats: the second part of the KL",
-        citation="Chen, Li, Grosse, Duvenaud. Isolating sources of disentanglement in VAEs. NeurIPS 2018",
+        citation=_CITATION,
         cheap=False,
     ),
     "dimension_wise_kl": Metric(
         dimension_wise_kl,
-        needs=("codes", "logvar", "sample"),
+        needs=_NEEDS,
         summary="distance of each latent's aggregate posterior from the standard normal prior, in nats",
-        citation="Chen, Li, Grosse, Duvenaud. Isolating sources of disentanglement in VAEs. NeurIPS 2018",
+        citation=_CITATION,
         cheap=False,
     ),
 }

@@ -8,7 +8,7 @@ Source: Eastwood and Williams 2018, section 2, https://openreview.net/forum?id=B
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -286,93 +286,59 @@ def _number(seed: Seed | None) -> int | None:
     return seed if isinstance(seed, int) else None
 
 
-_NEEDS = ("codes", "factors")
-_SOURCE = "Eastwood, Williams. A framework for the quantitative evaluation of disentangled representations. ICLR 2018"
-_ONE_FACTOR = "whether each latent counts for one factor only in predicting the factors, by "
-_ONE_LATENT = "whether each factor is predicted from one latent only, by "
-_HOW_WELL = "how well the factors are predicted from all latents, by "
-_TREES = {
-    "carbonneau": {"predictor": "forest", "trees": 10},
-    "locatello": {"predictor": "gbt", "stages": 100, "depth": 3, "rate": 0.1},
-}
-_LASSO = {"carbonneau": {"alphas": ALPHAS}}
+_CARBONNEAU_FOREST = {"predictor": "forest", "trees": 10}
+_LOCATELLO = {"predictor": "gbt", "stages": 100, "depth": 3, "rate": 0.1}
+
+
+def _three(
+    functions: Sequence[Callable[..., Score]],
+    predictor: str,
+    conventions: Mapping[str, Mapping[str, Any]],
+    repeats: int | None,
+    cheap: bool,
+) -> dict[str, Metric]:
+    """Disentanglement, completeness and informativeness by one predictor."""
+    asks = (
+        "whether each latent counts for one factor only in predicting the factors",
+        "whether each factor is predicted from one latent only",
+        "how well the factors are predicted from all latents",
+    )
+    return {
+        function.__name__: Metric(
+            function,
+            needs=("codes", "factors"),
+            summary=f"{ask}, by {predictor}",
+            citation="Eastwood, Williams. A framework for the quantitative evaluation of disentangled representations. "
+            "ICLR 2018",
+            conventions=conventions,
+            repeats=repeats,
+            shuffles=True,  # informativeness too: a factor of few values, or of one common one, is easy to guess
+            cheap=cheap,
+        )
+        for function, ask in zip(functions, asks, strict=True)
+    }
+
 
 METRICS = {
-    "dci_disentanglement": Metric(
-        dci_disentanglement,
-        needs=_NEEDS,
-        summary=_ONE_FACTOR + "boosted trees",
-        citation=_SOURCE,
-        conventions=_TREES,
+    **_three(
+        (dci_disentanglement, dci_completeness, dci_informativeness),
+        "boosted trees",
+        {"carbonneau": _CARBONNEAU_FOREST, "locatello": _LOCATELLO},
         repeats=5,
-        shuffles=True,
         cheap=False,
     ),
-    "dci_completeness": Metric(
-        dci_completeness,
-        needs=_NEEDS,
-        summary=_ONE_LATENT + "boosted trees",
-        citation=_SOURCE,
-        conventions=_TREES,
-        repeats=5,
-        shuffles=True,
-        cheap=False,
+    **_three(
+        (dci_lasso_disentanglement, dci_lasso_completeness, dci_lasso_informativeness),
+        "straight lines",
+        {"carbonneau": {"alphas": ALPHAS}},
+        repeats=None,
+        cheap=True,
     ),
-    "dci_informativeness": Metric(
-        dci_informativeness,
-        needs=_NEEDS,
-        summary=_HOW_WELL + "boosted trees",
-        citation=_SOURCE,
-        conventions=_TREES,
-        repeats=5,
-        shuffles=True,
-        cheap=False,
-    ),
-    "dci_lasso_disentanglement": Metric(
-        dci_lasso_disentanglement,
-        needs=_NEEDS,
-        summary=_ONE_FACTOR + "straight lines",
-        citation=_SOURCE,
-        conventions=_LASSO,
-        shuffles=True,
-    ),
-    "dci_lasso_completeness": Metric(
-        dci_lasso_completeness,
-        needs=_NEEDS,
-        summary=_ONE_LATENT + "straight lines",
-        citation=_SOURCE,
-        conventions=_LASSO,
-        shuffles=True,
-    ),
-    "dci_lasso_informativeness": Metric(
-        dci_lasso_informativeness,
-        needs=_NEEDS,
-        summary=_HOW_WELL + "straight lines",
-        citation=_SOURCE,
-        conventions=_LASSO,
-    ),
-    "dci_hist_disentanglement": Metric(
-        dci_hist_disentanglement,
-        needs=_NEEDS,
-        summary=_ONE_FACTOR + "boosted trees on binned codes",
-        citation=_SOURCE,
-        shuffles=True,
-        cheap=False,
-    ),
-    "dci_hist_completeness": Metric(
-        dci_hist_completeness,
-        needs=_NEEDS,
-        summary=_ONE_LATENT + "boosted trees on binned codes",
-        citation=_SOURCE,
-        shuffles=True,
-        cheap=False,
-    ),
-    "dci_hist_informativeness": Metric(
-        dci_hist_informativeness,
-        needs=_NEEDS,
-        summary=_HOW_WELL + "boosted trees on binned codes",
-        citation=_SOURCE,
-        shuffles=True,
+    **_three(
+        (dci_hist_disentanglement, dci_hist_completeness, dci_hist_informativeness),
+        "boosted trees on binned codes",
+        {},
+        repeats=None,
         cheap=False,
     ),
 }

@@ -73,6 +73,10 @@ def factor_labels(
     With `bins` every factor is cut into so many bins first. Without, discrete factors keep their values and
     continuous ones, floats with more than max(50, sqrt(N)) values, are cut into `continuous` unit bins.
     """
+    return once(data, ("labels", bins, edges, continuous), lambda: _labels(data, bins, edges, continuous))
+
+
+def _labels(data: Pair, bins: int | None, edges: Edges, continuous: int) -> list[tuple[Ints, int]]:
     out = []
     for column in data.factors.T:
         labels, values = encoded(column)

@@ -5,13 +5,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from equipoise.metrics.discretise import Ints, encoded, factor_labels, grouped
-from equipoise.metrics.inputs import Pair
+from equipoise.metrics.inputs import Pair, once
 
 Groups = Sequence[Sequence[Ints]]  # of each factor, of each of its values (or settings of the others): the rows
 
 
 def groups_by_value(data: Pair, factor_bins: int | None) -> Groups:
     """Rows of each value of each kept factor, without the values of one row."""
+    return once(data, ("groups", factor_bins), lambda: _by_value(data, factor_bins))
+
+
+def _by_value(data: Pair, factor_bins: int | None) -> Groups:
     out = []
     for labels, size in factor_labels(data, factor_bins):
         order, counts = grouped(labels, size)

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,22 +13,26 @@ from equipoise.metrics.inputs import matching, matrix, numbers
 from equipoise.metrics.result import Floats, Metric, Score
 
 Recon = Mapping[str, Any] | tuple[ArrayLike, ArrayLike]
+Likelihood = Literal["model", "bernoulli", "gaussian"]
 
 _LOG_FLOOR = -100.0  # of the Bernoulli log-likelihood of a pixel, as in torch: one certain mistake is not infinite
 _PIXELS = 4_000_000  # pixels in float64 at once
+_SAMPLED, _OWN = ("sampled_sse", "sampled_bce"), ("log_px_z", "kl")
 
 
 def reconstruction(recon: Recon) -> dict[str, Any]:
     """Errors per image, {"sse": [N], "bce": [N], "pixels": number of values in an image}.
 
     recon: such a mapping, or (x, xhat), images [N, ...] in [0, 1] and their mean reconstructions. A mapping may also
-    have "sampled_sse" and "sampled_bce" [N], the errors of pictures decoded from one draw of each posterior.
+    have, of pictures decoded from one draw of each posterior, "sampled_sse" and "sampled_bce" [N], and what the model
+    itself says of the images, in nats: "log_px_z" [N], of the same draw by its likelihood, and "kl" [N], of the
+    posterior and its prior.
     """
     if isinstance(recon, Mapping):
         missing = [name for name in ("sse", "bce", "pixels") if name not in recon]
         if missing:
             raise InputError(f"recon lacks {missing[0]}: expected sse [N], bce [N] and pixels, or images (x, xhat)")
-        given = [name for name in ("sse", "bce", "sampled_sse", "sampled_bce") if name in recon]
+        given = [name for name in ("sse", "bce", *_SAMPLED, *_OWN) if name in recon]
         errors = {name: _per_image(recon[name], name) for name in given}
         if len({len(values) for values in errors.values()}) > 1 or int(recon["pixels"]) < 1:
             raise InputError(f"recon: expected {', '.join(given)} of the same images, and pixels of at least 1")
@@ -55,9 +60,10 @@ def reconstruction(recon: Recon) -> dict[str, Any]:
 
 def of_samples(errors: Mapping[str, Any]) -> dict[str, Any] | None:
     """The errors of pictures decoded from draws of the posterior, as `reconstruction` has them; None if not known."""
-    if "sampled_sse" not in errors or "sampled_bce" not in errors:
+    if any(name not in errors for name in _SAMPLED):
         return None
-    return {"sse": errors["sampled_sse"], "bce": errors["sampled_bce"], "pixels": errors["pixels"]}
+    sampled = {"sse": errors["sampled_sse"], "bce": errors["sampled_bce"], "pixels": errors["pixels"]}
+    return sampled | {name: errors[name] for name in _OWN if name in errors}
 
 
 def _per_image(values: ArrayLike, name: str) -> Floats:
@@ -104,39 +110,56 @@ def psnr(recon: Recon) -> Score:
     return Score(value, n=error.n, params=error.params)
 
 
-def log_px_z(sampled: Recon, *, sigma: float | None = None) -> Score:
-    """Log-likelihood of the images under one sample of their posterior, E_q log p(x|z), in nats, mean over images.
+def log_px_z(sampled: Recon, *, likelihood: Likelihood | None = None, sigma: float = 1.0) -> Score:
+    """Log-likelihood of the images under one draw of their posterior, E_q log p(x|z), in nats, mean over images.
 
-    Bernoulli pixels, -bce, without `sigma`; with it Gaussian ones of that standard deviation around xhat,
-    -sse / (2 sigma^2) - d / 2 log(2 pi sigma^2) with d pixels times channels, which may be above 0.
+    likelihood: "bernoulli" is -bce; "gaussian" has the standard deviation `sigma` around xhat, -sse / (2 sigma^2) -
+    d / 2 log(2 pi sigma^2) with d pixels times channels, which may be above 0; "model" is what the model itself says,
+    the "log_px_z" of a mapping. None is "model" where that is known, as it is of a run, and else "bernoulli". Values of
+    different likelihoods cannot be compared.
 
     sampled: see `reconstruction`, but of pictures decoded from one draw z ~ q(z|x) each; those decoded from the
     posterior mean would make it too high.
     """
     errors = reconstruction(sampled)
-    if sigma is None:
+    likelihood = likelihood or ("model" if "log_px_z" in errors else "bernoulli")
+    if likelihood not in ("model", "bernoulli", "gaussian") or not sigma > 0:
+        raise InputError(
+            f"likelihood {likelihood!r}, sigma {sigma}: expected model, bernoulli or gaussian, and above 0"
+        )
+    if likelihood == "model" and "log_px_z" not in errors:
+        raise InputError(
+            "likelihood model: recon lacks log_px_z; pass what the model says, or choose another likelihood"
+        )
+    if likelihood == "model":
+        each = errors["log_px_z"]
+    elif likelihood == "bernoulli":
         each = -errors["bce"]
-    elif sigma > 0:
-        each = -errors["sse"] / (2 * sigma**2) - errors["pixels"] / 2 * math.log(2 * math.pi * sigma**2)
     else:
-        raise InputError(f"sigma = {sigma}: expected a standard deviation above 0, or None for Bernoulli pixels")
-    return Score(float(each.mean()), n=len(each), params={"sigma": sigma})
+        each = -errors["sse"] / (2 * sigma**2) - errors["pixels"] / 2 * math.log(2 * math.pi * sigma**2)
+    return Score(float(each.mean()), n=len(each), params={"likelihood": likelihood, "sigma": sigma})
 
 
-def elbo(mean: ArrayLike, logvar: ArrayLike, sampled: Recon, *, sigma: float | None = None) -> Score:
-    """Evidence lower bound of the images in nats, `log_px_z` - `kl`, mean over images; both are in `extra`.
+def elbo(
+    mean: ArrayLike,
+    logvar: ArrayLike,
+    sampled: Recon,
+    *,
+    likelihood: Likelihood | None = None,
+    sigma: float = 1.0,
+) -> Score:
+    """Evidence lower bound of the images in nats, `log_px_z` less the KL, mean over images; both are in `extra`.
 
-    It is that of the prior N(0, I), as `kl` is. mean, logvar: [N, L]; sampled, sigma: see `log_px_z`.
+    The KL is that of the model's own prior where `sampled` has it, as it has of a run, and else of N(0, I), as `kl`.
+    mean, logvar: [N, L]; sampled, likelihood, sigma: see `log_px_z`.
     """
-    likelihood, divergence = log_px_z(sampled, sigma=sigma), kl(mean, logvar)
-    if likelihood.n != divergence.n:
-        raise InputError(f"sampled has {likelihood.n} images, codes {divergence.n} rows: pass those of the same images")
-    return Score(
-        likelihood.value - divergence.value,
-        n=divergence.n,
-        params={"sigma": sigma},
-        extra={"log_px_z": likelihood.value, "kl": divergence.value},
-    )
+    told = log_px_z(sampled, likelihood=likelihood, sigma=sigma)
+    own = reconstruction(sampled).get("kl")
+    divergence = kl(mean, logvar)
+    if told.n != divergence.n:
+        raise InputError(f"sampled has {told.n} images, codes {divergence.n} rows: pass those of the same images")
+    nats = divergence.value if own is None else float(own.mean())
+    return replace(told, value=told.value - nats, extra={"log_px_z": told.value, "kl": nats})
 
 
 def kl(mean: ArrayLike, logvar: ArrayLike) -> Score:

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from sklearn.ensemble import (
     GradientBoostingClassifier,
     GradientBoostingRegressor,
@@ -20,6 +18,7 @@ from sklearn.ensemble import (
 from sklearn.metrics import recall_score
 from sklearn.model_selection import KFold, cross_val_score
 
+from equipoise import progress
 from equipoise.metrics.discretise import encoded, is_continuous
 from equipoise.metrics.inputs import Pair
 from equipoise.metrics.lasso import lasso
@@ -29,6 +28,7 @@ from equipoise.metrics.threads import one_thread
 # The 2022 review's code searches these by cross-validation in ten folds of consecutive rows.
 ALPHAS = (1e-4, 1e-3, 0.01, 0.1, 0.2, 0.4, 0.8, 1.0)
 _FOLDS = 10
+_TOLERANCE = 1e-4  # of the lasso, scikit-learn's default, which that code leaves as it is
 _DEPTHS = (8, 16, 32, 64, 128)
 _SHARES = (0.2, 0.4, 0.8, 1.0)  # of the latents, tried at each split
 
@@ -69,7 +69,7 @@ def by_lasso(data: Pair, alphas: Sequence[float]) -> Importance:
 def _lasso_fit(z: Floats, y: Floats, alpha: Floats) -> tuple[Floats, Floats]:
     middle, level = z.mean(axis=0), y.mean(axis=0)
     z, y = z - middle, y - level
-    slope = lasso(z.T @ z / len(z), z.T @ y / len(z), (y * y).mean(axis=0), alpha)
+    slope = lasso(z.T @ z / len(z), z.T @ y / len(z), (y * y).mean(axis=0), alpha, _TOLERANCE)
     return slope, level - middle @ slope
 
 
@@ -108,7 +108,8 @@ def by_forest(data: Pair, trees: int, seed: int) -> Importance:
         model = forest(*grid[int(np.argmin(errors))]).fit(z, y[:, k])
         return model.feature_importances_, model.predict(z)
 
-    parts = _side_by_side(fit, [len(grid)] * y.shape[1], "random forests")
+    # One after the other: a forest sets the warning filters of the whole process while it grows, and puts them back.
+    parts = _side_by_side(fit, [len(grid)] * y.shape[1], "random forests", workers=1)
     return _regressed(np.stack([part[0] for part in parts]), np.stack([part[1] for part in parts], axis=1), y)
 
 
@@ -177,17 +178,7 @@ def _side_by_side(
 
     Trees grow outside Python's lock, so that threads do what processes would, without a copy of the codes for each.
     """
-    console = Console(stderr=True)
-    columns = TextColumn(text), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with (
-        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
-        ThreadPoolExecutor(workers or cpu_count()) as pool,
-    ):
-        task = progress.add_task("", total=sum(steps))
-
-        def advance(done: int) -> None:
-            progress.advance(task, done)
-
+    with progress.bar(text, sum(steps), "steps") as advance, ThreadPoolExecutor(workers or cpu_count()) as pool:
         order = sorted(range(len(steps)), key=lambda k: -steps[k])
         running = {k: pool.submit(fit, k, advance) for k in order}
         return [running[k].result() for k in range(len(steps))]

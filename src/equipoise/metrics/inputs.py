@@ -31,13 +31,16 @@ class Codes:
         return np.array(self.array, dtype=dtype, copy=copy)
 
 
-def once(codes: ArrayLike, key: Hashable, make: Callable[[], Made]) -> Made:
-    """What `make` returns: made once for all metrics that are given the same `Codes`, anew for any other array."""
-    if not isinstance(codes, Codes):
+def once(of: "ArrayLike | Codes | Pair", key: Hashable, make: Callable[[], Made]) -> Made:
+    """What `make` returns: made once for all metrics that are given the same `Codes`, anew for any other array.
+
+    of: the codes as a metric was given them, or their `Pair` with the factors, which is one for the same `Codes`.
+    """
+    if not isinstance(of, Codes | Pair):
         return make()
-    if key not in codes.shared:
-        codes.shared[key] = make()
-    made: Made = codes.shared[key]
+    if key not in of.shared:
+        of.shared[key] = make()
+    made: Made = of.shared[key]
     return made
 
 
@@ -52,6 +55,7 @@ class Pair:
         factors: int64 or float64 [N, K'], those with more than one value.
         kept: [K'], the original numbers of those factors; the other K - K' are left out of every score.
         size: K.
+        shared: as of `Codes`.
     """
 
     codes: Floats
@@ -59,6 +63,7 @@ class Pair:
     factors: NDArray[Any]
     kept: NDArray[np.int64]
     size: int
+    shared: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def left_out(self) -> dict[str, str]:

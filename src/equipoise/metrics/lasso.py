@@ -4,17 +4,16 @@ import numpy as np
 
 from equipoise.metrics.result import Floats
 
-_SWEEPS = 1000  # scikit-learn's default limit
-_TOLERANCE = 1e-4  # and its tolerance
+_SWEEPS = 10_000
 
 
-def lasso(products: Floats, towards: Floats, squares: Floats, alpha: Floats) -> Floats:
+def lasso(products: Floats, towards: Floats, squares: Floats, alpha: Floats, tolerance: float) -> Floats:
     """Coefficients [L, T] that minimise |y - x b|^2 / 2N + alpha |b|_1 for each of T targets y.
 
     products: [L, L], x^T x / N; towards: [L, T], x^T y / N; squares: [T], y^T y / N, of centred x and y; alpha: [T].
     Coordinate descent from 0 on the products, which all targets share, so that N counts once. A target is done by
-    scikit-learn's rule, after a sweep that changed no coefficient by more than 1e-4 of the largest and left a duality
-    gap below 1e-4 of its square: near copies of a latent share their weight by where one stops.
+    scikit-learn's rule, after a sweep that changed no coefficient by more than `tolerance` times the largest and left a
+    duality gap of at most `tolerance` times its square; near copies of a latent share their weight by where one stops.
     """
     live = np.flatnonzero(products.diagonal() > 0)
     coefficients = np.zeros_like(towards)
@@ -28,9 +27,9 @@ def lasso(products: Floats, towards: Floats, squares: Floats, alpha: Floats) -> 
             change = np.maximum(change, np.abs(new - b[i]))
             b[i] = new
         coefficients[:, undone] = b
-        still = change > _TOLERANCE * np.abs(b).max(axis=0)
+        still = change > tolerance * np.abs(b).max(axis=0)
         if not still.all():
-            undone = undone[still | (_gap(products, y, squares[undone], b, penalty) > _TOLERANCE * squares[undone])]
+            undone = undone[still | (_gap(products, y, squares[undone], b, penalty) > tolerance * squares[undone])]
             if not len(undone):
                 break
     return coefficients

@@ -10,12 +10,12 @@ from scipy.stats import rankdata
 from equipoise.errors import InputError
 from equipoise.metrics.fit import kl
 from equipoise.metrics.inputs import group_codes, matching, matrix, warn
+from equipoise.metrics.lasso import lasso
 from equipoise.metrics.result import Floats, Metric, Score
 from equipoise.metrics.threads import one_thread
 
 _ALPHA = 0.1  # of the lasso, as the authors have it
-_CHANGE = 1e-10  # of a coefficient, below which the lasso stands
-_SWEEPS = 10_000
+_TOLERANCE = 1e-10  # of the lasso: exact, so that the order of latents does not count
 
 
 def udr(
@@ -100,23 +100,10 @@ def _comparable(codes: Floats, in_use: Any, predictor: str) -> Floats:
 
 
 def _lasso(source: Floats, target: Floats) -> Floats:
-    """Coefficients [L', L] that minimise |y - x b|^2 / 2N + alpha |b|_1 for each latent y of the target.
-
-    Coordinate descent on the products of the latents, which all targets share: exact, and N counts once.
-    """
-    products, towards = source.T @ source / len(source), source.T @ target / len(source)
-    live = np.flatnonzero(products.diagonal() > 0)
-    coefficients = np.zeros_like(towards)
-    for _ in range(_SWEEPS):
-        change = 0.0
-        for i in live:
-            alone = towards[i] - products[i] @ coefficients + products[i, i] * coefficients[i]
-            new = np.sign(alone) * np.maximum(np.abs(alone) - _ALPHA, 0) / products[i, i]
-            change = max(change, float(np.abs(new - coefficients[i]).max()))
-            coefficients[i] = new
-        if change < _CHANGE:
-            break
-    return coefficients
+    """Coefficients [L', L] of the lasso of each latent of the target on the latents of the source."""
+    rows, targets = target.shape
+    products, towards, squares = source.T @ source, source.T @ target, (target * target).sum(axis=0)
+    return lasso(products / rows, towards / rows, squares / rows, np.full(targets, _ALPHA), _TOLERANCE)
 
 
 def _peaks(agreement: Floats) -> Floats:

@@ -90,15 +90,16 @@ class Metric:
 
     Attributes:
         function: takes the inputs named in `needs` by position, then its parameters by keyword; returns a Score.
-        needs: of "codes", "factors", "logvar", "sample", "recon", "sampled" (the errors of pictures decoded from draws
-            of the posterior, where recon has them) and "group", in the function's order.
+        needs: of "codes", "factors", "logvar", "sample", "recon", "sampled" (what recon has of pictures decoded from
+            draws of the posterior) and "group", in the function's order.
         summary: one line: what it asks of the codes.
         citation: where it was defined.
         conventions: name -> the parameters with which a published code computes it; empty where all agree.
-        repeats: seeds over which a random metric is averaged for its interval; None for a deterministic one.
+        repeats: seeds over which a random metric is averaged for its interval; None for one that hardly, or not at
+            all, depends on a seed: its interval comes from leaving out rows.
         shuffles: its floor is not zero, so that it is to be read beside the value of shuffled codes.
         attains: a perfect code can stay below 1, so that it is to be read beside that of the factors themselves.
-        cheap: belongs to the default selection.
+        cheap: belongs to the default selection; the interval of others leaves out rows fewer times.
         uses: further inputs, after those it needs; None takes the place of one that is not given.
     """
 

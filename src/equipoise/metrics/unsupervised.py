@@ -109,26 +109,28 @@ def _singular(columns: Floats) -> Floats:
         return np.asarray(np.linalg.svd(columns, compute_uv=False), dtype=np.float64)
 
 
+_CITATION = (
+    "Locatello et al. Challenging common assumptions in the unsupervised learning of disentangled representations. "
+    "ICML 2019"
+)
+
 METRICS = {
     "mutual_information": Metric(
         mutual_information,
         needs=("codes",),
         summary="how much two latents share on average, in nats",
-        citation="Locatello et al. Challenging common assumptions in the unsupervised learning of disentangled "
-        "representations. ICML 2019",
+        citation=_CITATION,
     ),
     "gaussian_tc": Metric(
         gaussian_tc,
         needs=("codes",),
         summary="linear dependence between all latents, in nats: total correlation of a Gaussian of their covariance",
-        citation="Locatello et al. Challenging common assumptions in the unsupervised learning of disentangled "
-        "representations. ICML 2019",
+        citation=_CITATION,
     ),
     "wasserstein": Metric(
         wasserstein,
         needs=("codes",),
         summary="linear dependence between all latents: Wasserstein distance of their covariance from its diagonal",
-        citation="Locatello et al. Challenging common assumptions in the unsupervised learning of disentangled "
-        "representations. ICML 2019",
+        citation=_CITATION,
     ),
 }

@@ -2,6 +2,6 @@
 
 from equipoise.report.page import write
 from equipoise.report.pictures import reconstructions, traversals
-from equipoise.report.remarks import notes
+from equipoise.report.remarks import flags, notes
 
-__all__ = ["notes", "reconstructions", "traversals", "write"]
+__all__ = ["flags", "notes", "reconstructions", "traversals", "write"]

@@ -109,17 +109,26 @@ def png(figure: Figure) -> bytes:
     return file.getvalue()
 
 
+def svg_file(figure: Figure, name: str) -> bytes:
+    """The figure as an SVG file on white, the same bytes every time; `name` goes into its ids."""
+    return _svg(figure, name, transparent=False)
+
+
 def svg(figure: Figure, name: str) -> str:
     """The figure as an `<svg>` element in the colours of the page; `name` keeps its ids apart from other figures'."""
-    file = BytesIO()
-    # Text stays text: small, sharp, found by a search. The salt makes the ids, and so the page, the same every time.
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
-        figure.savefig(file, format="svg", transparent=True)
-    element = re.sub(r"<metadata>.*?</metadata>", "", file.getvalue().decode(), flags=re.DOTALL)
+    element = re.sub(r"<metadata>.*?</metadata>", "", _svg(figure, name, transparent=True).decode(), flags=re.DOTALL)
     element = element[element.index("<svg") :]
     for colour, variable in THEME.items():
         element = element.replace(colour, variable)
     return element
+
+
+def _svg(figure: Figure, name: str, transparent: bool) -> bytes:
+    file = BytesIO()
+    # Text stays text: small, sharp, found by a search. The salt makes the ids, and so the file, the same every time.
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        figure.savefig(file, format="svg", transparent=transparent, metadata={"Date": None})
+    return file.getvalue()
 
 
 def _axes(width: float, height: float, left: float) -> tuple[Figure, Axes]:

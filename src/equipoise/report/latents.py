@@ -133,6 +133,12 @@ def information_of(score: Score, factors: NDArray[Any], names: Sequence[str]) ->
     )
 
 
+def latent_variances(codes: NDArray[Any]) -> Array:
+    """Variance of each latent's posterior means, `codes` [n, D] -> [D]; 0 for a single image."""
+    codes = codes.astype(np.float64)
+    return codes.var(axis=0, ddof=1) if len(codes) > 1 else np.zeros(codes.shape[1])
+
+
 def latents_over(
     codes: Array, nats: Array, deviation: Array, factors: Sequence[Factor], information: Information | None
 ) -> list[Latent]:
@@ -140,7 +146,7 @@ def latents_over(
 
     `deviation` [D] is that of the prior.
     """
-    variance = codes.var(axis=0, ddof=1) if len(codes) > 1 else np.zeros(codes.shape[1])
+    variance = latent_variances(codes)
     ends = np.where(variance > ACTIVE, np.percentile(codes, (5, 95), axis=0), [-2 * deviation, 2 * deviation])
     latents = []
     for j in np.argsort(-nats, kind="stable"):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
@@ -52,7 +52,7 @@ def write(run: Run) -> Path:
         with replacing(run.path / "pictures" / f"{name}.png") as file:
             file.write(figures.png(figure))
 
-    page = _template().render(
+    page = template("page.html").render(
         title=run.path.resolve().name,
         run=run,
         found=found,
@@ -63,8 +63,8 @@ def write(run: Run) -> Path:
         unit="cross-entropy" if isinstance(run.model.likelihood, Bernoulli) else "squared error",
         constant=constant_weights(run.logs),
         headline={name: run.scores[name] for name in HEADLINE if name in run.scores},
-        notes=remarks(run, found),
-        svg={name: _markup(drawn[name], name) for name in inline if name in drawn},
+        notes=[remark.sentence for remark in remarks(run, found)],
+        svg={name: markup(drawn[name], name) for name in inline if name in drawn},
         cards=_cards(run, found),
         metrics=METRICS,
         convention=_convention(run.path / "scores.json") if run.scores else "",
@@ -108,8 +108,8 @@ def _cards(run: Run, found: Findings) -> list[Card]:
         j = latent.index
         swept = pictures.sweep(run.model, reference, j, latent.low, latent.high)
         strip = pictures.strip_figure(swept, latent.low, latent.high, float(reference[j]))
-        curves = _markup(_curves(found, [latent]), f"curves{j}") if found.factors else None
-        cards.append(Card(latent, _markup(strip, f"strip{j}"), curves))
+        curves = markup(_curves(found, [latent]), f"curves{j}") if found.factors else None
+        cards.append(Card(latent, markup(strip, f"strip{j}"), curves))
     return cards
 
 
@@ -164,7 +164,8 @@ def _said(value: Any) -> str:
     return "unknown" if value is None else str(value)
 
 
-def _markup(figure: Figure, name: str) -> Markup:
+def markup(figure: Figure, name: str) -> Markup:
+    """The figure as part of a page; `name` keeps its ids apart from other figures'."""
     return Markup(figures.svg(figure, name))  # matplotlib has escaped the names in it
 
 
@@ -180,7 +181,15 @@ def _number(value: float | None, decimals: int | None = None) -> Markup:
     return Markup('<data value="{}">{}</data>').format(repr(float(value)), f"{value:z,.{decimals}f}".replace("-", "−"))
 
 
-def _template() -> Any:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+def template(name: str) -> Template:
+    """A page of this folder, to be filled: names are escaped, `number` is a filter, what is missing is an error."""
+    files = resources.files(__package__)
+    environment = Environment(
+        loader=FunctionLoader(lambda file: files.joinpath(file).read_text(encoding="utf-8")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters["number"] = _number
-    return environment.from_string(resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8"))
+    return environment.get_template(name)

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from equipoise import progress
 from equipoise.errors import InputError
 from equipoise.files import replacing, write_text
 from equipoise.toys import experiments, figures
@@ -36,15 +36,13 @@ def run(out: Path, seeds: int = 6, iterations: int = ITERATIONS, console: Consol
     shared = experiments.pruning(np.linspace(0, 1, 201))
 
     console = console or Console(stderr=True, quiet=True)
-    columns = (TextColumn("over-complete ICA"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     # Waiting threads of BLAS cost several times what they do for matrices as small as these.
     with (
         threadpool_limits(1, user_api="blas"),
-        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
+        progress.bar("over-complete ICA", seeds * len(ICA_BETAS) * iterations, "iterations", console) as advance,
     ):
-        task = progress.add_task("", total=seeds * len(ICA_BETAS) * iterations)
         learned = [
-            experiments.components(seed, beta, iterations, lambda: progress.advance(task))
+            experiments.components(seed, beta, iterations, lambda: advance(1))
             for seed in range(seeds)
             for beta in ICA_BETAS
         ]

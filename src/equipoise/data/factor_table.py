@@ -1,0 +1,197 @@
+"""Factors of one's own images: from a table beside them, CSV or Parquet, or from the sub-folders they lie in."""
+
+import csv
+import importlib
+from collections.abc import Iterable, Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+
+from equipoise.data.images import Factors
+from equipoise.data.pixels import Indices
+from equipoise.errors import InputError
+
+FILE = "file"  # the column that names the image
+FOLDERS = "folders"  # the setting that takes the sub-folders
+KINDS = (".csv", ".parquet")
+
+Row = tuple[str, list[str]]
+"""Where a row stands, in words, and its cells as text."""
+
+
+class Table(NamedTuple):
+    """Factors [N, K] in the order of the images: codes 0..V-1 of size V, or continuous and of size 0."""
+
+    values: Factors
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
+
+
+def beside(folder: Path) -> Path | None:
+    """The table that lies in a folder of images; None where there is none. InputError for two."""
+    found = [folder / f"factors{kind}" for kind in KINDS if (folder / f"factors{kind}").is_file()]
+    if len(found) > 1:
+        raise InputError(f"{folder} has factors.csv and factors.parquet; choose one of them with data.factors=PATH")
+    return found[0] if found else None
+
+
+def read(path: Path, images: Sequence[str] | int) -> Table:
+    """The factors in a table, .csv (UTF-8, separated by commas) or .parquet, a column for each and a row for an image.
+
+    images: the paths of the images relative to their folder, which the column `file` gives in any order; or their
+    number, when row i is for image i and there is no such column.
+
+    A column of whole numbers, of words, or of numbers of which most occur more than once, becomes codes 0..V-1 in the
+    order of its values, numbers by size; one of other numbers, most of which differ (more than half as many values as
+    images), stays as it is and is continuous. InputError for an image without a row, a row without an image, two rows
+    for an image, an empty cell, and a file that is no such table.
+    """
+    if path.suffix.lower() not in KINDS:
+        raise InputError(f"data.factors: {path} is not a kind of table that is read; give a .csv or .parquet file")
+    if not path.is_file():
+        raise InputError(f"data.factors: there is no file {path}; check the path")
+    rows = _csv(path) if path.suffix.lower() == ".csv" else _parquet(path)
+    try:
+        return _table(path, rows, images)
+    except InputError:
+        raise
+    except PermissionError as error:
+        raise InputError(f"{path} may not be read by you ({error.strerror}); change its permissions") from error
+    except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
+        kind = "CSV in UTF-8" if path.suffix.lower() == ".csv" else "Parquet"
+        raise InputError(f"{path} cannot be read as {kind} ({error}); save it again") from error
+
+
+def of_folders(folder: Path, images: Sequence[str]) -> Table:
+    """One factor, `folder`: the first of the sub-folders that each image lies in, in the order of their names."""
+    for name in images:
+        if "/" not in name:
+            raise InputError(
+                f"data.factors={FOLDERS}: {folder / name} lies in no sub-folder; move it into one that says what it is"
+            )
+    column = _Column("folder")
+    ids = np.fromiter((column.number(name.partition("/")[0]) for name in images), np.int64, len(images))
+    values, size = column.factor(ids, folder)
+    return Table(values[:, None], (column.name,), (size,))
+
+
+class _Column:
+    """The different cells of a column, as they are met: their texts are held once."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.numbers: dict[str, int] = {}
+
+    def number(self, text: str) -> int:
+        return self.numbers.setdefault(text, len(self.numbers))
+
+    def factor(self, ids: Indices, path: Path) -> tuple[Factors, int]:
+        """The factor [N] of images with these cells and its size, 0 if it is continuous."""
+        texts = list(self.numbers)
+        values = _all(int, texts) or _all(float, texts) or texts
+        if any(value in (float("inf"), float("-inf")) for value in values):
+            raise InputError(f"{path}: the column {self.name} holds an infinite value; leave that image out")
+        distinct = sorted(set(values))  # type: ignore[type-var]
+        if isinstance(values[0], float) and len(distinct) > len(ids) / 2:
+            return np.array(values, np.float64)[ids], 0
+        code = {value: code for code, value in enumerate(distinct)}
+        return np.array([code[value] for value in values], np.int64)[ids], len(distinct)
+
+
+def _all(kind: type, texts: Sequence[str]) -> list[float]:
+    """The texts as numbers; none unless all are. Python would also take 3_4 for 34."""
+    try:
+        return [] if any("_" in text for text in texts) else [kind(text) for text in texts]
+    except ValueError:
+        return []
+
+
+def _table(path: Path, rows: Iterator[Row], images: Sequence[str] | int) -> Table:
+    _, header = next(rows, ("", []))
+    header = [name.strip() for name in header]
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if "" in header or twice:
+        wrong = f"two columns are called {twice[0]}" if twice and twice[0] else "a column has no name"
+        raise InputError(f"{path}: {wrong}; give each column of the first line a name of its own")
+    where = None
+    if not isinstance(images, int):
+        if FILE not in header:
+            raise InputError(
+                f"{path} has no column {FILE!r} but {', '.join(header) or 'none at all'}; name the images there, by "
+                "their paths in the folder, with commas between the columns"
+            )
+        where = {name: i for i, name in enumerate(images)}
+    elif FILE in header:
+        raise InputError(
+            f"{path} names images in a column {FILE!r}, but these are no files; give a row for each in order"
+        )
+    columns = {j: _Column(name) for j, name in enumerate(header) if name != FILE or where is None}
+    if not columns:
+        raise InputError(f"{path} has no column of a factor; add one for each")
+
+    n = images if isinstance(images, int) else len(images)
+    ids = np.full((len(columns), n), -1, np.int64)
+    at = None if where is None else header.index(FILE)
+    strays: list[str] = []
+    for number, (place, cells) in enumerate(rows):
+        if len(cells) != len(header):
+            raise InputError(f"{path}: {place} has {len(cells)} cells, expected {len(header)}; mend that row")
+        cells = [cell.strip() for cell in cells]
+        if where is None or at is None:
+            name, i = place, number if number < n else None
+        else:
+            name = str(PurePosixPath(cells[at]))
+            i = where.get(name)
+        if i is None:
+            strays.append(name)
+            continue
+        if ids[0, i] >= 0:
+            raise InputError(f"{path}: {place} is a second row for {name}; leave one of them")
+        for k, (j, column) in enumerate(columns.items()):
+            if not cells[j] or cells[j].lower() == "nan":
+                raise InputError(f"{path}: {place} has an empty cell in the column {column.name}; fill it in")
+            ids[k, i] = column.number(cells[j])
+    if strays:
+        raise InputError(f"{path}: {listed(strays, 'row', 'rows')} without an image; remove the row or add the image")
+    missing = np.flatnonzero(ids[0] < 0)
+    if missing.size:
+        names = [f"image {i}" if isinstance(images, int) else images[i] for i in missing.tolist()]
+        raise InputError(f"{path}: {listed(names, 'image', 'images')} without a row; add it, or remove the image")
+
+    factors = [column.factor(ids[k], path) for k, column in enumerate(columns.values())]
+    sizes = tuple(size for _, size in factors)
+    stacked = np.stack([values for values, _ in factors], axis=1)
+    values: Factors = stacked.astype(np.int64) if all(sizes) else stacked.astype(np.float64)
+    return Table(values, tuple(column.name for column in columns.values()), sizes)
+
+
+def listed(names: Sequence[str], one: str, several: str, most: int = 5) -> str:
+    """`1 image (a)`, `7 images (a, b, c, d, e and 2 more)`."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return f"{len(names):,} {one if len(names) == 1 else several} ({', '.join(names[:most])}{more})"
+
+
+def _csv(path: Path) -> Iterator[Row]:
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        reader = csv.reader(file, strict=True)
+        for cells in reader:
+            if cells:  # a blank line is no row
+                yield f"line {reader.line_num}", cells
+
+
+def _parquet(path: Path) -> Iterator[Row]:
+    if find_spec("pyarrow") is None:
+        raise InputError(f"{path} needs pyarrow; pip install equipoise[tables], or save the table as .csv")
+    parquet = importlib.import_module("pyarrow.parquet")
+    with parquet.ParquetFile(path) as file:
+        # pandas stores the index of a filtered frame under such a name.
+        header = [name for name in file.schema_arrow.names if not name.startswith("__index_level_")]
+        yield "the header", header
+        number = 0
+        for batch in file.iter_batches(columns=header):
+            columns: Iterable[list[object]] = [column.to_pylist() for column in batch.columns]
+            for cells in zip(*columns, strict=True):
+                number += 1
+                yield f"row {number}", ["" if cell is None else str(cell) for cell in cells]

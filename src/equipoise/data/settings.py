@@ -1,0 +1,112 @@
+"""The settings of [data]."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic.dataclasses import dataclass
+from pydantic_core import PydanticCustomError
+
+from equipoise.errors import InputError
+
+SLICE = re.compile(r"(-?\d+)?:(-?\d+)?(?::(-?\d+)?)?")
+"""Codes in Python's notation of a slice, such as ::2 or 0:8."""
+
+
+def _codes(value: object) -> object:
+    """A code, several of them, or a slice; a list becomes a tuple."""
+    value = tuple(value) if isinstance(value, list) else value
+    listed = value if isinstance(value, tuple) else (value,)
+    if (listed and all(type(code) is int for code in listed)) or (isinstance(value, str) and SLICE.fullmatch(value)):
+        return value
+    raise PydanticCustomError(
+        "codes", "expected a code such as 2, codes such as [0, 2], or a slice such as ::2 or 0:8 (in quotes in a file)"
+    )
+
+
+Codes = dict[str, Annotated[int | str | tuple[int, ...], BeforeValidator(_codes)]]
+"""Codes by the name of their factor."""
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
+class Data:
+    """[data] what is learned from, and what is scored."""
+
+    name: Annotated[
+        str, Field(min_length=1, description="a data set (`equipoise list data`) or the path of images of your own")
+    ]
+    size: Annotated[int | None, Field(ge=8, description="resize the images of a folder to this many pixels a side")] = (
+        None
+    )
+    crop: Annotated[int | None, Field(ge=8, description="first cut a centred square of this many pixels a side")] = None
+    grey: Annotated[bool, Field(description="turn the images of a folder to grey")] = False
+    factors: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            description="of images of your own: a table in a file, or `folders`: what the folders are called",
+        ),
+    ] = None
+    skip_damaged: Annotated[bool, Field(description="go on without those images of a folder that cannot be read")] = (
+        False
+    )
+    keep: Annotated[
+        Codes | None,
+        Field(description="only images with these codes of these factors, such as data.keep.shape=[0,2]; unset: all"),
+    ] = None
+    n: Annotated[int | None, Field(ge=1, description="so many images drawn at random; unset: all")] = None
+    split: Annotated[
+        tuple[float, ...],
+        Field(
+            description="shares of a random split: the first part is trained on, the last one scored ([0.85, 0.075, "
+            "0.075] is the L-VAE paper's); empty: all images serve both, as is usual where training sees no labels"
+        ),
+    ] = ()
+    leave_out: Annotated[
+        Codes | None,
+        Field(
+            description="not trained on: images with these codes of all these factors together, such as "
+            "data.leave_out.shape=0 data.leave_out.pos_x=16:"
+        ),
+    ] = None
+    correlate: Annotated[
+        tuple[str, str] | None, Field(description="two factors that are correlated in what is trained on; unset: none")
+    ] = None
+    sigma: Annotated[
+        float | None,
+        Field(gt=0, description="width of that correlation, in parts of a factor's range: 0.2 is strong, 0.7 is weak"),
+    ] = None
+    scored: Annotated[
+        Literal["train", "validation", "test", "all", "left_out"] | None,
+        Field(
+            description="train: what is trained on; validation, test: the second and last part of the split; all: all "
+            "that is split; left_out: what leave_out names; unset: test, or all without a split"
+        ),
+    ] = None
+    seed: Annotated[int, Field(ge=0, description="of n, split and correlate")] = 0
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """What `load_data` is told besides the name: how to read images of one's own."""
+        return {key: getattr(self, key) for key in ("size", "crop", "grey", "factors", "skip_damaged")}
+
+
+def check(data: Data) -> None:
+    """Raises `InputError` for shares that are none, and for settings that need one another."""
+    split = data.split
+    if split and (len(split) < 2 or min(split) <= 0 or abs(sum(split) - 1) > 1e-6):
+        raise InputError(f"data.split is {list(split)}; expected two or more positive shares whose sum is 1")
+    if (data.correlate is None) != (data.sigma is None):
+        raise InputError(
+            "data.correlate names two factors and data.sigma says how strongly they go together; set both, such as "
+            'data.correlate=["pos_x","pos_y"] data.sigma=0.2'
+        )
+    if data.scored == "validation" and len(split) < 3:
+        raise InputError(
+            f"data.scored is validation, but data.split has {len(split)} parts; give three, such as "
+            f"data.split=[0.85,0.075,0.075]"
+        )
+    if data.scored == "test" and not split:
+        raise InputError("data.scored is test, but nothing is split; set data.split=[0.85,0.15], or leave scored out")
+    if data.scored == "left_out" and not data.leave_out:
+        raise InputError("data.scored is left_out, but nothing is; set data.leave_out, or leave scored out")

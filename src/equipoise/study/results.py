@@ -1,0 +1,202 @@
+"""The finished runs of a study: what each reconstructs and scores, seeds of one setting together."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from equipoise import metrics, report, runs
+from equipoise.balance import Flag
+from equipoise.config import Config
+from equipoise.errors import InputError
+from equipoise.files import read_json
+from equipoise.study import statistics
+from equipoise.study.plan import Plan
+from equipoise.study.statistics import Estimate, Sample
+
+# Which way a metric is better: higher, unless it is one of these.
+LOWER = ("sse", "mse", "bce", "gaussian_tc", "wasserstein", "mutual_information", "total_correlation")
+NEITHER = ("kl", "index_code_mi", "dimension_wise_kl", "active_units")
+# Of the higher ones, those that are no share of a perfect score, so that other data give other figures.
+UNBOUNDED = ("psnr", "log_px_z", "elbo")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run: what was set, what it scored, what its last row of the log and its report say."""
+
+    run: str
+    path: Path
+    data: str
+    method: str
+    setting: str
+    """The settings but data, method and seed that tell the method's runs apart, as they are typed; else empty."""
+    seed: int
+    steps: int
+    scores: Mapping[str, float]
+    """By metric; `sse` and `kl` are those of the codes, whatever was scored."""
+    convention: str
+    beta_equivalent: float | None
+    flags: tuple[Flag, ...]
+
+    @property
+    def label(self) -> str:
+        return f"{self.method} {self.setting}".strip()
+
+
+@dataclass(frozen=True)
+class Group:
+    """The seeds of one method and setting, on one data set or on several."""
+
+    label: str
+    method: str
+    setting: str
+    results: tuple[Result, ...]
+
+    def sample(self, metric: str) -> Sample:
+        """The defined scores of the seeds, an array for each data set that has any."""
+        by: dict[str, list[float]] = {}
+        for result in self.results:
+            score = result.scores.get(metric, math.nan)
+            if not math.isnan(score):
+                by.setdefault(result.data, []).append(score)
+        return [np.array(scores) for scores in by.values()]
+
+    def estimate(self, metric: str, statistic: statistics.Statistic = statistics.mean) -> Estimate | None:
+        """The statistic over seeds with its interval; None where no seed has this score."""
+        sample = self.sample(metric)
+        return statistics.estimate(sample, statistic) if sample else None
+
+    @property
+    def beta_equivalent(self) -> float | None:
+        """Mean over the seeds; None for a method without a KL term."""
+        known = [result.beta_equivalent for result in self.results if result.beta_equivalent is not None]
+        return float(np.mean(known)) if known else None
+
+    @property
+    def flags(self) -> list[str]:
+        """What makes its runs unfit to be compared as they stand, with the number of seeds if not all are."""
+        every = [flag for result in self.results for flag in result.flags]
+        total = len(self.results)
+        counts = {flag: every.count(flag) for flag in dict.fromkeys(every)}
+        return [flag if count == total else f"{flag} {count} of {total}" for flag, count in counts.items()]
+
+
+def results(plan: Plan) -> list[Result]:
+    """The finished runs of a plan, in its order. Raises `InputError` when there is none yet."""
+    found = [name for name, config in plan.runs.items() if runs.finished(config)]
+    if not found:
+        raise InputError(f"{plan.folder} has no finished run yet; equipoise sweep goes on with it")
+    data, settings = _data_names(plan), _settings(plan)
+    return [_result(name, plan.runs[name], data[plan.runs[name].data.name], settings[name]) for name in found]
+
+
+def groups(found: Iterable[Result]) -> list[Group]:
+    """The results by method and setting, in the order of the first of each."""
+    by: dict[tuple[str, str], list[Result]] = {}
+    for result in found:
+        by.setdefault((result.method, result.setting), []).append(result)
+    return [Group(members[0].label, *key, tuple(members)) for key, members in by.items()]
+
+
+def by_data(found: Iterable[Result]) -> dict[str, list[Result]]:
+    """The results by data set, in the order of the first of each."""
+    by: dict[str, list[Result]] = {}
+    for result in found:
+        by.setdefault(result.data, []).append(result)
+    return by
+
+
+def sign(metric: str) -> int:
+    """1 for a metric of which more is better, -1 where less is, 0 where neither is."""
+    return -1 if metric in LOWER else 0 if metric in NEITHER else 1
+
+
+def bounded(metric: str) -> bool:
+    """Whether a metric means the same on all data, as a share of what a perfect code scores."""
+    return metric not in (*LOWER, *NEITHER, *UNBOUNDED)
+
+
+def measured(found: Sequence[Result]) -> list[str]:
+    """The metrics that any of the runs has, in the order of `METRICS`."""
+    return [name for name in metrics.METRICS if any(name in result.scores for result in found)]
+
+
+def rows(found: Sequence[Result]) -> list[dict[str, Any]]:
+    """A row for each run and metric."""
+    return [
+        {
+            "data": result.data,
+            "method": result.method,
+            "setting": result.setting,
+            "seed": result.seed,
+            "steps": result.steps,
+            "run": result.run,
+            "beta_equivalent": result.beta_equivalent,
+            "flags": ", ".join(result.flags),
+            "metric": metric,
+            "value": value,
+        }
+        for result in found
+        for metric, value in result.scores.items()
+    ]
+
+
+def _result(name: str, config: Config, data: str, setting: str) -> Result:
+    run = runs.open_run(config.out)
+    of_codes = {key: float(np.mean(run.codes[key], dtype=np.float64)) for key in ("sse", "kl") if key in run.codes}
+    return Result(
+        run=name,
+        path=run.path,
+        data=data,
+        method=config.method.name,
+        setting=setting,
+        seed=config.train.seed,
+        steps=config.train.steps,
+        scores=of_codes | {metric: score.value for metric, score in run.scores.items()},
+        convention=str(read_json(run.path / "scores.json")["convention"]),
+        beta_equivalent=run.logs[-1].get("beta_equivalent"),
+        flags=tuple(report.flags(run)),
+    )
+
+
+def _data_names(plan: Plan) -> dict[str, str]:
+    """What each data set is called: of a path its last part, unless another data set is called so."""
+    full = list(dict.fromkeys(config.data.name for config in plan.runs.values()))
+    short = [Path(name).stem for name in full]
+    return {name: stem if short.count(stem) == 1 else name for name, stem in zip(full, short, strict=True)}
+
+
+def _settings(plan: Plan) -> dict[str, str]:
+    """Of each run the settings that tell it from others of its method on the same data, the seed apart."""
+    said: dict[str, str] = {}
+    flat = {name: config.flat() for name, config in plan.runs.items()}
+    for method in dict.fromkeys(config.method.name for config in plan.runs.values()):
+        alike = {name: each for name, each in flat.items() if each["method.name"] == method}
+        # What is the method's own says most, its preset before all; others count if they tell apart what is not yet.
+        varied = [key for key in plan.varied if key != "train.seed"]
+        keys = ["data.name"]
+        for key in sorted(varied, key=lambda key: (key != "method.preset", not key.startswith("method."))):
+            if len(_kinds(alike.values(), [*keys, key])) > len(_kinds(alike.values(), keys)):
+                keys.append(key)
+        short = {name: _written(each, keys[1:], _short) for name, each in alike.items()}
+        if len({(alike[name]["data.name"], text) for name, text in short.items()}) < len(_kinds(alike.values(), keys)):
+            short = {name: _written(each, keys[1:], str) for name, each in alike.items()}  # differ in the last digits
+        said |= short
+    return said
+
+
+def _kinds(settings: Iterable[Mapping[str, Any]], keys: Sequence[str]) -> set[tuple[str, ...]]:
+    return {tuple(repr(each.get(key)) for key in keys) for each in settings}
+
+
+def _written(settings: Mapping[str, Any], keys: Sequence[str], typed: Callable[[object], str]) -> str:
+    pairs = [(key.removeprefix("method."), typed(settings[key])) for key in keys if key in settings]
+    return " ".join(f"{key}={value.replace(' ', '')}" for key, value in pairs)
+
+
+def _short(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,177 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from equipoise.data import factor_table
+from equipoise.errors import InputError
+
+NAMES = ["a.png", "sub/b.png", "sub/c.png", "d.png"]
+
+
+def csv(folder: Path, *lines: str) -> Path:
+    path = folder / "table.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def column(folder: Path, *cells: str) -> tuple[Any, int]:
+    """One factor of as many images, and its size."""
+    path = csv(folder, "factor", *(f'"{cell}"' for cell in cells))
+    table = factor_table.read(path, len(cells))
+    return table.values[:, 0].tolist(), table.sizes[0]
+
+
+def test_rows_find_their_images_by_the_paths_in_any_order(tmp_path: Path) -> None:
+    path = csv(tmp_path, "x,file,shape", "3,d.png,square", "1,sub/b.png,heart", "2,./sub/c.png,square", "1,a.png,heart")
+    table = factor_table.read(path, NAMES)
+    assert table.names == ("x", "shape")
+    assert table.sizes == (3, 2)
+    assert table.values.dtype == np.int64
+    assert table.values.tolist() == [[0, 0], [0, 0], [1, 1], [2, 1]]
+
+
+def test_without_files_row_i_is_of_image_i(tmp_path: Path) -> None:
+    table = factor_table.read(csv(tmp_path, "x,y", "5,b", "7,a", "5,a"), 3)
+    assert table.values.tolist() == [[0, 1], [1, 0], [0, 0]]
+
+
+def test_whole_numbers_become_codes_in_the_order_of_their_size(tmp_path: Path) -> None:
+    assert column(tmp_path, "10", "9", "-2", "9") == ([2, 1, 0, 1], 3)
+    assert column(tmp_path, "1", "2", "3", "4") == ([0, 1, 2, 3], 4)  # though all differ
+    assert column(tmp_path, "01", "1", "2") == ([0, 0, 1], 2)
+
+
+def test_words_become_codes_in_the_order_of_the_alphabet(tmp_path: Path) -> None:
+    assert column(tmp_path, "pear", "apple", "pear") == ([1, 0, 1], 2)
+    assert column(tmp_path, "10", "9", "x") == ([0, 1, 2], 3)  # one word makes all of them words
+    assert column(tmp_path, "3_4", "2", "3_4") == ([1, 0, 1], 2)  # not the number 34
+
+
+def test_numbers_that_repeat_become_codes_and_those_that_differ_stay(tmp_path: Path) -> None:
+    assert column(tmp_path, "0.5", "0.25", "0.5", "0.25") == ([1, 0, 1, 0], 2)
+    assert column(tmp_path, "0.5", "0.25", "1e-3", "0.25") == ([0.5, 0.25, 0.001, 0.25], 0)
+    assert column(tmp_path, "1", "2.5", "3") == ([1, 2.5, 3], 0)
+
+
+def test_codes_beside_continuous_factors_keep_their_sizes(tmp_path: Path) -> None:
+    table = factor_table.read(csv(tmp_path, "angle,shape", "0.1,b", "0.2,a", "0.35,b"), 3)
+    assert table.sizes == (0, 2)
+    assert table.values.tolist() == [[0.1, 1], [0.2, 0], [0.35, 1]]
+
+
+def test_a_spreadsheet_is_read_with_its_mark_and_its_line_ends(tmp_path: Path) -> None:
+    path = tmp_path / "table.CSV"
+    path.write_bytes('\ufefffile,größe\r\na.png, 1 \r\n\r\n"sub/b.png",2\r\n'.encode())
+    table = factor_table.read(path, NAMES[:2])
+    assert table.names == ("größe",)
+    assert table.values.tolist() == [[0], [1]]
+
+
+def test_folders_are_a_factor(tmp_path: Path) -> None:
+    table = factor_table.of_folders(tmp_path, ["cat/1.png", "dog/old/1.png", "cat/2.png"])
+    assert table == (pytest.approx(np.array([[0], [1], [0]])), ("folder",), (2,))
+    assert factor_table.of_folders(tmp_path, ["10/a.png", "9/a.png"]).values.tolist() == [[1], [0]]
+    with pytest.raises(InputError, match=r"data\.factors=folders: .*x\.png lies in no sub-folder; move it"):
+        factor_table.of_folders(tmp_path, ["cat/1.png", "x.png"])
+
+
+ROWS = ["a.png,1", "sub/b.png,1", "sub/c.png,2", "d.png,2"]
+WRONG = {
+    "missing row": (["file,x", *ROWS[:3]], r"1 image \(d\.png\) without a row; add it"),
+    "missing rows": (["file,x", ROWS[0]], r"3 images \(sub/b\.png, sub/c\.png, d\.png\) without a row"),
+    "stray row": (["file,x", *ROWS, "e.png,1"], r"1 row \(e\.png\) without an image; remove the row"),
+    "second row": (["file,x", *ROWS, "./a.png,2"], r"line 6 is a second row for a\.png; leave one of them"),
+    "empty cell": (["file,x", *ROWS[:3], "d.png, "], r"line 5 has an empty cell in the column x; fill it in"),
+    "no number": (["file,x", *ROWS[:3], "d.png,NaN"], r"line 5 has an empty cell in the column x"),
+    "infinite": (["file,x", *ROWS[:3], "d.png,inf"], r"the column x holds an infinite value"),
+    "short row": (["file,x", *ROWS[:3], "d.png"], r"line 5 has 1 cells, expected 2; mend that row"),
+    "long row": (["file,x", *ROWS[:3], "d.png,1,2"], r"line 5 has 3 cells, expected 2"),
+    "no file": (["name,x", *ROWS], r"has no column 'file' but name, x; name the images there"),
+    "semicolons": (["file;x", "a.png;1"], r"has no column 'file' but file;x; .*commas between"),
+    "nothing": ([""], r"has no column 'file' but none at all"),
+    "no factor": (["file", "a.png"], r"has no column of a factor; add one"),
+    "no name": (["file,", *ROWS], r"a column has no name; give each column"),
+    "same name": (["file,x,x", "a.png,1,1"], r"two columns are called x; give each column"),
+    "open quote": (["file,x", 'a.png,"1'], r"cannot be read as CSV in UTF-8 \(.+\); save it again"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_table_that_does_not_fit_is_refused_with_its_reason(case: str, tmp_path: Path) -> None:
+    lines, sentence = WRONG[case]
+    with pytest.raises(InputError, match=rf"table\.csv:? .*{sentence}"):
+        factor_table.read(csv(tmp_path, *lines), NAMES)
+
+
+def test_many_images_without_a_row_are_counted_and_some_named(tmp_path: Path) -> None:
+    names = [f"{i}.png" for i in range(1000)]
+    with pytest.raises(InputError, match=r"999 images \(1\.png, 2\.png, 3\.png, 4\.png, 5\.png and 994 more\)"):
+        factor_table.read(csv(tmp_path, "file,x", "0.png,1"), names)
+
+
+def test_table_of_an_array_needs_a_row_for_each_image_and_no_files(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"1 image \(image 2\) without a row"):
+        factor_table.read(csv(tmp_path, "x", "1", "2"), 3)
+    with pytest.raises(InputError, match=r"1 row \(line 3\) without an image"):
+        factor_table.read(csv(tmp_path, "x", "1", "2"), 1)
+    with pytest.raises(InputError, match=r"names images in a column 'file', but these are no files"):
+        factor_table.read(csv(tmp_path, "file,x", "a.png,1"), 1)
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"data\.factors: .*a\.xlsx is not a kind of table that is read; give a \.csv"):
+        factor_table.read(tmp_path / "a.xlsx", NAMES)
+    with pytest.raises(InputError, match=r"data\.factors: there is no file .*a\.csv; check the path"):
+        factor_table.read(tmp_path / "a.csv", NAMES)
+    (tmp_path / "a.csv").write_bytes(b"file,x\na.png,\xff\n")
+    with pytest.raises(InputError, match=r"a\.csv cannot be read as CSV in UTF-8 .*; save it again"):
+        factor_table.read(tmp_path / "a.csv", NAMES)
+
+
+def test_two_tables_beside_the_images_are_one_too_many(tmp_path: Path) -> None:
+    assert factor_table.beside(tmp_path) is None
+    (tmp_path / "factors.csv").touch()
+    assert factor_table.beside(tmp_path) == tmp_path / "factors.csv"
+    (tmp_path / "factors.parquet").touch()
+    with pytest.raises(InputError, match=r"factors\.csv and factors\.parquet; choose one of them"):
+        factor_table.beside(tmp_path)
+
+
+def test_parquet_without_its_package_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    monkeypatch.setattr(factor_table, "find_spec", lambda name: None)  # noqa: ARG005
+    with pytest.raises(
+        InputError, match=r"a\.parquet needs pyarrow; pip install equipoise\[tables\], or save .* \.csv"
+    ):
+        factor_table.read(tmp_path / "a.parquet", NAMES)
+
+
+@pytest.mark.extra
+def test_parquet_gives_what_csv_gives(tmp_path: Path) -> None:
+    import pandas as pd
+
+    frame = pd.DataFrame(
+        {
+            "file": NAMES,
+            "shape": ["b", "a", "b", "a"],
+            "x": [10, 9, 10, 9],
+            "angle": [0.1, 0.25, 1e-9, 3.0],
+            "lit": [True, False, True, True],
+        }
+    )
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    frame[::-1].to_parquet(tmp_path / "a.parquet")  # keeps the turned index as a column of its own
+    expected, found = (factor_table.read(tmp_path / f"a.{kind}", NAMES) for kind in ("csv", "parquet"))
+    assert found.names == expected.names == ("shape", "x", "angle", "lit")
+    assert found.sizes == expected.sizes == (2, 2, 0, 2)
+    assert np.array_equal(found.values, expected.values)
+
+    frame.loc[2, "angle"] = np.nan
+    frame.to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r"row 3 has an empty cell in the column angle"):
+        factor_table.read(tmp_path / "a.parquet", NAMES)
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    with pytest.raises(InputError, match=r"a\.parquet cannot be read as Parquet"):
+        factor_table.read(tmp_path / "a.parquet", NAMES)

@@ -1,0 +1,284 @@
+"""Claims: one holder at a time, whoever races, dies, sleeps or lives on another machine."""
+
+import json
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from equipoise.study import claim
+from equipoise.study.claim import Claim, Claims, Lost
+
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["equipoise.study.local"])
+RUNS = [f"run-{number}" for number in range(60)]
+
+
+def until(true: Callable[[], object], seconds: float = 60) -> None:
+    limit = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < limit, "it did not happen"
+        time.sleep(0.005)
+
+
+def process(target: Callable[..., None], *args: object) -> tuple[Any, Connection]:
+    """A process at work on `target(line, *args)`, and the line to it."""
+    here, there = CONTEXT.Pipe()
+    child = CONTEXT.Process(target=target, args=(there, *args), daemon=True)
+    child.start()
+    there.close()
+    return child, here
+
+
+def take_all(line: Connection, folder: Path) -> None:
+    line.send("ready")
+    line.recv()
+    claims = Claims(folder)
+    held = [(run, taken) for run in RUNS if (taken := claims.take(run))]
+    line.send([run for run, _ in held])
+    line.recv()  # a process that ends gives up all that it holds
+
+
+def race(folder: Path) -> list[str]:
+    """What two processes hold, that wanted all at once."""
+    racers = [process(take_all, folder) for _ in range(2)]
+    for word in ("ready", None):
+        for _, line in racers:
+            assert word is None or line.recv() == word
+            if word is None:
+                line.send("go")
+    held = [line.recv() for _, line in racers]
+    assert all(held), "both of them ran"
+    for child, _ in racers:
+        child.kill()
+        child.join()
+    return [run for runs in held for run in runs]
+
+
+def test_of_two_processes_that_race_for_a_run_exactly_one_holds_it(tmp_path: Path) -> None:
+    assert sorted(race(tmp_path)) == sorted(RUNS)
+    assert sorted(race(tmp_path)) == sorted(RUNS), "also for what the dead have left"
+    assert all(len(list((tmp_path / run).iterdir())) == 2 for run in RUNS)
+
+
+def test_a_run_is_held_by_one_claim_until_that_is_released(tmp_path: Path) -> None:
+    claims = Claims(tmp_path)
+    assert not claims.held("run")
+    assert claims.holder("run") == ""
+    first = claims.take("run")
+    assert first is not None
+    assert claims.held("run")
+    assert claims.take("run") is None
+    assert Claims(tmp_path).take("run") is None
+    assert not Claims(tmp_path).clear("run")
+    assert claims.holder("run").endswith(f", process {os.getpid()}")
+    first.check()
+    first.release()
+    assert not claims.held("run")
+    second = claims.take("run")
+    assert second is not None
+    second.check()
+    first.beat()
+    with pytest.raises(Lost, match="run was taken over by another process"):
+        first.check()
+    first.release()
+    second.check()
+    assert claims.held("run"), "who lost a run cannot release it"
+    second.release()
+
+
+def hold(line: Connection, folder: Path) -> None:
+    assert Claims(folder).take("run")
+    line.send("holds")
+    line.recv()
+
+
+def test_the_claim_of_a_dead_process_is_free_at_once(tmp_path: Path) -> None:
+    child, line = process(hold, tmp_path)
+    assert line.recv() == "holds"
+    claims = Claims(tmp_path)
+    assert claims.take("run") is None
+    child.kill()
+    child.join()
+    assert not claims.held("run")
+    taken = claims.take("run")
+    assert taken is not None
+    taken.release()
+
+
+def test_a_process_that_got_the_number_of_a_dead_one_does_not_hold_its_claims(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "0"
+    path.parent.mkdir()
+    about = {"host": "h", "machine": claim.machine(), "pid": os.getpid(), "born": "1", "beat": 1, "over": False}
+    path.write_text(json.dumps(about))
+    assert not Claims(tmp_path).held("run")
+    taken = Claims(tmp_path).take("run")
+    assert taken is not None
+    assert taken.path.name == "1"
+    taken.release()
+
+
+class Elsewhere:
+    """A claim as a process of another machine holds it, which beats only when it is told to."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        with monkeypatch.context() as there:
+            there.setattr(claim, "machine", lambda: "another machine")
+            there.setattr(claim, "BEAT", 1e6)
+            taken = Claims(folder).take("run")
+        assert taken is not None
+        self.claim = taken
+
+
+def test_a_claim_of_another_machine_holds_as_long_as_it_beats_within_the_lease(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim, "LEASE", 0.5)
+    other = Elsewhere(tmp_path, monkeypatch)
+    claims = Claims(tmp_path)
+    began = time.monotonic()
+    while time.monotonic() - began < 1.5:
+        assert claims.held("run")
+        assert claims.take("run") is None
+        other.claim.beat()
+        time.sleep(0.01)
+    silent = time.monotonic()
+    until(lambda: not claims.held("run"))
+    assert time.monotonic() - silent >= 0.4
+    assert Claims(tmp_path).take("run") is None, "who has just come cannot know how long it has been silent"
+    taken = claims.take("run")
+    assert taken is not None
+    other.claim.beat()
+    with pytest.raises(Lost):
+        other.claim.check()
+    other.claim.release()
+    taken.check()
+    taken.release()
+
+
+def test_what_one_process_found_dead_another_can_take_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claim, "LEASE", 0.2)
+    other = Elsewhere(tmp_path, monkeypatch)
+    claims = Claims(tmp_path)
+    assert not claims.clear("run")
+    until(lambda: claims.clear("run"))
+    taken = Claims(tmp_path).take("run")
+    assert taken is not None
+    other.claim.beat()
+    with pytest.raises(Lost):
+        other.claim.check()
+    other.claim.release()
+    taken.check()
+    taken.release()
+
+
+def test_a_claim_that_was_made_and_never_written_is_dead_after_the_lease(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim, "LEASE", 0.2)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "0").touch()
+    claims = Claims(tmp_path)
+    assert claims.take("run") is None
+    assert claims.holder("run") == ""
+    until(lambda: claims.clear("run"))
+    taken = claims.take("run")
+    assert taken is not None
+    taken.release()
+
+
+def test_a_holder_whose_claim_was_removed_stops(tmp_path: Path) -> None:
+    taken = Claims(tmp_path).take("run")
+    assert taken is not None
+    taken.path.unlink()
+    taken.beat()
+    with pytest.raises(Lost):
+        taken.check()
+    taken.release()
+    assert not Claims(tmp_path).held("run")
+
+
+def write_on(line: Connection, folder: Path) -> None:
+    """A process of another machine that writes a line as long as it holds the run."""
+    claim.machine = lambda: "another machine"
+    claim.BEAT = 0.05
+    taken = Claims(folder).take("run")
+    assert taken is not None
+    line.send("holds")
+    try:
+        while True:
+            taken.check()
+            with (folder / "written").open("a") as file:
+                file.write("theirs\n")
+            time.sleep(0.001)
+    except Lost:
+        line.send("lost")
+    finally:
+        taken.release()
+
+
+def test_a_suspended_holder_that_wakes_finds_its_claim_lost_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim, "LEASE", 2.0)
+    child, line = process(write_on, tmp_path)
+    assert line.recv() == "holds"
+    claims = Claims(tmp_path)
+    until(lambda: (tmp_path / "written").exists())
+    assert claims.held("run")
+    os.kill(child.pid, signal.SIGSTOP)
+    until(lambda: claims.clear("run"))
+    taken = claims.take("run")
+    assert taken is not None
+    (tmp_path / "written").write_text("ours\n")
+    os.kill(child.pid, signal.SIGCONT)
+    assert line.recv() == "lost"
+    child.join()
+    # The line that was being written when the process was stopped is beyond the reach of any claim.
+    assert (tmp_path / "written").read_text() in ("ours\n", "ours\ntheirs\n")
+    taken.check()
+    assert claims.held("run")
+    taken.release()
+
+
+def test_a_claim_beats_while_its_holder_is_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claim, "BEAT", 0.02)
+    taken = Claims(tmp_path).take("run")
+    assert taken is not None
+
+    def beats() -> int:
+        return int(json.loads(taken.path.read_text())["beat"])
+
+    first = beats()
+    until(lambda: beats() > first + 2)
+    taken.release()
+    last = beats()
+    time.sleep(0.1)
+    assert beats() == last
+    assert json.loads(taken.path.read_text())["over"]
+
+
+def test_a_file_server_that_is_away_for_a_moment_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claim, "BEAT", 0.02)
+    taken = Claims(tmp_path).take("run")
+    assert isinstance(taken, Claim)
+    write, failed = claim._write, threading.Event()
+
+    def away(*_: object) -> None:
+        failed.set()
+        raise OSError("the server does not answer")
+
+    monkeypatch.setattr(claim, "_write", away)
+    assert failed.wait(10)
+    monkeypatch.setattr(claim, "_write", write)
+    before = json.loads(taken.path.read_text())["beat"]
+    until(lambda: json.loads(taken.path.read_text())["beat"] > before)
+    taken.check()
+    taken.release()

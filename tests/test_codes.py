@@ -1,0 +1,123 @@
+"""Codes of a model: what is kept of each image, and what it says of the evidence lower bound."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.conftest import SHAPE, build, small, toy
+
+from equipoise import codes as coding
+from equipoise import config as configuration
+from equipoise import likelihoods, runs
+from equipoise.data import Images
+from equipoise.errors import InputError
+from equipoise.model import VAE
+from equipoise.training import checkpoint
+
+INDEX = np.arange(37)[::-1]
+
+
+@pytest.fixture
+def pictures() -> Images:
+    return Images(np.random.default_rng(0).integers(256, size=(40, *SHAPE.image), dtype=np.uint8), name="noise")
+
+
+def model(method: str = "vae", likelihood: likelihoods.Likelihood | None = None) -> VAE:
+    objective = build(small(method))
+    objective.likelihood = likelihood or objective.likelihood
+    return toy(objective).float()
+
+
+def test_sampled_errors_are_those_of_pictures_decoded_from_z(pictures: Images) -> None:
+    vae = model()
+    codes = coding.encode(vae, pictures, INDEX)
+    x = torch.from_numpy(pictures.pixels(INDEX)) / 255
+    for name, z in (("", "mean"), ("sampled_", "z")):
+        errors = likelihoods.per_image(x, vae.decode(torch.from_numpy(codes[z])))
+        for measure in ("sse", "bce"):
+            np.testing.assert_allclose(codes[name + measure], errors[measure].numpy(), rtol=1e-6)
+    assert not np.allclose(codes["z"], codes["mean"], atol=0.1)
+    noise = (codes["z"] - codes["mean"]) / np.exp(0.5 * codes["logvar"])
+    assert abs(noise.mean()) < 0.3
+    assert noise.std() == pytest.approx(1, abs=0.2)
+
+
+def test_codes_do_not_depend_on_the_batches(pictures: Images) -> None:
+    whole, parts = (coding.encode(model(), pictures, INDEX, batch) for batch in (500, 7))
+    assert whole.keys() == parts.keys()
+    for name, values in whole.items():
+        np.testing.assert_allclose(parts[name], values, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "exact"),
+    [
+        (likelihoods.Bernoulli(), None),
+        (likelihoods.SquaredError(1.0), math.sqrt(0.5)),
+        (likelihoods.SquaredError(0.5), 1.0),
+        (likelihoods.Gaussian(0.3), 0.3),
+        (likelihoods.CalibratedGaussian(), math.exp(math.log1p(math.exp(6)) - 6)),  # 1, but for its soft floor
+    ],
+)
+def test_log_likelihood_is_that_of_the_model_with_its_constant(
+    pictures: Images, likelihood: likelihoods.Likelihood, exact: float | None
+) -> None:
+    codes = coding.encode(model(likelihood=likelihood), pictures, INDEX)
+    if exact is None:
+        expected = -codes["sampled_bce"]
+    else:  # the logarithm of a Gaussian density with this standard deviation
+        expected = -codes["sampled_sse"] / (2 * exact**2) - codes["pixels"] / 2 * math.log(2 * math.pi * exact**2)
+    np.testing.assert_allclose(codes["log_px_z"], expected, rtol=1e-5)
+
+
+def test_bound_of_a_run_is_what_its_training_minimised(pictures: Images) -> None:
+    vae = model()
+    codes = coding.encode(vae, pictures, INDEX)
+    scores = runs.score_codes(codes, ("log_px_z", "elbo", "kl"), interval=False)
+    with torch.no_grad():
+        x = torch.from_numpy(pictures.pixels(INDEX)) / 255
+        loss = vae.likelihood(vae.out(torch.from_numpy(codes["z"])), x).mean()
+    assert scores["log_px_z"].params["likelihood"] == "model"
+    assert scores["log_px_z"].value == pytest.approx(-float(loss), rel=1e-6)
+    assert scores["elbo"].value == pytest.approx(-float(loss) - scores["kl"].value, rel=1e-6)
+
+
+def test_kl_is_that_of_the_models_own_prior(pictures: Images) -> None:
+    vae = model("isa-vae")
+    codes = coding.encode(vae, pictures, INDEX)
+    drawn = [torch.from_numpy(codes[name]) for name in ("mean", "logvar", "z")]
+    with torch.no_grad():
+        np.testing.assert_allclose(codes["kl"], vae.prior.kl(*drawn).sum(1).numpy(), rtol=1e-4, atol=1e-4)
+    scores = runs.score_codes(codes, ("elbo", "kl"), interval=False)
+    assert scores["elbo"].extra["kl"] == pytest.approx(float(codes["kl"].mean()))
+    assert abs(scores["elbo"].extra["kl"] - scores["kl"].value) > 0.01
+
+
+def test_file_of_codes_without_draws_has_no_bound_and_says_what_it_needs(pictures: Images) -> None:
+    codes = coding.encode(model(), pictures, INDEX)
+    for name in ("sampled_sse", "sampled_bce"):
+        del codes[name]
+    with pytest.raises(InputError, match="elbo needs recon with sampled_sse and sampled_bce; give that, or choose"):
+        runs.score_codes(codes, ("elbo",))
+    assert "elbo" not in runs.score_codes(codes, interval=False)
+
+
+def test_codes_of_an_earlier_version_are_made_anew(squares: Callable[[], str], tmp_path: Path) -> None:
+    said = {"data": squares(), "method": "vae", "net": "burgess", "net.latent": 3, "out": str(tmp_path / "run")}
+    said |= {"train.steps": 2, "train.batch": 8, "train.threads": 1, "evaluate.which": "sse"}
+    done = runs.execute(configuration.resolve(said), progress=False)
+    file = done.path / "codes.npz"
+    old = coding.load(file)
+    coding.save(
+        file,
+        {name: old[name] for name in ("index", "mean", "logvar", "z", "sse", "bce", "pixels")},
+        checkpoint.digest(done.path / "checkpoint.pt"),
+    )
+    scores = runs.evaluate(runs.open_run(done.path), which=("elbo", "log_px_z"))
+    assert list(scores) == ["log_px_z", "elbo"]
+    anew = coding.load(file)
+    assert np.array_equal(anew["sampled_sse"], old["sampled_sse"])
+    assert np.array_equal(anew["log_px_z"], old["log_px_z"])
