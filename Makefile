@@ -35,7 +35,7 @@ test-all: check
 	$(PYTEST) -m "not extra and not browser"
 
 .venv/extras: .venv/ready
-	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev,hdf5,tables]'
+	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev,hdf5,tables,ray,slurm]'
 	touch .venv/extras
 
 test-extras: .venv/extras

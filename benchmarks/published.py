@@ -114,7 +114,15 @@ def sap_locatello(codes: Array, factors: Array) -> float:
     return float((best[:, 0] - best[:, 1]).mean())
 
 
-def irs_by_mask(codes: Array, labels: Array, quantile: float) -> float:
+def irs_review(codes: Array, factors: Array) -> float:
+    return irs_by_mask(codes, unit_bins(factors))
+
+
+def irs_99_review(codes: Array, factors: Array) -> float:
+    return irs_by_mask(codes, unit_bins(factors), 0.99)
+
+
+def irs_by_mask(codes: Array, labels: Array, quantile: float = 1.0) -> float:
     deviations = []
     for label in labels.T:
         far = []
@@ -191,7 +199,7 @@ def z_max_review(codes: Array, factors: Array) -> float:
         groups.append([np.array(sorted(rows)) for rows in shared if len(rows) > 1])
     votes = np.zeros((2, codes.shape[1], len(groups)))
     for point in range(1600):
-        k = rng.integers(len(groups))
+        k = int(rng.integers(len(groups)))
         rows = groups[k][rng.integers(len(groups[k]))]
         batch = codes[np.concatenate([rng.permutation(rows) for _ in range(200 // len(rows) + 1)])[:200]]
         votes[point // 800, (batch.var(axis=0, ddof=1) / spread).argmax(), k] += 1
@@ -230,7 +238,7 @@ def dci_lasso_review(codes: Array, factors: Array) -> list[float]:
     errors = [((fit.predict(z) - target) ** 2).mean() for fit, target in zip(fits, y.T, strict=True)]
     share = weights.sum(axis=0) / weights.sum()
     return [
-        float((1 - scipy_entropy(weights, base=len(weights), axis=0)) @ share),
+        float(np.nan_to_num(1 - scipy_entropy(weights, base=len(weights), axis=0)) @ share),  # 0 / 0: no weight
         float((1 - scipy_entropy(weights.T, base=weights.shape[1], axis=0)).mean()),
         float(np.mean([max(0.0, 1 - 12 * error) for error in errors])),
     ]
@@ -259,7 +267,7 @@ def infoe_published(codes: Array, factors: Array) -> float:
     return float(np.mean(told))
 
 
-def udr_published(codes: Array, group: list[tuple[Array, Array]]) -> float:
+def udr_lasso(codes: Array, group: list[tuple[Array, Array]]) -> float:
     target = StandardScaler().fit_transform(codes)
     pairs = []
     for other, _ in group:

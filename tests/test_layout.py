@@ -13,6 +13,7 @@ SOURCE = Path(eq.__file__).parent
 ORDER = [
     "errors",
     "files",
+    "progress",
     "outcome",
     "data",
     "nets",
@@ -79,7 +80,7 @@ def test_imports_go_one_way(path: Path) -> None:
 def test_metrics_never_see_networks_and_training_no_metric() -> None:
     for path in FILES:
         if part(path) == "metrics":
-            assert imported(path) <= {"errors", "metrics"}, path
+            assert imported(path) <= {"errors", "progress", "metrics"}, path
         if part(path) == "training":
             assert not imported(path) & {"metrics", "report", "codes"}, path
 

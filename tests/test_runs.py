@@ -193,7 +193,7 @@ def test_a_run_on_an_array_is_scored_and_reported(tmp_path: Path) -> None:
     )
     assert (done.path / "report.html").exists()
     of_codes = {"mutual_information", "gaussian_tc", "wasserstein", "kl", "active_units"}
-    assert set(done.scores) == {"sse", "mse", "psnr", "bce", *of_codes}
+    assert set(done.scores) == {"sse", "mse", "psnr", "bce", "log_px_z", "elbo", *of_codes}
     assert done.config.data.name.startswith("array-")
     with pytest.raises(InputError, match="an array that only its owner has"):
         _ = eq.open_run(done.path).images

@@ -34,6 +34,7 @@ Words = Annotated[
 ]
 NameOrPath = Annotated[str, typer.Argument(metavar="NAME|PATH", help="A data set, or the path of images.")]
 Folder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.", show_default=False)]
+Study = Annotated[Path, typer.Argument(metavar="STUDY", help="The folder of a study.", show_default=False)]
 
 
 @app.command()
@@ -187,7 +188,7 @@ def sweep(
 
 @app.command()
 def status(
-    folder: Annotated[Path, typer.Argument(metavar="STUDY", help="The folder of a study.", show_default=False)],
+    folder: Study,
     watch: Annotated[bool, typer.Option("--watch", help="Show it live until all runs are over.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -205,6 +206,39 @@ def status(
     from equipoise import commands
 
     _say_study(commands.status(folder, watch), as_json)
+
+
+@app.command()
+def compare(
+    folder: Study,
+    metric: Annotated[list[str] | None, typer.Option(help="Metrics to show, or all; may be repeated.")] = None,
+    to: Annotated[Path | None, typer.Option(help="A .csv, .parquet or .tex for the table.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare the finished runs of a study over seeds: means with intervals, who is better how surely, trade-offs.
+
+    It writes compare.html, compare.csv and pictures/ into the study's folder.
+
+    Examples:
+
+      equipoise compare studies/study
+
+      equipoise compare studies/study --metric mig --metric sap --to table.tex
+    """
+    from equipoise import commands
+
+    _say(commands.compare(folder, metric or [], to), as_json)
+
+
+@app.command()
+def select(folder: Study, as_json: Json = False) -> None:
+    """Rank the models of a study without labels, by UDR over seeds, beside what labels would have chosen.
+
+    Example:  equipoise select studies/study
+    """
+    from equipoise import commands
+
+    _say(commands.select(folder), as_json)
 
 
 @app.command("list")

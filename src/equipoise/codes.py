@@ -19,6 +19,8 @@ Codes = dict[str, npt.NDArray[Any]]
 """index int64 [N], factors [N, K] where known, mean, logvar, z float32 [N, D], pixels [], and float32 [N]: sse, bce,
 sampled_sse, sampled_bce, log_px_z, kl; see `encode`."""
 
+ERRORS = ("sse", "bce", "pixels", "sampled_sse", "sampled_bce", "log_px_z", "kl")  # what metrics call `recon`
+
 
 def index(images: Images, n: int) -> npt.NDArray[np.int64]:
     """Which images are encoded, [min(n, N)] in random order: the same ones at every call for the same N and n."""

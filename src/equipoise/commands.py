@@ -30,6 +30,8 @@ from equipoise.study import EngineName as EngineName
 from equipoise.study.commands import describe as describe
 from equipoise.study.commands import status as status
 from equipoise.study.commands import sweep as sweep
+from equipoise.study.compare import compare as compare
+from equipoise.study.select import select as select
 from equipoise.training import checkpoint
 
 Kind = Literal["methods", "metrics", "data", "nets"]

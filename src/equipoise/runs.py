@@ -181,8 +181,8 @@ def finished(config: Config) -> bool:
         return False
     written = configuration.resolve(configuration.read(path / "config.toml"), complete=True)
     # Scores and report of fewer steps are deleted before the first row of more is written.
-    rows = checkpoint.read_log(path / "log.jsonl")
-    return written.flat() == config.flat() and bool(rows) and rows[-1]["step"] == config.train.steps
+    last = checkpoint.last_row(path / "log.jsonl")
+    return written.flat() == config.flat() and last.get("step") == config.train.steps
 
 
 def build(config: Config, image: tuple[int, int, int], images: int) -> tuple[VAE, Objective]:
@@ -223,8 +223,7 @@ def evaluate(
     if not _are_of(path, digest):
         with console.status(f"encoding {min(settings.n, len(run.images)):,} images"):
             coding.save(path, coding.encode(run.model, run.images, coding.index(run.images, settings.n)), digest)
-    which = settings.which if which is None else which
-    convention = settings.convention if convention is None else convention
+    which, convention = which or settings.which, convention or settings.convention
     codes = coding.load(path)
     scores = score_codes(codes, which, convention, progress=not console.quiet)
     names = {"checkpoint": digest, "convention": convention, "n": len(codes["index"])}
@@ -246,8 +245,7 @@ def score_codes(
     progress: bool = True,
 ) -> dict[str, Score]:
     """Scores of what `codes.npz` holds: all of its arrays that a metric can use."""
-    names = ("sse", "bce", "pixels", "sampled_sse", "sampled_bce", "log_px_z", "kl")
-    recon: dict[str, Any] = {name: codes[name] for name in names if name in codes}
+    recon: dict[str, Any] = {name: codes[name] for name in coding.ERRORS if name in codes}
     return metrics.score(
         codes["mean"],
         codes.get("factors"),
@@ -255,14 +253,10 @@ def score_codes(
         sample=codes.get("z"),
         recon=recon or None,
         which=which,
-        convention=_convention(convention),
+        convention=None if convention == "default" else convention,
         interval=interval,
         progress=progress,
     )
-
-
-def _convention(name: str) -> str | None:
-    return None if name == "default" else name
 
 
 def _refuse_others(path: Path, config: Config) -> None:
@@ -318,7 +312,7 @@ def _train(run: Run, training: Training, batches: Batches, console: Console, sto
                 _score_now(run, training)
 
         def save() -> None:
-            checkpoint.save(saved, {"settings": _settings(run.config), **training.state()})
+            checkpoint.save(saved, {"settings": _settings(run.config), **training.state()}, sure=stop)
 
         fit(training, batches, log=record, save=save, after=score, stop=lambda: asked.is_set() or stop())
     return True
@@ -347,7 +341,8 @@ def _check_scores(config: Config, images: Images) -> None:
                 f"no factor takes two values among the {len(scored)} images to be scored; raise evaluate.n, "
                 f"or leave the factors out"
             )
-    metrics.select(config.evaluate.which, inputs, _convention(config.evaluate.convention))
+    convention = config.evaluate.convention
+    metrics.select(config.evaluate.which, inputs, None if convention == "default" else convention)
 
 
 def _settings(config: Config) -> str:

@@ -1,13 +1,17 @@
 """Study files: what is a grid, what is drawn, how runs are called and ordered, and what is refused."""
 
+import dataclasses
 import math
+import re
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 from equipoise import config as configuration
+from equipoise.cli import app
 from equipoise.errors import InputError
-from equipoise.study import Plan, open_study, read
+from equipoise.study import Plan, Study, open_study, read
 
 BASE = """
 [data]
@@ -280,3 +284,35 @@ def test_a_file_that_cannot_be_read_is_refused_in_one_sentence(tmp_path: Path) -
         read(tmp_path / "latin.toml")
     with pytest.raises(InputError, match=r"is not a study \(it has no study.toml\); expected the folder that a sweep"):
         open_study(tmp_path)
+
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "studies.md").read_text(encoding="utf-8")
+
+
+def test_the_studies_of_the_docs_can_be_run(tmp_path: Path) -> None:
+    blocks = dict(re.findall(r"^```toml\n# (\S+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
+    assert list(blocks) == ["examples/study.toml", "random.toml"]
+    example = (ROOT / "examples" / "study.toml").read_text(encoding="utf-8")
+    assert example.partition("\n")[2] == blocks["examples/study.toml"], "the page shows the file, but for its comment"
+    plan = read(ROOT / "examples" / "study.toml")
+    assert (len(plan.runs), plan.folder) == (12, Path("studies/first"))
+    assert len(planned(blocks["random.toml"], tmp_path).runs) == 2 * 20 * (1 + 2)
+
+
+def test_the_commands_of_the_docs_exist() -> None:
+    words = [line.split() for line in re.findall(r"equipoise ((?:sweep|status) [^#`\n]+)", PAGE)]
+    assert len(words) == 5
+    for command, path, *options in words:
+        assert path == {"sweep": "examples/study.toml", "status": "studies/first"}[command]
+        known = {flag for parameter in get_command(app).commands[command].params for flag in parameter.opts}
+        assert {option for option in options if option.startswith("--")} <= known
+
+
+def test_the_table_of_keys_is_that_of_the_code() -> None:
+    table = re.findall(r"^\| `(\w+)` \| (?:`([^`]*)`)? ?\|", PAGE, re.MULTILINE)
+    fields = {field.name: field.default for field in dataclasses.fields(Study)}
+    assert [key for key, _ in table] == list(fields)
+    for key, default in table:
+        if key != "out":
+            assert (int(default) if default else None) == fields[key]

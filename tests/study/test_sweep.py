@@ -44,7 +44,7 @@ def test_a_study_that_is_killed_and_swept_again_ends_with_the_runs_that_are_made
             os.kill(worker, signal.SIGKILL)
         pause(1)
         driver.kill()  # alone
-    until(lambda: not holders(plan), 30)  # its processes save and end by themselves
+    until(lambda: not holders(plan), 60)  # its processes save and end by themselves
 
     with started(*words) as driver:
         until(lambda: driver.poll() is not None or holders(plan))
@@ -118,14 +118,11 @@ def test_failing_runs_are_retried_listed_with_their_reasons_and_hold_up_no_other
     assert states[good].reason == ""
 
     Path("torn.npz").write_bytes(Path("squares.npz").read_bytes())
-    code, out, err = equipoise("sweep", file, "--again", "--json")
-    assert code == 1, err
-    assert stages(out) == {
-        good: "done",
-        wild: "failed",
-        **dict.fromkeys(torn[:1], "done"),
-        **dict.fromkeys(torn[1:], "failed"),
-    }
+    states = {state.run: state for state in study.sweep(file, workers=2, again=True, progress=False)}
+    stages_now = {good: "done", wild: "failed", torn[0]: "done", torn[1]: "failed"}
+    assert {run: state.stage for run, state in states.items()} == stages_now
+    assert [failure.reason for failure in failures(plan.folder, torn[0])] == []
+    assert "is not finite" in states[torn[1]].reason
     assert not list(Path("study", "notes").iterdir()), "processes that said nothing leave no file"
 
 
@@ -204,6 +201,12 @@ def test_a_run_is_worked_on_once_and_saved_when_it_is_stopped(here: Path) -> Non
     assert work(config, plan.folder) == "done"
     assert work(config, plan.folder) == "done"
     assert same_as_alone(config, here / "alone")
+    assert not failures(plan.folder, run)
+
+    log = Path(config.out, "log.jsonl")
+    log.write_text("".join(log.read_text().splitlines(keepends=True)[:-1]))  # as after a power cut
+    assert work(config, plan.folder) == "failed", "it is said, and not tried for ever"
+    assert failures(plan.folder, run)[0].reason.startswith(f"{config.out} lacks rows of its log; delete that folder")
 
 
 def test_a_run_is_given_up_after_its_retries_or_at_once_if_no_try_can_help(tmp_path: Path) -> None:

@@ -79,7 +79,11 @@ def score(
 
     seed: the same seed gives the same bits, with any number of threads. interval: False leaves out the intervals and
     the shuffled baselines, which cost 2 to 21 times the metric; a random metric is then its value under `seed` alone,
-    otherwise the mean over several seeds.
+    otherwise the mean over several seeds. progress: whether a bar shows on a terminal how far a long scoring is.
+
+    For 10,000 codes of 10 latents with the factors of dSprites, the default selection takes about a second of one
+    core without intervals and ten with them, the slow metrics 20 seconds and two minutes, boosted trees on raw codes
+    three and a half minutes and twenty. It needs 0.05 GB beside the inputs, for 100,000 codes 0.35.
 
     What leaves a score defined but needs care (a factor with one value, constant codes) is said in one ScoreWarning.
     Raises InputError for anything not finite, not numeric, or of the wrong shape, before any work.

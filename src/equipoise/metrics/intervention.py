@@ -173,7 +173,7 @@ def _by_vote(data: Pair, groups: Groups, winner: Callable[..., Ints], params: Ma
     deviation = data.codes.std(axis=0, ddof=1)
     kept = np.flatnonzero(data.live & (deviation >= threshold))
     pruned = {
-        f"latent {j}": f"standard deviation {deviation[j]:.2g} below {threshold}"
+        f"latent {j}": f"standard deviation below {threshold}"
         for j in np.flatnonzero(data.live & (deviation < threshold))
     }
     left_out = data.left_out | data.constant | pruned

@@ -1,7 +1,9 @@
 """The commands of studies."""
 
 import dataclasses
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from time import sleep
 
@@ -23,7 +25,8 @@ def sweep(
     progress: bool = True,
 ) -> Outcome:
     """Run the study that a file describes, or what of it is still to do."""
-    states = study.sweep(file, workers=workers, engine=engine, gpus=gpus, again=again, progress=progress)
+    with redirect_stdout(sys.stderr):  # Ray prints what it has to say of its nodes
+        states = study.sweep(file, workers=workers, engine=engine, gpus=gpus, again=again, progress=progress)
     plan = study.read(file)
     outcome = _outcome(plan, states)
     said = [outcome.text, f"wrote {plan.folder}"]

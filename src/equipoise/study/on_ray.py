@@ -8,7 +8,7 @@ from time import sleep
 from typing import Any
 
 from equipoise.config import Config
-from equipoise.errors import InputError
+from equipoise.errors import InputError, RunError
 from equipoise.study.work import note, work
 
 STORE = 100 * 2**20  # bytes that Ray keeps for objects: a run is handed its settings and nothing else
@@ -36,7 +36,7 @@ class OnRay:
             self._ray.init("local", num_cpus=cores, include_dashboard=False, object_store_memory=STORE, **quiet)
         if not self.slots:
             raise InputError(
-                f"a run takes {threads} cores and {gpus:g} GPUs; the cluster has {self._has('CPU'):g} and "
+                f"a run asks for CPU {threads} and GPU {gpus:g}; the cluster has CPU {self._has('CPU'):g} and GPU "
                 f"{self._has('GPU'):g}, so ask for less"
             )
 
@@ -77,6 +77,10 @@ class Job:
             self._ray.get(self.task)
         except (errors.TaskCancelledError, errors.NodeDiedError):
             pass  # the run goes on where it was saved
+        except errors.LocalRayletDiedError:
+            raise RunError(
+                "Ray died on the machine of the driver; start it again, and the same command goes on"
+            ) from None
         except errors.RayError as error:
             note(self._study, self._run, f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}")
         return True

@@ -15,7 +15,7 @@ from equipoise.errors import InputError
 from equipoise.files import read_json
 from equipoise.study import statistics
 from equipoise.study.plan import Plan
-from equipoise.study.statistics import Estimate, Sample
+from equipoise.study.statistics import Estimate, Floats
 
 # Which way a metric is better: higher, unless it is one of these.
 LOWER = ("sse", "mse", "bce", "gaussian_tc", "wasserstein", "mutual_information", "total_correlation")
@@ -39,6 +39,8 @@ class Result:
     scores: Mapping[str, float]
     """By metric; `sse` and `kl` are those of the codes, whatever was scored."""
     convention: str
+    digest: str
+    """Of the images and factors."""
     beta_equivalent: float | None
     flags: tuple[Flag, ...]
 
@@ -56,18 +58,18 @@ class Group:
     setting: str
     results: tuple[Result, ...]
 
-    def sample(self, metric: str) -> Sample:
-        """The defined scores of the seeds, an array for each data set that has any."""
+    def scores(self, metric: str) -> dict[str, Floats]:
+        """The defined scores of the seeds on each data set that has any."""
         by: dict[str, list[float]] = {}
         for result in self.results:
             score = result.scores.get(metric, math.nan)
             if not math.isnan(score):
                 by.setdefault(result.data, []).append(score)
-        return [np.array(scores) for scores in by.values()]
+        return {data: np.array(scores) for data, scores in by.items()}
 
     def estimate(self, metric: str, statistic: statistics.Statistic = statistics.mean) -> Estimate | None:
         """The statistic over seeds with its interval; None where no seed has this score."""
-        sample = self.sample(metric)
+        sample = list(self.scores(metric).values())
         return statistics.estimate(sample, statistic) if sample else None
 
     @property
@@ -158,6 +160,7 @@ def _result(name: str, config: Config, data: str, setting: str) -> Result:
         steps=config.train.steps,
         scores=of_codes | {metric: score.value for metric, score in run.scores.items()},
         convention=str(read_json(run.path / "scores.json")["convention"]),
+        digest=str(run.meta["data"]["digest"]),
         beta_equivalent=run.logs[-1].get("beta_equivalent"),
         flags=tuple(report.flags(run)),
     )

@@ -1,15 +1,14 @@
 """How far a study is, read from its folder."""
 
-import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from equipoise import runs
 from equipoise.study.claim import Claims
 from equipoise.study.plan import Plan
 from equipoise.study.work import failures, given_up
+from equipoise.training import checkpoint
 
 Stage = Literal["done", "running", "waiting", "failed"]
 
@@ -32,7 +31,7 @@ class State:
 def look(plan: Plan, claims: Claims, run: str) -> State:
     """The state of one run."""
     config = plan.runs[run]
-    last = _last_row(Path(config.out) / "log.jsonl")
+    last = checkpoint.last_row(Path(config.out) / "log.jsonl")
     held = claims.held(run)
     tried = failures(plan.folder, run)
     stage: Stage = "waiting"
@@ -55,22 +54,6 @@ def look(plan: Plan, claims: Claims, run: str) -> State:
         tries=len(tried),
         reason=tried[-1].reason if tried and stage != "done" else "",
     )
-
-
-def _last_row(path: Path) -> dict[str, Any]:
-    """The last whole row of a log; nothing when there is none."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - 16_384))
-            lines = file.read().split(b"\n")
-    except FileNotFoundError:
-        return {}
-    for line in reversed(lines):
-        try:
-            return dict(json.loads(line))
-        except ValueError:
-            continue  # empty, or being written just now
-    return {}
 
 
 class Watch:

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -15,10 +17,16 @@ from equipoise.files import replacing
 FORMAT = 1
 
 
-def save(path: Path, state: dict[str, Any]) -> None:
-    """Write `state`, tensors and plain values, to `path`, whole or not at all."""
+def save(path: Path, state: dict[str, Any], sure: Callable[[], object] = lambda: None) -> None:
+    """Write `state`, tensors and plain values, to `path`, whole or not at all.
+
+    `sure` is called when nothing but the renaming is left to do, and may raise to keep the older file.
+    """
     with replacing(path) as file:
         torch.save({"format": FORMAT, **state}, file)
+        file.flush()
+        os.fsync(file.fileno())  # the slow part
+        sure()
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -61,6 +69,22 @@ def read_log(path: Path, until: int | None = None) -> list[dict[str, Any]]:
             break
         rows.append(row)
     return rows
+
+
+def last_row(path: Path) -> dict[str, Any]:
+    """The last whole row of a `log.jsonl`, read from its end; nothing when there is none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - 65_536))
+            lines = file.read().split(b"\n")
+    except FileNotFoundError:
+        return {}
+    for line in reversed(lines):
+        try:
+            return dict(json.loads(line))
+        except ValueError:
+            continue  # empty, or being written just now
+    return {}
 
 
 def _expect(path: Path) -> None:

@@ -143,7 +143,7 @@ def fit(
 ) -> None:
     """Train up to `train.steps` on `batch(step, stream)`, float [B, C, H, W] in [0, 1].
 
-    `log` gets a row every `train.log_every` steps, `save` is called every `train.checkpoint_every`, `after` each step.
+    `log` gets a row every `train.log_every` steps, `after` is called each step, `save` every `train.checkpoint_every`.
     When `stop` says so, the state is saved and `Stopped` raised.
     """
     train = training.train
@@ -166,9 +166,9 @@ def fit(
             learning_rate = training.optimisers["model"].param_groups[0]["lr"]
             log(row | {"lr": learning_rate, "images_per_second": images / (now - began), "seconds": training.seconds})
             began, images = now, 0
+        after(done)  # before the checkpoint: a step that is saved is never looked at again
         if done % train.checkpoint_every == 0 or done == train.steps:
             save()
-        after(done)
 
 
 def device(name: str) -> torch.device:

@@ -1,0 +1,463 @@
+"""A study compared: every figure on the page, in the table and in the files is that of the runs' files."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.study.made_up import TWO_METHODS, Made, settled, study
+from typer.testing import CliRunner
+
+from equipoise import cli, commands, report, runs
+from equipoise.config import Config
+from equipoise.errors import InputError
+from equipoise.files import write_text
+from equipoise.metrics import METRICS
+from equipoise.study import read
+from equipoise.study.comparison import comparison
+from equipoise.study.results import LOWER, NEITHER, UNBOUNDED, groups, results
+
+MIG = {"beta=1": [0.1, 0.2, 0.4], "beta=4": [0.5, 0.6, 0.7], "": [0.3, 0.65, 0.8]}
+SSE = {"beta=1": [20.0, 21.0, 22.0], "beta=4": [30.0, 34.0, 35.0], "": [24.0, 25.0, 26.0]}
+
+
+def known(config: Config) -> Made:
+    """Runs with the figures above."""
+    beta = config.flat().get("method.beta")
+    setting, seed = "" if beta is None else f"beta={beta:g}", config.train.seed
+    more = 100.0 if config.data.name == "rooms3d" else 0.0
+    weight = 1.25 + seed if beta is None else float(str(beta))
+    scores = {"mig": MIG[setting][seed], "sap": 0.1, "mutual_information": 0.5 - MIG[setting][seed]}
+    return Made(SSE[setting][seed] + more, scores, beta=weight)
+
+
+def write(
+    folder: Path, seeds: int = 3, data: str = '"dsprites"', made: Callable[[Config], Made | None] = known
+) -> Path:
+    study(folder, TWO_METHODS.format(seeds=seeds, data=data), made)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("study") / "mine")
+
+
+@pytest.fixture(scope="module")
+def outcome(folder: Path) -> Any:
+    return commands.compare(folder, to=folder / "table.csv")
+
+
+class Page(HTMLParser):
+    """What is in the tables of a page, row by row, and where its links lead."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self.links: list[str] = []
+        self.cell = False
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+        self.cell = tag in ("td", "th") or (self.cell and tag not in ("tr", "svg"))
+        self.links += [value or "" for key, value in attrs if key == "href" and tag == "a"]
+
+    def handle_endtag(self, tag: str) -> None:
+        self.cell = self.cell and tag not in ("td", "th")
+
+    def handle_data(self, data: str) -> None:
+        if self.cell:
+            self.rows[-1][-1] = f"{self.rows[-1][-1]} {data.strip()}".strip()
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+
+
+def test_an_interval_is_that_recomputed_from_the_scores_in_the_file(folder: Path, outcome: Any) -> None:
+    rows = [row for row in rows_of(folder / "compare.csv") if row["metric"] == "mig" and row["setting"] == "beta=4"]
+    scores = np.array([float(row["value"]) for row in rows])
+    assert scores.tolist() == MIG["beta=4"]
+    drawn = scores[np.random.default_rng(0).integers(3, size=(2000, 3))].mean(axis=1)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    (found,) = (each for each in outcome.values["groups"] if each["metric"] == "mig" and each["setting"] == "beta=4")
+    assert (found["mean"], found["mean_low"], found["mean_high"]) == pytest.approx((0.6, low, high), abs=1e-12)
+    page = (folder / "compare.html").read_text(encoding="utf-8")
+    assert f"{low:.3f} to {high:.3f}" in page
+    assert f"{low:.3f}..{high:.3f}" in outcome.text
+
+
+def test_the_file_has_every_run_and_score(folder: Path, outcome: Any) -> None:
+    rows = rows_of(folder / "compare.csv")
+    assert len(rows) == 9 * 5  # sse, kl, mig, sap, mutual_information
+    found = {(row["setting"], int(row["seed"])): row for row in rows if row["metric"] == "sse"}
+    assert {key: float(row["value"]) for key, row in found.items()} == {
+        (setting, seed): value for setting, values in SSE.items() for seed, value in enumerate(values)
+    }
+    assert {row["run"] for row in rows} == {path.name for path in (folder / "runs").iterdir()}
+    assert outcome.values["wrote"][0] == str(folder / "compare.csv")
+
+
+def test_the_table_has_a_row_for_each_group_and_marks_the_best(outcome: Any) -> None:
+    lines = outcome.text.splitlines()
+    found = {line[:18].strip(): line[18:].split() for line in lines if re.match(r"  (beta-vae|l-vae) ", line)}
+    assert list(found) == ["beta-vae beta=1", "beta-vae beta=4", "l-vae"]
+    assert found["beta-vae beta=1"][:4] == ["3", "21.00*", "0.233", "0.100*"], "seeds, sse, mig, sap"
+    assert found["beta-vae beta=4"][:3] == ["3", "33.00", "0.600*"]
+    assert found["l-vae"][:5] == ["3", "25.00", "0.583", "0.100*", "2.25"], "what ties is best together"
+    assert "mutual_information" not in outcome.text, "headline metrics alone"
+    assert outcome.text.endswith(f"open {Path(outcome.values['wrote'][1])}")
+
+
+def test_metrics_may_be_chosen_and_lower_is_better_for_some(folder: Path) -> None:
+    found = comparison(folder, ["mutual_information"])
+    (block,) = found.blocks
+    assert block.metrics == ("sse", "mutual_information")
+    assert block.best("mutual_information") == {"beta-vae beta=4"}
+    assert block.best("sse") == {"beta-vae beta=1"}
+    assert block.best("kl") == set()
+    assert comparison(folder, ["all"]).blocks[0].metrics == ("sse", "mig", "sap", "mutual_information", "kl")
+    with pytest.raises(InputError, match="no run was scored with migg; did you mean mig"):
+        comparison(folder, ["migg"])
+
+
+def test_the_probability_of_improvement_counts_pairs_of_seeds(folder: Path) -> None:
+    (block,) = comparison(folder).blocks
+    pairs = {(pair.ours, pair.theirs): pair.estimate.value for pair in block.improvement("mig")}
+    # Of the pairs, .3 is above none of .5, .6, .7, .65 above two, .8 above three.
+    assert pairs["beta-vae beta=4", "l-vae"] == pytest.approx(4 / 9)
+    assert pairs["beta-vae beta=4", "beta-vae beta=1"] == 1
+    pairs = {(pair.ours, pair.theirs): pair.estimate.value for pair in block.improvement("sse")}
+    assert pairs["beta-vae beta=1", "beta-vae beta=4"] == 1, "less error is better"
+    assert block.improvement("kl") == []
+
+
+def test_of_many_settings_the_best_of_each_method_is_compared(tmp_path: Path) -> None:
+    text = """
+    seeds = 2
+    data = [{name = "dsprites"}]
+    [[method]]
+    name = "beta-vae"
+    beta = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]
+    [[method]]
+    name = "vae"
+    """
+    study(tmp_path, text, lambda config: Made(20, {"mig": 0.1 * float(config.flat().get("method.beta", 0))}))
+    (block,) = comparison(tmp_path).blocks
+    assert [group.label for group in block.rivals("mig")] == ["beta-vae beta=8", "vae"]
+    assert "chosen by these same scores" in _page(tmp_path)
+
+
+@pytest.mark.usefixtures("outcome")
+def test_the_page_opens_alone_and_links_to_every_report(folder: Path) -> None:
+    text = (folder / "compare.html").read_text(encoding="utf-8")
+    page = Page(text)
+    reports = [link for link in page.links if link.endswith("report.html")]
+    assert len(reports) == 9
+    for link in [link for link in page.links if not link.startswith("#")]:
+        assert (folder / link).is_file(), link
+    assert not re.search(r"<(script|link|img|iframe)|https?://(?!www\.w3\.org/)|@import|url\((?!#)", text)
+    assert "prefers-color-scheme: dark" in text
+    row = next(row for row in page.rows if row[:2] == ["l-vae", "3"])
+    assert row[2].startswith("25.00")
+    assert row[3].startswith("0.583")
+    assert row[4:] == ["0.100 0.100 to 0.100", "2.25", ""]
+    assert '<strong><data value="0.6">0.600</data></strong>' in text.replace("0.6000000000000001", "0.6")
+
+
+@pytest.mark.usefixtures("outcome")
+def test_pictures_are_written_and_are_the_same_every_time(folder: Path) -> None:
+    pictures = folder / "pictures"
+    assert {path.name for path in pictures.iterdir()} == {"tradeoff-dsprites.svg", "tradeoff-dsprites.png"}
+    svg = (pictures / "tradeoff-dsprites.svg").read_bytes()
+    page = (folder / "compare.html").read_bytes()
+    assert b"Pareto front of the means" in svg
+    commands.compare(folder)
+    assert (pictures / "tradeoff-dsprites.svg").read_bytes() == svg
+    assert (folder / "compare.html").read_bytes() == page
+
+
+def test_flags_and_what_is_not_finished_are_said(tmp_path: Path) -> None:
+    def made(config: Config) -> Made | None:
+        run, seed = known(config), config.train.seed
+        if config.method.name == "l-vae":
+            row = settled(1.0) | ({"sigma.rec": 1.0} if seed else {})
+            return Made(run.sse, run.scores, row=row)
+        if config.flat()["method.beta"] == 4.0:
+            return Made(run.sse, run.scores, mean=np.zeros((50, 4)), beta=None)
+        return None if seed == 2 else run
+
+    write(tmp_path, made=made)
+    (failed,) = (path for path in _planned(tmp_path) if not path.exists())
+    failure = {"reason": "the loss is <not> finite", "hopeless": True, "where": "", "when": "", "traceback": ""}
+    write_text(tmp_path / "failures" / f"{failed.name}.json", json.dumps({"tries": [failure]}))
+    outcome = commands.compare(tmp_path)
+    lines = outcome.text.splitlines()
+    assert next(line for line in lines if line.startswith("  l-vae")).endswith("not settled 2 of 3")
+    collapsed = next(line for line in lines if line.startswith("  beta-vae beta=4"))
+    assert collapsed.split()[-2:] == ["–", "collapsed"], "without a KL term there is no beta"
+    assert "note: 8 of 9 runs are finished, 1 failed; only finished ones are counted." in lines
+    assert f"failed: {failed.name}: the loss is <not> finite" in lines
+    assert "There are settings with 2 seeds; intervals of fewer than ten seeds are too narrow." in outcome.text
+    assert outcome.values["left"] == [{"run": failed.name, "stage": "failed", "reason": failure["reason"]}]
+    page = _page(tmp_path)
+    assert "the loss is &lt;not&gt; finite" in page
+    assert '<span class="flag">not settled 2 of 3</span>' in page
+
+
+def test_single_seeds_have_no_interval(tmp_path: Path) -> None:
+    write(tmp_path, seeds=1)
+    outcome = commands.compare(tmp_path)
+    assert ".." not in outcome.text.replace("...", "")
+    assert {row["mean_low"] for row in outcome.values["groups"]} == {None}
+    assert "a single seed, which has no interval" in outcome.text
+    json.dumps(outcome.values, allow_nan=False)
+
+
+def test_several_data_sets_are_averaged_and_ranked(tmp_path: Path) -> None:
+    write(tmp_path, data='["dsprites", "rooms3d"]')
+    outcome = commands.compare(tmp_path)
+    found = comparison(tmp_path)
+    assert [block.title for block in found.blocks] == ["dsprites", "rooms3d", "all 2 data sets"]
+    both = found.blocks[-1]
+    assert both.averaged == ("mig", "sap"), "errors on different data have no mean"
+    (group,) = (group for group in both.groups if group.label == "l-vae")
+    assert group.estimate("mig").value == pytest.approx(np.mean(MIG[""]))
+    assert group.estimate("mig").high < found.blocks[0].groups[2].estimate("mig").high, "six seeds tell more than three"
+    labels, ranks = both.ranks("sse")
+    assert dict(zip(labels, ranks.mean, strict=True)) == {"beta-vae beta=1": 1, "l-vae": 2, "beta-vae beta=4": 3}
+    assert ranks.p == pytest.approx(1 / 6, abs=0.02)
+    assert both.ranks("kl") is None
+    assert found.blocks[0].ranks("sse") is None
+    assert (
+        "sse: mean ranks beta-vae beta=1 1.00, l-vae 2.00, beta-vae beta=4 3.00 of 3; Friedman p = 0.1" in outcome.text
+    )
+    assert {row["metric"] for row in outcome.values["ranks"]} == {"sse", "mig", "sap"}
+    assert "Mean ranks over 2 data sets" in _page(tmp_path)
+
+
+def test_a_setting_that_one_data_set_lacks_is_not_averaged(tmp_path: Path) -> None:
+    def made(config: Config) -> Made | None:
+        return None if config.data.name == "rooms3d" and config.method.name == "l-vae" else known(config)
+
+    write(tmp_path, data='["dsprites", "rooms3d"]', made=made)
+    found = comparison(tmp_path)
+    assert [len(block.groups) for block in found.blocks] == [3, 2, 2]
+
+
+def test_settings_tell_runs_of_a_method_apart_and_nothing_else(tmp_path: Path) -> None:
+    text = """
+    seeds = 2
+    [data]
+    name = ["dsprites", "a/shapes.npz", "b/shapes.npz", "c/mine.npz"]
+    [[method]]
+    name = "beta-vae"
+    preset = ["paper_lvae", "paper_isa"]
+    [[method]]
+    name = "vae"
+    [[net]]
+    latent = [6, 8]
+    """
+    plan = study(tmp_path, text, lambda _: Made(20, {}))
+    found = results(plan)
+    assert {result.setting for result in found if result.method == "vae"} == {"net.latent=6", "net.latent=8"}
+    of_beta = {result.setting for result in found if result.method == "beta-vae"}
+    assert of_beta == {
+        f"preset={name} net.latent={latent}" for name in ("paper_lvae", "paper_isa") for latent in (6, 8)
+    }
+    assert {result.data for result in found} == {"dsprites", "a/shapes.npz", "b/shapes.npz", "mine"}
+    assert all(len(group.results) == 2 for group in groups([each for each in found if each.data == "mine"]))
+
+
+def test_settings_that_differ_in_the_last_digit_are_told_apart(tmp_path: Path) -> None:
+    text = '[data]\nname = "dsprites"\n[method]\nname = "beta-vae"\nbeta = [1.00000001, 1.00000002, 4.0]\n'
+    plan = study(tmp_path, text, lambda _: Made(20, {}))
+    assert [result.setting for result in results(plan)] == ["beta=1.00000001", "beta=1.00000002", "beta=4.0"]
+
+
+def test_scores_that_are_not_alike_are_not_compared_in_silence(tmp_path: Path) -> None:
+    def made(config: Config) -> Made:
+        return Made(20, {"mig": 0.5}, convention="locatello" if config.train.seed else "default")
+
+    write(tmp_path, made=made)
+    path = next(iter(_planned(tmp_path)))
+    meta = json.loads((path / "meta.json").read_text())
+    (path / "meta.json").write_text(json.dumps(meta | {"data": {"digest": "1"}}))
+    notes = comparison(tmp_path).notes
+    assert any("different conventions (default, locatello)" in note for note in notes)
+    assert any("The images of dsprites changed between runs" in note for note in notes)
+
+
+def test_undefined_and_infinite_scores_do_not_spoil_the_others(tmp_path: Path) -> None:
+    def made(config: Config) -> Made:
+        wrong = {"mig": np.nan, "gaussian_tc": np.inf}
+        return Made(20 + config.train.seed, wrong if config.train.seed == 0 else {"mig": 0.5, "gaussian_tc": 0.1})
+
+    write(tmp_path, made=made)
+    outcome = commands.compare(tmp_path, ["all"])
+    row = next(row for row in outcome.values["groups"] if row["metric"] == "mig")
+    assert (row["seeds"], row["mean"]) == (2, 0.5)
+    assert next(row for row in outcome.values["groups"] if row["metric"] == "gaussian_tc")["mean"] is None
+    json.dumps(outcome.values, allow_nan=False)
+
+
+def test_a_study_without_factors_is_compared_by_what_it_has(tmp_path: Path) -> None:
+    write(tmp_path, made=lambda config: Made(20 + config.train.seed, {"mutual_information": 0.1, "active_units": 3.0}))
+    (block,) = comparison(tmp_path).blocks
+    assert block.metrics == ("sse", "mutual_information", "kl", "active_units")
+    commands.compare(tmp_path, ["sse"])
+    assert "<h3>Reconstruction against scores</h3>" not in _page(tmp_path), "nothing to draw against"
+
+
+def test_names_are_escaped(tmp_path: Path) -> None:
+    text = TWO_METHODS.format(seeds=2, data='"<b>&_{x}.npz"')
+    study(tmp_path, text, known)
+    commands.compare(tmp_path, to=tmp_path / "table.tex")
+    page = _page(tmp_path)
+    assert "&lt;b&gt;&amp;_{x}" in page
+    assert "<b>" not in page.replace("<body>", "")
+    for link in Page(page).links:
+        assert link.startswith("#") or (tmp_path / _unquoted(link)).is_file(), link
+    latex = (tmp_path / "table.tex").read_text(encoding="utf-8")
+    assert r"<b>\&\_\{x\}" in latex
+
+
+def test_the_latex_table_is_whole(folder: Path) -> None:
+    commands.compare(folder, ["mig"], folder / "table.tex")
+    lines = (folder / "table.tex").read_text(encoding="utf-8").splitlines()
+    assert lines[1] == r"\begin{tabular}{lrrrrl}"
+    assert {line.count(" & ") for line in lines if line.endswith(r"\\") and "multicolumn" not in line} == {5}
+    assert any(line.startswith(r"l-vae & 3 & 25.00 {\scriptsize[24.00, 26.00]} & 0.583 ") for line in lines)
+    assert any(r"\textbf{0.600} {\scriptsize[" in line for line in lines)
+    assert lines[-2:] == [r"\bottomrule", r"\end{tabular}"]
+
+
+@pytest.mark.usefixtures("outcome")
+def test_the_table_as_a_file_has_mean_median_and_middle_half(folder: Path) -> None:
+    rows = {(row["setting"], row["metric"]): row for row in rows_of(folder / "table.csv")}
+    row = rows["", "mig"]
+    assert [float(row[name]) for name in ("mean", "median", "iqm")] == pytest.approx([1.75 / 3, 0.65, 1.75 / 3])
+    assert float(row["median_low"]) == 0.3
+    assert (row["seeds"], row["method"], row["best"]) == ("3", "l-vae", "False")
+    assert rows["beta=4", "mig"]["best"] == "True"
+
+
+@pytest.mark.extra
+def test_parquet_holds_the_same_table(folder: Path) -> None:
+    import pandas as pd
+
+    commands.compare(folder, to=folder / "table.parquet")
+    commands.compare(folder, to=folder / "again.csv")
+    again = pd.read_csv(folder / "again.csv", keep_default_na=False, na_values={"mean_low": [""]})
+    pd.testing.assert_frame_equal(pd.read_parquet(folder / "table.parquet"), again, check_dtype=False)
+
+
+def test_what_cannot_be_compared_is_refused_in_one_sentence(tmp_path: Path, folder: Path) -> None:
+    with pytest.raises(InputError, match="is not a study"):
+        commands.compare(tmp_path)
+    with pytest.raises(InputError, match=r"table.docx: expected a file that ends in .csv, .parquet or .tex"):
+        commands.compare(folder, to=folder / "table.docx")
+    write(tmp_path / "begun", made=lambda _: None)
+    with pytest.raises(InputError, match="has no finished run yet; equipoise sweep goes on with it"):
+        commands.compare(tmp_path / "begun")
+    assert not (tmp_path / "begun" / "compare.html").exists()
+
+
+def test_every_metric_that_is_no_share_of_a_perfect_score_is_known() -> None:
+    named = {*LOWER, *NEITHER, *UNBOUNDED}
+    assert named <= METRICS.keys()
+    assert {name for name, metric in METRICS.items() if "factors" in metric.needs}.isdisjoint(named)
+    assert METRICS.keys() - named == {name for name, metric in METRICS.items() if "factors" in metric.needs} | {"udr"}
+
+
+def test_trained_runs_are_compared_without_loading_their_models(
+    squares: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = f"""
+    out = "{tmp_path}"
+    seeds = 2
+    [data]
+    name = "{squares()}"
+    [net]
+    name = "burgess"
+    latent = 3
+    [train]
+    steps = 4
+    batch = 8
+    [evaluate]
+    which = ["mig"]
+    [method]
+    name = "l-vae"
+    """
+    write_text(tmp_path / "study.toml", text)
+    plan = read(tmp_path / "study.toml")
+    trained = [runs.execute(config, progress=False) for config in plan.runs.values()]
+    said = [report.flags(run) for run in trained]
+    monkeypatch.setattr(runs, "build", None)
+    outcome = commands.compare(tmp_path)
+    sse, mig = (next(row for row in outcome.values["groups"] if row["metric"] == metric) for metric in ("sse", "mig"))
+    assert sse["mean"] == pytest.approx(np.mean([np.mean(run.codes["sse"]) for run in trained]))
+    assert mig["mean"] == pytest.approx(np.mean([run.scores["mig"].value for run in trained]))
+    assert sse["beta_equivalent"] == pytest.approx(np.mean([run.logs[-1]["beta_equivalent"] for run in trained]))
+    assert [tuple(result.flags) for result in results(plan)] == [tuple(each) for each in said]
+    assert "saturated" in said[0] or "not settled" in said[0]
+
+
+def test_the_shell_compares_and_selects(folder: Path) -> None:
+    shown = CliRunner().invoke(cli.app, ["compare", str(folder), "--metric", "mig", "--metric", "sap", "--json"])
+    assert shown.exit_code == 0
+    assert {row["metric"] for row in json.loads(shown.stdout)["groups"]} == {"sse", "mig", "sap"}
+    shown = CliRunner().invoke(cli.app, ["select", str(folder)])
+    assert shown.exit_code == 0
+    assert shown.stdout.splitlines()[-1] == f"wrote {folder / 'select.csv'}"
+
+
+@pytest.mark.browser
+@pytest.mark.usefixtures("outcome")
+def test_the_page_of_a_comparison_opens_from_a_file_without_a_request(folder: Path) -> None:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1100, "height": 900}, color_scheme="dark")
+        said: list[str] = []
+        asked: list[str] = []
+        page.on("console", lambda message: said.append(message.text))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto((folder / "compare.html").resolve().as_uri())
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        page.click("text=" + next(path.name for path in sorted((folder / "runs").iterdir())))
+        report = page.url
+        browser.close()
+    assert said == []
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    assert wide <= 1100, "nothing to scroll sideways"
+    assert dark == "rgb(15, 19, 24)"
+    assert report.endswith("report.html")
+
+
+def _planned(folder: Path) -> list[Path]:
+    return [Path(config.out) for config in read(folder / "study.toml").runs.values()]
+
+
+def _page(folder: Path) -> str:
+    if not (folder / "compare.html").exists():
+        commands.compare(folder)
+    return (folder / "compare.html").read_text(encoding="utf-8")
+
+
+def _unquoted(link: str) -> str:
+    from urllib.parse import unquote
+
+    return unquote(link)

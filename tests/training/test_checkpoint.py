@@ -1,0 +1,30 @@
+"""What a checkpoint and a log promise whoever reads them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from equipoise.errors import RunError
+from equipoise.training import checkpoint
+
+
+def test_last_row_is_the_last_whole_one(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    assert checkpoint.last_row(log) == {}
+    rows = [{"step": step, "kl_dims": [0.5] * 200} for step in range(1, 200)]
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"step": 200, "kl_d', encoding="utf-8")
+    assert checkpoint.last_row(log) == rows[-1]
+
+
+def test_a_writer_that_is_not_sure_keeps_the_older_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    checkpoint.save(path, {"step": 1})
+
+    def refuse() -> None:
+        raise RunError("taken over")
+
+    with pytest.raises(RunError, match="taken over"):
+        checkpoint.save(path, {"step": 2}, sure=refuse)
+    assert checkpoint.load(path) == {"step": 1}
+    assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
