@@ -1,8 +1,6 @@
 """Codes of a model: what is kept of each image, and what it says of the evidence lower bound."""
 
 import math
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,12 +8,10 @@ import torch
 from tests.conftest import SHAPE, build, small, toy
 
 from equipoise import codes as coding
-from equipoise import config as configuration
-from equipoise import likelihoods, runs
+from equipoise import likelihoods, scoring
 from equipoise.data import Images
 from equipoise.errors import InputError
 from equipoise.model import VAE
-from equipoise.training import checkpoint
 
 INDEX = np.arange(37)[::-1]
 
@@ -76,7 +72,7 @@ def test_log_likelihood_is_that_of_the_model_with_its_constant(
 def test_bound_of_a_run_is_what_its_training_minimised(pictures: Images) -> None:
     vae = model()
     codes = coding.encode(vae, pictures, INDEX)
-    scores = runs.score_codes(codes, ("log_px_z", "elbo", "kl"), interval=False)
+    scores = scoring.score_codes(codes, ("log_px_z", "elbo", "kl"), interval=False)
     with torch.no_grad():
         x = torch.from_numpy(pictures.pixels(INDEX)) / 255
         loss = vae.likelihood(vae.out(torch.from_numpy(codes["z"])), x).mean()
@@ -91,7 +87,7 @@ def test_kl_is_that_of_the_models_own_prior(pictures: Images) -> None:
     drawn = [torch.from_numpy(codes[name]) for name in ("mean", "logvar", "z")]
     with torch.no_grad():
         np.testing.assert_allclose(codes["kl"], vae.prior.kl(*drawn).sum(1).numpy(), rtol=1e-4, atol=1e-4)
-    scores = runs.score_codes(codes, ("elbo", "kl"), interval=False)
+    scores = scoring.score_codes(codes, ("elbo", "kl"), interval=False)
     assert scores["elbo"].extra["kl"] == pytest.approx(float(codes["kl"].mean()))
     assert abs(scores["elbo"].extra["kl"] - scores["kl"].value) > 0.01
 
@@ -101,23 +97,5 @@ def test_file_of_codes_without_draws_has_no_bound_and_says_what_it_needs(picture
     for name in ("sampled_sse", "sampled_bce"):
         del codes[name]
     with pytest.raises(InputError, match="elbo needs recon with sampled_sse and sampled_bce; give that, or choose"):
-        runs.score_codes(codes, ("elbo",))
-    assert "elbo" not in runs.score_codes(codes, interval=False)
-
-
-def test_codes_of_an_earlier_version_are_made_anew(squares: Callable[[], str], tmp_path: Path) -> None:
-    said = {"data": squares(), "method": "vae", "net": "burgess", "net.latent": 3, "out": str(tmp_path / "run")}
-    said |= {"train.steps": 2, "train.batch": 8, "train.threads": 1, "evaluate.which": "sse"}
-    done = runs.execute(configuration.resolve(said), progress=False)
-    file = done.path / "codes.npz"
-    old = coding.load(file)
-    coding.save(
-        file,
-        {name: old[name] for name in ("index", "mean", "logvar", "z", "sse", "bce", "pixels")},
-        checkpoint.digest(done.path / "checkpoint.pt"),
-    )
-    scores = runs.evaluate(runs.open_run(done.path), which=("elbo", "log_px_z"))
-    assert list(scores) == ["log_px_z", "elbo"]
-    anew = coding.load(file)
-    assert np.array_equal(anew["sampled_sse"], old["sampled_sse"])
-    assert np.array_equal(anew["log_px_z"], old["log_px_z"])
+        scoring.score_codes(codes, ("elbo",))
+    assert "elbo" not in scoring.score_codes(codes, interval=False)

@@ -30,6 +30,7 @@ ORDER = [
     "metrics",
     "training",
     "report",
+    "scoring",
     "runs",
     "sklearn",
     "study",

@@ -12,7 +12,7 @@ import torch
 
 import equipoise as eq
 from equipoise import config as configuration
-from equipoise import runs
+from equipoise import runs, scoring
 from equipoise.errors import InputError, RunError
 from equipoise.training import checkpoint
 
@@ -289,13 +289,13 @@ def test_scores_of_a_shorter_run_never_pass_for_those_of_a_longer_one(
     def killed(*_: Any, **__: Any) -> None:
         raise Killed
 
-    evaluate = runs.evaluate
-    monkeypatch.setattr(runs, "evaluate", killed)
+    evaluate = scoring.evaluate
+    monkeypatch.setattr(scoring, "evaluate", killed)
     with pytest.raises(Killed):
         run(settings(data, path, train__steps=12))
     assert not (path / "scores.json").exists()
     assert not (path / "report.html").exists()
-    monkeypatch.setattr(runs, "evaluate", evaluate)
+    monkeypatch.setattr(scoring, "evaluate", evaluate)
     run(settings(data, path, train__steps=12))
     assert json.loads((path / "scores.json").read_text())["checkpoint"] == checkpoint.digest(path / "checkpoint.pt")
 
@@ -334,7 +334,7 @@ def test_damaged_codes_are_encoded_anew_and_damaged_scores_named(squares: Callab
     done = run(settings(squares(), tmp_path / "run"))
     file = done.path / "codes.npz"
     file.write_bytes(file.read_bytes()[:300])
-    assert runs.evaluate(eq.open_run(done.path))["mig"].value == done.scores["mig"].value
+    assert scoring.evaluate(eq.open_run(done.path))["mig"].value == done.scores["mig"].value
     (done.path / "scores.json").write_text('{"checkpoint": ')
     with pytest.raises(RunError, match=r"scores\.json is damaged"):
         _ = eq.open_run(done.path).scores
@@ -342,9 +342,9 @@ def test_damaged_codes_are_encoded_anew_and_damaged_scores_named(squares: Callab
 
 def test_scores_asked_for_later_join_those_of_the_same_codes(squares: Callable[[], str], tmp_path: Path) -> None:
     done = run(settings(squares(), tmp_path / "run"))
-    runs.evaluate(eq.open_run(done.path), which=("bce",))
+    scoring.evaluate(eq.open_run(done.path), which=("bce",))
     assert set(eq.open_run(done.path).scores) == {"mig", "sap", "sse", "kl", "bce"}
-    runs.evaluate(eq.open_run(done.path), which=("mig",), convention="locatello")
+    scoring.evaluate(eq.open_run(done.path), which=("mig",), convention="locatello")
     assert set(eq.open_run(done.path).scores) == {"mig"}, "another convention is another score of the same name"
 
 

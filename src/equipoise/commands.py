@@ -16,7 +16,7 @@ from rich.console import Console
 
 from equipoise import codes as coding
 from equipoise import config as configuration
-from equipoise import nets, report, runs
+from equipoise import nets, report, runs, scoring
 from equipoise import toys as linear
 from equipoise.config import SECTIONS
 from equipoise.data import DATASETS, Dataset, checks, export, load_data, store
@@ -71,7 +71,7 @@ def evaluate(
     names = None if not which else which[0] if len(which) == 1 else tuple(which)
     if codes is not None:
         arrays = _arrays(codes)
-        scores = runs.score_codes(arrays, names or "default", convention or "default")
+        scores = scoring.score_codes(arrays, names or "default", convention or "default")
         target = codes.with_suffix(".scores.json")
         write_text(target, json.dumps({name: score.to_dict() for name, score in scores.items()}, indent=1))
         wrote = _write_table(to, table.rows(scores, str(codes), convention or "default"))
@@ -81,7 +81,7 @@ def evaluate(
     rows: list[dict[str, Any]] = []
     for folder in folders:
         run = runs.open_run(folder)
-        scores = runs.evaluate(
+        scores = scoring.evaluate(
             run, which=names, convention=convention, console=Console(stderr=True, quiet=not progress)
         )
         values[str(folder)] = _plain(scores)

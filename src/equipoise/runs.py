@@ -19,7 +19,7 @@ from rich.console import Console
 
 from equipoise import codes as coding
 from equipoise import config as configuration
-from equipoise import metrics, nets, report
+from equipoise import nets, report, scoring
 from equipoise.config import Config
 from equipoise.data import DATASETS, Images, load_data, variants
 from equipoise.data.batches import Batches
@@ -135,10 +135,12 @@ def execute(
     *,
     progress: bool = True,
     stop: Callable[[], bool] = lambda: False,
+    sure: Callable[[], object] = lambda: None,
 ) -> Run:
     """Train, encode, score and report the run that `config` says, or what of it is still to do.
 
-    `stop` is asked before each training step; when it says so the run is saved and `Stopped` raised.
+    `stop` is asked before each training step; when it says so the run is saved and `Stopped` raised. `sure` is called
+    before a checkpoint takes the place of an older one, and may raise to keep that.
     """
     console = Console(stderr=True, quiet=not progress)
     place = device(config.train.device)
@@ -147,7 +149,7 @@ def execute(
     parts = _parts(config, images)
     batches = Batches(parts[0], config.train.batch, config.train.seed)
     run = Run(path, config, images)
-    _check_scores(config, parts[-1])
+    scoring.check(config, parts[-1])
     data = _fingerprint(config, parts)
     meta = path / "meta.json"
     if meta.exists() and read_json(meta)["data"]["digest"] != data["digest"]:
@@ -164,10 +166,10 @@ def execute(
         if not meta.exists():
             fast |= {"fused_adam": config.train.fast, "channels_last": training.layout is torch.channels_last}
             write_text(meta, json.dumps(_meta(parts[0], data, fast), indent=1))
-        trained = _train(run, training, batches, console, stop)
+        trained = _train(run, training, batches, console, stop, sure)
 
     if trained or not (path / "scores.json").exists() or not (path / "codes.npz").exists():
-        evaluate(run, console=console)
+        scoring.evaluate(run, console=console)
     if trained or not (path / "report.html").exists():
         with console.status("drawing the report"):
             report.write(Run(path, config, images))
@@ -205,60 +207,6 @@ def _parts(config: Config, images: Images | None) -> tuple[Images, Images]:
     return variants.prepare(load_data(data.name, **data.reading) if images is None else images, data)
 
 
-def evaluate(
-    run: Run,
-    *,
-    which: str | tuple[str, ...] | None = None,
-    convention: str | None = None,
-    console: Console | None = None,
-) -> dict[str, Score]:
-    """Scores of a run, written to `scores.json`; its images are encoded first if `codes.npz` is not of its checkpoint.
-
-    `which` and `convention` replace those of the run's settings for this call.
-    """
-    console = console or Console(stderr=True, quiet=True)
-    settings = run.config.evaluate
-    digest = checkpoint.digest(run.path / "checkpoint.pt")
-    path = run.path / "codes.npz"
-    if not _are_of(path, digest):
-        with console.status(f"encoding {min(settings.n, len(run.images)):,} images"):
-            coding.save(path, coding.encode(run.model, run.images, coding.index(run.images, settings.n)), digest)
-    which, convention = which or settings.which, convention or settings.convention
-    codes = coding.load(path)
-    scores = score_codes(codes, which, convention, progress=not console.quiet)
-    names = {"checkpoint": digest, "convention": convention, "n": len(codes["index"])}
-    file = run.path / "scores.json"
-    kept = read_json(file) if file.exists() else {}
-    # Scores of the same codes in the same convention stand; others would be mistaken for them.
-    earlier = kept.get("scores", {}) if {key: kept.get(key) for key in names} == names else {}
-    written = earlier | {name: score.to_dict() for name, score in scores.items()}
-    write_text(file, json.dumps({**names, "scores": written}, indent=1))
-    return scores
-
-
-def score_codes(
-    codes: coding.Codes,
-    which: str | tuple[str, ...] = "default",
-    convention: str = "default",
-    *,
-    interval: bool = True,
-    progress: bool = True,
-) -> dict[str, Score]:
-    """Scores of what `codes.npz` holds: all of its arrays that a metric can use."""
-    recon: dict[str, Any] = {name: codes[name] for name in coding.ERRORS if name in codes}
-    return metrics.score(
-        codes["mean"],
-        codes.get("factors"),
-        logvar=codes.get("logvar"),
-        sample=codes.get("z"),
-        recon=recon or None,
-        which=which,
-        convention=None if convention == "default" else convention,
-        interval=interval,
-        progress=progress,
-    )
-
-
 def _refuse_others(path: Path, config: Config) -> None:
     """Raises `InputError` when `path` holds anything but this very run, begun earlier or to be extended."""
     # What a kill left half-written under another name is no reason to refuse.
@@ -287,7 +235,14 @@ def _refuse_others(path: Path, config: Config) -> None:
         )
 
 
-def _train(run: Run, training: Training, batches: Batches, console: Console, stop: Callable[[], bool]) -> bool:
+def _train(
+    run: Run,
+    training: Training,
+    batches: Batches,
+    console: Console,
+    stop: Callable[[], bool],
+    sure: Callable[[], object],
+) -> bool:
     """Train up to the last step from where the checkpoint is; whether there was anything to do."""
     saved, log = run.path / "checkpoint.pt", run.path / "log.jsonl"
     if saved.exists():
@@ -309,40 +264,13 @@ def _train(run: Run, training: Training, batches: Batches, console: Console, sto
 
         def score(step: int) -> None:
             if every and step % every == 0:
-                _score_now(run, training)
+                scoring.score_now(run, training)
 
         def save() -> None:
-            checkpoint.save(saved, {"settings": _settings(run.config), **training.state()}, sure=stop)
+            checkpoint.save(saved, {"settings": _settings(run.config), **training.state()}, sure)
 
         fit(training, batches, log=record, save=save, after=score, stop=lambda: asked.is_set() or stop())
     return True
-
-
-def _score_now(run: Run, training: Training) -> None:
-    """Add a row to `scores_history.jsonl`; the training goes on as if it had not been looked at."""
-    settings = run.config.evaluate
-    codes = coding.encode(training.model, run.images, coding.index(run.images, settings.n))
-    training.model.train()
-    history = run.path / "scores_history.jsonl"
-    rows = [row for row in checkpoint.read_log(history) if row["step"] < training.step]
-    scores = score_codes(codes, settings.which, settings.convention, interval=False, progress=False)
-    rows.append({"step": training.step, **{name: score.to_dict()["value"] for name, score in scores.items()}})
-    write_text(history, "".join(json.dumps(row) + "\n" for row in rows))
-
-
-def _check_scores(config: Config, images: Images) -> None:
-    """Raises `InputError` for scores that the images to be scored do not allow."""
-    inputs = {"codes", "logvar", "sample", "recon", "sampled"}
-    if images.factors is not None:
-        inputs.add("factors")
-        scored = images.factors[coding.index(images, config.evaluate.n)]
-        if (scored == scored[0]).all():
-            raise InputError(
-                f"no factor takes two values among the {len(scored)} images to be scored; raise evaluate.n, "
-                f"or leave the factors out"
-            )
-    convention = config.evaluate.convention
-    metrics.select(config.evaluate.which, inputs, None if convention == "default" else convention)
 
 
 def _settings(config: Config) -> str:
@@ -357,15 +285,6 @@ def _state(path: Path, config: Config) -> dict[str, Any]:
     if state["settings"] != _settings(config):
         raise RunError(f"{file} was trained with other settings than {path / 'config.toml'} says; put those back")
     return state
-
-
-def _are_of(codes: Path, digest: str) -> bool:
-    """Whether the codes are there, readable, and of the checkpoint with this digest; others are made anew."""
-    try:
-        kept = coding.load(codes) if codes.exists() else {}
-        return "log_px_z" in kept and str(kept["checkpoint"]) == digest  # codes of an earlier version lack the first
-    except (InputError, KeyError):
-        return False
 
 
 def _fingerprint(config: Config, parts: Sequence[Images]) -> dict[str, Any]:

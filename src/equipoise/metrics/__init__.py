@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from numpy.typing import ArrayLike
+from rich.console import Console
 
 from equipoise.errors import InputError, nearest
 from equipoise.metrics import aggregate, dci, fit, infomec, information, intervention, predictor, ranking, unsupervised
@@ -15,7 +16,7 @@ from equipoise.metrics.fit import Recon, of_samples, reconstruction
 from equipoise.metrics.inputs import Codes, group_codes, matching, matrix, pair
 from equipoise.metrics.interval import Call, evaluations, with_intervals
 from equipoise.metrics.result import Metric, Score, ScoreWarning
-from equipoise.progress import bar
+from equipoise.progress import bar, on
 
 __all__ = ["METRICS", "Metric", "Score", "ScoreWarning", "score", "select"]
 
@@ -95,7 +96,7 @@ def score(
         inputs = _inputs(codes, factors, logvar, sample, recon, group)
         calls = {name: _call(METRICS[name], convention) for name in select(which, inputs, convention)}
         values = len(calls) + interval * sum(evaluations(call) for call in calls.values())
-        with _counted(values, progress) as done:
+        with on(Console(stderr=True, quiet=not progress)), _counted(values) as done:
             scores = {name: _timed(call, inputs, seed, done) for name, call in calls.items()}
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ScoreWarning)  # said once of the rows themselves
@@ -130,8 +131,8 @@ def _attainable(calls: Mapping[str, Call], scores: Mapping[str, Score], inputs: 
 
 
 @contextmanager
-def _counted(total: int, shown: bool) -> Iterator[Callable[[], None]]:
-    """A function to call after each of `total` values; once they take long a bar counts them, if it is to be shown."""
+def _counted(total: int) -> Iterator[Callable[[], None]]:
+    """A function to call after each of `total` values; once they take long a bar counts them."""
     start, count = time.monotonic(), 0
     with ExitStack() as stack:
         advance: Callable[[int], None] | None = None
@@ -141,7 +142,7 @@ def _counted(total: int, shown: bool) -> Iterator[Callable[[], None]]:
             count += 1
             if advance is not None:
                 advance(1)
-            elif shown and time.monotonic() - start > _LONG:
+            elif time.monotonic() - start > _LONG:
                 advance = stack.enter_context(bar("scoring", total, "values"))
                 advance(count)
 

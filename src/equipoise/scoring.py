@@ -1,0 +1,107 @@
+"""Scores of a run: its images encoded, its codes scored, at its end and on the way."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from equipoise import codes as coding
+from equipoise import metrics
+from equipoise.config import Config
+from equipoise.data import Images
+from equipoise.errors import InputError
+from equipoise.files import read_json, write_text
+from equipoise.metrics import Score
+from equipoise.report.findings import Run
+from equipoise.training import checkpoint
+from equipoise.training.loop import Training
+
+
+def evaluate(
+    run: Run,
+    *,
+    which: str | tuple[str, ...] | None = None,
+    convention: str | None = None,
+    console: Console | None = None,
+) -> dict[str, Score]:
+    """Scores of a run, written to `scores.json`; its images are encoded first if `codes.npz` is not of its checkpoint.
+
+    `which` and `convention` replace those of the run's settings for this call.
+    """
+    console = console or Console(stderr=True, quiet=True)
+    settings = run.config.evaluate
+    digest = checkpoint.digest(run.path / "checkpoint.pt")
+    path = run.path / "codes.npz"
+    if not _are_of(path, digest):
+        with console.status(f"encoding {min(settings.n, len(run.images)):,} images"):
+            coding.save(path, coding.encode(run.model, run.images, coding.index(run.images, settings.n)), digest)
+    which, convention = which or settings.which, convention or settings.convention
+    codes = coding.load(path)
+    scores = score_codes(codes, which, convention, progress=not console.quiet)
+    names = {"checkpoint": digest, "convention": convention, "n": len(codes["index"])}
+    file = run.path / "scores.json"
+    kept = read_json(file) if file.exists() else {}
+    # Scores of the same codes in the same convention stand; others would be mistaken for them.
+    earlier = kept.get("scores", {}) if {key: kept.get(key) for key in names} == names else {}
+    written = earlier | {name: score.to_dict() for name, score in scores.items()}
+    write_text(file, json.dumps({**names, "scores": written}, indent=1))
+    return scores
+
+
+def score_codes(
+    codes: coding.Codes,
+    which: str | tuple[str, ...] = "default",
+    convention: str = "default",
+    *,
+    interval: bool = True,
+    progress: bool = True,
+) -> dict[str, Score]:
+    """Scores of what `codes.npz` holds: all of its arrays that a metric can use."""
+    recon: dict[str, Any] = {name: codes[name] for name in coding.ERRORS if name in codes}
+    return metrics.score(
+        codes["mean"],
+        codes.get("factors"),
+        logvar=codes.get("logvar"),
+        sample=codes.get("z"),
+        recon=recon or None,
+        which=which,
+        convention=None if convention == "default" else convention,
+        interval=interval,
+        progress=progress,
+    )
+
+
+def score_now(run: Run, training: Training) -> None:
+    """Add a row to `scores_history.jsonl`; the training goes on as if it had not been looked at."""
+    settings = run.config.evaluate
+    codes = coding.encode(training.model, run.images, coding.index(run.images, settings.n))
+    training.model.train()
+    history = run.path / "scores_history.jsonl"
+    rows = [row for row in checkpoint.read_log(history) if row["step"] < training.step]
+    scores = score_codes(codes, settings.which, settings.convention, interval=False, progress=False)
+    rows.append({"step": training.step, **{name: score.to_dict()["value"] for name, score in scores.items()}})
+    write_text(history, "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def check(config: Config, images: Images) -> None:
+    """Raises `InputError` for scores that the images to be scored do not allow."""
+    inputs = {"codes", "logvar", "sample", "recon", "sampled"}
+    if images.factors is not None:
+        inputs.add("factors")
+        scored = images.factors[coding.index(images, config.evaluate.n)]
+        if (scored == scored[0]).all():
+            raise InputError(
+                f"no factor takes two values among the {len(scored)} images to be scored; raise evaluate.n, "
+                f"or leave the factors out"
+            )
+    convention = config.evaluate.convention
+    metrics.select(config.evaluate.which, inputs, None if convention == "default" else convention)
+
+
+def _are_of(codes: Path, digest: str) -> bool:
+    """Whether the codes are there, readable, and of the checkpoint with this digest; others are made anew."""
+    try:
+        return codes.exists() and str(coding.load(codes)["checkpoint"]) == digest
+    except (InputError, KeyError):
+        return False
