@@ -152,19 +152,13 @@ def sweep(
 
       seeds = 3
 
-      [data]
+      data.name = "dsprites"
 
-      name = "dsprites"
+      method.name = "beta-vae"
 
-      [train]
+      method.beta = [1.0, 2.0, 4.0]
 
-      steps = 20000
-
-      [method]
-
-      name = "beta-vae"
-
-      beta = [1.0, 2.0, 4.0]
+      train.steps = 20000
 
     The same command goes on after a kill, a crash or Ctrl-C; no finished run is repeated. Exit 1 unless all are done.
 

@@ -7,7 +7,7 @@ import json
 import platform
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,7 @@ from equipoise import nets, report, scoring
 from equipoise.config import Config
 from equipoise.data import DATASETS, Images, load_data, variants
 from equipoise.data.batches import Batches
+from equipoise.data.sequence import Sequence
 from equipoise.errors import InputError, RunError
 from equipoise.files import read_json, write_text
 from equipoise.methods import Shape
@@ -88,7 +89,7 @@ class Run:
 
 
 def train(
-    data: str | Path | npt.NDArray[Any] | torch.Tensor | Images,
+    data: str | Path | npt.NDArray[Any] | torch.Tensor | Sequence | Images,
     method: str = "l-vae",
     *,
     net: str | None = None,
@@ -100,9 +101,9 @@ def train(
 ) -> Run:
     """A trained, encoded, scored and reported run; the same call goes on where an earlier one stopped.
 
-    `data` is the name of a data set, the path of images, an array or `Images`; `settings` holds any other setting by
-    its dotted key, such as {"train.batch": 256, "method.beta": 2.0}. Raises `InputError` before any work for input
-    that cannot be used, and `RunError` when training has to stop.
+    `data` is the name of a data set, the path of images, an array, a list or torch data set of them, or `Images`;
+    `settings` holds any other setting by its dotted key, such as {"train.batch": 256, "method.beta": 2.0}. Raises
+    `InputError` before any work for input that cannot be used, and `RunError` when training has to stop.
     """
     said: dict[str, object] = {
         "method": method,
@@ -287,7 +288,7 @@ def _state(path: Path, config: Config) -> dict[str, Any]:
     return state
 
 
-def _fingerprint(config: Config, parts: Sequence[Images]) -> dict[str, Any]:
+def _fingerprint(config: Config, parts: Iterable[Images]) -> dict[str, Any]:
     """What tells the data of a run from other data of the same name: its digest, and the paths it came from."""
     data, digest = config.data, {"digest": _digest(*parts)}
     if data.name in DATASETS or data.name.startswith(OWN):

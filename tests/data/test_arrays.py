@@ -275,3 +275,13 @@ def test_large_array_that_holds_no_images_is_refused_too(case: str, tmp_path: Pa
     np.savez(tmp_path / "a.npz", x=array)
     with pytest.raises(InputError, match=f"a.npz: .*{sentence}"):
         load_data(tmp_path / "a.npz")
+
+
+def test_a_header_that_is_no_python_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "torn.npy"
+    np.save(path, GREY)
+    content = path.read_bytes()
+    for wrong in (b"{'descr': '|u1', (((", b"{'descr': '''|u1' ,,"):
+        path.write_bytes(content.replace(content[10 : 10 + len(wrong)], wrong))
+        with pytest.raises(InputError, match=r"torn.npy is damaged or not what its name says \(.*\); copy or make"):
+            load_data(path)

@@ -3,6 +3,7 @@
 import math
 import os
 import struct
+import tokenize
 import warnings
 import zipfile
 import zlib
@@ -25,6 +26,9 @@ class Header(NamedTuple):
     dtype: np.dtype[Any]
 
 
+_DAMAGE = (zipfile.BadZipFile, SyntaxError, tokenize.TokenError)  # the last two from headers, which are Python
+
+
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
     """Errors of reading become one `InputError` that names the file."""
@@ -36,8 +40,9 @@ def naming(path: Path) -> Iterator[None]:
         raise InputError(f"{path} does not exist; check the path") from error
     except PermissionError as error:
         raise InputError(f"{path} may not be read by you ({error.strerror}); change its permissions") from error
-    except (OSError, EOFError, ValueError, RuntimeError, struct.error, zlib.error, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is damaged or not what its name says ({error}); copy or make it again") from error
+    except (OSError, EOFError, ValueError, RuntimeError, struct.error, zlib.error, *_DAMAGE) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"{path} is damaged or not what its name says ({reason}); copy or make it again") from error
 
 
 def headers(path: Path) -> dict[str, Header]:

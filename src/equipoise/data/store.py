@@ -188,7 +188,7 @@ def _write_pixels(part: Path, fits: Images, blocks: Callable[[int], Iterator[Byt
             state.update(data)
         advance(done)
         unmarked = 0
-        for block in blocks(done) if done < images else ():
+        for block in blocks(done):
             _check_block(block, images - done, shape, name)
             whole = np.ascontiguousarray(block)
             file.write(whole.data)
@@ -196,11 +196,14 @@ def _write_pixels(part: Path, fits: Images, blocks: Callable[[int], Iterator[Byt
             done += len(block)
             unmarked += block.nbytes
             advance(len(block))
-            if unmarked >= _MARK or done == images:
+            # The last block is marked by about.json alone: a source may find out at its end that it is damaged.
+            if unmarked >= _MARK and done < images:
                 file.flush()
                 os.fsync(file.fileno())  # before the mark, which says that so much is on the disk
                 write_text(mark, json.dumps(key | {"done": done}))
                 unmarked = 0
+        file.flush()
+        os.fsync(file.fileno())
     if done < images:
         raise InputError(f"{name}: {source} gave {done:,} images, expected {images:,}; get a whole copy of it")
     if fits.factors is not None:
