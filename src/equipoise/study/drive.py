@@ -46,6 +46,10 @@ class Engine(Protocol[J]):
         """Return when a job has ended, or after so many seconds."""
         ...
 
+    def close(self) -> None:
+        """Let go of what the engine holds."""
+        ...
+
 
 def drive(plan: Plan, engine: Engine[J], stop: Callable[[], bool], show: Callable[[], None]) -> None:
     """Work on the runs of a plan until each is done or given up, or `stop` says so; `show` is called every second.
@@ -79,6 +83,7 @@ def drive(plan: Plan, engine: Engine[J], stop: Callable[[], bool], show: Callabl
             job.stop()
         for job in jobs.values():
             job.join()
+        engine.close()
 
 
 def _over(plan: Plan, run: str) -> bool:

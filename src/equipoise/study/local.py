@@ -31,6 +31,9 @@ class Local:
     def wait(self, jobs: "Collection[Job]", seconds: float) -> None:
         wait([job.process.sentinel for job in jobs], timeout=seconds)
 
+    def close(self) -> None:
+        """Nothing is held."""
+
 
 class Job:
     """A run in a process of its own, which saves and ends when this process closes the line to it, or is no more."""

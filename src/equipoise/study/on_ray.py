@@ -28,6 +28,7 @@ class OnRay:
         except ImportError:
             raise InputError("engine ray needs Ray; pip install equipoise[ray]") from None
         self._workers, self._threads, self._gpus = workers, threads, gpus
+        self._ours = not self._ray.is_initialized()
         quiet = {"log_to_driver": False, "logging_level": "error", "ignore_reinit_error": True}
         try:
             self._ray.init("auto", **quiet)
@@ -57,6 +58,11 @@ class OnRay:
             self._ray.wait([job.task for job in jobs], timeout=seconds)
         else:
             sleep(seconds)
+
+    def close(self) -> None:
+        """Leave the cluster, unless the caller was in it before: threads of Ray print until then."""
+        if self._ours:
+            self._ray.shutdown()
 
     def _has(self, resource: str) -> float:
         return float(self._ray.cluster_resources().get(resource, 0))

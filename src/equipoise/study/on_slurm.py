@@ -48,6 +48,9 @@ class OnSlurm:
     def wait(self, jobs: "Collection[Job]", seconds: float) -> None:  # noqa: ARG002
         sleep(seconds)
 
+    def close(self) -> None:
+        """Nothing is held."""
+
 
 class Job:
     """A run in a job of Slurm."""
