@@ -63,9 +63,10 @@ def _panel(axes: Axes, block: Block, metric: str, methods: Sequence[str]) -> Non
             at, reached = attainment([each[:, 0] for each in seeds], [way * each[:, 1] for each in seeds])
             (line,) = axes.step(*_to(right, at, way * reached), where="post", color=_style(place)[0])
             line.set(linestyle=DASHED, linewidth=1, alpha=0.8, zorder=1)
+    left, _ = axes.get_xlim()
     for place in best:  # names of all settings would cover each other
         x, y, group = means[place]
-        beside, side = ((-5, 4), "right") if x > 0.75 * right else ((5, 4), "left")
+        beside, side = ((-5, 4), "right") if x - left > 0.75 * (right - left) else ((5, 4), "left")
         axes.annotate(
             group.setting, (x, y), beside, textcoords="offset points", ha=side, size=7, color=MUTED, parse_math=False
         )
