@@ -193,9 +193,9 @@ def status(
 
     Examples:
 
-      equipoise status studies/study
+      equipoise status studies/first
 
-      equipoise status studies/study --watch
+      equipoise status studies/first --watch
     """
     from equipoise import commands
 
@@ -215,9 +215,9 @@ def compare(
 
     Examples:
 
-      equipoise compare studies/study
+      equipoise compare studies/first
 
-      equipoise compare studies/study --metric mig --metric sap --to table.tex
+      equipoise compare studies/first --metric mig --metric sap --to table.tex
     """
     from equipoise import commands
 
@@ -228,7 +228,7 @@ def compare(
 def select(folder: Study, as_json: Json = False) -> None:
     """Rank the models of a study without labels, by UDR over seeds, beside what labels would have chosen.
 
-    Example:  equipoise select studies/study
+    Example:  equipoise select studies/first
     """
     from equipoise import commands
 

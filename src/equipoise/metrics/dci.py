@@ -231,7 +231,7 @@ def _disentanglement(data: Pair, fitted: Importance, params: Mapping[str, Any], 
         scores, value = np.full(len(weight), np.nan), math.nan
     else:
         scores = np.where(weight > 0, _concentration(fitted.matrix.T), 0.0)
-        value = float(scores @ weight / weight.sum()) if weight.any() else 0.0
+        value = min(float(scores @ weight / weight.sum()), 1.0) if weight.any() else 0.0  # a mean, but for rounding
     return Score(
         value=value,
         n=len(data.codes),
@@ -278,7 +278,7 @@ def _concentration(rows: Floats) -> Floats:
     total = rows.sum(axis=1, keepdims=True)
     shares = np.divide(rows, total, out=np.full_like(rows, 1 / rows.shape[1]), where=total > 0)
     nats = -(shares * np.log(np.where(shares > 0, shares, 1))).sum(axis=1)
-    concentration: Floats = np.clip(1 - nats / math.log(rows.shape[1]), 0.0, 1.0)
+    concentration: Floats = np.where(total[:, 0] > 0, np.clip(1 - nats / math.log(rows.shape[1]), 0.0, 1.0), 0.0)
     return concentration
 
 

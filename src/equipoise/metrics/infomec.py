@@ -39,7 +39,7 @@ def infom(
     `neighbours` of equal label (Ross 2014), or, with `discrete_latents`, from the counts of the codes' values. A
     latent is active when its range is above the share `active` of the largest range, or above 0 with
     `discrete_latents`. An active latent that tells of no factor is left out and listed; `strict` gives NaN then, as
-    the published code does. Random codes have about 0.6: read it beside the `baseline` of shuffled codes, which
+    the published code does. Random codes have 0.6 and more: read it beside the `baseline` of shuffled codes, which
     `score` computes.
 
     codes: [N, L]; factors: [N, K], continuous ones cut into 10 bins. seed: of noise of 1e-10 deviations that parts

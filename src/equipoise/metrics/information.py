@@ -181,7 +181,8 @@ def modularity(
 
     Mean over latents of 1 - sum of I(y_k; c_j)^2 over all factors but the best, divided by K - 1 and the square of
     the best; 0 for a latent that tells nothing at all. Since the size of I cancels, a latent of noise scores what the
-    bias of I makes of it, 0.55 to 0.7: read it beside the `baseline` of shuffled codes, which `score` computes.
+    bias of I makes of it: 0.55 to 0.7 with factors of unequal size, 0.05 to 0.13 with two of 40 values each. Read it
+    beside the `baseline` of shuffled codes, which `score` computes.
 
     codes: [N, L]; factors: [N, K]; `bins`, `edges`, `factor_bins`: see the module; `dead`: constant latents are left
     out of the mean ("omit"; NaN if all are) or count as 0 ("zero", as in Locatello et al.); `strict` gives NaN if
@@ -251,9 +252,9 @@ def jemmig(
 
     With c the latent that tells most of y_k, a factor scores 1 - (H(y_k, c) - I(y_k; c) + I(y_k; the second best
     latent)) / (H(y_k) + log bins): the joint entropy takes off for whatever else the latent says. Mean over factors.
-    A code need not tell anything to score: random ones have 0.13 in five factors, constant ones up to 0.6. Read it
-    beside the `baseline` of shuffled codes, which `score` computes, and, where factors have more values than `bins`,
-    beside what is `attainable`.
+    A code need not tell anything to score: random ones have 0.13 in five factors, constant ones
+    log bins / (H + log bins), 0.69 with 3 to 5 values in 20 bins. Read it beside the `baseline` of shuffled codes,
+    which `score` computes, and, where factors have more values than `bins`, beside what is `attainable`.
 
     Of latents that tell equally much that of the smallest joint entropy is taken: rounding would choose otherwise.
 

@@ -102,7 +102,7 @@ def factor_vae(
     (accuracy - 1/K) / (1 - 1/K); `extra` has the raw accuracy.
 
     codes: [N, L]; factors: [N, K]. Latents with a standard deviation below `threshold`, on the scale of the codes,
-    are left out: a collapsed latent would win every vote. With none left the score is 0. `factor_bins` cuts every
+    are left out: where nothing varies, chance votes. With none left the score is 0. `factor_bins` cuts every
     factor into unit bins first, without it continuous factors alone are cut, into 10. Values of one row are skipped;
     NaN with one factor, or one without a value of two rows. The matrix counts the training votes. Random codes stay
     about 0.09 above chance at N = 2,400.
