@@ -31,7 +31,7 @@ def test_terminal_shows_value_interval_baseline_and_ceiling_in_columns() -> None
         "irs": Score(0.25, baseline=0.125),
         "sse": Score(1234.5),
     }
-    assert commands._table(scores).split("\n") == [
+    assert commands.runs._table(scores).split("\n") == [
         "  metric          value     95 % interval  baseline  attainable",
         "  factor_vae     0.5000  [0.2500, 0.7500]         –           –",
         "  mig            0.3000  [0.2900, 0.3100]         –      0.9000",

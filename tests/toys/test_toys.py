@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from equipoise.cli import main
-from equipoise.commands import Outcome, toys
+from equipoise.commands import toys
+from equipoise.outcome import Outcome
 
 FIGURES = ("rotation", "pruning", "beta", "linear-vae", "ica")
 

@@ -1,0 +1,116 @@
+"""The commands of a run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from equipoise.cli.words import Folder, Json, say
+
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[CONFIG.toml] [KEY=VALUE]...",
+        help="Settings: a TOML file first, if any, then single ones, which win.",
+        show_default=False,
+    ),
+]
+
+app = typer.Typer()
+
+
+@app.command()
+def train(words: Words = None, as_json: Json = False) -> None:
+    """Train a method on images, score it and write a report.
+
+    The same command goes on where it stopped. Settings are section.key: `equipoise show train` lists those of training,
+    `equipoise show l-vae` those of a method.
+
+    Examples:
+
+      equipoise train data=dsprites method=l-vae train.steps=2000 train.seed=0 out=runs/first
+
+      equipoise train data=path/to/images data.size=64 method=beta-vae method.beta=2
+
+      equipoise train data=dsprites method=l-vae method.preset=paper_lvae
+    """
+    from equipoise import commands
+
+    words = words or []
+    config = Path(words.pop(0)) if words and "=" not in words[0] else None
+    say(commands.train(config, words), as_json)
+
+
+@app.command()
+def evaluate(
+    folders: Annotated[list[Path] | None, typer.Argument(metavar="[RUN]...", help="Folders of runs.")] = None,
+    codes: Annotated[Path | None, typer.Option(help="An .npz with codes [N, D] and factors [N, K].")] = None,
+    which: Annotated[list[str] | None, typer.Option(help="Metrics: default, all or a name; may be repeated.")] = None,
+    convention: Annotated[str | None, typer.Option(help="default, carbonneau or locatello.")] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="A .csv or .parquet: all scores as one table, a row a run and metric.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Score runs, or the codes in a file of any origin.
+
+    The table has each score with its 95 % interval, its baseline, which is the score of shuffled codes where that is
+    not zero, and the attainable score where binning keeps a perfect code below 1.
+
+    Examples:
+
+      equipoise evaluate runs/first --which all
+
+      equipoise evaluate runs/first runs/second --to scores.csv
+
+      equipoise evaluate --codes codes.npz --convention carbonneau
+    """
+    from equipoise import commands
+
+    say(commands.evaluate(folders or [], codes, which or [], convention, to), as_json)
+
+
+@app.command()
+def encode(
+    folder: Folder,
+    images: Annotated[str, typer.Argument(help="A data set, a folder of images, an .npy or an .npz.")],
+    out: Annotated[Path | None, typer.Option(help="Where to write; default: <images>.codes.npz here.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Encode images with a trained run."""
+    from equipoise import commands
+
+    say(commands.encode(folder, images, out), as_json)
+
+
+@app.command()
+def report(folder: Folder, as_json: Json = False) -> None:
+    """Draw the report of a run again: pictures and report.html."""
+    from equipoise import commands
+
+    say(commands.write_report(folder), as_json)
+
+
+@app.command()
+def toys(
+    out: Annotated[Path, typer.Option(help="The folder for toys.json and the figures.")] = Path("runs/toys"),
+    seeds: Annotated[int, typer.Option(help="Data sets of the ICA example; some eight seconds each.")] = 6,
+    iterations: Annotated[int, typer.Option(help="Iterations of EM on each, 100 or more.")] = 700,
+    as_json: Json = False,
+) -> None:
+    """Show on linear models how inference turns and prunes components, and what beta adds.
+
+    With factorised posteriors, components that explain the data equally well are made orthogonal (1) and superfluous
+    ones are pruned (2). In factor analysis beta changes how much this matters, not what is best; but weights that are
+    fitted shrink with beta, and directions of little variance vanish (3). In over-complete ICA a true component is
+    lost: at beta = 5 after fewer iterations than at beta = 1 (4). After Stühmer et al. (2020), appendix B.
+
+    Examples:
+
+      equipoise toys
+
+      equipoise toys --seeds 1 --iterations 300 --out runs/toys-quick
+    """
+    from equipoise import commands
+
+    say(commands.toys(out, seeds, iterations), as_json)

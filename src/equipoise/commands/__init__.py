@@ -1,0 +1,32 @@
+"""What the commands do: one function each, which returns its result as values and as the text a person reads."""
+
+from equipoise.commands.about import Kind, listing, show
+from equipoise.commands.data import data_add, data_check, data_info, data_list, data_render
+from equipoise.commands.runs import encode, evaluate, train, write_report
+from equipoise.study import EngineName
+from equipoise.study.commands import describe, status, sweep
+from equipoise.study.compare import compare
+from equipoise.study.select import select
+from equipoise.toys.command import toys
+
+__all__ = [
+    "EngineName",
+    "Kind",
+    "compare",
+    "data_add",
+    "data_check",
+    "data_info",
+    "data_list",
+    "data_render",
+    "describe",
+    "encode",
+    "evaluate",
+    "listing",
+    "select",
+    "show",
+    "status",
+    "sweep",
+    "toys",
+    "train",
+    "write_report",
+]
