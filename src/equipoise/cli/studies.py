@@ -110,3 +110,55 @@ def select(folder: Study, as_json: Json = False) -> None:
     from equipoise import commands
 
     say(commands.select(folder), as_json)
+
+
+@app.command()
+def reproduce(
+    table: Annotated[
+        str,
+        typer.Argument(
+            metavar="TABLE",
+            help="lvae-table2, lvae-table3, lvae-figure2, isa-figure5, progressive-robustness, dynamic-vs-beta, "
+            "control-setpoint, or all.",
+            show_default=False,
+        ),
+    ],
+    dataset: Annotated[str | None, typer.Option(help="The data set; by default the first of the table.")] = None,
+    run: Annotated[bool, typer.Option("--run", help="Train its protocol, or what is still to do.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="With --run: a fraction of its budget.")] = False,
+    steps: Annotated[int | None, typer.Option(help="With --run: so many training steps.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="With --run: so many seeds of each setting.")] = None,
+    workers: Annotated[int | None, typer.Option(help="With --run: runs at once; by default one a core.")] = None,
+    add: Annotated[list[Path] | None, typer.Option(help="A run made elsewhere; may be repeated.")] = None,
+    results: Annotated[Path, typer.Option(help="Where scores and curves of runs are kept.")] = Path("results"),
+    to: Annotated[Path | None, typer.Option(help="A .md for the tables as a page, with figures beside it.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show a published table beside what we get, or train its protocol first.
+
+    Without --run it only reads what is kept in results/. With it the protocol is a study in studies/<table>-<dataset>:
+    the same command goes on after a kill, and a longer run goes on from a shorter one.
+
+    Examples:
+
+      equipoise reproduce lvae-table2 --dataset dsprites
+
+      equipoise reproduce lvae-table2 --run --quick --seeds 2
+
+      equipoise reproduce all --to docs/results.md
+    """
+    from equipoise import commands
+
+    found = commands.reproduce(
+        table,
+        dataset,
+        run=run,
+        quick=quick,
+        steps=steps,
+        seeds=seeds,
+        workers=workers,
+        add=add or [],
+        results=results,
+        to=to,
+    )
+    say(found, as_json, "done")

@@ -6,6 +6,7 @@ from equipoise.commands.runs import encode, evaluate, train, write_report
 from equipoise.study import EngineName
 from equipoise.study.commands import describe, status, sweep
 from equipoise.study.compare import compare
+from equipoise.study.published.reproduce import reproduce
 from equipoise.study.select import select
 from equipoise.toys.command import toys
 
@@ -22,6 +23,7 @@ __all__ = [
     "encode",
     "evaluate",
     "listing",
+    "reproduce",
     "select",
     "show",
     "status",
