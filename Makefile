@@ -4,7 +4,7 @@ BIN = .venv/bin
 # Two processes of one thread each: more threads than cores make a training step many times slower.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-.PHONY: help demo test test-all test-extras test-browser check build clean
+.PHONY: help demo test test-all test-extras test-browser check docs build clean
 
 help:
 	@echo "make demo          set up, train L-VAE on dSprites for a few minutes, write a report"
@@ -12,6 +12,7 @@ help:
 	@echo "make test-all      the slow tests too"
 	@echo "make test-extras   tests of optional parts"
 	@echo "make test-browser  tests in headless Chromium (Debian's package chromium)"
+	@echo "make docs          the documentation as a site in site/"
 	@echo "make build         sdist and wheel in dist/, checked"
 
 .venv/ready: pyproject.toml constraints.txt
@@ -35,7 +36,7 @@ test-all: check
 	$(PYTEST) -m "not extra and not browser"
 
 .venv/extras: .venv/ready
-	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev,hdf5,tables,ray,slurm]'
+	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev,hdf5,tables,ray,slurm,search,multi,onnx,docs]' tensorboard
 	touch .venv/extras
 
 test-extras: .venv/extras
@@ -48,10 +49,17 @@ test-extras: .venv/extras
 test-browser: .venv/browser
 	$(PYTEST) -m browser
 
+.venv/docs: .venv/ready
+	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev,docs]'
+	touch .venv/docs
+
+docs: .venv/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 build: .venv/ready
 	rm -rf dist
 	$(BIN)/python -m build --installer pip -q
 	$(BIN)/python tests/check_distribution.py dist
 
 clean:
-	rm -rf .venv dist build
+	rm -rf .venv dist build site

@@ -1,6 +1,7 @@
-"""The docs are true: commands run, settings, presets, defaults and columns exist, links lead somewhere."""
+"""The docs are true: commands parse, settings, presets, defaults and columns exist, links lead somewhere."""
 
 import dataclasses
+import fnmatch
 import re
 import shlex
 from collections.abc import Iterator
@@ -8,18 +9,27 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
+import typer.main
 from tests.conftest import SMALL, build, clock, forward, images, noise, toy
 
+import equipoise
+from equipoise import commands as python_commands
 from equipoise import config
+from equipoise.cli import app
+from equipoise.data import DATASETS
 from equipoise.methods import METHODS
 from equipoise.methods.compose import Compose, parts
+from equipoise.metrics import METRICS
+from equipoise.study import plan
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 METHOD_PAGES = ROOT / "docs" / "methods"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-COMMAND = re.compile(r"equipoise train +(\S.*)")
+LINK = re.compile(r"\]\(([^()\s#]*)(?:#([^()\s]+))?\)")
+# Of a line of the shell: variables and a folder may come first, another command may follow.
+COMMAND = re.compile(r"^(?:\S+=\S+ )*(?:\S*/)?(?:equipoise|python mine\.py) +(\S.*)")
 
 # What a method logs only with these settings.
 OTHERWISE: dict[str, dict[str, Any]] = {"isa-vae": {"learned": True}, "l-vae": {"parametrisation": "log"}}
@@ -29,15 +39,26 @@ def text_of(name: str) -> str:
     return (METHOD_PAGES / f"{name}.md").read_text(encoding="utf-8")
 
 
-def commands(text: str) -> Iterator[list[str]]:
-    """The words of every `equipoise train ...` of a page, in blocks of code and within sentences."""
-    code = [line for _, block in FENCE.findall(text) for line in block.replace("\\\n", " ").splitlines()]
+def lines(text: str) -> Iterator[list[str]]:
+    """The words after `equipoise` of every command line of a page, in blocks of code and within sentences."""
+    code = [
+        part
+        for language, block in FENCE.findall(text)
+        if language in ("", "bash", "sh")
+        for line in block.replace("\\\n", " ").splitlines()
+        for part in line.split("&&")
+    ]
     code += [inline.replace("\n", " ") for inline in re.findall(r"`([^`]+)`", FENCE.sub("", text))]
     for line in code:
-        found = COMMAND.search(line)
+        found = COMMAND.search(line.strip())
         words = shlex.split(found[1], comments=True) if found else []
-        if words and "..." not in words and not words[0].startswith("["):  # these are lines of usage, not commands
+        if words and "..." not in words and not any(word.startswith("[") for word in words):  # those are of usage
             yield words
+
+
+def commands(text: str) -> Iterator[list[str]]:
+    """The words after `equipoise train` of every such line of a page."""
+    yield from (words[1:] for words in lines(text) if words[0] == "train" and len(words) > 1)
 
 
 def examples(text: str) -> dict[str, str]:
@@ -96,17 +117,114 @@ def test_every_method_has_a_page_that_the_index_links() -> None:
     assert sorted(first) == sorted((name, f"{name}.md") for name in METHODS)
 
 
+def anchors(page: Path) -> set[str]:
+    """What a link may name in a page: its headings, as the site calls them, and its entries of the reference."""
+    text = page.read_text(encoding="utf-8")
+    titles = re.findall(r"^#+ (.+)$", FENCE.sub("", text), re.MULTILINE)
+    named = {re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", title, flags=re.ASCII).strip().lower()) for title in titles}
+    return named | set(re.findall(r"^::: (\S+)$", text, re.MULTILINE))
+
+
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
-def test_links_lead_to_files(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
-        assert "://" in target or (page.parent / target).exists(), target
+def test_links_lead_to_files_and_to_what_is_in_them(page: Path) -> None:
+    for target, anchor in LINK.findall(FENCE.sub("", page.read_text(encoding="utf-8"))):
+        if "://" in target:
+            continue
+        there = page.parent / target if target else page
+        assert there.exists(), target
+        assert not anchor or anchor in anchors(there), f"{target}#{anchor}"
+
+
+def test_every_page_is_in_the_navigation_once() -> None:
+    listed = re.findall(r"([\w/-]+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(listed) == sorted(str(page.relative_to(ROOT / "docs")) for page in PAGES[1:])
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    listed = {name.rpartition(".")[2] for name in re.findall(r"^::: (\S+)$", page, re.MULTILINE)}
+    for name in equipoise.__all__:
+        assert name in listed or f"`eq.{name}`" in page or f"`equipoise.{name}`" in page, name
+
+
+def test_every_picture_is_listed_with_the_command_that_made_it() -> None:
+    page = (ROOT / "docs" / "pictures.md").read_text(encoding="utf-8")
+    listed = [
+        name for cell in re.findall(r"^\| (`[^|]+) \|", page, re.MULTILINE) for name in re.findall(r"`([^`]+)`", cell)
+    ]
+    pictures = {picture.name for picture in (ROOT / "docs" / "images").iterdir()}
+    assert all(fnmatch.filter(pictures, name) for name in listed)
+    assert {picture for name in listed for picture in fnmatch.filter(pictures, name)} == pictures
+
+
+def understood(path: str, said: dict[str, Any], own: set[str]) -> None:
+    """Whether a command that parses names things that exist, here or among those that the page adds."""
+    if path == "show" and said["name"] not in {"NAME", *own}:
+        assert python_commands.show(said["name"]).text
+    if path == "list":
+        assert python_commands.listing(said["kind"]).text
+    if path in ("data add", "data info") and said["name"].islower() and "/" not in said["name"]:
+        assert said["name"] in DATASETS
+    for metric in [*(said.get("which") or []), *(said.get("metric") or [])]:
+        assert metric in {*METRICS, "all", "default", *own}, metric
+    assert said.get("convention") in (None, "default", "carbonneau", "locatello")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_every_command_line_is_understood(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    code = "".join(f"{block}\n" for _, block in FENCE.findall(text))
+    made = re.findall(r"^make ([\w-]+)", code, re.MULTILINE) + re.findall(r"`make ([\w-]+)", text)
+    assert set(made) <= set(targets)
+    for words in lines(text):
+        said, command, path = list(words), typer.main.get_command(app), ""
+        while said and hasattr(command, "commands"):
+            path = f"{path} {said[0]}".strip()
+            command = command.commands[said.pop(0)]
+        in_a_sentence = f"`equipoise {' '.join(words)}`" in text.replace("\n", " ")
+        if in_a_sentence and all(word.startswith("--") for word in said):  # it names the command, or an option of it
+            assert set(said) <= {option for parameter in command.params for option in parameter.opts}
+        else:
+            understood(path, command.make_context(path, said).params, own_names(text))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_every_setting_that_a_sentence_names_exists(page: Path) -> None:
+    kinds = {**config.SECTIONS, **{f"method {name}": method for name, method in METHODS.items()}}
+    known = {f"{name.split()[0]}.{field.name}" for name, kind in kinds.items() for field in dataclasses.fields(kind)}
+    inline = re.findall(
+        r"`'?((?:data|method|net|train|evaluate)\.\w+)[^`]*`", FENCE.sub("", page.read_text(encoding="utf-8"))
+    )
+    assert set(inline) <= known | {"method.name", "method.preset"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_every_study_is_a_plan(page: Path, tmp_path: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    blocks = [block for language, block in FENCE.findall(text) if language == "toml"]
+    for name in {words[1] for words in lines(text) if words[0] == "sweep" and len(words) > 1}:
+        path = ROOT / name
+        if path.parts[-3] == "studies":
+            continue  # a command of the same page writes it
+        if not path.is_file():  # of the page: the one named so, or the only one
+            path = tmp_path / name
+            path.write_text(examples(text).get(name) or blocks.pop(), encoding="utf-8")
+            assert not blocks or name in examples(text)
+        assert plan.read(path).runs
+
+
+def own_names(text: str) -> set[str]:
+    """What the files of a page add to the tables of the package: names of methods, metrics, data sets and nets."""
+    return set(re.findall(r'(?:name: ClassVar = |[A-Z]{4,}\[)"([\w-]+)"', text))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
 def test_every_training_command_is_valid(page: Path, tmp_path: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for words in commands(text):
-        assert resolved(words, text, tmp_path).out
+        if not own_names(text):  # what a page adds itself is run by test_docs_examples.py
+            assert resolved(words, text, tmp_path).out
 
 
 @pytest.mark.parametrize("name", METHODS)

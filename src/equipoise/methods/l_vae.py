@@ -65,7 +65,7 @@ class LVAE:
     name: ClassVar[str] = "l-vae"
     summary: ClassVar[str] = "both weights are learned with the network"
     # The paper's net for dSprites. A convolutional net starts on a plateau with KL near 0, where the weight of the KL
-    # grows: `locatello` did not leave it at learning rates of 1e-4 and 5e-4 (docs/results.md).
+    # grows: `locatello` did not leave it at learning rates of 1e-4 and 5e-4 (docs/findings.md).
     defaults: ClassVar[Mapping[str, object]] = {"net.name": "mlp_lvae"}
     presets: ClassVar[Mapping[str, Preset]] = {
         "paper_lvae": Preset(

@@ -63,7 +63,7 @@ setpoint = Published(
         [{"name": name, "target": 16.0, "ramp": [False, True]} for name in ("control-vae", "dynamic-vae")],
     ),
     quick={"train.steps": 6000, "seeds": 1},
-    budget=50_000,
+    budget=50_000 * 64,
     columns={
         "set_point": recent("set_point", "set point", END, decimals=1),
         "kl": recent("kl", "mean KL", END),
@@ -92,7 +92,7 @@ dynamic = Published(
         ],
     ),
     quick={"train.steps": 6000, "seeds": 1},
-    budget=50_000,
+    budget=50_000 * 64,
     columns={"beta": Column("beta", _beta), "kl": recent("kl", "KL", END), **SCORES},
     rows={
         "dsprites": [

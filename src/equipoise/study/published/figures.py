@@ -23,7 +23,10 @@ def scatter(x: str, y: str) -> "Draw":
         figure = Figure(figsize=(7.2, 4.4), layout="constrained", facecolor="white")
         axes = figure.add_subplot()
         across, up = table.columns[x], table.columns[y]
-        for (row, of_row), colour, mark in zip(runs.items(), cycle(CYCLE), cycle(MARKS), strict=False):
+        # Rows whose labels begin alike, such as those of one method, have one colour.
+        kinds = list(dict.fromkeys(row.label.split(",")[0] for row in runs))
+        for (row, of_row), mark in zip(runs.items(), cycle(MARKS), strict=False):
+            colour = CYCLE[kinds.index(row.label.split(",")[0]) % len(CYCLE)]
             axes.plot([], [], color=colour, marker=mark, ls="", label=row.label)
             for kept in of_row:
                 for step in kept.steps:
@@ -74,7 +77,5 @@ def _finish(figure: Figure, axes: Axes, table: "Published", runs: "Mapping[Row, 
     """Legend, and how much of the protocol's budget the runs have had, said on the figure itself."""
     plain(axes)
     axes.legend(fontsize=8, frameon=False, labelcolor=INK)
-    steps = [each.steps[-1] for of_row in runs.values() for each in of_row]
-    least, most = min(steps), max(steps)
-    trained = f"{least:,}" if least == most else f"{least:,} to {most:,}"
-    figure.suptitle(f"{len(steps)} runs of {trained} steps; the protocol has {table.budget:,}", size=9, color=MUTED)
+    trained = table.trained(each for of_row in runs.values() for each in of_row)
+    figure.suptitle(trained, size=9, color=MUTED)

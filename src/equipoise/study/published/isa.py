@@ -50,7 +50,7 @@ figure_5 = Published(
     "beta-TCVAE, most of all at beta = 1.",
     study=_study,
     quick={"train.steps": 1440, "seeds": 1},
-    budget=7200,
+    budget=7200 * 2048,
     columns={
         "mig": score("mig", "MIG"),
         "log_px_z": recent("rec", "log p(x given z)", 0.07, decimals=1, sign=-1),

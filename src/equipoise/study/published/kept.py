@@ -53,29 +53,33 @@ class Kept:
         return [value for at, value in rows if step - steps < at <= step]
 
 
-def keep(run: Path, results: Path) -> Path | None:
-    """Write what is kept of the run in a folder to `results/`; None where it was not scored yet.
+def taken(run: Path) -> Kept | None:
+    """What is kept of the run in a folder; None where it was not scored yet.
 
-    The file is called by its settings, so that a run that was trained on takes the place of its shorter self.
+    It is called by its settings, so that a run that was trained on takes the place of its shorter self.
     """
     settings = {key: value for key, value in configuration.read(run / "config.toml").items() if key != "out"}
     scores = _scores(run, int(str(settings["train.steps"])))
     if not scores:
         return None
+    same = {key: value for key, value in settings.items() if key != "train.steps"}
+    digest = hashlib.sha256(json.dumps(same, sort_keys=True, default=str).encode()).hexdigest()[:10]
+    name = f"{Path(str(settings['data.name'])).stem}-{settings['method.name']}-{digest}"
     meta = read_json(run / "meta.json")
-    versions = {key: str(value) for key, value in meta.get("versions", {}).items()}
-    told = json.dumps(
-        {key: value for key, value in settings.items() if key != "train.steps"}, sort_keys=True, default=str
-    )
-    data = Path(str(settings["data.name"])).stem
-    file = results / f"{data}-{settings['method.name']}-{hashlib.sha256(told.encode()).hexdigest()[:10]}.json"
+    made_by = {**meta.get("versions", {}), "platform": meta.get("platform", "unknown")}
+    return Kept(name, settings, scores, _curves(checkpoint.read_log(run / "log.jsonl")), made_by)
+
+
+def write(kept: Kept, results: Path) -> Path:
+    """The file in `results` that it is written to."""
     found = {
         "format": FORMAT,
-        "settings": settings,
-        "made_by": {**versions, "platform": str(meta.get("platform", "unknown"))},
-        "scores": {str(step): scores[step] for step in sorted(scores)},
-        "curves": _curves(checkpoint.read_log(run / "log.jsonl")),
+        "settings": kept.settings,
+        "made_by": kept.made_by,
+        "scores": {str(step): kept.scores[step] for step in kept.steps},
+        "curves": kept.curves,
     }
+    file = results / f"{kept.run}.json"
     write_text(file, "{\n" + ",\n".join(f'"{key}": {json.dumps(value)}' for key, value in found.items()) + "\n}\n")
     return file
 

@@ -1,6 +1,6 @@
 """What a published table is: its protocol as a study, its figures, and how a run of ours is read for it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
@@ -50,9 +50,9 @@ class Published:
     """A table or figure of a paper, and how to get ours.
 
     study: the contents of a study file for a data set; quick: settings of a smaller budget in their place, dotted.
-    budget: training steps of the paper's runs. columns: by the name that `Row.paper` uses. rows: by data set.
-    selection: the column whose best value the paper chose its models by, if it chose. apart: settings that keep runs
-    of one row apart; what else differs (seeds apart) does so because the row is of all of them.
+    budget: images that a run of the protocol sees, steps times batch. columns: by the name that `Row.paper` uses. rows:
+    by data set. selection: the column whose best value the paper chose its models by, if it chose. apart: settings that
+    keep runs of one row apart; what else differs (seeds apart) does so because the row is of all of them.
     claim, reasons: what the paper says, and why ours may differ.
     """
 
@@ -75,3 +75,11 @@ class Published:
         return {
             row: [each for each in kept if each.fits({"data.name": dataset, **row.where})] for row in self.rows[dataset]
         }
+
+    def trained(self, runs: Iterable[Kept]) -> str:
+        """How many images the runs have seen so far, of how many."""
+        seen = sorted(each.steps[-1] * int(each.settings["train.batch"]) / 1e6 for each in runs)
+        least, most = (f"{millions:.2g}" for millions in (seen[0], seen[-1]))
+        each = most if least == most else f"{least} to {most}"
+        number = "1 run" if len(seen) == 1 else f"{len(seen)} runs"
+        return f"{number} of {each} million images; the protocol has {self.budget / 1e6:.3g} million"

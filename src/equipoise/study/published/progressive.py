@@ -27,7 +27,7 @@ robustness = Published(
     study=_study,
     # A slower factor could not move beta by three decades in so few steps.
     quick={"train.steps": 2500, "method.scale": 0.99, "seeds": 1, "evaluate.every": 250},
-    budget=50_000,
+    budget=50_000 * 64,
     columns={
         "beta": recent("weight.tc", "beta at the end", 0.04, decimals=1),
         "accuracy": recent("smoothed", "accuracy", 0.04),

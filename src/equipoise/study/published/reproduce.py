@@ -98,26 +98,26 @@ def _train(
     write_text(file, tomli_w.dumps(said))
     states = study.sweep(file, workers=workers, progress=progress)
     for config in plan.runs.values():
-        if (Path(config.out) / "meta.json").exists():
-            kept.keep(Path(config.out), results)
+        run = kept.taken(Path(config.out)) if (Path(config.out) / "meta.json").exists() else None
+        if run is not None:
+            kept.write(run, results)
     return sum(state.stage != "done" for state in states)
 
 
 def _add(pair: tuple[Published, str], folders: Sequence[Path], results: Path) -> list[Path]:
     """Keeps runs that were made elsewhere. Raises `InputError` before any is kept for one that is none of the table."""
     table, dataset = pair
-    wrote: list[Path] = []
+    found = []
     for folder in folders:
         if not (folder / "config.toml").is_file():
             raise InputError(f"{folder} is not a run (it has no config.toml); expected the folder of a training")
-    for folder in folders:
-        file = kept.keep(folder, results)
-        if file is None:
+        run = kept.taken(folder)
+        if run is None:
             raise InputError(f"{folder} was not scored yet; equipoise evaluate {folder} does that")
-        wrote.append(file)
-        if not any(table.runs(dataset, kept.read_all(results)).values()):
+        if not any(table.runs(dataset, [run]).values()):
             raise InputError(f"{folder} is none of {table.name} on {dataset}: its settings fit no row")
-    return wrote
+        found.append(run)
+    return [kept.write(run, results) for run in found]
 
 
 def _write(to: Path, pairs: Sequence[tuple[Published, str]], found: Sequence[Kept]) -> list[Path]:

@@ -69,9 +69,7 @@ def budget(table: Published, dataset: str, kept: Sequence[Kept]) -> str:
     runs = [each for of_row in table.runs(dataset, kept).values() for each in of_row]
     if not runs:
         return f"Nothing of ours yet; equipoise reproduce {table.name} --dataset {dataset} --run trains it."
-    least, most = min(each.steps[-1] for each in runs), max(each.steps[-1] for each in runs)
-    steps = f"{least:,}" if least == most else f"{least:,} to {most:,}"
-    return f"Ours: {len(runs)} runs of {steps} steps; the protocol has {table.budget:,}."
+    return f"Ours: {table.trained(runs)}."
 
 
 def _figure(line: Line, name: str, column: Column) -> str:

@@ -1,0 +1,166 @@
+"""The Python of the pages runs: each page is one session, in which a training is cut to two steps."""
+
+import inspect
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+import equipoise
+from equipoise import runs
+from equipoise.cli import app
+from equipoise.data import DATASETS
+from equipoise.methods import METHODS
+from equipoise.metrics import METRICS
+from equipoise.nets import NETS
+
+ROOT = Path(__file__).parent.parent
+BLOCK = re.compile(r"^( *)```python\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+WHOLE = re.compile(r"# (\w+\.py)\n")  # a block that is a file of this name
+SHORT = {"evaluate.n": 200, "evaluate.which": ["mig", "sap", "sse"], "train.log_every": 1, "train.threads": 1}
+
+NOT_RUN = {
+    "own_images.md": "from torchvision",  # fetches CIFAR10
+    "data.md": "celeba.convert",  # reads files that nobody may pass on
+}
+CUT = {  # what makes an example of minutes one of a second
+    "README.md": {"latent=5)": "latent=5, steps=2)", '"carbonneau")': '"carbonneau", interval=False)'},
+    "index.md": {'"carbonneau")': '"carbonneau", interval=False)'},
+    "faq.md": {"steps=200": "steps=2"},
+    "toys.md": {"700)": "3)"},
+}
+
+
+def blocks(page: Path) -> list[str]:
+    found = BLOCK.findall(page.read_text(encoding="utf-8"))
+    return [re.sub(rf"^{indent}", "", code, flags=re.MULTILINE) for indent, code in found]
+
+
+PAGES = {
+    page.name: page
+    for page in [
+        ROOT / "README.md",
+        *sorted((ROOT / "docs").glob("*.md")),
+        *sorted((ROOT / "docs" / "methods").glob("*")),
+    ]
+    if page.suffix == ".md" and blocks(page)
+}
+
+
+def short(data: Any, method: str = "l-vae", **said: Any) -> runs.Run:
+    """`equipoise.train` of two steps, with a small net, that scores few images."""
+    settings = {**(said.pop("settings", None) or {}), **SHORT}
+    return runs.train(data, method, **{"net": "burgess", "progress": False, **said, "steps": 2}, settings=settings)
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on dSprites, as the pages have it in runs/first."""
+    path = tmp_path_factory.mktemp("docs") / "first"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs.report, "write", lambda run: run.path)  # no page reads it, and drawing takes seconds
+        short("dsprites", out=path)
+    return path
+
+
+@pytest.fixture
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder to work in, and tables of methods, metrics, data and nets that are left as they were."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    before, modules = [dict(table) for table in (METHODS, METRICS, DATASETS, NETS)], set(sys.modules)
+    yield tmp_path
+    for table, entries in zip((METHODS, METRICS, DATASETS, NETS), before, strict=True):
+        table.clear()
+        table.update(entries)
+    for name in set(sys.modules) - modules:
+        if getattr(sys.modules[name], "__file__", None) and Path(str(sys.modules[name].__file__)).parent == tmp_path:
+            del sys.modules[name]
+
+
+def provide(code: str, first: Path) -> None:
+    """What a page takes to be there: a run, a folder of images, the scores of a study."""
+    if 'open_run("runs/first")' in code:
+        shutil.copytree(first, "runs/first")
+    if "path/to/images" in code:
+        Path("path/to/images").mkdir(parents=True)
+        for i in range(4):
+            Image.fromarray(np.full((16, 16), 60 * i, np.uint8)).save(f"path/to/images/{i}.png")
+    if "compare.csv" in code:
+        Path("studies/study").mkdir(parents=True)
+        Path("studies/study/compare.csv").write_text("method,metric,value\nl-vae,mig,0.1\nl-vae,mig,0.3\n")
+
+
+# A model of two steps says next to nothing, which metrics warn of.
+@pytest.mark.filterwarnings("ignore::equipoise.metrics.ScoreWarning")
+@pytest.mark.parametrize("page", PAGES)
+def test_examples_of_a_page_run(page: str, session: Path, first: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def train(data: Any, method: str = "l-vae", **said: Any) -> runs.Run:
+        inspect.signature(runs.train).bind(data, method, **said)
+        if (data, method) != ("dsprites", "l-vae"):
+            return short(data, method, **said)
+        shutil.copytree(first, said["out"])
+        return runs.open_run(said["out"])
+
+    monkeypatch.setattr(equipoise, "train", train)
+    run = [block for block in blocks(PAGES[page]) if NOT_RUN.get(page, "import nothing") not in block]
+    assert len(run) == len(blocks(PAGES[page])) - (page in NOT_RUN)
+    code = "".join(run)
+    provide(code, first)
+    names: dict[str, Any] = {"X": np.random.default_rng(0).normal(size=(20, 6))}
+    for block in run:
+        if WHOLE.match(block):
+            (session / WHOLE.match(block)[1]).write_text(block, encoding="utf-8")
+        for long, quick in CUT.get(page, {}).items():
+            assert long in code
+            block = block.replace(long, quick)
+        exec(compile(block, page, "exec"), names)
+
+
+def test_a_method_metric_data_set_and_net_of_ones_own_are_found_by_the_command_line(session: Path) -> None:
+    for block in blocks(ROOT / "docs" / "adding.md"):
+        (session / WHOLE.match(block)[1]).write_text(block, encoding="utf-8")
+    __import__("mine")
+    said = ["data=gratings", "method=cyclical-vae", "net=tiny", "train.steps=4", "train.threads=1", "out=runs/gratings"]
+    done = CliRunner().invoke(app, ["train", *said, 'evaluate.which=["mcc", "mig"]', "evaluate.n=192"])
+    assert done.exit_code == 0, done.output
+    run = equipoise.open_run("runs/gratings")
+    assert set(run.scores) == {"mcc", "mig"}
+    assert run.scores["mcc"].baseline is not None
+    for name, said_of_it in (
+        ("cyclical-vae", "how often the weight rises"),
+        ("mcc", "one to one"),
+        ("gratings", "stripes"),
+    ):
+        assert said_of_it in CliRunner().invoke(app, ["show", name]).output
+
+
+@pytest.mark.usefixtures("session")
+def test_the_metric_of_the_page_is_1_for_perfect_codes_and_counts_missing_factors_as_0() -> None:
+    exec(blocks(ROOT / "docs" / "adding.md")[1], {})
+    factors = np.random.default_rng(0).integers((3, 4, 5), size=(500, 3))
+    turned = -2.0 * factors[:, [2, 0, 1]] + 1
+    assert METRICS["mcc"].function(np.hstack([turned, np.zeros((500, 1))]), factors).value == pytest.approx(1)
+    missing = METRICS["mcc"].function(turned[:, :2], factors)
+    assert missing.value == pytest.approx(2 / 3)
+    assert missing.per_factor.round(6).tolist() == [1, 0, 1]
+
+
+@pytest.mark.usefixtures("session")
+def test_the_weight_of_the_page_rises_in_each_cycle() -> None:
+    names: dict[str, Any] = {"__name__": "cyclical"}
+    exec(blocks(ROOT / "docs" / "adding.md")[0], names)
+    balance = names["Cycles"](2.0, 4)
+    weights = [
+        float(balance({"progress": torch.tensor(p)})["kl"]) for p in (0.0, 0.0625, 0.125, 0.2, 0.25, 0.3125, 0.9)
+    ]
+    assert weights == pytest.approx([0, 1, 2, 2, 0, 1, 2])
+    assert float(balance.eval()({"progress": torch.tensor(0.0)})["kl"]) == 2
