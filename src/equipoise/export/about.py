@@ -1,0 +1,119 @@
+"""What is known of a model without its run: how to build it again, and what its latents are like."""
+
+import importlib.metadata
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from equipoise import config as configuration
+from equipoise.config import Config
+from equipoise.data import DATASETS
+from equipoise.errors import InputError
+from equipoise.likelihoods import Bernoulli, CalibratedGaussian, Gaussian, Likelihood, SquaredError
+from equipoise.priors import LpNested, Prior, StandardNormal
+from equipoise.priors.tree import Node
+from equipoise.report.latents import Latent, carried, deviation_of, factors_over, information_of, latents_over
+from equipoise.runs import Run
+from equipoise.training import checkpoint
+
+FORMAT = 1  # of config.json
+
+
+def describe(run: Run, kind: str) -> dict[str, Any]:
+    """What config.json says of the model of a run, ready for JSON; paths of this machine stay out of it.
+
+    Raises `InputError` for a likelihood or prior that it has no words for.
+    """
+    model = run.model
+    return {
+        "library": "equipoise",
+        "format": FORMAT,
+        "kind": kind,
+        "versions": {name: importlib.metadata.version(name) for name in ("equipoise", "torch")},
+        "net": run.config.net.name,
+        "latent": model.latent,
+        "image": list(model.shape),
+        "images": model.dataset_size,
+        "likelihood": likelihood(model.likelihood),
+        "prior": prior(model.prior),
+        "name": name(run),
+        "step": checkpoint.load(run.path / "checkpoint.pt")["step"],
+        "checkpoint": checkpoint.digest(run.path / "checkpoint.pt"),
+        "factors": run.meta["data"]["factor_names"],
+        "latents": [
+            {"index": latent.index, "nats": latent.nats, "low": latent.low, "high": latent.high}
+            | {"active": latent.active, "follows": latent.factor}
+            for latent in latents(run)
+        ],
+        "settings": json.loads(json.dumps(configuration_of(run).flat())),
+    }
+
+
+def name(run: Run) -> str:
+    """What a run is called: its method, and the data set or the last part of the path of its images."""
+    return f"{run.config.method.name}-{_data(run.config)}"
+
+
+def configuration_of(run: Run) -> Config:
+    """The settings of a run, with the last part of each path alone."""
+    config, data = run.config, run.config.data
+    factors = data.factors if data.factors in (None, "folders") else Path(data.factors).name
+    said = config.flat() | {"data.name": _data(config)} | ({} if factors is None else {"data.factors": factors})
+    return configuration.resolve({**said, "out": Path(config.out).name or "run"}, complete=True)
+
+
+def latents(run: Run) -> list[Latent]:
+    """The latents of a run by what they carry, largest first; none where its checkpoint is not encoded."""
+    path = run.path / "codes.npz"
+    if not path.exists() or str(run.codes["checkpoint"]) != checkpoint.digest(run.path / "checkpoint.pt"):
+        return []
+    prior = run.model.prior
+    mean, logvar, z = (torch.from_numpy(np.asarray(run.codes[key])) for key in ("mean", "logvar", "z"))
+    with torch.no_grad():
+        _, nats = carried(prior.kl(mean, logvar, z), mean, logvar)
+    codes = mean.double().numpy()
+    factors, information = [], None
+    if "factors" in run.codes:
+        # The images themselves may be gone, their factors' names are in meta.json.
+        values, names = run.codes["factors"], run.meta["data"]["factor_names"]
+        factors = factors_over(codes, values, names)
+        information = information_of(run.scores["mig"], values, names) if "mig" in run.scores else None
+    return latents_over(codes, nats, deviation_of(prior), factors, information)
+
+
+def likelihood(part: Likelihood) -> dict[str, Any]:
+    """The name of a likelihood and what it is built with."""
+    match part:
+        case Bernoulli():
+            return {"name": "bernoulli"}
+        case SquaredError():
+            return {"name": "squared-error", "scale": part.scale}
+        case Gaussian():
+            return {"name": "gaussian", "sigma": part.sigma}
+        case CalibratedGaussian():
+            form = "optimal" if part.optimal else "learned"
+            return {"name": "calibrated-gaussian", "form": form, "smoothing": part.smoothing}
+    raise InputError(f"a model with the likelihood {type(part).__name__} cannot be exported; use one of Equipoise's")
+
+
+def prior(part: Prior) -> dict[str, Any]:
+    """The name of a prior and what it is built with; learned exponents are among the weights."""
+    match part:
+        case StandardNormal():
+            return {"name": "standard-normal", "latent": part.latent}
+        case LpNested():
+            learned = {"learned": True, "p_min": part.p_min, "p": part.p_min + 1.0}
+            exponents = learned if part.learned else {"p": part.exponents.tolist()}
+            return {"name": "lp-nested", "layout": _layout(part.root), "p0": part.p0, "scale": part.scale, **exponents}
+
+
+def _layout(node: Node) -> list[Any]:
+    return [_layout(child) if child.runs else child.leaves for count, child in node.runs for _ in range(count)]
+
+
+def _data(config: Config) -> str:
+    """The data set a run was trained on, or the last part of the path of its images."""
+    return config.data.name if config.data.name in DATASETS else Path(config.data.name).name or "images"
