@@ -47,9 +47,8 @@ def test_quick_is_a_fraction_of_the_budget(name: str) -> None:
 
 
 def test_short_run_of_a_protocol_goes_on_to_the_whole_one() -> None:
-    for name in ("lvae-table2", "isa-figure5"):
-        short = plan(protocol(TABLES[name], "dsprites", True, None, 1)).runs
-        assert short.keys() <= plan(protocol(TABLES[name], "dsprites", False, None, 1)).runs.keys()
+    short = plan(protocol(TABLES["lvae-table2"], "dsprites", True, None, 1)).runs
+    assert short.keys() <= plan(protocol(TABLES["lvae-table2"], "dsprites", False, None, 1)).runs.keys()
 
 
 def made_up(seed: int, scores: Mapping[int, Mapping[str, float]], **settings: object) -> Kept:

@@ -84,11 +84,61 @@ def encode(
 
 
 @app.command()
-def report(folder: Folder, as_json: Json = False) -> None:
-    """Draw the report of a run again: pictures and report.html."""
+def report(
+    folder: Folder,
+    explorer: Annotated[bool, typer.Option("--explorer", help="Also write the page with sliders.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Draw the report of a run again: report.html and pictures."""
     from equipoise import commands
 
-    say(commands.write_report(folder), as_json)
+    say(commands.write_report(folder, explorer), as_json)
+
+
+@app.command()
+def explore(
+    folder: Folder,
+    serve: Annotated[bool, typer.Option("--serve", help="Serve it on this machine alone until Ctrl-C.")] = False,
+    port: Annotated[int, typer.Option(help="With --serve: the port.")] = 8642,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open it in the browser.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Write a page with a slider for each latent, and open it.
+
+    One file, explorer.html in the run's folder, which needs neither network nor server and can be sent to anyone: the
+    trained nets are inside. It encodes pictures, moves and swaps latents, plays them, and saves PNG and GIF.
+
+    Examples:
+
+      equipoise explore runs/first
+
+      equipoise explore runs/first --serve --port 8642
+    """
+    from equipoise import commands
+
+    say(commands.explore(folder, "serve" if serve else "open" if browser else "nothing", port), as_json)
+
+
+@app.command()
+def export(
+    folder: Folder,
+    to: Annotated[str, typer.Option(help="safetensors, onnx or hub-folder.")] = "safetensors",
+    out: Annotated[Path | None, typer.Option(help="The new folder; default: RUN/export/<kind>.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the model of a run for others: a folder that `equipoise.load_model` reads, or ONNX graphs.
+
+    A hub-folder also has the card of the model, with its scores, and pictures; nothing is uploaded.
+
+    Examples:
+
+      equipoise export runs/first
+
+      equipoise export runs/first --to onnx --out graphs
+    """
+    from equipoise import commands
+
+    say(commands.export(folder, to, out), as_json)
 
 
 @app.command()

@@ -113,6 +113,32 @@ def select(folder: Study, as_json: Json = False) -> None:
 
 
 @app.command()
+def search(
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="The search.", show_default=False)],
+    workers: Annotated[int | None, typer.Option(help="Runs at once; by default one a core.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Try failed runs once more.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Let Optuna propose settings, and train what it proposes.
+
+    A study file with a table [search] that says what is looked for, and distributions or lists where it may choose:
+
+      search = {metric = "mig", trials = 20}
+
+      method.beta = {log_uniform = [0.5, 16.0]}
+
+    The same command goes on after a kill; more trials in the file go on from those that are there.
+
+    Examples:
+
+      equipoise search examples/search.toml --workers 2
+    """
+    from equipoise import commands
+
+    say(commands.search(file, workers, again), as_json)
+
+
+@app.command()
 def reproduce(
     table: Annotated[
         str,

@@ -2,11 +2,13 @@
 
 from equipoise.commands.about import Kind, listing, show
 from equipoise.commands.data import data_add, data_check, data_info, data_list, data_render
-from equipoise.commands.runs import encode, evaluate, train, write_report
+from equipoise.commands.runs import encode, evaluate, explore, train, write_report
+from equipoise.export import command as export
 from equipoise.study import EngineName
 from equipoise.study.commands import describe, status, sweep
 from equipoise.study.compare import compare
 from equipoise.study.published.reproduce import reproduce
+from equipoise.study.search import command as search
 from equipoise.study.select import select
 from equipoise.toys.command import toys
 
@@ -22,8 +24,11 @@ __all__ = [
     "describe",
     "encode",
     "evaluate",
+    "explore",
+    "export",
     "listing",
     "reproduce",
+    "search",
     "select",
     "show",
     "status",

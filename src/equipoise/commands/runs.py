@@ -17,6 +17,7 @@ from equipoise.errors import InputError
 from equipoise.files import replacing, write_text
 from equipoise.metrics import Score, table
 from equipoise.outcome import Outcome
+from equipoise.report import explorer
 from equipoise.training import checkpoint
 
 
@@ -93,10 +94,18 @@ def encode(folder: Path, images: str, out: Path | None) -> Outcome:
     return Outcome({"wrote": str(target), "images": len(found), "latents": run.model.latent}, text)
 
 
-def write_report(folder: Path) -> Outcome:
-    """Draw the report of a run again."""
-    page = report.write(runs.open_run(folder))
-    return Outcome({"wrote": str(page)}, f"wrote {page}")
+def write_report(folder: Path, with_explorer: bool = False) -> Outcome:
+    """Draw the report of a run again, and the page with sliders beside it if that is asked for."""
+    run = runs.open_run(folder)
+    pages = [explorer.write(run)] if with_explorer else []
+    pages = [report.write(run), *pages]
+    wrote = [str(page) for page in pages]
+    return Outcome({"wrote": wrote}, f"wrote {', '.join(wrote)}")
+
+
+def explore(folder: Path, then: explorer.Then = "open", port: int = explorer.PORT) -> Outcome:
+    """Write the page with sliders of a run, and open it, serve it until Ctrl-C, or neither."""
+    return explorer.explore(runs.open_run(folder), then, port)
 
 
 def _arrays(path: Path) -> coding.Codes:

@@ -1,0 +1,119 @@
+// The forward pass of encoder and decoder. Images and activations are Float32Arrays with the channels last.
+// Every layer is one product of matrices whose inner loop runs along memory; that is what makes it fast enough.
+
+/** What a list of layers makes of x. */
+function forward(layers, x) {
+  for (const layer of layers) x = activated(LAYERS[layer.kind](layer, x), layer.activation);
+  return x;
+}
+
+const LAYERS = { dense, conv, up };
+
+function dense(layer, x) {
+  const out = Float32Array.from(layer.bias);
+  addProduct(out, x, layer.weight, 1, ...layer.rows);
+  return out;
+}
+
+/** A convolution: each patch of the image, as a row, with each row of the weights. */
+function conv(layer, x) {
+  const [height, width, channels] = layer.input;
+  const [down, across, features] = layer.output;
+  const { kernel, stride, padding } = layer;
+  const line = kernel * channels; // a patch's pixels beside each other lie so in the image too
+  layer.patches ??= new Float32Array(down * across * kernel * line); // what the padding gives stays 0
+  for (let row = 0; row < down; row++) {
+    for (let column = 0; column < across; column++) {
+      const left = column * stride - padding;
+      const first = Math.max(0, -left);
+      const last = Math.min(kernel, width - left);
+      for (let k = 0; k < kernel; k++) {
+        const y = row * stride - padding + k;
+        if (y < 0 || y >= height) continue;
+        const from = (y * width + left) * channels;
+        const to = ((row * across + column) * kernel + k) * line;
+        for (let i = first * channels; i < last * channels; i++) layer.patches[to + i] = x[from + i];
+      }
+    }
+  }
+  const out = tiled(layer.bias, down * across);
+  addProduct(out, layer.patches, layer.weight, down * across, features, kernel * line);
+  return out;
+}
+
+/** A transposed convolution: each pixel makes a patch of the output, and the patches are added where they overlap. */
+function up(layer, x) {
+  const [height, width, channels] = layer.input;
+  const [down, across, features] = layer.output;
+  const { kernel, stride, padding } = layer;
+  const line = kernel * features;
+  layer.patches ??= new Float32Array(height * width * kernel * line);
+  layer.patches.fill(0);
+  addProduct(layer.patches, x, layer.weight, height * width, kernel * line, channels);
+  const out = tiled(layer.bias, down * across);
+  for (let row = 0; row < height; row++) {
+    for (let column = 0; column < width; column++) {
+      const left = column * stride - padding;
+      const first = Math.max(0, -left);
+      const last = Math.min(kernel, across - left);
+      for (let k = 0; k < kernel; k++) {
+        const y = row * stride - padding + k;
+        if (y < 0 || y >= down) continue;
+        const from = ((row * width + column) * kernel + k) * line;
+        const to = (y * across + left) * features;
+        for (let i = first * features; i < last * features; i++) out[to + i] += layer.patches[from + i];
+      }
+    }
+  }
+  return out;
+}
+
+/**
+ * Add a bᵀ to c: rows of a [m, k] with rows of b [n, k] into c [m, n].
+ * Four sums at a time need not wait for each other's additions and share what they read of a.
+ */
+function addProduct(c, a, b, m, n, k) {
+  for (let row = 0; row < m; row++) {
+    const from = row * k;
+    const to = row * n;
+    let column = 0;
+    for (; column + 4 <= n; column += 4) {
+      const b0 = column * k, b1 = b0 + k, b2 = b1 + k, b3 = b2 + k;
+      let s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+      for (let i = 0; i < k; i++) {
+        const x = a[from + i];
+        s0 += x * b[b0 + i];
+        s1 += x * b[b1 + i];
+        s2 += x * b[b2 + i];
+        s3 += x * b[b3 + i];
+      }
+      c[to + column] += s0;
+      c[to + column + 1] += s1;
+      c[to + column + 2] += s2;
+      c[to + column + 3] += s3;
+    }
+    for (; column < n; column++) {
+      let s = 0;
+      for (let i = 0; i < k; i++) s += a[from + i] * b[column * k + i];
+      c[to + column] += s;
+    }
+  }
+}
+
+function tiled(bias, pixels) {
+  const out = new Float32Array(pixels * bias.length);
+  for (let i = 0; i < out.length; i += bias.length) out.set(bias, i);
+  return out;
+}
+
+function activated(x, name) {
+  if (name === "relu") for (let i = 0; i < x.length; i++) x[i] = Math.max(x[i], 0);
+  if (name === "tanh") for (let i = 0; i < x.length; i++) x[i] = Math.tanh(x[i]);
+  return x;
+}
+
+/** Logits as pixels in [0, 1]. */
+function sigmoid(x) {
+  for (let i = 0; i < x.length; i++) x[i] = 1 / (1 + Math.exp(-x[i]));
+  return x;
+}

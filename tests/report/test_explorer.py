@@ -1,0 +1,275 @@
+"""The explorer's file: whole, alone, safe; its layers are the net, its weights are close, and only it is served."""
+
+import base64
+import http.client
+import json
+import re
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tests.report.conftest import Blob
+from tests.report.explored import explored, vae
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from equipoise import nets
+from equipoise.errors import InputError
+from equipoise.priors import LpNested
+from equipoise.report import explorer
+from equipoise.report.explorer.layers import Layer, fewest_bits, layers_of, rounded
+from equipoise.report.explorer.page import CALIBRATION, hashed
+from equipoise.report.explorer.serve import server
+
+Make = Callable[..., Any]
+HOSTILE = ("</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "a & b '\"\u2028")
+
+
+def run_layers(layers: list[Layer], x: Tensor) -> Tensor:
+    """What the page does, by torch: x [1, H, W, C] or [1, D] with the channels last, flat at the end."""
+    for layer in layers:
+        height, width, channels = layer.input
+        image = x.reshape(1, height, width, channels).permute(0, 3, 1, 2)
+        stride, padding, k = layer.stride, layer.padding, layer.kernel
+        if layer.kind == "dense":
+            x = F.linear(x.reshape(1, -1), layer.rows, layer.bias)
+        elif layer.kind == "conv":
+            weight = layer.rows.reshape(-1, k, k, channels).permute(0, 3, 1, 2)
+            x = F.conv2d(image, weight, layer.bias, stride, padding).permute(0, 2, 3, 1)
+        else:
+            weight = layer.rows.reshape(k, k, -1, channels).permute(3, 2, 0, 1)
+            x = F.conv_transpose2d(image, weight, layer.bias, stride, padding).permute(0, 2, 3, 1)
+        x = {"relu": F.relu, "tanh": torch.tanh, "none": lambda x: x}[layer.activation](x)
+        assert x.numel() == np.prod(layer.output)
+    return x.flatten()
+
+
+@pytest.mark.parametrize("side", [8, 32])
+@pytest.mark.parametrize("net", nets.NETS)
+@torch.no_grad()
+def test_the_layers_of_every_net_do_what_it_does(make: Make, net: str, side: int) -> None:
+    channels = 3 if side == 8 else 1
+    model = vae(net, (channels, side, side), make().model)
+    generator = torch.Generator().manual_seed(1)
+    z, x = torch.randn(1, model.latent, generator=generator), torch.rand(1, *model.shape, generator=generator)
+    decoded = run_layers(layers_of(model.decoder, (model.latent,)), z)
+    torch.testing.assert_close(decoded, model.decoder(z).permute(0, 2, 3, 1).flatten(), rtol=1e-4, atol=1e-4)
+    encoded = run_layers(layers_of(model.encoder, model.shape), x.permute(0, 2, 3, 1))
+    torch.testing.assert_close(encoded, model.encoder(x).flatten(), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("net", "shape"),
+    [
+        (Blob(1), (4,)),
+        (nn.Sequential(nn.Linear(4, 8), nn.ELU()), (4,)),
+        (nn.Sequential(nn.ReLU(), nn.Linear(4, 8)), (4,)),
+        (nn.Sequential(nn.Conv2d(1, 2, 3, dilation=2)), (1, 8, 8)),
+        (nn.Sequential(nn.Conv2d(2, 2, 3, groups=2)), (2, 8, 8)),
+        (nn.Sequential(nn.Conv2d(1, 2, (3, 1))), (1, 8, 8)),
+        (nn.Sequential(nn.ConvTranspose2d(1, 2, 3, 2, output_padding=1)), (1, 8, 8)),
+        (nn.Sequential(nn.BatchNorm2d(1).eval(), nn.Conv2d(1, 2, 3)), (1, 8, 8)),
+        (nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten()), (1, 8, 8)),
+        (nn.Sequential(nn.Unflatten(1, (1, 2, 2)), nn.Conv2d(1, 2, 2)), (4,)),
+    ],
+)
+def test_a_net_that_the_page_cannot_run_is_refused(net: nn.Module, shape: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match="the explorer cannot run"):
+        layers_of(net, shape)
+
+
+def test_a_run_with_such_a_net_is_refused_before_anything_is_written(make: Make) -> None:
+    run = make()
+    with pytest.raises(InputError, match="cannot run"):
+        explorer.write(run)
+    assert not (run.path / "explorer.html").exists()
+
+
+@pytest.fixture(scope="module")
+def written(make: Make) -> tuple[Any, str]:
+    """A run and the text of its page."""
+    run = explored(make, folder="explored")
+    path = explorer.write(run)
+    assert path == run.path / "explorer.html"
+    return run, path.read_text(encoding="utf-8")
+
+
+def part(page: str, name: str) -> str:
+    """The text of the script element of this id."""
+    (found,) = re.findall(rf'<script type="[^"]+" id="{name}">(.*?)</script>', page, re.DOTALL)
+    return str(found)
+
+
+def test_one_file_is_written_that_refers_to_nothing(written: tuple[Any, str]) -> None:
+    run, page = written
+    assert {path.name for path in run.path.iterdir()} == {"config.toml", "scores.json", "explorer.html"}
+    assert not re.findall(r"""(?:src|action|srcset)\s*=\s*["']""", page)
+    assert re.findall(r'href="([^"]*)"', page) == ["data:,"]
+    assert not re.findall(r"@import|url\(|import\s*\(|fetch\(|XMLHttpRequest|WebSocket|eval\(|innerHTML", page)
+    # The one address is that of the GIF specification, in a comment.
+    assert re.findall(r"https?://[^\s)]+", page) == ["https://www.w3.org/Graphics/GIF/spec-gif89a.txt"]
+
+
+def test_the_page_may_run_its_own_script_and_nothing_else(written: tuple[Any, str]) -> None:
+    _, page = written
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page)
+    (code,) = re.findall(r'<script type="module">(.*?)</script>', page, re.DOTALL)
+    assert f"default-src 'none'; script-src {hashed(code)}; worker-src blob:;" in policy
+    assert len(re.findall("<script", page)) == 4
+
+
+def test_the_parcel_holds_rounded_weights_and_the_images(written: tuple[Any, str]) -> None:
+    run, page = written
+    about = json.loads(part(page, "about"))
+    held = zlib.decompress(base64.b64decode(part(page, "parcel")))
+    layers = [*about["decoder"], *about["encoder"]]
+    count = sum(layer["rows"][0] * layer["rows"][1] for layer in layers)
+    floats = sum(
+        layer["rows"][0] + (layer["output"][2] if layer["kind"] == "up" else layer["rows"][0]) for layer in layers
+    )
+    shown = [int(name.removeprefix("image ")) for name in about["samples"]]
+    assert held[2 * count + 4 * floats :] == run.images.pixels(shown).transpose(0, 2, 3, 1).tobytes()
+    low, high = np.frombuffer(held, np.uint8, 2 * count).reshape(2, -1).astype(int)
+    whole = low + 256 * high
+    whole = np.where(whole % 2, -(whole + 1) // 2, whole // 2)
+    first = run.model.decoder[0].weight.detach().numpy()  # [out, D]
+    scale = np.frombuffer(held, "<f4", len(first), 2 * count)
+    unpacked = whole[: first.size].reshape(first.shape) * scale[:, None]
+    assert np.abs(unpacked - first).max() <= scale.max() / 2
+    assert not np.array_equal(unpacked, first)
+
+
+@torch.no_grad()
+def test_rounding_changes_no_pixel_by_more_than_half_a_level_with_as_few_bits_as_that_takes(make: Make) -> None:
+    run = explored(make)
+    page = explorer.write(run).read_text()
+    bits, changed = re.findall(r"rounded to (\d+) bits.*?no pixel by more than ([\d.]+) of 255", page, re.DOTALL)[0]
+    z = torch.from_numpy(run.codes["z"][:CALIBRATION])
+    exact = run.model.decode(z)
+
+    def error(bits: int) -> float:
+        return float((rounded(run.model.decoder, bits)(z).sigmoid() - exact).abs().max())
+
+    assert error(int(bits)) <= 0.5 / 255 < error(int(bits) - 1)
+    assert float(changed) == pytest.approx(255 * error(int(bits)), abs=0.006)
+
+
+def test_where_no_number_of_bits_suffices_the_most_are_taken() -> None:
+    assert fewest_bits(lambda bits: 1 / bits, 0.1) == (10, 0.1)
+    assert fewest_bits(lambda bits: 1 / bits, 0.01) == (16, 1 / 16)
+
+
+def test_hostile_names_are_text(make: Make, written: tuple[Any, str]) -> None:
+    run = explored(make, name=HOSTILE[1], factor_names=HOSTILE, folder="<b onclick=alert(1)>run")
+    page = explorer.write(run).read_text(encoding="utf-8")
+    tags = re.compile(r"<[a-z!/][^\s>]*")
+    visible = [re.sub(r"<script.*?</script>", "", each, flags=re.DOTALL) for each in (page, written[1])]
+    assert tags.findall(visible[0]) == tags.findall(visible[1])
+    about = part(page, "about")
+    assert not set("<>&\u2028") & set(about)
+    told = json.loads(about)
+    assert told["name"] == run.path.name
+    assert {latent["factor"] for latent in told["latents"]} <= {*HOSTILE, None}
+    assert any(latent["factor"] in HOSTILE or HOSTILE[0] in latent["words"] for latent in told["latents"])
+
+
+def test_the_page_does_not_tell_where_the_data_lay(make: Make) -> None:
+    page = explorer.write(explored(make, name="/home/someone/secret/pictures")).read_text()
+    assert "trained on pictures:" in page
+    assert "someone" not in page
+
+
+def test_latents_come_with_what_is_known_of_them(make: Make) -> None:
+    run = explored(make, factors=False)
+    told = json.loads(part(explorer.write(run).read_text(), "about"))["latents"]
+    assert sorted(latent["index"] for latent in told) == [0, 1, 2, 3]
+    assert [latent["nats"] for latent in told] == sorted((latent["nats"] for latent in told), reverse=True)
+    assert all(latent["factor"] is None and latent["words"] == "" for latent in told)
+    active = next(latent for latent in told if latent["active"])
+    means = run.codes["mean"][:, active["index"]].astype(float)
+    assert [active["low"], active["high"]] == pytest.approx(np.percentile(means, (5, 95)).tolist())
+
+
+@pytest.mark.parametrize("named", [{"channels": 3}, {"prior": LpNested((2, 2))}, {"channels": 2}])
+def test_any_channels_and_any_prior_have_a_page(make: Make, named: dict[str, Any]) -> None:
+    run = explored(make, scored=False, **named)
+    told = json.loads(part(explorer.write(run).read_text(), "about"))
+    assert told["shape"] == list(run.model.shape)
+    assert told["measure"] == ("information" if "prior" in named else "KL")
+    assert told["encoder"][-1]["output"] == [1, 1, 4]
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Callable[..., tuple[int, bytes]]]:
+    """Asks a server of one page that lies beside a secret; gives the status and the body."""
+    (tmp_path / "explorer.html").write_bytes(b"<!doctype html>page")
+    (tmp_path / "secret").write_text("no")
+    with server(tmp_path / "explorer.html", 0) as serving:
+        thread = threading.Thread(target=serving.serve_forever)
+        thread.start()
+        host, port = serving.server_address[:2]
+        assert host == "127.0.0.1"
+
+        def ask(path: str, method: str = "GET", host: str = f"localhost:{port}") -> tuple[int, bytes]:
+            connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=10)
+            connection.request(method, path, headers={"Host": host})
+            answer = connection.getresponse()
+            found = answer.status, answer.read()
+            connection.close()
+            return found
+
+        yield ask
+        serving.shutdown()
+        thread.join()
+
+
+def test_only_the_page_is_served(running: Callable[..., tuple[int, bytes]]) -> None:
+    page = (200, b"<!doctype html>page")
+    assert running("/") == running("/explorer.html") == running("/?x=1") == page
+    assert running("/", "HEAD") == (200, b"")
+    for path in ("/secret", "/../secret", "/%2e%2e/secret", "//secret", "/explorer.html/../secret", "/.", "*"):
+        assert running(path)[0] == 404
+    assert running("/", "POST")[0] == 501
+
+
+def test_only_this_machine_is_answered_by_name(running: Callable[..., tuple[int, bytes]]) -> None:
+    for host in ("127.0.0.1", "localhost", "localhost:9000", "[::1]:80"):
+        assert running("/", host=host)[0] == 200
+    for host in ("example.org", "localhost.example.org:80", "127.0.0.1.example.org", "", "evil:localhost"):
+        assert running("/", host=host)[0] == 403
+
+
+def test_a_port_that_cannot_be_had_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "explorer.html"
+    path.write_text("page")
+    with server(path, 0) as first, pytest.raises(InputError, match="give another with --port"):
+        server(path, int(first.server_address[1]))
+    with pytest.raises(InputError, match="port 70000 does not exist"):
+        server(path, 70000)
+
+
+def test_the_command_opens_the_file_where_there_is_a_screen(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = explored(make)
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda address: not opened.append(address))
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setenv("DISPLAY", ":0")
+    outcome = explorer.explore(run)
+    assert opened == [(run.path / "explorer.html").resolve().as_uri()]
+    assert outcome.values == {
+        "wrote": str(run.path / "explorer.html"),
+        "bytes": outcome.values["bytes"],
+        "opened": True,
+    }
+    assert outcome.values["bytes"] == (run.path / "explorer.html").stat().st_size
+    assert outcome.text.endswith(f"wrote {run.path / 'explorer.html'}")
+    monkeypatch.delenv("DISPLAY")
+    assert "no browser to open it in" in explorer.explore(run).text
+    assert not explorer.explore(run, then="nothing").values["opened"]
+    assert len(opened) == 1

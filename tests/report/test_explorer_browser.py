@@ -1,0 +1,307 @@
+"""The explorer in a real browser, from a file, as its reader opens it. Needs Debian's chromium."""
+
+import base64
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tests.report.explored import explored
+
+from equipoise import nets
+from equipoise.data.pictures import decode as read_picture
+from equipoise.report import explorer
+from equipoise.report.explorer.serve import server
+
+pytestmark = pytest.mark.browser
+
+Make = Callable[..., Any]
+HOSTILE = ("</script><script>document.title='owned'</script>", "<img src=x onerror=document.title='owned'>", "a & b")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@contextmanager
+def opened(browser: Any, address: str, **how: Any) -> Iterator[Any]:
+    """The page, ready. From beginning to end it may not complain, nor ask for anything but itself and its worker."""
+    page = browser.new_page(**how)
+    said: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(address)
+    page.evaluate("explorer.ready")
+    yield page
+    settled(page)
+    assert page.title().endswith("Equipoise explorer")
+    page.close()
+    assert said == []
+    assert [url for url in asked if not url.startswith(("blob:", "data:"))] == [address]
+
+
+def settled(page: Any) -> None:
+    """Wait until nothing is drawn any more: a picture asked for now comes after all that were asked for before."""
+    last: Any = None
+    for _ in range(200):
+        now = page.eval_on_selector_all("canvas", "all => all.map(canvas => canvas.toDataURL()).join()")
+        if now == last:
+            return
+        last = now
+        page.evaluate("explorer.decode(explorer.slots.A.edited).then(() => 0)")
+        time.sleep(0.05)
+    raise AssertionError("the page never came to rest")
+
+
+def canvas(page: Any, selector: str) -> np.ndarray:
+    """The bytes [H, W, 3] on a canvas that has come to rest."""
+    settled(page)
+    png = page.eval_on_selector(selector, "canvas => canvas.toDataURL()").partition(",")[2]
+    with Image.open(BytesIO(base64.b64decode(png))) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def code(page: Any, slot: str) -> torch.Tensor:
+    return torch.tensor(page.evaluate(f"Array.from(explorer.slots.{slot}.edited)"))[None]
+
+
+def decoded(run: Any, z: torch.Tensor) -> np.ndarray:
+    """Python's picture of one code, 0 to 255 [H, W, C]."""
+    return run.model.decode(z)[0].permute(1, 2, 0).numpy() * 255
+
+
+@pytest.mark.parametrize("net", nets.NETS)
+def test_pictures_and_codes_are_those_of_python(browser: Any, make: Make, net: str) -> None:
+    channels = 1 + 2 * (list(nets.NETS).index(net) % 2)
+    run = explored(make, net, channels=channels, factors=False)
+    rng = np.random.default_rng(0)
+    z = torch.from_numpy(run.codes["z"][rng.choice(len(run.codes["z"]), 20, replace=False)])
+    x = torch.from_numpy(run.images.pixels(rng.choice(len(run.images), 20, replace=False))).float() / 255
+    rows = x.permute(0, 2, 3, 1).flatten(1).tolist()
+    with opened(browser, explorer.write(run).resolve().as_uri()) as page:
+        run_all = "(job, all) => Promise.all(all.map(one => explorer[job](one).then(made => Array.from(made))))"
+        pictures = np.array(page.evaluate(f"all => ({run_all})('decode', all)", z.tolist()))
+        codes = np.array(page.evaluate(f"all => ({run_all})('encode', all)", rows))
+    expected = run.model.decode(z).permute(0, 2, 3, 1).flatten(1).numpy()
+    assert np.ptp(expected) > 0.5, "pictures worth comparing"
+    assert np.abs(pictures - expected).max() <= 1 / 255
+    means = run.model.encode(x)[0].numpy()
+    assert np.abs(codes - means).max() <= 0.01 * max(1, means.std())
+
+
+@pytest.fixture(scope="module")
+def published(make: Make) -> tuple[Any, str]:
+    """A run of the net and the size of the literature, with hostile names, and the address of its page."""
+    run = explored(make, "higgins_h", side=64, name=HOSTILE[1], factor_names=HOSTILE, folder="<i onclick=alert(1)>run")
+    return run, explorer.write(run).resolve().as_uri()
+
+
+def test_sliders_move_the_picture_by_hand_and_by_keyboard(browser: Any, published: tuple[Any, str]) -> None:
+    run, address = published
+    with opened(browser, address) as page:
+        before, start = canvas(page, "#slot-A .picture"), code(page, "A")
+        first = page.locator("#active-latents input").first
+        j = int(first.get_attribute("id").removeprefix("z"))
+        first.focus()
+        for _ in range(30):
+            page.keyboard.press("ArrowRight")
+        moved, z = canvas(page, "#slot-A .picture"), code(page, "A")
+        assert z[0, j] > start[0, j]
+        assert np.abs(moved.astype(int) - before).max() > 10
+        assert np.abs(moved - decoded(run, z)).max() <= 1
+        assert page.locator(f"output[for=z{j}]").inner_text() == f"{float(z[0, j]):.2f}".replace("-", "−")
+        page.get_by_label(f"Reset z{j}").click()
+        assert np.array_equal(canvas(page, "#slot-A .picture"), before)
+        page.locator("#z0").fill(page.locator("#z0").get_attribute("max"))
+        page.locator("#reset-all").click()
+        assert torch.equal(code(page, "A"), start)
+
+
+def test_latents_are_swapped_and_codes_blended(browser: Any, published: tuple[Any, str]) -> None:
+    run, address = published
+    with opened(browser, address) as page:
+        a, b = code(page, "A"), code(page, "B")
+        page.get_by_label("Swap z1 between A and B").click()
+        assert torch.equal(code(page, "A")[0, [0, 2, 3]], a[0, [0, 2, 3]])
+        assert (code(page, "A")[0, 1], code(page, "B")[0, 1]) == (b[0, 1], a[0, 1])
+        for slot in ("A", "B"):
+            assert np.abs(canvas(page, f"#slot-{slot} .picture") - decoded(run, code(page, slot))).max() <= 1
+        page.locator("#blend").fill("0.25")
+        between = 0.75 * code(page, "A") + 0.25 * code(page, "B")
+        assert np.abs(canvas(page, "#slot-between .picture") - decoded(run, between)).max() <= 1
+
+
+def test_images_are_encoded_and_shown_beside_their_reconstruction(
+    browser: Any, published: tuple[Any, str], tmp_path: Path
+) -> None:
+    run, address = published
+    rng = np.random.default_rng(3)
+    smooth = Image.fromarray(rng.integers(0, 256, (6, 5, 3), dtype=np.uint8)).resize(
+        (200, 160), Image.Resampling.BICUBIC
+    )
+    smooth.save(tmp_path / "<own>.png")
+    (tmp_path / "torn.png").write_text("no picture")
+    with opened(browser, address) as page:
+        page.get_by_label("Edit B").check()
+        page.locator("#samples button").nth(5).click()
+        page.locator(
+            "#image-B .title", has_text=page.locator("#samples button").nth(5).get_attribute("title")
+        ).wait_for()
+        index = int(page.locator("#image-B .title").inner_text().removeprefix("image "))
+        x = torch.from_numpy(run.images.pixels([index])).float() / 255
+        mean, _ = run.model.encode(x)
+        assert (code(page, "B") - mean).abs().max() <= 0.01
+        assert np.array_equal(canvas(page, "#image-B .original")[..., 0], run.images.pixels([index])[0, 0])
+        shown = canvas(page, "#image-B .reconstruction")[..., :1]
+        assert np.abs(shown - decoded(run, code(page, "B"))).max() <= 1
+        error = float((x - run.model.decode(mean)).square().sum())
+        assert float(page.locator("#image-B .error").inner_text()) == pytest.approx(error, abs=0.01 * error + 0.1)
+
+        page.locator("#file").set_input_files(tmp_path / "<own>.png")
+        page.locator("#image-B .title", has_text="<own>.png").wait_for()
+        # A browser's filter is not Pillow's, to which a run's own folder of images is resized.
+        expected = read_picture(tmp_path / "<own>.png", channels=1, size=64, name="own")[0]
+        difference = np.abs(canvas(page, "#image-B .original")[..., 0].astype(int) - expected)
+        assert difference.mean() < 2
+        page.locator("#file").set_input_files(tmp_path / "torn.png")
+        page.locator("#status", has_text="torn.png is no picture").wait_for()
+        assert page.locator("#image-B .title").inner_text() == "<own>.png"
+
+
+def moved(page: Any, start: torch.Tensor) -> torch.Tensor:
+    """The code of A once it is another than `start`."""
+    for _ in range(200):
+        if not torch.equal(code(page, "A"), start):
+            return code(page, "A")
+        time.sleep(0.05)
+    raise AssertionError("nothing moved")
+
+
+def test_an_animation_moves_one_latent_until_it_is_paused(browser: Any, published: tuple[Any, str]) -> None:
+    _, address = published
+    with opened(browser, address) as page:
+        page.locator("#traversed").select_option("1")
+        start = code(page, "A")
+        page.locator("#play").click()
+        moved(page, start)
+        page.locator("#play", has_text="Pause").click()
+        paused = code(page, "A")
+        assert paused[0, 1] != start[0, 1]
+        assert torch.equal(paused[0, [0, 2, 3]], start[0, [0, 2, 3]])
+        time.sleep(0.2)
+        assert torch.equal(code(page, "A"), paused)
+
+
+def test_who_wants_less_motion_sees_the_pictures_of_the_strip(browser: Any, published: tuple[Any, str]) -> None:
+    _, address = published
+    with opened(browser, address, reduced_motion="reduce") as page:
+        start = code(page, "A")
+        page.locator("#play").click()
+        seen = moved(page, start)
+        page.locator("#play").click()
+        latent = page.evaluate("explorer.about.latents")[0]
+        place = 10 * (seen[0, latent["index"]] - latent["low"]) / (latent["high"] - latent["low"])
+        assert float(place) == pytest.approx(round(float(place)), abs=1e-4)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pictures_strips_and_motions_are_saved(browser: Any, make: Make, tmp_path: Path, channels: int) -> None:
+    run = explored(make, "locatello", channels=channels)
+    with opened(browser, explorer.write(run).resolve().as_uri()) as page:
+        z = code(page, "A")
+        latent = page.evaluate("explorer.about.latents")[0]
+        j, low, high = latent["index"], latent["low"], latent["high"]
+        files = {}
+        for name in ("picture", "strip", "gif"):
+            page.locator("#scale").select_option("2" if name == "strip" else "1")
+            with page.expect_download() as download:
+                page.locator(f"#save-{name}").click()
+            files[name] = tmp_path / download.value.suggested_filename
+            download.value.save_as(files[name])
+
+    def over(steps: int) -> list[np.ndarray]:
+        codes = z.repeat(steps, 1)
+        codes[:, j] = torch.linspace(low, high, steps)
+        return [decoded(run, one[None]) for one in codes]
+
+    with Image.open(files["picture"]) as picture:
+        assert (picture.format, picture.size) == ("PNG", (16, 16))
+        assert np.abs(np.asarray(picture.convert("RGB")) - decoded(run, z)).max() <= 1
+    with Image.open(files["strip"]) as strip:
+        assert strip.size == (11 * 32 + 10 * 2, 32)
+        first = np.asarray(strip.convert("RGB"))[::2, :32:2]
+        assert np.abs(first - over(11)[0]).max() <= 1
+    with Image.open(files["gif"]) as gif:
+        assert (gif.format, gif.size, gif.n_frames, gif.info["loop"]) == ("GIF", (16, 16), 40, 0)
+        assert gif.info["duration"] == 100
+        there = over(21)
+        frames = [*there, *there[-2:0:-1]]
+        sheet = Image.fromarray(np.concatenate(frames).round().astype(np.uint8).repeat(3 // channels, 2))
+        by_pillow = np.asarray(sheet.quantize(256, dither=Image.Dither.NONE).convert("RGB")).reshape(40, 16, 16, 3)
+        for number, expected in enumerate(frames):
+            gif.seek(number)
+            frame = np.asarray(gif.convert("RGB"))
+            if channels == 1:
+                assert np.abs(frame - expected).max() <= 1
+            else:
+                assert np.abs(frame - expected).mean() <= 1.1 * np.abs(by_pillow[number] - expected).mean()
+
+
+def test_hostile_names_are_shown_and_not_obeyed(browser: Any, published: tuple[Any, str]) -> None:
+    run, address = published
+    with opened(browser, address) as page:
+        assert page.locator("h1").inner_text() == run.path.name
+        assert HOSTILE[1] in page.locator("body").inner_text()
+        page.locator("#idle").evaluate("fold => fold.open = true")
+        told = page.locator(".latents").inner_text()
+        assert any(name in told for name in HOSTILE)
+        assert page.evaluate("document.images.length + document.scripts.length") == 3  # its data, worker and code
+        assert page.evaluate("document.querySelectorAll('[onclick], [onerror]').length") == 0
+
+
+def test_a_collapsed_run_says_so_and_still_has_its_sliders(browser: Any, make: Make) -> None:
+    run = explored(make)
+    still = np.zeros_like(run.codes["mean"])
+    run = run.but(codes=run.codes | {"mean": still, "logvar": still})
+    with opened(browser, explorer.write(run).resolve().as_uri()) as page:
+        assert page.locator("#collapsed").is_visible()
+        assert page.locator("#idle input").count() == 4
+        assert page.locator("#z0").is_visible()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_scrolls_sideways_and_all_has_a_name(browser: Any, published: tuple[Any, str], width: int) -> None:
+    _, address = published
+    with opened(browser, address, viewport={"width": width, "height": 844}) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        nameless = """all => all.filter(one => !(one.labels?.length || one.getAttribute('aria-label') || one.innerText))
+            .map(one => one.outerHTML)"""
+        assert page.eval_on_selector_all("button, input, select, canvas[role=img], #strip", nameless) == []
+
+
+def test_the_page_works_when_it_is_served(browser: Any, published: tuple[Any, str]) -> None:
+    run, _ = published
+    with server(run.path / "explorer.html", 0) as serving:
+        thread = threading.Thread(target=serving.serve_forever)
+        thread.start()
+        try:
+            with opened(browser, f"http://127.0.0.1:{serving.server_address[1]}/") as page:
+                assert canvas(page, "#slot-A .picture").std() > 0
+        finally:
+            serving.shutdown()
+            thread.join()
