@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 import torch
 from tests.conftest import SHAPE, images
+from tests.test_runs import SMALL
 
 from equipoise import runs, trackers
-from equipoise.config import Config, resolve
+from equipoise.config import Config, identity, resolve
 from equipoise.errors import InputError
 from equipoise.trackers import check, listed, writers
 from equipoise.training.loop import Row, Training, fit
@@ -308,3 +309,22 @@ def test_tensorboard_reads_back_every_row_once_though_a_kill_left_some_without_a
     assert b"method.name = l-vae" in text[0].tensor_proto.string_val[0]
     assert any("session_start_info" in tag for tag in found.summary_metadata)
     assert json.loads((tmp_path / "trackers.json").read_text())["tensorboard"]["told"] == {"train": 9, "scores": 9}
+
+
+def test_runs_that_differ_in_trackers_alone_are_the_same_run(
+    wandb: Told, squares: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs.report, "write", lambda run: (run.path / "report.html").write_text("drawn"))
+    said = {"data": squares(), "out": str(tmp_path / "run"), "method": "l-vae", "train.steps": 10, **SMALL}
+    tracked = resolve({**said, "train.track": "wandb", "evaluate.every": 5})
+    plain = resolve({**said, "evaluate.every": 5})
+    assert identity(tracked) == identity(plain)
+    done = runs.execute(tracked, progress=False)
+    (run,) = wandb.runs.values()
+    assert {step for step, name, _ in run["rows"] if name == "train/loss"} == {row["step"] for row in done.logs}
+    assert {step for step, name, _ in run["rows"] if name == "scores/mig"} == {5, 10}
+    assert run["summary"]["final/mig"] == done.scores["mig"].value
+    assert run["ends"] == [0]
+    for same in (tracked, plain):  # there is nothing left to do, so nobody is told
+        runs.execute(same, progress=False)
+    assert len(wandb.starts) == 1

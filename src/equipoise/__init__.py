@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from equipoise import adversary, balance, data, likelihoods, methods, metrics, nets, priors, report, terms
     from equipoise.data import Images, load_data
     from equipoise.errors import InputError, RunError
+    from equipoise.export import export_run, load_model
     from equipoise.methods import METHODS
     from equipoise.runs import Run, open_run, train
     from equipoise.sklearn import Disentangler
@@ -21,7 +22,9 @@ _HOMES = {
     "METHODS": "equipoise.methods",
     "Run": "equipoise.runs",
     "RunError": "equipoise.errors",
+    "export_run": "equipoise.export",
     "load_data": "equipoise.data",
+    "load_model": "equipoise.export",
     "open_run": "equipoise.runs",
     "open_study": "equipoise.study",
     "sweep": "equipoise.study",
@@ -39,8 +42,10 @@ __all__ = [
     "adversary",
     "balance",
     "data",
+    "export_run",
     "likelihoods",
     "load_data",
+    "load_model",
     "methods",
     "metrics",
     "nets",

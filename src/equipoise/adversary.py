@@ -1,7 +1,7 @@
 """What plays against the model, with a step of its own after each of the model's: discriminators of codes, of images.
 
 An adversary has `accuracy`, the share that its last step classed rightly ([], 1/2 by chance), `lr` and `betas` of its
-own Adam, `source`, which says whether it needs a second batch, and `step`.
+own Adam, `source`, which says whether it needs a second batch, `share`, which is that of the model, and `step`.
 """
 
 import itertools
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from equipoise import nets
-from equipoise.model import VAE, Pass
+from equipoise.model import VAE, Pass, Share
 
 Source = Literal["other", "split", "same"]
 
@@ -54,6 +54,7 @@ class Adversary(nn.Module):
         self.net = nn.Sequential(*hidden, nn.Linear(widths[-1], 2))
         self.view = view or _all
         self.source, self.lr, self.betas = source, lr, betas
+        self.share = Share()
         self.register_buffer("accuracy", torch.tensor(0.5))
 
     def log_ratio(self, z: Tensor) -> Tensor:
@@ -62,7 +63,7 @@ class Adversary(nn.Module):
         Gradients reach z, and what `view` is made of, but not the discriminator.
         """
         frozen = {name: parameter.detach() for name, parameter in self.net.named_parameters()}
-        logits: Tensor = functional_call(self.net, frozen, (self.view(z),))
+        logits = self.share.whole(functional_call(self.net, frozen, (self.share.rows(self.view(z)),)))
         return logits[:, 0] - logits[:, 1]
 
     def loss(self, z: Tensor, other: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -72,7 +73,7 @@ class Adversary(nn.Module):
         """
         seen = self.view(z.detach()).detach()
         shuffled = shuffle(self.view(other.detach()).detach(), generator)
-        logits = self.net(torch.cat([seen, shuffled]))
+        logits = self.share.whole(self.net(self.share.rows(torch.cat([seen, shuffled]))))
         label = torch.ones(len(logits), dtype=torch.int64, device=logits.device)
         label[: len(seen)] = 0
         if self.training:
@@ -93,12 +94,13 @@ class Adversary(nn.Module):
         z = other = p.z
         if second is not None:
             with torch.no_grad():
-                other = model.sample(second, generator)[2]
+                other = self.share.whole(model.sample(second, generator)[2])
         elif self.source == "split":
             z, other = z[: len(z) // 2], z[len(z) // 2 :]
         loss = self.loss(z, other, generator)
         optimisers["adversary"].zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        self.share.average(parameter.grad for parameter in self.net.parameters())
         optimisers["adversary"].step()
         return {"adversary_loss": loss.detach(), "accuracy": self.accuracy.clone()}
 
@@ -130,6 +132,7 @@ class ImageAdversary(nn.Module):
         self.net = nets.image_discriminator(shape)
         self.encoder_weight, self.decoder_weight, self.lr, self.clip = encoder_weight, decoder_weight, lr, clip
         self.accumulate = accumulate
+        self.share = Share()
         self.register_buffer("accuracy", torch.tensor(0.5))
 
     def step(
@@ -141,10 +144,11 @@ class ImageAdversary(nn.Module):
         generator: torch.Generator,
     ) -> dict[str, Tensor]:
         """One step of the discriminator, and one of encoder and decoder against it; what of it is logged."""
-        resampled = resample(p.z.detach(), generator)
+        rows = self.share.rows
+        codes, resampled = rows(p.z.detach()), rows(resample(p.z.detach(), generator))
         with torch.no_grad():
             model.eval()
-            images = torch.cat([model.likelihood.mean(model.out(z).to(z.dtype)) for z in (p.z.detach(), resampled)])
+            images = torch.cat([model.likelihood.mean(model.out(z).to(z.dtype)) for z in (codes, resampled)])
             images = images.contiguous()  # convolutional decoders give channels_last, with which instance norm is slow
             model.train()
         loss = self._learn(images, optimisers["adversary"], generator)
@@ -153,7 +157,8 @@ class ImageAdversary(nn.Module):
         frozen = {name: value.detach() for name, value in self.net.named_parameters()}
 
         def asked(out: Tensor, label: float) -> Tensor:
-            logits: Tensor = functional_call(self.net, frozen, (model.likelihood.mean(out.to(p.x.dtype)).contiguous(),))
+            pictures = model.likelihood.mean(out.to(p.x.dtype)).contiguous()
+            logits = self.share.whole(functional_call(self.net, frozen, (pictures,)))
             return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label), reduction="sum")
 
         encoder, decoder = list(model.encoder.parameters()), list(model.decoder.parameters())
@@ -163,7 +168,9 @@ class ImageAdversary(nn.Module):
         if not self.accumulate:
             optimisers["model"].zero_grad(set_to_none=True)
         for loss_of, parameters in ((to_encoder, encoder), (to_decoder, decoder)):
-            for parameter, gradient in zip(parameters, torch.autograd.grad(loss_of, parameters), strict=True):
+            gradients = torch.autograd.grad(loss_of, parameters)
+            self.share.average(gradients)
+            for parameter, gradient in zip(parameters, gradients, strict=True):
                 parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
         nn.utils.clip_grad_norm_(encoder, self.clip)
         optimisers["model"].step()
@@ -171,7 +178,7 @@ class ImageAdversary(nn.Module):
 
     def _learn(self, images: Tensor, optimiser: Optimizer, generator: torch.Generator) -> Tensor:
         """The discriminator's own step on [2 B, C, H, W], reconstructions first; its loss, summed over the images."""
-        logits = self.net(images).squeeze(1)
+        logits = torch.cat([self.share.whole(half) for half in self.net(images).squeeze(1).chunk(2)])
         half = len(logits) // 2
         real = torch.arange(len(logits), device=logits.device) < half
         smoothing = 0.6 * torch.rand(len(logits), generator=generator, device=logits.device)
@@ -180,6 +187,7 @@ class ImageAdversary(nn.Module):
         self.accuracy.copy_(((logits.detach().sigmoid() >= 0.6) == real).float().mean())
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        self.share.average(parameter.grad for parameter in self.net.parameters())
         nn.utils.clip_grad_norm_(self.net.parameters(), self.clip)
         optimiser.step()
         return loss.detach()

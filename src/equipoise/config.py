@@ -16,7 +16,7 @@ from typing import Annotated, Literal, TypeVar
 
 import tomli_w
 import torch
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
 from equipoise.data.settings import Data, check
@@ -25,6 +25,7 @@ from equipoise.methods import METHODS, Method, Shape
 from equipoise.methods.method import STRICT
 from equipoise.nets import NETS
 from equipoise.objective import Objective
+from equipoise.trackers import TrackerName, listed
 
 Section = TypeVar("Section")
 Settings = Mapping[str, object]
@@ -59,13 +60,32 @@ class Train:
     clip: Annotated[float | None, Field(gt=0, description="largest norm of the networks' gradient; unset: none")] = None
     seed: Annotated[int, Field(ge=0, description="of weights, batches and noise")] = 0
     device: Annotated[str, Field(description="auto, cpu, cuda or cuda:N; auto takes CUDA where there is one")] = "auto"
-    threads: Annotated[int | None, Field(ge=1, description="threads of torch; unset: as many as cores")] = None
+    devices: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="processes a node, each on a GPU or on cores of its own; they share each batch; unset: one",
+        ),
+    ] = None
+    nodes: Annotated[int | None, Field(ge=1, description="machines, joined by torchrun or Slurm; unset: one")] = None
+    threads: Annotated[
+        int | None, Field(ge=1, description="threads of torch in each process; unset: as many as cores in all")
+    ] = None
     precision: Annotated[
         Literal["fp32", "bf16"], Field(description="bf16 runs encoder and decoder, nothing else, in bfloat16")
     ] = "fp32"
     fast: Annotated[bool, Field(description="the guarded fast parts: oneDNN, allocator, channels_last")] = True
     log_every: Annotated[int, Field(ge=1, description="steps between rows of log.jsonl, each a mean over them")] = 100
     checkpoint_every: Annotated[int, Field(ge=1, description="steps between checkpoints")] = 2_000
+    track: Annotated[
+        tuple[TrackerName, ...] | None,
+        BeforeValidator(listed),
+        Field(description="told of rows and scores too: tensorboard, wandb, mlflow, or several; unset: none"),
+    ] = None
+
+    @property
+    def processes(self) -> int:
+        return (self.devices or 1) * (self.nodes or 1)
 
     @property
     def schedule_length(self) -> int:
@@ -114,18 +134,19 @@ class Config:
         return tomli_w.dumps(self.to_dict())
 
     def flat(self) -> dict[str, object]:
-        """Settings by dotted key, without `out`: what makes a run the run it is."""
+        """Settings by dotted key, but `out`, on how many devices and who is told: what makes a run the run it is."""
         return {
             f"{section}.{key}": value
             for section, values in self.to_dict().items()
             if isinstance(values, dict)
             for key, value in values.items()
+            if f"{section}.{key}" not in ("train.devices", "train.nodes", "train.track")
         }
 
 
 TEXT = (
     *("out", "data", "method", "net", "data.name", "data.factors"),
-    *("method.name", "method.preset", "net.name", "train.device"),
+    *("method.name", "method.preset", "net.name", "train.device", "train.track"),
 )
 """Settings whose words are taken as they are, though they may look like a number or a date."""
 
@@ -189,7 +210,8 @@ def resolve(settings: Settings, complete: bool = False) -> Config:
 def identity(config: Config) -> str:
     """Ten hexadecimal digits that two runs share when one is the other, or goes on where it ended.
 
-    They depend on all settings but `out`, and but `train.steps` where more steps only extend a run.
+    They depend on all settings but those that `flat` leaves out, and but `train.steps` where more steps only extend a
+    run.
     """
     settings = config.flat()
     if extendable(config):
@@ -288,6 +310,13 @@ def _combination(config: Config) -> None:
         raise InputError(
             f"train.steps is {train.steps}, but the one-cycle schedule ends after {train.schedule_length} steps; "
             f"raise train.schedule_steps"
+        )
+    if train.batch % train.processes:
+        lower = train.batch // train.processes * train.processes
+        near = f"{lower} or {lower + train.processes}" if lower else str(train.processes)
+        raise InputError(
+            f"train.batch is {train.batch}, of which {train.processes} processes (train.devices times train.nodes) "
+            f"cannot have equal parts; set train.batch to {near}"
         )
     check(config.data)
     if not all(0 <= beta < 1 for beta in train.betas):

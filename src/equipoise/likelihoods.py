@@ -15,12 +15,25 @@ from equipoise.errors import InputError
 class Likelihood(nn.Module):
     """The contract: `forward(out, x)` gives -log p(x|z) [B] in nats per image from logits `out` and images `x` in
     [0, 1], both [B, C, H, W]; `unit` is the weight in it of one squared error, or of one nat of cross-entropy. What it
-    learns is a parameter, what it remembers a buffer that moves in training alone."""
+    learns is a parameter, what it remembers a buffer that moves in training alone.
+
+    It is `nats(error(out, x), pixels)`: `error` is what each image has by itself, here everything, and `nats` what
+    depends on the batch. Of several processes each has the images of its part of a batch, and the errors of all.
+    """
 
     unit: float | Tensor
 
+    def error(self, out: Tensor, x: Tensor) -> Tensor:
+        """What [B] each image contributes by itself, from `out` and `x` as `forward` takes them."""
+        error: Tensor = self(out, x)
+        return error
+
+    def nats(self, error: Tensor, pixels: int) -> Tensor:  # noqa: ARG002
+        """-log p(x|z) [B] in nats per image, from the `error` [B] of all images of a batch, of `pixels` values each."""
+        return error
+
     def mean(self, out: Tensor) -> Tensor:
-        """E[x|z] [B, C, H, W] in [0, 1]."""
+        """E[x|z], [B, C, H, W] in [0, 1]."""
         return out.sigmoid()
 
     def logs(self) -> dict[str, Tensor]:
@@ -103,8 +116,14 @@ class CalibratedGaussian(Likelihood):
 
         It can be negative.
         """
-        error = F.mse_loss(out.to(x.dtype).sigmoid(), x, reduction="none").flatten(1).sum(1)
-        pixels = x[0].numel()
+        return self.nats(self.error(out, x), x[0].numel())
+
+    def error(self, out: Tensor, x: Tensor) -> Tensor:
+        """Squared error [B] per image."""
+        return F.mse_loss(out.to(x.dtype).sigmoid(), x, reduction="none").flatten(1).sum(1)
+
+    def nats(self, error: Tensor, pixels: int) -> Tensor:
+        """-log N(x; sigmoid(out), sigma^2) [B] in nats per image, from the squared errors [B] of a whole batch."""
         log_sigma = self.log_sigma
         if self.optimal and self.training:
             log_sigma = 0.5 * torch.log(error.mean() / pixels)

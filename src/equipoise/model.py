@@ -1,11 +1,12 @@
-"""The autoencoder, and the record of one forward pass that every term reads."""
+"""The autoencoder, the record of one forward pass that every term reads, and what each of several processes does."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy.typing as npt
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from equipoise.likelihoods import Likelihood, as_float
@@ -13,10 +14,94 @@ from equipoise.priors import Prior
 
 
 @dataclass(frozen=True)
+class Share:
+    """What one of several processes does of each batch: it runs the nets on its `rows`, one part of `processes` equal
+    ones. All that is computed from codes or from nats per image is computed by every process, on the `whole` batch.
+
+    So each process has the same loss, and `average` over the processes makes the gradient of a parameter that of one
+    process with the whole batch, whether the parameter is used on rows, on the whole or on both. With one process
+    everything here gives back what it is given.
+    """
+
+    rank: int = 0
+    processes: int = 1
+
+    def part(self, n: int) -> slice:
+        """Where in n rows those of this process are; n is a multiple of `processes`."""
+        size = n // self.processes
+        return slice(self.rank * size, (self.rank + 1) * size)
+
+    def rows(self, whole: Tensor) -> Tensor:
+        """This process's rows [B / processes, ...] of a tensor [B, ...] that all processes have, with gradients."""
+        if self.processes == 1:
+            return whole
+        rows: Tensor = _Rows.apply(whole, self)  # type: ignore[no-untyped-call]
+        return rows
+
+    def whole(self, rows: Tensor) -> Tensor:
+        """The rows of all processes [B, ...] in order, from this process's [B / processes, ...], with gradients."""
+        if self.processes == 1:
+            return rows
+        whole: Tensor = _Whole.apply(rows, self)  # type: ignore[no-untyped-call]
+        return whole
+
+    def average(self, gradients: Iterable[Tensor | None]) -> None:
+        """Make each gradient the mean over the processes, in place and in one message; None stays."""
+        if self.processes == 1:
+            return
+        found = [gradient for gradient in gradients if gradient is not None]
+        flat = torch.cat([gradient.reshape(-1) for gradient in found])
+        dist.all_reduce(flat)
+        flat /= self.processes
+        for gradient, mean in zip(found, torch.split(flat, [g.numel() for g in found]), strict=True):
+            gradient.copy_(mean.view(gradient.shape))
+
+    def any(self, said: bool, device: torch.device) -> bool:
+        """Whether any process says so; it waits for all of them."""
+        if self.processes == 1:
+            return said
+        flag = torch.tensor(float(said), device=device)
+        dist.all_reduce(flag, dist.ReduceOp.MAX)
+        return bool(flag)
+
+
+def _gathered(rows: Tensor, share: Share) -> Tensor:
+    parts = [torch.empty_like(rows, memory_format=torch.contiguous_format) for _ in range(share.processes)]
+    dist.all_gather(parts, rows.contiguous())
+    return torch.cat(parts)
+
+
+class _Whole(torch.autograd.Function):
+    # Each process has the gradient of the same loss here. That of its rows is `processes` times its part of it, since
+    # the gradients of parameters, to which the rows of the other processes contribute too, are averaged in the end.
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, share: Share) -> Tensor:
+        ctx.share = share
+        return _gathered(rows, share)
+
+    @staticmethod
+    def backward(ctx: Any, to_whole: Tensor) -> tuple[Tensor, None]:
+        return ctx.share.processes * to_whole[ctx.share.part(len(to_whole))], None
+
+
+class _Rows(torch.autograd.Function):
+    # The way back of `_Whole`: what arrives is `processes` times the gradient of this process's rows.
+    @staticmethod
+    def forward(ctx: Any, whole: Tensor, share: Share) -> Tensor:
+        ctx.share = share
+        return whole[share.part(len(whole))].clone()
+
+    @staticmethod
+    def backward(ctx: Any, to_rows: Tensor) -> tuple[Tensor, None]:
+        return _gathered(to_rows, ctx.share) / ctx.share.processes, None
+
+
+@dataclass(frozen=True)
 class Pass:
     """What one forward pass gave. x, out [B, C, H, W]; mean, logvar, z [B, D]; all float32 but `out` under bf16.
 
-    In `shared` the first term that asks keeps what others need too.
+    In `shared` the first term that asks keeps what others need too. Of several processes each has its own rows of x and
+    out alone: a term of these makes its [B / processes] the [B] of the batch with `share.whole`.
     """
 
     x: Tensor
@@ -28,6 +113,7 @@ class Pass:
     prior: Prior
     likelihood: Likelihood
     shared: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
+    share: Share = Share()
 
 
 class VAE(nn.Module):
@@ -54,6 +140,7 @@ class VAE(nn.Module):
         self.shape = shape
         self.dataset_size = dataset_size
         self.bf16 = False  # in training: the two nets, and nothing else, run under bfloat16 autocast
+        self.share = Share()
 
     @property
     def latent(self) -> int:
@@ -62,13 +149,17 @@ class VAE(nn.Module):
     def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Pass:
         """One training pass over x, float [B, C, H, W] in [0, 1], with one posterior sample an image."""
         mean, logvar, z = self.sample(x, generator)
-        return Pass(x, mean, logvar, z, self.out(z), self.dataset_size, self.prior, self.likelihood)
+        out = self.out(z)
+        if self.share.processes > 1:  # in one message
+            mean, logvar, z = self.share.whole(torch.cat([mean, logvar, z], 1)).chunk(3, 1)
+        return Pass(x, mean, logvar, z, out, self.dataset_size, self.prior, self.likelihood, share=self.share)
 
     def sample(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """mean, logvar and one sample z of q(z|x), float32 [B, D] each, with gradients."""
+        """mean, logvar and one sample z of q(z|x), float32 [B, D] each, with gradients; of this process's rows x."""
         with self._autocast(x):
             mean, logvar = self.posterior(x)
-        noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
+        shape = (len(mean) * self.share.processes, mean.shape[1])
+        noise = self.share.rows(torch.randn(shape, generator=generator, device=mean.device, dtype=mean.dtype))
         return mean, logvar, mean + (0.5 * logvar).exp() * noise
 
     def out(self, z: Tensor) -> Tensor:

@@ -80,7 +80,7 @@ class Objective(nn.Module):
         what either is per dimension, [D], as `<name>_dims`, `beta_equivalent`, `tc_equivalent`, and what the balance
         learns or remembers.
         """
-        means = {name: reduce(term(p)) for name, term in self.terms.items()}
+        means = {name: reduce(_of_the_batch(name, term(p), p)) for name, term in self.terms.items()}
         seen = {**seen, **{name: mean.detach() for name, mean in means.items()}}
         if self.adversary is not None:
             seen["accuracy"] = self.adversary.accuracy
@@ -92,7 +92,7 @@ class Objective(nn.Module):
         one = torch.ones_like(loss)
         weights = {name: weights.get(name, one).detach() for name in means}
         with torch.no_grad():
-            shown = {**seen, **{name: reduce(term(p)) for name, term in self.monitors.items()}}
+            shown = {**seen, **{name: reduce(_of_the_batch(name, term(p), p)) for name, term in self.monitors.items()}}
         logs = {"loss": loss.detach()}
         for name in {**means, **self.monitors}:
             logs[name] = shown[name].sum()
@@ -139,3 +139,13 @@ class Objective(nn.Module):
         optimisers by name as `parameter_groups` gives them, `generator` the step's own source of random numbers.
         """
         return {} if self.adversary is None else self.adversary.step(model, p, second, optimisers, generator)
+
+
+def _of_the_batch(name: str, term: Tensor, p: Pass) -> Tensor:
+    """The term, if it is not that of one process's images alone."""
+    if term.ndim and len(term) == len(p.x) != len(p.z):
+        raise InputError(
+            f"the term {name} has {len(term)} rows for a batch of {len(p.z)}; a term of x or out sees the images of "
+            "one process alone, and its value has to pass through share.whole of the Pass"
+        )
+    return term

@@ -1,5 +1,6 @@
 """A run: training, codes, scores and report, joined. Each stage reads files and writes files in the run's folder."""
 
+import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
@@ -19,7 +20,7 @@ from rich.console import Console
 
 from equipoise import codes as coding
 from equipoise import config as configuration
-from equipoise import nets, report, scoring
+from equipoise import nets, report, scoring, trackers
 from equipoise.config import Config
 from equipoise.data import DATASETS, Images, load_data, variants
 from equipoise.data.batches import Batches
@@ -30,8 +31,8 @@ from equipoise.methods import Shape
 from equipoise.metrics import Score
 from equipoise.model import VAE
 from equipoise.objective import Objective
-from equipoise.training import checkpoint, speed, watch
-from equipoise.training.loop import Row, Training, device, fit
+from equipoise.training import checkpoint, devices, speed, watch
+from equipoise.training.loop import Row, Stopped, Training, fit
 
 FORMAT = 1  # of the run folder
 OWN = "array-"  # how the data of a run is called that was given as an array
@@ -141,10 +142,11 @@ def execute(
     """Train, encode, score and report the run that `config` says, or what of it is still to do.
 
     `stop` is asked before each training step; when it says so the run is saved and `Stopped` raised. `sure` is called
-    before a checkpoint takes the place of an older one, and may raise to keep that.
+    before a checkpoint takes the place of an older one, and may raise to keep that. Of the processes of several devices
+    the first writes, scores and reports, and is asked; `stop` is asked of the others too.
     """
     console = Console(stderr=True, quiet=not progress)
-    place = device(config.train.device)
+    trackers.check(config.train.track or ())
     path = Path(config.out)
     _refuse_others(path, config)
     parts = _parts(config, images)
@@ -158,23 +160,39 @@ def execute(
             f"{path} was trained on other images or factors than {config.data.name} has now; choose another out"
         )
 
-    with speed.fast_parts(config.train.fast, config.train.threads, config.train.precision) as fast:
-        model, objective = build(config, parts[0].shape, len(parts[0]))
-        training = Training(model, objective, config.train, place)
-        batches(0, int(objective.second_batch))  # what the data cannot give is said before anything is written
-        path.mkdir(parents=True, exist_ok=True)
-        write_text(path / "config.toml", config.to_toml())
-        if not meta.exists():
-            fast |= {"fused_adam": config.train.fast, "channels_last": training.layout is torch.channels_last}
-            write_text(meta, json.dumps(_meta(parts[0], data, fast), indent=1))
-        trained = _train(run, training, batches, console, stop, sure)
+    model, objective = build(config, parts[0].shape, len(parts[0]))
+    batches(0, int(objective.second_batch))  # what the data cannot give is said before anything is written
+    devices.check(config, model, given=images is not None)
 
-    if trained or not (path / "scores.json").exists() or not (path / "codes.npz").exists():
-        scoring.evaluate(run, console=console)
-    if trained or not (path / "report.html").exists():
-        with console.status("drawing the report"):
-            report.write(Run(path, config, images))
+    threads = devices.threads(config.train)
+    done = finished(config)
+    with contextlib.ExitStack() as closing:
+        with (
+            devices.joined(config.train, config.to_toml(), needed=not done) as (share, place),
+            speed.fast_parts(config.train.fast, threads, config.train.precision) as fast,
+        ):
+            devices.agree(share, f"{_settings(config)} {config.train.steps} {data['digest']}")
+            training = Training(model, objective, config.train, place, share)
+            batches = Batches(parts[0], config.train.batch, config.train.seed, share.part(config.train.batch))
+            if share.rank == 0:
+                fast |= {"fused_adam": config.train.fast, "channels_last": training.layout is torch.channels_last}
+                fast |= {"processes": share.processes} if share.processes > 1 else {}
+                _begin(run, _meta(parts[0], data, fast))
+            names = config.train.track if share.rank == 0 and not done else None
+            track = closing.enter_context(trackers.writers(names or (), path, config.flat()))
+            trained = _train(run, training, batches, console, stop, sure, track)
+
+        if share.rank == 0:
+            _end(run, trained, track, console)
+    devices.part(share)
     return Run(path, config, images)
+
+
+def follow(settings: str) -> None:
+    """What a process does that `train.devices` started: its share of the run whose settings are in this file."""
+    config = configuration.resolve(configuration.read(Path(settings)), complete=True)
+    with contextlib.suppress(Stopped):  # which the process that started this one says
+        execute(config, progress=False)
 
 
 def finished(config: Config) -> bool:
@@ -236,6 +254,14 @@ def _refuse_others(path: Path, config: Config) -> None:
         )
 
 
+def _begin(run: Run, meta: Mapping[str, Any]) -> None:
+    """Write down what the run is, and, unless it was begun before, what it is made by."""
+    run.path.mkdir(parents=True, exist_ok=True)
+    write_text(run.path / "config.toml", run.config.to_toml())
+    if not (run.path / "meta.json").exists():
+        write_text(run.path / "meta.json", json.dumps(meta, indent=1))
+
+
 def _train(
     run: Run,
     training: Training,
@@ -243,14 +269,28 @@ def _train(
     console: Console,
     stop: Callable[[], bool],
     sure: Callable[[], object],
+    track: trackers.Track,
 ) -> bool:
     """Train up to the last step from where the checkpoint is; whether there was anything to do."""
     saved, log = run.path / "checkpoint.pt", run.path / "log.jsonl"
-    if saved.exists():
-        training.load_state(_state(run.path, run.config))
+    first = training.share.rank == 0
+    state = devices.from_first(training.share, _state(run.path, run.config) if first and saved.exists() else None)
+    if state is not None:
+        training.load_state(state)
     if training.step == run.config.train.steps:
         return False
-    for stale in ("codes.npz", "scores.json", "report.html"):  # those of a shorter run
+    if not first:
+        with watch.signals() as asked:
+            fit(
+                training,
+                batches,
+                log=_nothing,
+                save=training.state,
+                after=_nothing,
+                stop=lambda: asked.is_set() or stop(),
+            )
+        return True
+    for stale in ("codes.npz", "scores.json", "report.html", "explorer.html"):  # those of a shorter run
         (run.path / stale).unlink(missing_ok=True)
     # Rows of steps that the checkpoint does not have will be written again.
     rows = checkpoint.read_log(log, until=training.step)
@@ -261,17 +301,32 @@ def _train(
         def record(row: Row) -> None:
             file.write(json.dumps(row) + "\n")
             file.flush()
+            track.row(row)
             show(row)
 
         def score(step: int) -> None:
             if every and step % every == 0:
-                scoring.score_now(run, training)
+                track.row(scoring.score_now(run, training), "scores")
 
         def save() -> None:
             checkpoint.save(saved, {"settings": _settings(run.config), **training.state()}, sure)
 
         fit(training, batches, log=record, save=save, after=score, stop=lambda: asked.is_set() or stop())
     return True
+
+
+def _nothing(_: object) -> None:
+    """What the other processes do where the first writes."""
+
+
+def _end(run: Run, trained: bool, track: trackers.Track, console: Console) -> None:
+    """Score and report a run, as far as that was not done after its last step."""
+    if trained or not (run.path / "scores.json").exists() or not (run.path / "codes.npz").exists():
+        scores = scoring.evaluate(run, console=console)
+        track.final({name: score.value for name, score in scores.items()}, run.config.train.steps)
+    if trained or not (run.path / "report.html").exists():
+        with console.status("drawing the report"):
+            report.write(Run(run.path, run.config, run.given))  # what was read before is of fewer steps
 
 
 def _settings(config: Config) -> str:

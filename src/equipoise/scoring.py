@@ -72,8 +72,8 @@ def score_codes(
     )
 
 
-def score_now(run: Run, training: Training) -> None:
-    """Add a row to `scores_history.jsonl`; the training goes on as if it had not been looked at."""
+def score_now(run: Run, training: Training) -> dict[str, Any]:
+    """The row that is added to `scores_history.jsonl`; the training goes on as if it had not been looked at."""
     settings = run.config.evaluate
     codes = coding.encode(training.model, run.images, coding.index(run.images, settings.n))
     training.model.train()
@@ -82,6 +82,7 @@ def score_now(run: Run, training: Training) -> None:
     scores = score_codes(codes, settings.which, settings.convention, interval=False, progress=False)
     rows.append({"step": training.step, **{name: score.to_dict()["value"] for name, score in scores.items()}})
     write_text(history, "".join(json.dumps(row) + "\n" for row in rows))
+    return rows[-1]
 
 
 def check(config: Config, images: Images) -> None:

@@ -1,17 +1,13 @@
 """Figures of numbers."""
 
+from io import BytesIO
+from xml.etree import ElementTree
+
 import numpy as np
-from matplotlib.colors import to_hex
+from matplotlib.font_manager import fontManager, get_font
+from PIL import Image
 
-from equipoise.report.figures import BLUE, LINE, factor_sweeps, information_map, latent_bars
-
-
-def test_bars_are_ordered_by_their_nats_and_inactive_latents_are_grey() -> None:
-    axes = latent_bars(np.array([0.1, 2.0, 1.0]), np.array([False, True, True]), "KL").axes[0]
-    assert axes.get_title(loc="left") == "KL, nats"
-    assert [bar.get_height() for bar in axes.patches] == [2.0, 1.0, 0.1]
-    assert [to_hex(bar.get_facecolor()) for bar in axes.patches] == [BLUE, BLUE, LINE]
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["z1", "z2", "z0"]
+from equipoise.report.figures import information_map, png, short, svg
 
 
 def test_the_map_shows_the_matrix_in_the_given_order() -> None:
@@ -24,15 +20,39 @@ def test_the_map_shows_the_matrix_in_the_given_order() -> None:
     assert names[1] == "x" * 23 + "…"
 
 
-def test_a_sweep_has_a_line_for_each_latent_and_factor_and_colours_the_best() -> None:
-    mean = np.stack([np.linspace(-1, 1, 6), np.zeros(6)], axis=1)
-    curves = {"place": (mean, np.full((6, 2), 0.1)), "turn": (mean * 0.5, np.full((6, 2), 0.1))}
-    axes = factor_sweeps(curves, [0, 1], {0: "place", 1: None}).axes[0]
-    bands, lines = axes.collections
-    assert len(lines.get_segments()) == len(bands.get_paths()) == 4
-    assert [to_hex(colour) == BLUE for colour in lines.get_colors()] == [True, False, False, False]
-    assert [text.get_text() for text in axes.texts] == ["z0", "z1", "place", "turn"]
-    # Up on the page is up in the code, by one scale for the whole row.
-    rise = [segment[0, 1] - segment[-1, 1] for segment in lines.get_segments()]
-    assert rise[0] > 0
-    np.testing.assert_allclose(rise[1], rise[0] / 2)
+NAMES = ("\u4f4d\u7f6e", "\U0001f600", "\u0645\u0648\u0642\u0639", "$x_1$", "<b>&")
+
+
+def test_names_of_any_script_are_text_in_an_svg_and_raise_no_warning_anywhere() -> None:
+    figure = information_map(np.eye(5), NAMES, range(5))  # warnings are errors here
+    element = ElementTree.fromstring(svg(figure, "name"))
+    texts = [text.text for text in element.iter("{http://www.w3.org/2000/svg}text")]
+    assert set(NAMES) <= set(texts)
+    with Image.open(BytesIO(png(figure))) as picture:
+        picture.load()
+
+
+def test_a_letter_is_drawn_with_a_font_that_has_it() -> None:
+    figure = information_map(np.eye(1), [NAMES[0]], [0])
+    png(figure)
+    label = figure.axes[0].get_yticklabels()[0]
+    missing = {ord(letter) for letter in NAMES[0]}
+    fonts = {font.name: font.fname for font in fontManager.ttflist if "Last Resort" not in font.name}
+    able = [name for name, file in fonts.items() if missing & get_font(file).get_charmap().keys()]
+    assert (set(label.get_fontfamily()) & set(able) != set()) == bool(able)
+
+
+def test_names_are_cut_to_their_width_and_wide_letters_count_twice() -> None:
+    assert short("orientation", 77) == "orientation"
+    assert short("orientation", 76) == "orientati\u2026"
+    assert short("\u4f4d\u7f6e" * 5, 140) == "\u4f4d\u7f6e" * 5
+    assert short("\u4f4d\u7f6e" * 5, 139) == "\u4f4d\u7f6e" * 4 + "\u2026"
+
+
+def test_an_svg_for_the_page_is_named_in_words_and_as_large_as_its_pixels() -> None:
+    element = svg(information_map(np.eye(2), ["a", "b"], [0, 1]), "name", alt='<z0> & "z1"')
+    root = ElementTree.fromstring(element)
+    assert (root.get("role"), root.get("aria-label")) == ("img", '<z0> & "z1"')
+    width, height = (float(root.get(side)) for side in ("width", "height"))
+    assert root.get("viewBox").split()[2:] == [f"{width * 0.72:g}", f"{height * 0.72:g}"]
+    assert "pt" not in root.get("width")

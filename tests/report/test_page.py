@@ -1,10 +1,14 @@
 """The page of a run: whole, alone, safe, and true to the files."""
 
 import re
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -17,6 +21,7 @@ from equipoise.metrics import Score
 from equipoise.priors import LpNested
 from equipoise.report import page as page_module
 from equipoise.report.findings import findings
+from equipoise.report.sentences import lead
 
 Make = Callable[..., Any]
 VOID = {"meta"}
@@ -28,6 +33,7 @@ class Reader(HTMLParser):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.tags: set[str] = set()
+        self.sequence: list[str] = []
         self.attributes: list[tuple[str, str]] = []
         self.numbers: list[tuple[float, str]] = []
         self.text = ""
@@ -37,6 +43,7 @@ class Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
+        self.sequence.append(tag)
         self.attributes += [(name, value or "") for name, value in attrs]
         if tag not in VOID:
             self.open.append(tag)
@@ -45,6 +52,7 @@ class Reader(HTMLParser):
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
+        self.sequence.append(tag)
         self.attributes += [(name, value or "") for name, value in attrs]
 
     def handle_endtag(self, tag: str) -> None:
@@ -54,6 +62,11 @@ class Reader(HTMLParser):
         self.text += data
         if self.open and self.open[-1] == "data":
             self.numbers[-1] = (self.numbers[-1][0], data)
+
+    @property
+    def count(self) -> Counter[str]:
+        """How many elements of each kind there are."""
+        return Counter(self.sequence)
 
     def has(self, value: float) -> bool:
         """Whether this very value stands behind a number on the page."""
@@ -70,12 +83,16 @@ def run(make: Make) -> Any:
 
 def test_page_and_pictures_are_written_and_nothing_else(run: Any) -> None:
     assert {path.name for path in run.path.iterdir()} == {"config.toml", "scores.json", "pictures", "report.html"}
-    names = {"reconstructions", "traversals", "factors", "information", "latents", "training"}
-    assert {path.name for path in (run.path / "pictures").iterdir()} == {f"{name}.png" for name in names}
-    for path in (run.path / "pictures").iterdir():
+    pictures = {path.name: path for path in (run.path / "pictures").iterdir()}
+    pixels = {"traversals", "reconstructions", "samples", "latents-vs-factors", "information"}
+    assert set(pictures) == {*(f"{name}.png" for name in pixels), "traversals.gif", "tradeoff.svg", "curves.svg"}
+    for name, path in pictures.items():
+        if path.suffix == ".svg":
+            assert ElementTree.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+            continue
         with Image.open(path) as picture:
             picture.load()
-            assert picture.format == "PNG"
+            assert f".{picture.format.lower()}" == path.suffix, name
             assert min(picture.size) > 100
 
 
@@ -94,7 +111,11 @@ def test_the_page_loads_nothing_and_runs_nothing(run: Any) -> None:
     assert "default-src 'none'" in text
 
 
-HOSTILE = ('<script>alert("a")</script>', "<img src=x onerror=alert(1)>", r"$\frac{1}$ & '\"")
+HOSTILE = (
+    '<script>alert("a")</script>',
+    "<img src=x onerror=alert(1)>",
+    "\u4f4d\u7f6e\U0001f600 $x$ & '\"",
+)  # no font has all
 
 
 def test_hostile_names_are_shown_and_not_obeyed(run: Any, make: Make) -> None:
@@ -112,7 +133,7 @@ def test_hostile_names_are_shown_and_not_obeyed(run: Any, make: Make) -> None:
     read = Reader(report.write(run))
     assert read.tags == plain.tags
     assert not [name for name, _ in read.attributes if name.startswith("on")]
-    for said in (*HOSTILE[:2], run.images.name, run.path.name, "<iframe src=", "</pre>", "<u>key", "<s>why", "<em>sap"):
+    for said in (*HOSTILE, run.images.name, run.path.name, "<iframe src=", "</pre>", "<u>key", "<s>why", "<em>sap"):
         assert said in read.text
 
 
@@ -149,7 +170,7 @@ def test_the_numbers_are_those_of_the_files(make: Make) -> None:
             assert all(
                 read.has(value) for value in (score.value, score.low, score.high, score.baseline, score.attainable)
             )
-            assert all(read.has(value) for value in (score.seconds, score.per_factor[0], score.per_factor[2]))
+            assert all(read.has(value) for value in (score.per_factor[0], score.per_factor[2]))
             assert f"{score.n:,}" in read.text
     for exact, text in read.numbers:
         assert float(text.replace(",", "").replace("−", "-")) == pytest.approx(exact, rel=5e-3, abs=0.00501)
@@ -171,9 +192,11 @@ def test_under_a_prior_of_subspaces_latents_have_information_and_subspaces_a_kl(
     assert re.search(
         r"KL of each subspace, estimated from one code an image: z0–z1 [\d.−]+ nats, z2–z3 [\d.−]+ nats", read.text
     )
-    for said in ("Information of each latent", "By information, largest first", "estimated from one code each"):
+    for said in ("in order of information", "The active latents, by information", "estimated from one code each"):
         assert said in read.text
-    assert "KL of each latent" not in read.text
+    assert "in order of KL" not in read.text
+    told = re.findall(r"(?:KL|info) [\d.]+, MI [\d.]+ nats", read.text)
+    assert [text.split()[0] for text in told] == ["info", "info"]
 
 
 def test_equivalents_are_those_that_the_log_has(make: Make) -> None:
@@ -191,10 +214,59 @@ def test_equivalents_are_those_that_the_log_has(make: Make) -> None:
 
 def test_each_latent_is_told_with_its_factor_and_pictures(run: Any) -> None:
     read = Reader(run.path / "report.html")
-    assert re.search(r"z0\s+\d\.\d\d nats\s+follows across \(MI \d\.\d\d nats of 2\.08; falls as it rises\)", read.text)
-    assert re.search(r"z1\s+\d\.\d\d nats\s+follows down \(MI \d\.\d\d nats of 2\.08; rises with it\)", read.text)
+    assert re.search(r"z0\s+\d\.\d\d\s+follows across \(MI \d\.\d\d nats of 2\.08; falls as it rises\)", read.text)
+    assert re.search(r"z1\s+\d\.\d\d\s+follows down \(MI \d\.\d\d nats of 2\.08; rises with it\)", read.text)
+    assert re.search(r"z0 +across\s+KL \d\.\d\d, MI \d\.\d\d nats", read.text)
     assert "Collapsed to the prior, without effect on the picture: z2 (0.000 nats), z3 (0.000 nats)." in read.text
     assert {value for name, value in read.attributes if name == "id" and value.startswith("z")} == {"z0", "z1"}
+
+
+def test_the_page_begins_with_what_was_learned_in_plain_words(run: Any) -> None:
+    words = " ".join(Reader(run.path / "report.html").text.split())
+    assert (
+        "Shown 256 pictures of blobs and none of their labels, the model learned to sum each up in 4 numbers" in words
+    )
+    assert "It uses 2 of them" in words
+    assert "Judged by the labels, z0 follows across; z1 follows down. No latent follows mood." in words
+
+
+def test_latents_that_hardly_say_anything_are_counted_and_not_named(run: Any) -> None:
+    found = findings(run)
+    first, second, *idle = found.latents
+    words = " ".join(lead(run, replace(found, latents=[first, replace(second, nats=0.09 * first.nats), *idle])))
+    assert "It uses 1 of them, 1 more hardly at all, and says" in words
+    assert f"z{first.index} follows {first.factor}. No latent follows {second.factor} or mood." in words
+
+
+def test_each_picture_is_told_in_words_of_this_run(run: Any) -> None:
+    read = Reader(run.path / "report.html")
+    sse = np.sort(run.codes["sse"])
+    told = [value for name, value in read.attributes if name == "aria-label"]
+    pictures = [text for text in told if text not in ("Sections", "Warnings")]
+    assert len(pictures) == len(set(pictures)) == read.count["svg"] == read.count["figure"] == 7
+    said = " ".join(pictures)
+    for words in (
+        "z0 (across) and z1 (down)",
+        "over across, down and mood",
+        "3 factors and 2 latents",
+        "from 46 to 16",
+    ):
+        assert words in said
+    assert f"and the worst of all, {sse[-10]:.1f} to {sse[-1]:.1f}." in said
+
+
+def test_headings_and_tables_are_in_order_for_those_who_hear_the_page(run: Any) -> None:
+    read = Reader(run.path / "report.html")
+    levels = [int(tag[1]) for tag in read.sequence if re.fullmatch(r"h\d", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    assert read.count["th"] == sum(name == "scope" for name, _ in read.attributes)
+    assert read.count["table"] == read.count["caption"] == 3
+    assert read.count["main"] == read.count["nav"] == 1
+    # What scrolls sideways on a narrow screen can be reached with the keyboard.
+    reached = sum(name == "tabindex" for name, _ in read.attributes)
+    assert read.attributes.count(("class", "wide")) + read.count["pre"] == reached
 
 
 def test_a_run_without_factors_shows_what_can_be_known(make: Make) -> None:
@@ -204,8 +276,11 @@ def test_a_run_without_factors_shows_what_can_be_known(make: Make) -> None:
     assert "These images come without factors" in read.text
     assert "in colour" in read.text
     assert not (run.path / "pictures" / "information.png").exists()
-    assert {"scores", "information"}.isdisjoint({value for name, value in read.attributes if name == "id"})
-    assert {"latents", "images", "training", "z0", "z1"} <= {value for name, value in read.attributes if name == "id"}
+    assert {"scores", "factors"}.isdisjoint({value for name, value in read.attributes if name == "id"})
+    assert not (run.path / "pictures" / "latents-vs-factors.png").exists()
+    assert {"learned", "images", "samples", "training", "z0", "z1"} <= {
+        value for name, value in read.attributes if name == "id"
+    }
 
 
 def test_a_run_without_scores_tells_latents_by_their_curves(make: Make) -> None:
@@ -214,20 +289,23 @@ def test_a_run_without_scores_tells_latents_by_their_curves(make: Make) -> None:
     assert "There are no scores" in read.text
     assert "follows across (explains" in read.text
     assert not (run.path / "pictures" / "information.png").exists()
-    assert (run.path / "pictures" / "factors.png").exists()
+    assert (run.path / "pictures" / "latents-vs-factors.png").exists()
 
 
 def test_a_collapsed_run_shows_that_nothing_moves(make: Make) -> None:
-    read = Reader(report.write(make(dead=True)))
+    run = make(dead=True)
+    read = Reader(report.write(run))
     assert "Posterior collapse" in read.text
     assert "No latent is active" in read.text
+    assert "It uses none of them: whatever it is shown, it draws the same picture." in read.text
+    assert not (run.path / "pictures" / "latents-vs-factors.png").exists()
     assert "0 of 4" in read.text
 
 
 def test_a_run_without_log_says_so(make: Make) -> None:
     run = make().but(logs=[])
     assert "The log is empty." in Reader(report.write(run)).text
-    assert not (run.path / "pictures" / "training.png").exists()
+    assert not (run.path / "pictures" / "curves.svg").exists()
 
 
 def test_many_factors_are_drawn_by_those_that_matter(make: Make) -> None:
@@ -241,7 +319,29 @@ def test_many_factors_are_drawn_by_those_that_matter(make: Make) -> None:
     codes = {**run.codes, "factors": table[run.codes["index"]]}
     read = Reader(report.write(run.but(images=images, codes=codes, scores={})))
     assert "follows attribute_33" in read.text
-    assert "attribute_33" in re.findall(r"attribute_\d+", read.text.split("What each latent does")[1])
+    assert "attribute_33" in re.findall(r"attribute_\d+", read.text.split("Latents and factors")[-1])
+
+
+def test_many_latents_are_drawn_up_to_a_number_and_all_are_listed(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_module, "MOST", 1)
+    read = Reader(report.write(make()))
+    assert "Shown are 1 of 2 active latents." in read.text
+    assert {"z0", "z1"} <= {value for name, value in read.attributes if name == "id"}
+
+
+def test_a_few_images_are_all_shown_from_best_to_worst(make: Make) -> None:
+    run = make()
+    codes = {name: values[:12] if values.ndim else values for name, values in run.codes.items()}
+    codes["sse"] = np.arange(12.0)[::-1] + 0.5
+    read = Reader(report.write(run.but(codes=codes, scores={})))
+    assert "From best to worst." in read.text
+    assert "images of squared error 0.5 to 11.5." in " ".join(v for _, v in read.attributes)
+
+
+def test_warnings_stand_before_the_pictures_and_remarks_after(run: Any) -> None:
+    text = Reader(run.path / "report.html").text
+    still, listed = (text.index(words) for words in ("still moving", "2 of 4 latents collapsed"))
+    assert text.index("Warning") < still < text.index("Figure 1.") < listed
 
 
 def test_a_page_is_the_same_each_time_and_an_interrupted_one_leaves_the_old(

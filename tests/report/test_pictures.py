@@ -1,16 +1,21 @@
 """Pictures of what a model does to images."""
 
+from io import BytesIO
+
 import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
+from PIL import Image
 
 from equipoise import report
 from equipoise.errors import InputError
 from equipoise.model import VAE
 from equipoise.priors import LpNested
+from equipoise.report.animation import FRAMES
+from equipoise.report.animation import GAP as GAP_OF_GIF
 from equipoise.report.figures import png, svg
-from equipoise.report.latents import carried
+from equipoise.report.latents import Latent, carried
 from equipoise.report.pictures import GAP, STEPS, TILE, grid, sweep
 
 
@@ -44,13 +49,15 @@ def test_under_a_prior_of_subspaces_rows_are_by_information_and_within_the_prior
     said = texts(report.traversals(model, x))
     mean, logvar = model.encode(x)
     measure, nats = carried(model.prior.kl(mean, logvar, mean), mean, logvar)
-    assert [text for text in said if "nats" in text] == [f"{measure} {value:.2f} nats" for value in -np.sort(-nats)]
+    assert [text for text in said if "nats" in text] == [f"info {value:.2f} nats" for value in -np.sort(-nats)]
+    assert measure == "information"
     edge = 2 * float(model.prior.variance.detach()[0].sqrt())
     assert texts(report.traversals(model, x[:1])).count(f"−{edge:.2f} to {edge:.2f}") == model.latent
 
 
 def test_a_swept_latent_moves_what_it_encodes_and_nothing_else(model: VAE) -> None:
-    swept = sweep(model, np.array([0.0, 0.5, 0.0, 0.0]), 0, -1.5, 1.5)
+    latent = Latent(0, 1.0, 1.0, -1.5, 1.5, None, "")
+    swept = sweep(model, np.array([0.0, 0.5, 0.0, 0.0]), latent)
     assert swept.shape == (STEPS, 1, 16, 16)
     codes = model.encode(torch.from_numpy(swept))[0].numpy()
     np.testing.assert_allclose(codes[:, 0], np.linspace(-1.5, 1.5, STEPS), atol=1e-3)
@@ -99,8 +106,42 @@ def test_one_channel_is_grey_three_are_colours_others_their_mean(channels: int, 
     assert array[0, 64, 3] == 0  # a gap
 
 
-def test_large_pictures_keep_their_size() -> None:
-    assert grid(np.zeros((1, 3, 100, 80)), columns=1).shape == (100, 80, 4)
+def test_pictures_of_96_pixels_keep_their_size_and_larger_ones_are_averaged_to_it() -> None:
+    assert grid(np.zeros((1, 3, 96, 80)), columns=1).shape == (96, 80, 4)
+    fine = np.zeros((1, 1, 192, 384))
+    fine[..., ::2] = 1.0
+    shown = grid(fine, columns=1)
+    assert shown.shape == (48, 96, 4)
+    assert set(np.unique(shown[..., :3])) == {128}
+
+
+def test_samples_are_decoded_from_the_prior_and_the_same_for_a_seed(model: VAE) -> None:
+    z = model.prior.sample(3, torch.Generator().manual_seed(5))
+    (axes,) = report.samples(model, 3, seed=5).axes
+    np.testing.assert_array_equal(axes.images[0].get_array(), grid(model.decode(z).double().numpy(), columns=3))
+    assert png(report.samples(model, 12)) == png(report.samples(model, 12))
+    with pytest.raises(InputError, match="at least 1"):
+        report.samples(model, 0)
+
+
+def test_a_moving_picture_goes_there_and_back_for_ever(model: VAE) -> None:
+    latents = [Latent(j, 1.0, 1.0, -1.5, 1.5, name, "") for j, name in ((0, "across"), (1, "\u4f4d\u7f6e"), (2, None))]
+    reference = np.zeros(4)
+    with Image.open(BytesIO(report.animation(model, reference, latents))) as gif:
+        assert gif.n_frames == 2 * FRAMES - 2
+        assert gif.info["loop"] == 0
+        frames = []
+        for number in range(gif.n_frames):
+            gif.seek(number)
+            frames.append(np.asarray(gif.convert("L")).astype(int))
+    assert all((frame[-1] == 255).all() for frame in frames)  # white stays white
+    for number in range(1, FRAMES):
+        np.testing.assert_array_equal(frames[number], frames[-number])
+    first, last = (model.decode(torch.tensor([[code, 0.0, 0.0, 0.0]]))[0, 0].numpy() * 255 for code in (-1.5, 1.5))
+    for frame, shown in ((frames[0], first), (frames[FRAMES - 1], last)):
+        found = frame[GAP_OF_GIF // 2 :, GAP_OF_GIF:][: TILE : TILE // 16, : TILE : TILE // 16]
+        np.testing.assert_allclose(found, shown, atol=1)
+    assert np.ptp([frame[:, -100:] for frame in frames], axis=0).max() == 0  # the third latent is not used
 
 
 def test_an_svg_is_one_element_in_the_colours_of_the_page(model: VAE) -> None:

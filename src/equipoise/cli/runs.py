@@ -85,11 +85,13 @@ def encode(
 
 @app.command()
 def report(
-    folder: Folder,
+    folder: Annotated[
+        Path, typer.Argument(metavar="RUN|STUDY", help="The folder of a run, or of a study.", show_default=False)
+    ],
     explorer: Annotated[bool, typer.Option("--explorer", help="Also write the page with sliders.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Draw the report of a run again: report.html and pictures."""
+    """Draw the report of a run again, or of a study's runs those that are missing: report.html and pictures."""
     from equipoise import commands
 
     say(commands.write_report(folder, explorer), as_json)

@@ -95,12 +95,20 @@ def encode(folder: Path, images: str, out: Path | None) -> Outcome:
 
 
 def write_report(folder: Path, with_explorer: bool = False) -> Outcome:
-    """Draw the report of a run again, and the page with sliders beside it if that is asked for."""
-    run = runs.open_run(folder)
-    pages = [explorer.write(run)] if with_explorer else []
-    pages = [report.write(run), *pages]
-    wrote = [str(page) for page in pages]
-    return Outcome({"wrote": wrote}, f"wrote {', '.join(wrote)}")
+    """Draw the report of a run again, or those that runs in a folder lack; with their explorers if asked for."""
+    if (folder / "config.toml").is_file():
+        found, wanted = [folder], "report.html"
+    else:
+        wanted = "explorer.html" if with_explorer else "report.html"
+        scored = sorted(path.parent for path in folder.rglob("codes.npz") if (path.parent / "config.toml").is_file())
+        if not scored:
+            raise InputError(f"{folder} is no run and has no scored run in it; give the folder of a run or a study")
+        found = [run for run in scored if not (run / wanted).exists()]
+    pages = []
+    for run in map(runs.open_run, found):
+        pages += [report.write(run), *([explorer.write(run)] if with_explorer else [])]
+    said = [f"wrote {page}" for page in pages] or [f"every run in {folder} has its {wanted}; nothing was done"]
+    return Outcome({"wrote": [str(page) for page in pages]}, "\n".join(said))
 
 
 def explore(folder: Path, then: explorer.Then = "open", port: int = explorer.PORT) -> Outcome:

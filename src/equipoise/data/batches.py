@@ -11,18 +11,18 @@ from equipoise.errors import InputError
 
 
 class Batches:
-    """Batches of `size` images, in an order that depends on `seed` alone.
+    """Batches of `size` images, in an order that depends on `seed` alone; `rows` are those of them that are wanted.
 
     InputError when there are fewer images than a batch needs.
     """
 
-    def __init__(self, images: Images, size: int, seed: int) -> None:
+    def __init__(self, images: Images, size: int, seed: int, rows: slice = slice(None)) -> None:
         batch_index(len(images), size, seed, step=0)  # what cannot work fails before any training
-        self.images, self.size, self.seed = images, size, seed
+        self.images, self.size, self.seed, self.rows = images, size, seed, rows
 
     def __call__(self, step: int, stream: int = 0) -> torch.Tensor:
         """The batch of `step`, counted from 0, float32 [B, C, H, W] in [0, 1] on the CPU. See `batch_index`."""
-        return self.images.floats(batch_index(len(self.images), self.size, self.seed, step, stream))
+        return self.images.floats(batch_index(len(self.images), self.size, self.seed, step, stream)[self.rows])
 
 
 def batch_index(n: int, size: int, seed: int, step: int, stream: int = 0) -> Indices:

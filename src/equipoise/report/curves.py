@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
@@ -58,7 +59,7 @@ def training_curves(log: Log, config: Config) -> Figure:
     latent: its KL, its relevance.
     """
     rows = [log[i] for i in np.unique(np.linspace(0, len(log) - 1, MOST_POINTS).astype(int))]
-    step = _column(rows, "step")
+    step = column(rows, "step")
     parts = parts_of(outline(config).prior)
     panels = _panels(rows, _aims(rows, config), parts)
     maps = [name for name in ("kl_dims", "relevance_dims") if name in rows[-1] and len(rows) > 1]
@@ -90,31 +91,31 @@ def training_curves(log: Log, config: Config) -> Figure:
 
 def constant_weights(log: Log) -> dict[str, float]:
     """The weights that are the same in every row of the log, by term."""
-    columns = {name: _column(log, f"weight.{name}") for name in _weighed(log)}
-    return {name: float(values[-1]) for name, values in columns.items() if not _moved(values)}
+    columns = {name: column(log, f"weight.{name}") for name in _weighed(log)}
+    return {name: float(values[-1]) for name, values in columns.items() if not moved(values)}
 
 
 def _aims(rows: Log, config: Config) -> Aims:
     """What the balance holds logged values against, where the rows have what it takes to tell."""
     objective, last = outline(config), rows[-1]
     balance = objective.balance
-    step, length = _column(rows, "step"), config.train.schedule_length
+    step, length = column(rows, "step"), config.train.schedule_length
     aims: dict[str, Columns] = defaultdict(dict)
     aims["accuracy"]["chance"] = np.full(len(rows), 0.5)
     for one in balance.balances if isinstance(balance, Joint) else [balance]:
         if isinstance(one, PI | IncrementalPI) and "set_point" in last:
             held = "kl" if set(one.measures) == set(PARTS) else " + ".join(one.measures)
-            aims[held]["set point"] = _column(rows, "set_point")
+            aims[held]["set point"] = column(rows, "set_point")
         elif isinstance(one, Capacity):
             risen = (step / (one.until_steps or one.until * length)).clip(max=1)
             aims["kl"]["capacity"] = one.start + (one.end - one.start) * risen
         elif isinstance(one, AccuracyCapacity) and "capacity" in last:
-            aims["kl"]["capacity of all latents"] = config.net.latent * _column(rows, "capacity")
+            aims["kl"]["capacity of all latents"] = config.net.latent * column(rows, "capacity")
         elif isinstance(one, AccuracyFeedback):
             end = one.target if one.target_end is None else one.target_end
             aims["accuracy"]["target"] = one.target + (end - one.target) * (step / length).clip(max=1)
         elif isinstance(one, LearnedWeights | ClosedFormWeights) and {"rec", "kl"} <= set(one.terms):
-            rec, kl = _column(rows, "rec"), _column(rows, "kl")
+            rec, kl = column(rows, "rec"), column(rows, "kl")
             ratio, formula = rec / np.where(kl > 0, kl, np.nan), "R / K"
             if isinstance(one, ClosedFormWeights) or one.regulariser == "squares":
                 ratio, formula = np.sqrt(ratio), "√(R / K)"
@@ -170,7 +171,7 @@ def _panels(rows: Log, aims: Aims, parts: Sequence[str]) -> list[Panel]:
 def _columns(rows: Log, aims: Aims, parts: Sequence[str]) -> Columns:
     """The logged values that are worth a curve."""
     last = rows[-1]
-    columns = {key: _column(rows, key) for key, value in last.items() if not isinstance(value, list)}
+    columns = {key: column(rows, key) for key, value in last.items() if not isinstance(value, list)}
     for number, values in enumerate(np.array([row.get("exponents", []) for row in rows], dtype=float).T):
         # Where a subspace is divided the exponents are in the order in which the layout is written.
         name = parts[number] if len(parts) == len(last["exponents"]) else f"{number + 1}"
@@ -179,7 +180,7 @@ def _columns(rows: Log, aims: Aims, parts: Sequence[str]) -> Columns:
     left_out = {*UNDRAWN, *(key for key, values in columns.items() if not np.isfinite(values).any())}
     # A weight that never moves is a setting; where nothing else is scaled an equivalent is the weight itself.
     for key in [*(f"weight.{name}" for name in _weighed(rows)), *EQUIVALENTS]:
-        if key in columns and key not in aims and not _moved(columns[key]):
+        if key in columns and key not in aims and not moved(columns[key]):
             left_out.add(key)
     for key, name in EQUIVALENTS.items():
         weight = columns.get(f"weight.{name}")
@@ -197,12 +198,12 @@ def _weighed(rows: Log) -> list[str]:
     return [key.removeprefix("weight.") for key in keys if key.startswith("weight.") and not key.endswith("_dims")]
 
 
-def _moved(values: Array) -> bool:
+def moved(values: Array) -> bool:
     finite = values[np.isfinite(values)]
     return bool(finite.size and np.ptp(finite) > SAME * np.abs(finite).max())
 
 
-def _column(rows: Log, key: str) -> Array:
+def column(rows: Log, key: str) -> Array:
     return np.array([np.nan if row.get(key) is None else row[key] for row in rows], dtype=float)
 
 
@@ -250,11 +251,16 @@ def _scale(axes: Axes, panel: Panel) -> None:
         low = max(low, high / 1e5)  # smaller values are 0 for the eye
         axes.set_yscale("log")
         axes.set_ylim(low / 1.3, high * 1.3)
-        axes.yaxis.set_major_locator(LogLocator(subs=(1,) if high > 200 * low else (1, 2, 5)))
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_locator(NullLocator())
+        log_ticks(axes.yaxis, low, high)
     if low < 0 < high:
         axes.axhline(0, color=LINE, linewidth=0.8, zorder=0)
+
+
+def log_ticks(axis: Axis, low: float, high: float) -> None:
+    """Ticks that can be read as numbers, on a logarithmic axis from `low` to `high`."""
+    axis.set_major_locator(LogLocator(subs=(1,) if high > 200 * low else (1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_locator(NullLocator())
 
 
 def _map(axes: Axes, step: Array, values: Array, names: Sequence[str], top: float, title: str) -> None:

@@ -40,6 +40,7 @@ class Latent:
     high: float
     factor: str | None  # the one it follows best, if clearly
     words: str  # that, as a phrase; empty where no factor is known
+    told: float | None = None  # mutual information with that factor, nats; None without the score mig
 
     @property
     def active(self) -> bool:
@@ -112,7 +113,7 @@ def factors_over(codes: Array, factors: NDArray[Any], names: Sequence[str]) -> l
 
     A continuous factor is cut into 20 bins of equal width.
     """
-    columns = [_values(column) for column in factors.T]
+    columns = [levels(column) for column in factors.T]
     return [_factor(name, codes, value) for name, value in zip(names, columns, strict=True) if value.max() > 0]
 
 
@@ -152,7 +153,10 @@ def latents_over(
     for j in np.argsort(-nats, kind="stable"):
         factor, words = _follows(int(j), factors, information) if factors else (None, "")
         low, high = ends[:, j].tolist()
-        latents.append(Latent(int(j), float(nats[j]), float(variance[j]), low, high, factor, words))
+        told = None
+        if factor is not None and information is not None:
+            told = float(information.matrix[information.names.index(factor), j])
+        latents.append(Latent(int(j), float(nats[j]), float(variance[j]), low, high, factor, words, told))
     return latents
 
 
@@ -161,8 +165,8 @@ def typical(codes: Array) -> int:
     return int(np.square(codes - np.median(codes, axis=0)).sum(axis=1).argmin())
 
 
-def _values(column: NDArray[Any]) -> NDArray[np.int64]:
-    """The factor's values as 0..V-1."""
+def levels(column: NDArray[Any]) -> NDArray[np.int64]:
+    """A factor's values [n] as 0..V-1; a continuous factor is cut into 20 bins of equal width."""
     labels, values = encoded(column)
     if column.dtype.kind != "f" or values <= BINS:
         return labels

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -13,118 +13,130 @@ import torch
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from equipoise.files import replacing, write_text
 from equipoise.likelihoods import Bernoulli
 from equipoise.metrics import METRICS, Score
 from equipoise.report import figures, pictures
+from equipoise.report.animation import animation
 from equipoise.report.curves import constant_weights, training_curves
+from equipoise.report.figures import information_map
 from equipoise.report.findings import Findings, Run, findings
 from equipoise.report.latents import ACTIVE, Latent, typical
 from equipoise.report.remarks import remarks
+from equipoise.report.sentences import alternatives, lead
+from equipoise.report.tradeoff import tradeoff
+from equipoise.report.versus import arrangement, versus
 
-SHOWN = 10  # reconstructions
-PANELS = 8  # factors beside a latent
+TYPICAL = 10  # reconstructions of either kind
+MOST = 16  # latents in a picture
 
 # The six measures that the L-VAE paper reports head the page; the table of scores has all.
 HEADLINE = ("beta_vae", "factor_vae", "mig", "sap", "explicitness", "irs")
 
 
 @dataclass(frozen=True)
-class Card:
-    """A latent and its two pictures: swept from low to high, and its mean code over the factors, where known."""
+class Drawn:
+    """The pictures of a run by their names, the latents in them, and the rows of codes whose images are shown."""
 
-    latent: Latent
-    strip: Markup
-    curves: Markup | None
+    figures: Mapping[str, Figure]
+    latents: Sequence[Latent]
+    typical: NDArray[np.int64]
+    worst: NDArray[np.int64]
 
 
 def write(run: Run) -> Path:
-    """The path of `report.html` in the run's folder, written together with `pictures/*.png`.
+    """The path of `report.html` in the run's folder, written together with the pictures in `pictures/`.
 
     The page has its pictures inside and loads nothing. The run must be encoded; without factors or scores the page
-    shows what can be known and says so.
+    shows what can be known and says so. A picture for which a run has no data is left out.
     """
     found = findings(run)
-    drawn = {name: figure for name, figure in _figures(run, found).items() if figure is not None}
-    inline = ["reconstructions", "latents", "training", "information"] if found.active else list(drawn)
-    for name, figure in drawn.items():
-        with replacing(run.path / "pictures" / f"{name}.png") as file:
-            file.write(figures.png(figure))
+    drawn = _draw(run, found)
+    files = {f"{name}.{FILES[name]}": _file(figure, name) for name, figure in drawn.figures.items()}
+    files["traversals.gif"] = animation(run.model, found.codes[typical(found.codes)], drawn.latents)
+    for name, content in files.items():
+        with replacing(run.path / "pictures" / name) as file:
+            file.write(content)
 
+    said = remarks(run, found)
+    sse = run.codes["sse"]
+    alternative = alternatives(run, found, drawn.latents, sse[drawn.typical], sse[drawn.worst])
     page = template("page.html").render(
         title=run.path.resolve().name,
         run=run,
         found=found,
+        lead=lead(run, found),
         last=run.logs[-1] if run.logs else {},
         data=run.images,
-        sse=float(np.mean(run.codes["sse"])),
+        sse=float(np.mean(sse)),
         active_variance=ACTIVE,
         unit="cross-entropy" if isinstance(run.model.likelihood, Bernoulli) else "squared error",
         constant=constant_weights(run.logs),
         headline={name: run.scores[name] for name in HEADLINE if name in run.scores},
-        notes=[remark.sentence for remark in remarks(run, found)],
-        svg={name: markup(drawn[name], name) for name in inline if name in drawn},
-        cards=_cards(run, found),
+        warnings=[remark.sentence for remark in said if remark.flag is not None],
+        notes=[remark.sentence for remark in said if remark.flag is None],
+        drawn=drawn,
+        shown=arrangement(found.factors, [one.index for one in drawn.latents]) if found.factors else None,
+        svg={name: markup(figure, name, alternative[name]) for name, figure in drawn.figures.items()},
+        pictures=sorted(files),
         metrics=METRICS,
         convention=_convention(run.path / "scores.json") if run.scores else "",
         parts=_parts,
         left_out=_left_out,
         settings=(run.path / "config.toml").read_text(encoding="utf-8"),
-        meta={key: _said(value) for key, value in run.meta.items() if key != "command"},
+        meta={key: _said(value) for key, value in run.meta.items() if key not in ("command", "shape", "images")},
     )
     path = run.path / "report.html"
     write_text(path, page)
     return path
 
 
-def _figures(run: Run, found: Findings) -> dict[str, Figure | None]:
-    """The pictures of a run by the name of their file; None for what its data do not allow."""
+# The pictures beside the page, and as what: pixels of a model as pixels, lines as lines.
+FILES = {
+    "traversals": "png",
+    "latents-vs-factors": "png",
+    "information": "png",
+    "reconstructions": "png",
+    "samples": "png",
+    "tradeoff": "svg",
+    "curves": "svg",
+}
+
+
+def _draw(run: Run, found: Findings) -> Drawn:
+    """The pictures that the data of a run allow. Of a model that collapsed the first latents show just that."""
     by_error = np.argsort(run.codes["sse"], kind="stable")
-    ranks = np.unique(np.linspace(0, len(by_error) - 1, SHOWN).round().astype(int))
-    x = torch.from_numpy(run.images.pixels(run.codes["index"][by_error[ranks]]))
-    drawn = _drawn(found)
-    rows = [(latent.index, latent.low, latent.high, latent.nats) for latent in drawn]
-    reference = found.codes[typical(found.codes)]
-    active = np.isin(np.arange(len(found.nats)), [latent.index for latent in found.active])
-    information = found.information
-    return {
-        "reconstructions": pictures.reconstructions(run.model, x),
-        "traversals": pictures.traversal_figure(run.model, reference, rows, found.measure),
-        "factors": _curves(found, drawn) if found.factors else None,
+    usual, worst, titles = by_error, by_error[:0], []
+    if len(by_error) >= 2 * TYPICAL:
+        usual = by_error[(np.linspace(0.05, 0.95, TYPICAL) * (len(by_error) - 1)).round().astype(int)]
+        worst = by_error[::-1][:TYPICAL]
+        titles = ["from good to bad, at even ranks of the error", f"the {TYPICAL} worst of {len(by_error):,}"]
+    x = torch.from_numpy(run.images.pixels(run.codes["index"][np.concatenate([usual, worst])]))
+    latents = found.active[:MOST] or [replace(one, factor=None, told=None) for one in found.latents[:3]]
+    figures = {
+        "traversals": pictures.traversal_figure(run.model, found.codes[typical(found.codes)], latents, found.measure),
+        "latents-vs-factors": _versus(run, found, latents),
         "information": None
-        if information is None
-        else figures.information_map(information.matrix, information.names, [latent.index for latent in drawn]),
-        "latents": figures.latent_bars(found.nats, active, found.measure),
-        "training": training_curves(run.logs, run.config) if run.logs else None,
+        if found.information is None or not found.active
+        else information_map(found.information.matrix, found.information.names, [one.index for one in latents]),
+        "reconstructions": pictures.reconstruction_figure(run.model, x, titles),
+        "samples": pictures.samples(run.model),
+        "tradeoff": tradeoff(run.logs),
+        "curves": training_curves(run.logs, run.config) if run.logs else None,
     }
+    return Drawn({name: figure for name, figure in figures.items() if figure is not None}, latents, usual, worst)
 
 
-def _cards(run: Run, found: Findings) -> list[Card]:
-    """The latents with something to show, each with its pictures decoded from a typical image."""
-    reference = found.codes[typical(found.codes)]
-    cards = []
-    for latent in found.active:
-        j = latent.index
-        swept = pictures.sweep(run.model, reference, j, latent.low, latent.high)
-        strip = pictures.strip_figure(swept, latent.low, latent.high, float(reference[j]))
-        curves = markup(_curves(found, [latent]), f"curves{j}") if found.factors else None
-        cards.append(Card(latent, markup(strip, f"strip{j}"), curves))
-    return cards
+def _versus(run: Run, found: Findings, latents: Sequence[Latent]) -> Figure | None:
+    if not found.factors or not found.active:
+        return None
+    return versus(found.codes, run.codes["factors"], run.images.factor_names, found.factors, latents)
 
 
-def _drawn(found: Findings) -> list[Latent]:
-    """The active latents; of a model that collapsed the first three, whose pictures show just that."""
-    return found.active or found.latents[:3]
-
-
-def _curves(found: Findings, latents: Sequence[Latent]) -> Figure:
-    """Mean codes of latents over the factors; over those that move them most, if there are many factors."""
-    indices = [latent.index for latent in latents]
-    moved = [float(factor.explained[indices].max()) for factor in found.factors]
-    chosen = sorted(sorted(range(len(moved)), key=lambda k: -moved[k])[:PANELS])
-    curves = {found.factors[k].name: (found.factors[k].mean, found.factors[k].spread) for k in chosen}
-    return figures.factor_sweeps(curves, indices, {latent.index: latent.factor for latent in latents})
+def _file(figure: Figure, name: str) -> bytes:
+    return figures.png(figure) if FILES[name] == "png" else figures.svg_file(figure, name)
 
 
 def _parts(score: Score, names: Sequence[str]) -> list[tuple[str, float]]:
@@ -164,9 +176,9 @@ def _said(value: Any) -> str:
     return "unknown" if value is None else str(value)
 
 
-def markup(figure: Figure, name: str) -> Markup:
-    """The figure as part of a page; `name` keeps its ids apart from other figures'."""
-    return Markup(figures.svg(figure, name))  # matplotlib has escaped the names in it
+def markup(figure: Figure, name: str, alt: str = "") -> Markup:
+    """The figure as part of a page; `name` keeps its ids apart from other figures', `alt` says what it shows."""
+    return Markup(figures.svg(figure, name, alt))  # matplotlib has escaped the names in it
 
 
 def _number(value: float | None, decimals: int | None = None) -> Markup:

@@ -51,13 +51,20 @@ class Engine(Protocol[J]):
         ...
 
 
-def drive(plan: Plan, engine: Engine[J], stop: Callable[[], bool], show: Callable[[], None]) -> None:
+def drive(
+    plan: Plan,
+    engine: Engine[J],
+    stop: Callable[[], bool],
+    show: Callable[[], None],
+    more: Callable[[], bool] = lambda: False,
+) -> None:
     """Work on the runs of a plan until each is done or given up, or `stop` says so; `show` is called every second.
 
-    Runs that another driver holds are left to it, and taken over if it dies.
+    Runs that another driver holds are left to it, and taken over if it dies. The plan's runs may change meanwhile: one
+    that is there no more is stopped, and `more`, asked while a place is free, adds some, or says that there are none.
     """
     claims = Claims(plan.folder / "claims")
-    left = list(plan.runs)
+    over: set[str] = set()
     jobs: dict[str, J] = {}
     looked = -LOOK
     try:
@@ -65,16 +72,22 @@ def drive(plan: Plan, engine: Engine[J], stop: Callable[[], bool], show: Callabl
             ended = [run for run, job in jobs.items() if job.ended()]
             for run in ended:
                 del jobs[run]
-            look = ended
+            look = [run for run in ended if run in plan.runs]
             if monotonic() - looked > LOOK:
-                look, looked = left, monotonic()
-            over = {run for run in look if run not in jobs and _over(plan, run)}
-            left = [run for run in left if run not in over]
+                look, looked = [run for run in plan.runs if run not in over], monotonic()
+            over |= {run for run in look if run not in jobs and _over(plan, run)}
             show()
-            if not left:
-                return
+            for run, job in jobs.items():
+                if run not in plan.runs:
+                    job.stop()
+            left = [run for run in plan.runs if run not in over]
             free = (run for run in left if run not in jobs and claims.clear(run))
-            begun = list(islice(free, max(engine.slots - len(jobs), 0)))
+            places = max(engine.slots - len(jobs), 0)
+            begun = list(islice(free, places))
+            if len(begun) < places and more():
+                continue
+            if not left and not jobs:
+                return
             if begun:
                 jobs |= zip(begun, engine.start([plan.runs[run] for run in begun], plan.folder), strict=True)
             engine.wait(jobs.values(), 1.0)

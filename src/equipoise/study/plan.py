@@ -2,11 +2,12 @@
 
 import dataclasses
 import itertools
+import json
 import math
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import numpy as np
 from pydantic import Field, ValidationError
@@ -15,11 +16,19 @@ from pydantic.dataclasses import dataclass
 from equipoise import config as configuration
 from equipoise.config import SECTIONS, Config
 from equipoise.errors import InputError, nearest
+from equipoise.files import write_text
 from equipoise.methods import METHODS
 from equipoise.methods.method import STRICT
 
 Draw = Callable[[np.random.Generator], object]
 Table = Mapping[str, Any]
+
+
+class Distribution(NamedTuple):
+    """What a setting is drawn from: one of `DISTRIBUTIONS`, and its two ends, or its values."""
+
+    kind: str
+    of: list[Any]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -59,7 +68,19 @@ def read(file: str | Path, out: str | Path | None = None) -> Plan:
     of a setting that holds a list are given as a list of lists. A section may be an array of tables ([[method]]):
     alternatives, each with settings of its own. All multiply: `seeds` vary slowest, so that a study half done has
     every setting; then alternatives, draws and lists, of each the last of the file fastest.
+
+    A file with a table [search] has the runs that its search has proposed until now.
     """
+    said = contents(file, out)
+    if "search" in said:
+        from equipoise.study import search_space  # which reads its settings with the functions of this file
+
+        return search_space.proposed(search_space.space(said))
+    return plan(said)
+
+
+def contents(file: str | Path, out: str | Path | None = None) -> dict[str, Any]:
+    """What a study file says, with `out`."""
     path = Path(file)
     try:
         said = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -70,27 +91,21 @@ def read(file: str | Path, out: str | Path | None = None) -> Plan:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid TOML ({error}); mend that line") from None
     said.setdefault("out", f"studies/{path.stem}")
-    return plan(said if out is None else said | {"out": str(out)})
+    return said if out is None else said | {"out": str(out)}
+
+
+def keep(file: Path, to: Path, out: str) -> None:
+    """Copy a study file to `to`, with `out`, which it may have left to its name."""
+    text = file.read_text(encoding="utf-8")
+    if "out" not in tomllib.loads(text):
+        text = f"out = {json.dumps(out)}\n{text}"
+    write_text(to, text)
 
 
 def plan(said: Table) -> Plan:
     """The plan of a study file's contents, with `out`; see `read`."""
-    own = [field.name for field in dataclasses.fields(Study)]
-    known = [*own, *SECTIONS, "method"]
-    for key in said:
-        if key not in known:
-            raise InputError(f"{key}: a study has no such key or section; {nearest(key, known)}")
-    try:
-        study = Study(**{key: said[key] for key in own if key in said})
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(f"{first['loc'][0]} is {first['input']!r}; {first['msg'].lower()}") from None
-
-    sections = [_alternatives(name, table) for name, table in said.items() if name in (*SECTIONS, "method")]
-    settings = [{key: of[key] for of in parts for key in of} for parts in itertools.product(*sections)]
-    if study.seeds is not None and any("train.seed" in each for each in settings):
-        raise InputError("seeds and train.seed both say which seeds to run; leave one out")
-    random = {key for each in settings for key, value in each.items() if _draw(key, value)}
+    study, settings = own(said), alternatives(said)
+    random = {key for each in settings for key, value in each.items() if distribution(key, value)}
     if random and study.trials is None:
         raise InputError(f"{', '.join(sorted(random))} is drawn from a distribution; say how often with trials = n")
     if study.trials is not None and not random:
@@ -98,12 +113,10 @@ def plan(said: Table) -> Plan:
             "trials counts draws, but no setting is a distribution such as {uniform = [1, 6]}; leave it out"
         )
 
-    seeds = [{}] if study.seeds is None else [{"train.seed": seed} for seed in range(study.seeds)]
-    varied: dict[str, set[str]] = {}
     runs: dict[str, Config] = {}
-    for seed, each in itertools.product(seeds, settings):
+    for seed, each in itertools.product(seeds(study), settings):
         for chosen in _worked_out(each, study):
-            config = _resolved(chosen | seed, study.out)
+            config = resolved(chosen | seed, study.out)
             name = Path(config.out).name
             if runs.setdefault(name, config) != config:  # the names of runs that extend each other are the same
                 raise InputError(
@@ -112,32 +125,66 @@ def plan(said: Table) -> Plan:
                 )
     if not runs:
         raise InputError("the study has no runs; give each list at least one value")
-    for config in runs.values():
+    return Plan(study, runs, varied(runs.values()))
+
+
+def own(said: Table) -> Study:
+    """What a study file says beside the settings of its runs."""
+    keys = [field.name for field in dataclasses.fields(Study)]
+    known = [*keys, *SECTIONS, "method"]
+    for key in said:
+        if key not in known:
+            raise InputError(f"{key}: a study has no such key or section; {nearest(key, known)}")
+    try:
+        return Study(**{key: said[key] for key in keys if key in said})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"{first['loc'][0]} is {first['input']!r}; {first['msg'].lower()}") from None
+
+
+def seeds(study: Study) -> list[dict[str, int]]:
+    """The setting of each seed."""
+    return [{}] if study.seeds is None else [{"train.seed": seed} for seed in range(study.seeds)]
+
+
+def varied(configs: Iterable[Config]) -> tuple[str, ...]:
+    """The settings, by dotted key, in which those that have them differ."""
+    values: dict[str, set[str]] = {}
+    for config in configs:
         for key, value in config.flat().items():
-            varied.setdefault(key, set()).add(repr(value))
-    return Plan(study, runs, tuple(key for key, values in varied.items() if len(values) > 1))
+            values.setdefault(key, set()).add(repr(value))
+    return tuple(key for key, found in values.items() if len(found) > 1)
 
 
-def _alternatives(section: str, said: object) -> list[dict[str, Any]]:
+def alternatives(said: Table) -> list[dict[str, Any]]:
+    """The settings of the file by dotted key, for each combination of the tables of its sections."""
+    sections = [_tables(name, table) for name, table in said.items() if name in (*SECTIONS, "method")]
+    settings = [{key: of[key] for of in parts for key in of} for parts in itertools.product(*sections)]
+    if "seeds" in said and any("train.seed" in each for each in settings):
+        raise InputError("seeds and train.seed both say which seeds to run; leave one out")
+    return settings
+
+
+def _tables(section: str, said: object) -> list[dict[str, Any]]:
     """The tables of a section, one or several, with dotted keys."""
-    alternatives = []
+    tables = []
     for table in said if isinstance(said, list) and said else [said]:
         if not isinstance(table, dict):
             raise InputError(
                 f"[{section}] is {said!r}; expected a table of settings, or an array of tables [[{section}]]"
             )
-        alternatives.append({f"{section}.{key}": value for key, value in table.items()})
-    return alternatives
+        tables.append({f"{section}.{key}": value for key, value in table.items()})
+    return tables
 
 
 def _worked_out(settings: Table, study: Study) -> Iterator[dict[str, Any]]:
     """One set of settings for each draw and each combination of the lists' values."""
-    draws = {key: draw for key, value in settings.items() if (draw := _draw(key, value))}
-    values = {key: [value] if key in draws else _values(key, value, settings) for key, value in settings.items()}
+    draws = {key: DISTRIBUTIONS[of.kind](of.of) for key, value in settings.items() if (of := distribution(key, value))}
+    lists = {key: [value] if key in draws else values(key, value, settings) for key, value in settings.items()}
     for trial in range(study.trials or 1) if draws else [0]:
         drawn = {key: draw(_rng(study.draw_seed, trial, key)) for key, draw in draws.items()}
-        for chosen in itertools.product(*values.values()):
-            yield dict(zip(values, chosen, strict=True)) | drawn
+        for chosen in itertools.product(*lists.values()):
+            yield dict(zip(lists, chosen, strict=True)) | drawn
 
 
 def _rng(seed: int, trial: int, key: str) -> np.random.Generator:
@@ -145,7 +192,7 @@ def _rng(seed: int, trial: int, key: str) -> np.random.Generator:
     return np.random.default_rng([seed, trial, *key.encode()])
 
 
-def _values(key: str, value: object, settings: Table) -> Sequence[Any]:
+def values(key: str, value: object, settings: Table) -> Sequence[Any]:
     """The values of a setting: those of a list, unless the setting itself holds a list."""
     if not isinstance(value, list):
         return [value]
@@ -170,7 +217,7 @@ def _mentions_list(kind: object) -> bool:
     return of in (list, tuple) or (of is not dict and any(_mentions_list(part) for part in get_args(kind)))
 
 
-def _draw(key: str, value: object) -> Draw | None:
+def distribution(key: str, value: object) -> Distribution | None:
     """The distribution that a table stands for; None for any other value."""
     if not isinstance(value, dict) or len(value) != 1:
         return None
@@ -184,7 +231,7 @@ def _draw(key: str, value: object) -> Draw | None:
         raise InputError(f"{key}: {name} is {of!r}; expected two numbers, the lowest and the highest")
     elif not of[0] < of[1] or (name == "log_uniform" and of[0] <= 0):
         raise InputError(f"{key}: {name} is {of!r}; expected the lowest first{', above 0' * (name == 'log_uniform')}")
-    return DISTRIBUTIONS[name](of)
+    return Distribution(name, of)
 
 
 def _number(value: object, whole: bool) -> bool:
@@ -199,7 +246,7 @@ DISTRIBUTIONS: dict[str, Callable[[Any], Draw]] = {
 }
 
 
-def _resolved(settings: Table, out: str) -> Config:
+def resolved(settings: Table, out: str) -> Config:
     """The complete settings of one run, named by its data, method and identity, with one thread unless said."""
     try:
         config = configuration.resolve({"train.threads": 1, **settings})

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from equipoise.config import Train
 from equipoise.errors import InputError, RunError
-from equipoise.model import VAE
+from equipoise.model import VAE, Share
 from equipoise.objective import Group, Objective
 from equipoise.training import speed
 from equipoise.training.schedule import rate
@@ -19,6 +19,7 @@ Row = dict[str, Any]
 """A row of `log.jsonl`: numbers, and lists of numbers for what is logged per dimension."""
 
 
+ASK = 10  # steps between two times that several processes ask each other whether to stop
 NOT_SAVED = "training stopped, and no checkpoint later than that is kept; try a smaller train.lr, or train.clip=1"
 
 
@@ -29,17 +30,23 @@ class Stopped(RunError):
 class Training:
     """Model, objective, optimisers and clock: what a step changes, and all that a checkpoint holds.
 
-    `step` counts the steps done. Batches are for the caller to give, so whatever yields tensors can be trained on.
+    `step` counts the steps done. Batches are for the caller to give, so whatever yields tensors can be trained on. Of
+    several processes each is given its `share` of a batch, and has the same state and the same logs as the others.
     """
 
-    def __init__(self, model: VAE, objective: Objective, train: Train, device: torch.device) -> None:
+    def __init__(
+        self, model: VAE, objective: Objective, train: Train, device: torch.device, share: Share | None = None
+    ) -> None:
         self.train = train
         self.device = device
+        self.share = model.share = share or Share()
         self.layout = speed.memory_format(model) if train.fast else torch.contiguous_format
         # channels_last concerns 4-D weights only; `to` leaves the others alone.
         self.model = model.to(device, memory_format=self.layout)  # type: ignore[call-overload]
         self.model.bf16 = train.precision == "bf16"
         self.objective = objective.to(device)
+        if objective.adversary is not None:
+            objective.adversary.share = self.share
         groups = objective.parameter_groups(model)
         self.optimisers = {
             name: speed.adam(_of(groups, name, train), train.fast)
@@ -71,6 +78,7 @@ class Training:
         loss, logs = self.objective(p, seen)
         self.optimisers["model"].zero_grad(set_to_none=True)
         loss.backward()
+        self.share.average(p.grad for group in self.optimisers["model"].param_groups for p in group["params"])
         if train.clip is not None:
             nn.utils.clip_grad_norm_(self.clipped, train.clip)
         self.optimisers["model"].step()
@@ -81,6 +89,12 @@ class Training:
         self.sizes = {name: len(value) if value.ndim else None for name, value in logs.items()}
         self.pending.append(torch.cat([value.reshape(-1).float() for value in logs.values()]))
         self.step += 1
+
+    def stops(self, said: bool) -> bool:
+        """Whether to stop before the next step; several processes stop at the same one, if any of them says so."""
+        if self.share.processes == 1:
+            return said
+        return self.step % ASK == 0 and self.share.any(said, self.device)
 
     def row(self) -> Row:
         """The means of what was logged since the last row. Raises `RunError` if a value is not finite."""
@@ -136,9 +150,9 @@ def fit(
     training: Training,
     batch: Callable[[int, int], Tensor],
     *,
-    log: Callable[[Row], None],
-    save: Callable[[], None],
-    after: Callable[[int], None],
+    log: Callable[[Row], object],
+    save: Callable[[], object],
+    after: Callable[[int], object],
     stop: Callable[[], bool],
 ) -> None:
     """Train up to `train.steps` on `batch(step, stream)`, float [B, C, H, W] in [0, 1].
@@ -151,13 +165,13 @@ def fit(
     training.objective.train()
     began, images = monotonic(), 0
     while training.step < train.steps:
-        if stop():
+        if training.stops(stop()):
             training.seconds += monotonic() - began
             save()
             raise Stopped(f"stopped after step {training.step} of {train.steps}")
         x = batch(training.step, 0)
         training.advance(x, batch(training.step, 1) if training.objective.second_batch else None)
-        images += len(x)
+        images += len(x) * training.share.processes
         done = training.step
         if done % train.log_every == 0 or done == train.steps:
             row = training.row()
