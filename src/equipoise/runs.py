@@ -146,6 +146,7 @@ def execute(
     the first writes, scores and reports, and is asked; `stop` is asked of the others too.
     """
     console = Console(stderr=True, quiet=not progress)
+    devices.check(config, given=images is not None)
     trackers.check(config.train.track or ())
     path = Path(config.out)
     _refuse_others(path, config)
@@ -162,7 +163,6 @@ def execute(
 
     model, objective = build(config, parts[0].shape, len(parts[0]))
     batches(0, int(objective.second_batch))  # what the data cannot give is said before anything is written
-    devices.check(config, model, given=images is not None)
 
     threads = devices.threads(config.train)
     done = finished(config)

@@ -146,6 +146,7 @@ def tensors(state: dict[str, Any]) -> dict[str, Tensor]:
     return found | {"logs": state["pending"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_two_processes_do_what_one_does_with_the_whole_batch(case: str, two: list[dict[str, Any]]) -> None:
     one = trained(case, Share())
@@ -161,6 +162,7 @@ def test_two_processes_do_what_one_does_with_the_whole_batch(case: str, two: lis
         assert torch.allclose(value.double(), theirs[name].double(), **near), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_both_processes_have_the_same_state_bit_for_bit(case: str, two: list[dict[str, Any]]) -> None:
     ours, theirs = (tensors(done[case]["whole"]) for done in two)
@@ -168,6 +170,7 @@ def test_both_processes_have_the_same_state_bit_for_bit(case: str, two: list[dic
         assert torch.equal(value, theirs[name]), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", RESUMED)
 def test_two_processes_that_go_on_from_their_state_equal_two_that_never_stopped(
     case: str, two: list[dict[str, Any]]
@@ -177,6 +180,7 @@ def test_two_processes_that_go_on_from_their_state_equal_two_that_never_stopped(
         assert torch.equal(value, theirs[name]), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", RESUMED)
 def test_one_process_goes_on_from_the_state_of_two(case: str, two: list[dict[str, Any]]) -> None:
     theirs = tensors(two[0][case]["whole"])
@@ -184,6 +188,7 @@ def test_one_process_goes_on_from_the_state_of_two(case: str, two: list[dict[str
         assert torch.allclose(value.double(), theirs[name].double(), rtol=1e-6, atol=1e-6), name
 
 
+@pytest.mark.slow
 def test_processes_agree_on_when_to_stop_and_on_what_they_train(two: list[dict[str, Any]]) -> None:
     for done in two:
         assert done["any"] == [False, True, True]
@@ -337,7 +342,6 @@ def test_what_several_processes_cannot_do_is_refused_before_any_is_started(
 
 
 @pytest.mark.extra
-@pytest.mark.slow
 def test_a_process_that_cannot_begin_ends_the_others(
     squares: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,9 +22,10 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from equipoise import nets
 from equipoise.config import Config, Train
 from equipoise.errors import InputError, RunError
-from equipoise.model import VAE, Share
+from equipoise.model import Share
 from equipoise.training.loop import device
 
 FOLLOW = "import sys; from equipoise import runs; runs.follow(sys.argv[1])"
@@ -84,7 +85,7 @@ class Follower:
         self.process.stdin.close()
 
 
-def check(config: Config, model: VAE, given: bool) -> None:
+def check(config: Config, given: bool) -> None:
     """Raises `InputError` for a run that the devices here, or several processes, cannot do.
 
     given: whether its images were handed over by the caller, and so are in this process alone.
@@ -105,7 +106,9 @@ def check(config: Config, model: VAE, given: bool) -> None:
         raise InputError(
             f"{said}, but this machine offers {torch.cuda.device_count()} GPU; ask for so many, or set train.device=cpu"
         )
-    if any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in model.modules()):
+    with torch.device("meta"):
+        encoder, _ = nets.build(config.net.name, (1, 64, 64), config.net.latent)
+    if any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in encoder.modules()):
         raise InputError(
             f"{said}, but {config.net.name} normalises over the images of a batch, of which each process would see its "
             f"part alone; choose another net, or one device"
