@@ -147,6 +147,7 @@ def tensors(state: dict[str, Any]) -> dict[str, Tensor]:
 
 
 @pytest.mark.slow
+@pytest.mark.extra
 @pytest.mark.parametrize("case", CASES)
 def test_two_processes_do_what_one_does_with_the_whole_batch(case: str, two: list[dict[str, Any]]) -> None:
     one = trained(case, Share())
@@ -163,6 +164,7 @@ def test_two_processes_do_what_one_does_with_the_whole_batch(case: str, two: lis
 
 
 @pytest.mark.slow
+@pytest.mark.extra
 @pytest.mark.parametrize("case", CASES)
 def test_both_processes_have_the_same_state_bit_for_bit(case: str, two: list[dict[str, Any]]) -> None:
     ours, theirs = (tensors(done[case]["whole"]) for done in two)
@@ -171,6 +173,7 @@ def test_both_processes_have_the_same_state_bit_for_bit(case: str, two: list[dic
 
 
 @pytest.mark.slow
+@pytest.mark.extra
 @pytest.mark.parametrize("case", RESUMED)
 def test_two_processes_that_go_on_from_their_state_equal_two_that_never_stopped(
     case: str, two: list[dict[str, Any]]
@@ -181,6 +184,7 @@ def test_two_processes_that_go_on_from_their_state_equal_two_that_never_stopped(
 
 
 @pytest.mark.slow
+@pytest.mark.extra
 @pytest.mark.parametrize("case", RESUMED)
 def test_one_process_goes_on_from_the_state_of_two(case: str, two: list[dict[str, Any]]) -> None:
     theirs = tensors(two[0][case]["whole"])
@@ -189,6 +193,7 @@ def test_one_process_goes_on_from_the_state_of_two(case: str, two: list[dict[str
 
 
 @pytest.mark.slow
+@pytest.mark.extra
 def test_processes_agree_on_when_to_stop_and_on_what_they_train(two: list[dict[str, Any]]) -> None:
     for done in two:
         assert done["any"] == [False, True, True]

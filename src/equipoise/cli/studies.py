@@ -119,23 +119,24 @@ def search(
     again: Annotated[bool, typer.Option("--again", help="Try failed runs once more.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Let Optuna propose settings, and train what it proposes.
+    """Search the settings a file leaves open: Optuna proposes, runs try, the folder remembers.
 
-    A study file with a table [search] that says what is looked for, and distributions or lists where it may choose:
+    A study file whose table [search] says what is looked for, and whose distributions and lists say where:
 
-      search = {metric = "mig", trials = 20}
+      [search]
 
-      method.beta = {log_uniform = [0.5, 16.0]}
+      metric = "mig"
 
-    The same command goes on after a kill; more trials in the file go on from those that are there.
+      trials = 20
 
-    Examples:
+    The same command goes on after a kill, or with more trials in the file. Exit 1 unless every trial is finished or
+    pruned.
 
-      equipoise search examples/search.toml --workers 2
+    Example:  equipoise search examples/search.toml
     """
     from equipoise import commands
 
-    say(commands.search(file, workers, again), as_json)
+    say(commands.search(file, workers, again), as_json, "done")
 
 
 @app.command()

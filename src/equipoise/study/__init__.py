@@ -1,7 +1,5 @@
 """Studies: many runs from one file, on one machine or many, that any kill leaves able to go on."""
 
-import json
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,13 +8,12 @@ from rich.console import Console
 
 from equipoise.data import DATASETS, load_data
 from equipoise.errors import InputError, choose
-from equipoise.files import write_text
 from equipoise.study.board import shown
 from equipoise.study.drive import Engine, drive
 from equipoise.study.local import Local
 from equipoise.study.on_ray import OnRay
 from equipoise.study.on_slurm import OnSlurm
-from equipoise.study.plan import Plan, Study, read
+from equipoise.study.plan import Plan, Study, keep, read
 from equipoise.study.status import State, Watch
 from equipoise.study.work import forget
 from equipoise.training import watch
@@ -48,7 +45,7 @@ def sweep(
     plan = read(file)
     expect_data(plan)
     place = _engine(plan, engine, workers, gpus)
-    _keep(plan, Path(file))
+    keep(Path(file), plan.folder / FILE, plan.study.out)
     if again:
         for run in plan.runs:
             forget(plan.folder, run)
@@ -93,11 +90,3 @@ def _engine(plan: Plan, name: str, workers: int | None, gpus: float) -> Engine[A
         return Local(workers or default_workers(plan))
     threads = max(config.train.threads or 1 for config in plan.runs.values())
     return OnRay(workers, threads, gpus) if name == "ray" else OnSlurm(workers, threads, gpus)
-
-
-def _keep(plan: Plan, file: Path) -> None:
-    """Keep the file in the study's folder, with the folder's name, which the file may have left to its own."""
-    text = file.read_text(encoding="utf-8")
-    if "out" not in tomllib.loads(text):
-        text = f"out = {json.dumps(plan.study.out)}\n{text}"
-    write_text(plan.folder / FILE, text)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from equipoise.config import Config
 from equipoise.report import figures
@@ -229,6 +230,9 @@ def history(found: Found) -> Figure:
 
 def _setting(axes: Axes, found: Found, key: str) -> None:
     at = {each.trial.number: each.trial.settings[key] for each in found.trials if key in each.trial.settings}
+    axes.set_title(key, size=9, color=INK, loc="left", parse_math=False)
+    if not at:  # of a method that was not tried yet
+        return
     drawn = [table[key] for table in found.space.tables if isinstance(table.get(key), Distribution)]
     if all(of.kind == "choice" for of in drawn):
         chosen = [value for i, value in enumerate(at.values()) if value not in list(at.values())[:i]]
@@ -239,8 +243,11 @@ def _setting(axes: Axes, found: Found, key: str) -> None:
         at = {number: chosen.index(value) for number, value in at.items()}
     elif all(of.kind == "log_uniform" for of in drawn):
         axes.set_xscale("log")
+        wide = max(at.values()) > 50 * min(at.values())
+        axes.xaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
     _points(axes, found, at)
-    axes.set_title(key, size=9, color=INK, loc="left", parse_math=False)
 
 
 def _points(axes: Axes, found: Found, at: Mapping[int, Any]) -> None:
