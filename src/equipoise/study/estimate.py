@@ -13,6 +13,7 @@ from equipoise.config import Config
 from equipoise.training.loop import Stopped
 
 SECONDS = 2.0  # of training, for each kind
+ROW = 5  # steps, of which one row at least is timed
 
 
 def seconds(configs: Iterable[Config], workers: int, progress: bool = True) -> float | None:
@@ -41,9 +42,10 @@ def _images_per_second(config: Config) -> float | None:
 
     def enough() -> bool:
         began.append(monotonic())
-        return began[-1] - began[0] > SECONDS or len(began) == config.train.steps
+        long = began[-1] - began[0] > SECONDS and len(began) > ROW
+        return long or len(began) == config.train.steps
 
-    train = dataclasses.replace(config.train, log_every=5, checkpoint_every=config.train.steps)
+    train = dataclasses.replace(config.train, log_every=ROW, checkpoint_every=config.train.steps)
     with tempfile.TemporaryDirectory() as folder:
         brief = dataclasses.replace(config, out=f"{folder}/run", train=train)
         with suppress(Stopped):
