@@ -81,7 +81,6 @@ def test_a_folder_without_labels_gets_a_report_of_what_can_be_known(train: Train
         "traversals.png",
         "traversals.gif",
         "samples.png",
-        "tradeoff.svg",
         "curves.svg",
     ):
         assert (tmp_path / "run" / "pictures" / name).exists()
