@@ -49,9 +49,9 @@ def markdown(table: Published, dataset: str, kept: Sequence[Kept], picture: str 
                 ends = _interval(line, name, column)
                 figures.append(_figure(line, name, column) + (f" ({ends})" if ends else ""))
             lines.append(f"| {line.label} | " + " | ".join(figures) + " |")
-    said = [f"## {table.title}: {dataset}", table.claim, "\n".join(lines), budget(table, dataset, kept)]
+    said = [f"## {table.title}, on {dataset}", table.claim, "\n".join(lines), budget(table, dataset, kept)]
     if picture:
-        said.append(f"![{table.title}: {dataset}; the table above holds what it shows]({picture})")
+        said.append(f"![{table.title}, on {dataset}; the table above holds what it shows]({picture})")
     command = f"equipoise reproduce {table.name} --dataset {dataset} --run"
     said += [table.reasons, f"`{command}` is the paper's protocol, with `--quick` a fraction of it. {table.source}"]
     return "\n\n".join(_wrapped(each) for each in said) + "\n"
