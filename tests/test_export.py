@@ -344,6 +344,7 @@ def test_onnx_graphs_of_every_kind_of_net_take_any_batch_and_agree_with_the_mode
                 assert np.abs(found - ours[key][:n].numpy()).max() <= 1e-4, key
 
 
+@pytest.mark.extra
 def test_graphs_that_differ_from_the_model_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = a_run(tmp_path / "run", "vae", {})
     monkeypatch.setattr(graphs, "_write", lambda *_: None)
