@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 # Two processes of one thread each: more threads than cores make a training step many times slower.
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 .PHONY: help demo test test-all test-extras test-browser check docs build clean
 
@@ -36,7 +36,7 @@ test-all: check
 	$(PYTEST) -m "not extra and not browser"
 
 .venv/extras: .venv/ready
-	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev,hdf5,tables,ray,slurm,search,multi,onnx,docs]' tensorboard
+	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev,hdf5,tables,ray,slurm,search,multi,onnx,hub,docs]' tensorboard
 	touch .venv/extras
 
 test-extras: .venv/extras
