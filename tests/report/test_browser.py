@@ -15,16 +15,6 @@ HOSTILE = ("<script>document.title='taken'</script>", "<img src=x onerror=\"docu
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
 def file(make: Callable[..., Any]) -> Path:
     return report.write(make())
 

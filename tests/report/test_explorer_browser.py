@@ -26,16 +26,6 @@ Make = Callable[..., Any]
 HOSTILE = ("</script><script>document.title='owned'</script>", "<img src=x onerror=document.title='owned'>", "a & b")
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
 @contextmanager
 def opened(browser: Any, address: str, **how: Any) -> Iterator[Any]:
     """The page, ready. From beginning to end it may not complain, nor ask for anything but itself and its worker."""

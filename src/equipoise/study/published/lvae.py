@@ -81,7 +81,7 @@ SHORT = (
 )
 
 
-def _study(dataset: str, methods: Sequence[Mapping[str, object]], batch: Sequence[int]) -> dict[str, Any]:
+def _study(dataset: str, methods: Sequence[Mapping[str, object]]) -> dict[str, Any]:
     """The protocol of the paper's section 6.3: data split, one cycle of the learning rate, a score every 10,000 steps.
 
     Models are chosen on the validation part, and the table shows what they score there.
@@ -91,7 +91,7 @@ def _study(dataset: str, methods: Sequence[Mapping[str, object]], batch: Sequenc
         "seeds": 1,
         "data": {"name": dataset, "split": [0.85, 0.075, 0.075], "scored": "validation"},
         "net": {"name": net, "latent": latent},
-        "train": {"steps": 300_000, "batch": list(batch)},
+        "train": {"steps": 300_000, "batch": [64, 32, 128, 256]},
         "evaluate": {"every": 10_000, "which": list(COLUMNS), "convention": "carbonneau"},
         "method": [{**method, "preset": "paper_lvae"} for method in methods],
     }
@@ -138,7 +138,7 @@ table_2 = Published(
     title="L-VAE paper, Table 2: six methods, reconstruction and six measures",
     source=SOURCE,
     claim="L-VAE reconstructs better than the beta-VAE that was tuned by hand, and disentangles as well or better.",
-    study=lambda dataset: _study(dataset, _methods(dataset), (64, 32, 128, 256)),
+    study=lambda dataset: _study(dataset, _methods(dataset)),
     quick={"train.steps": 10_000, "train.batch": 64},
     budget=300_000 * 64,
     columns=COLUMNS,
@@ -153,7 +153,7 @@ table_3 = Published(
     title="L-VAE paper, Table 3: is the learned beta as good when it is fixed?",
     source=SOURCE,
     claim="A beta-VAE with the beta that L-VAE learned disentangles no better than L-VAE: learning it matters.",
-    study=lambda dataset: _study(dataset, [{"name": "beta-vae", "beta": NETS[dataset][2]}], (64, 32, 128, 256)),
+    study=lambda dataset: _study(dataset, [{"name": "beta-vae", "beta": NETS[dataset][2]}]),
     quick={"train.steps": 10_000, "train.batch": 64},
     budget=300_000 * 64,
     columns=COLUMNS,
@@ -171,7 +171,7 @@ figure_2 = Published(
     source=SOURCE,
     claim="On dSprites a beta of 2 disentangles better than 1, at the cost of reconstruction; the best beta differs "
     "from one data set to another, and with batch size and length of training. The paper gives a picture, no figures.",
-    study=lambda dataset: _study(dataset, [{"name": "beta-vae", "beta": list(BETAS)}], (64, 32, 128, 256)),
+    study=lambda dataset: _study(dataset, [{"name": "beta-vae", "beta": list(BETAS)}]),
     quick={"train.steps": 10_000, "train.batch": 64},
     budget=300_000 * 64,
     columns={name: COLUMNS[name] for name in ("sse", "beta_vae", "factor_vae", "mig")},

@@ -51,16 +51,16 @@ def common_step(rows: Sequence[Sequence[Kept]]) -> int | None:
 def _lines(table: Published, row: Row, runs: Sequence[Kept], common: int | None) -> list[Line]:
     lines = [Line("paper", "paper", {name: _alone(value) for name, value in row.paper.items()})] if row.paper else []
     for setting, alike in _apart(table, runs).items():
-        steps = {common, max(step for kept in alike for step in kept.steps)} - {None}
-        for step in sorted(int(each) for each in steps if each is not None):
+        last = max(step for kept in alike for step in kept.steps)
+        for step in sorted({last} if common is None else {common, last}):
             models = [kept for kept in alike if step in kept.scores]
             if models:
                 mean = _means(table, models, step)
                 lines.append(Line("mean", _label(models, step, setting), mean))
     means = [line for line in lines if line.kind == "mean"]
     if row.paper and means:
-        last = means[-1].figures
-        away = {name: _alone(last[name].value - value) for name, value in row.paper.items() if name in last}
+        ours = means[-1].figures
+        away = {name: _alone(ours[name].value - value) for name, value in row.paper.items() if name in ours}
         lines.append(Line("difference", "ours - paper", away))
     if table.selection is not None and runs:
         lines.append(_best(table, table.selection, runs))
