@@ -11,7 +11,7 @@ from equipoise import commands, report, runs
 from equipoise.files import write_text
 from equipoise.metrics import METRICS
 from equipoise.study import read
-from equipoise.study.results import LOWER, NEITHER, UNBOUNDED, groups, results
+from equipoise.study.results import groups, results
 
 
 def test_settings_tell_runs_of_a_method_apart_and_nothing_else(tmp_path: Path) -> None:
@@ -44,11 +44,10 @@ def test_settings_that_differ_in_the_last_digit_are_told_apart(tmp_path: Path) -
     assert [result.setting for result in results(plan)] == ["beta=1.00000001", "beta=1.00000002", "beta=4.0"]
 
 
-def test_every_metric_that_is_no_share_of_a_perfect_score_is_known() -> None:
-    named = {*LOWER, *NEITHER, *UNBOUNDED}
-    assert named <= METRICS.keys()
-    assert {name for name, metric in METRICS.items() if "factors" in metric.needs}.isdisjoint(named)
-    assert METRICS.keys() - named == {name for name, metric in METRICS.items() if "factors" in metric.needs} | {"udr"}
+def test_scores_against_factors_are_shares_of_a_perfect_score_of_which_more_is_better() -> None:
+    supervised = {name for name, metric in METRICS.items() if "factors" in metric.needs}
+    assert {name for name, metric in METRICS.items() if metric.share} == supervised | {"udr"}
+    assert all(METRICS[name].better == 1 for name in supervised)
 
 
 def test_trained_runs_are_compared_without_loading_their_models(

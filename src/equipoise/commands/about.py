@@ -42,8 +42,8 @@ def show(name: str) -> Outcome:
         return Outcome({"settings": settings}, f"[{name}]\n\n{_written(settings)}")
     if name in METRICS:
         about = METRICS[name]
-        text = f"{name}: {about.summary}\n\n{inspect.getdoc(about.function)}"
-        return Outcome({"name": name, "summary": about.summary}, text)
+        text = f"{name}: {about.summary}; {about.direction}\n\n{inspect.getdoc(about.function)}"
+        return Outcome({"name": name, "summary": about.summary, "better": about.direction}, text)
     if name in DATASETS:
         return about_data(DATASETS[name])
     net = nets.NETS[name]

@@ -224,6 +224,8 @@ METRICS = {
         summary="mutual information of image and code, in nats: the first part of the KL",
         citation=_CITATION,
         cheap=False,
+        better=0,
+        share=False,
     ),
     "total_correlation": Metric(
         total_correlation,
@@ -231,6 +233,8 @@ METRICS = {
         summary="dependence between the latents of the aggregate posterior, in nats: the second part of the KL",
         citation=_CITATION,
         cheap=False,
+        better=-1,
+        share=False,
     ),
     "dimension_wise_kl": Metric(
         dimension_wise_kl,
@@ -238,5 +242,7 @@ METRICS = {
         summary="distance of each latent's aggregate posterior from the standard normal prior, in nats",
         citation=_CITATION,
         cheap=False,
+        better=0,
+        share=False,
     ),
 }

@@ -201,42 +201,65 @@ def active_units(mean: ArrayLike, logvar: ArrayLike, *, threshold: float = 0.01)
 
 
 METRICS = {
-    "sse": Metric(sse, needs=("recon",), summary="squared error per image", citation="sum of squares over an image"),
-    "mse": Metric(mse, needs=("recon",), summary="squared error per pixel", citation="mean of squares over an image"),
+    "sse": Metric(
+        sse,
+        needs=("recon",),
+        summary="squared error per image",
+        citation="sum of squares over an image",
+        better=-1,
+        share=False,
+    ),
+    "mse": Metric(
+        mse,
+        needs=("recon",),
+        summary="squared error per pixel",
+        citation="mean of squares over an image",
+        better=-1,
+        share=False,
+    ),
     "psnr": Metric(
         psnr,
         needs=("recon",),
         summary="peak signal-to-noise ratio of the reconstructions, in dB",
         citation="-10 log10 of the mean square, for pixels in [0, 1]",
+        share=False,
     ),
     "bce": Metric(
         bce,
         needs=("recon",),
         summary="Bernoulli cross-entropy per image, in nats",
         citation="Kingma, Welling. Auto-encoding variational Bayes. ICLR 2014, appendix C.1",
+        better=-1,
+        share=False,
     ),
     "log_px_z": Metric(
         log_px_z,
         needs=("sampled",),
         summary="log-likelihood of an image under a sample of its posterior, in nats",
         citation="Kingma, Welling. Auto-encoding variational Bayes. ICLR 2014, section 2.3",
+        share=False,
     ),
     "elbo": Metric(
         elbo,
         needs=("codes", "logvar", "sampled"),
         summary="evidence lower bound per image, in nats",
         citation="Kingma, Welling. Auto-encoding variational Bayes. ICLR 2014, section 2.2",
+        share=False,
     ),
     "kl": Metric(
         kl,
         needs=("codes", "logvar"),
         summary="KL of posterior and standard normal prior per image, in nats",
         citation="Kingma, Welling. Auto-encoding variational Bayes. ICLR 2014, appendix B",
+        better=0,
+        share=False,
     ),
     "active_units": Metric(
         active_units,
         needs=("codes", "logvar"),
         summary="number of latents that carry information about the images",
         citation="Burda, Grosse, Salakhutdinov. Importance weighted autoencoders. ICLR 2016",
+        better=0,
+        share=False,
     ),
 }

@@ -99,6 +99,8 @@ class Metric:
             all, depends on a seed: its interval comes from leaving out rows.
         shuffles: its floor is not zero, so that it is to be read beside the value of shuffled codes.
         attains: a perfect code can stay below 1, so that it is to be read beside that of the factors themselves.
+        better: 1 if more is better, -1 if less is, 0 if neither is.
+        share: it is a share of a perfect score, so that it means the same on all data.
         cheap: belongs to the default selection; the interval of others leaves out rows fewer times.
         uses: further inputs, after those it needs; None takes the place of one that is not given.
     """
@@ -111,5 +113,12 @@ class Metric:
     repeats: int | None = None
     shuffles: bool = False
     attains: bool = False
+    better: int = 1
+    share: bool = True
     cheap: bool = True
     uses: Sequence[str] = ()
+
+    @property
+    def direction(self) -> str:
+        """`better` in words."""
+        return {1: "higher is better", -1: "lower is better", 0: "neither way is better"}[self.better]

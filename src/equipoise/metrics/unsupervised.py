@@ -120,17 +120,23 @@ METRICS = {
         needs=("codes",),
         summary="how much two latents share on average, in nats",
         citation=_CITATION,
+        better=-1,
+        share=False,
     ),
     "gaussian_tc": Metric(
         gaussian_tc,
         needs=("codes",),
         summary="linear dependence between all latents, in nats: total correlation of a Gaussian of their covariance",
         citation=_CITATION,
+        better=-1,
+        share=False,
     ),
     "wasserstein": Metric(
         wasserstein,
         needs=("codes",),
         summary="linear dependence between all latents: Wasserstein distance of their covariance from its diagonal",
         citation=_CITATION,
+        better=-1,
+        share=False,
     ),
 }

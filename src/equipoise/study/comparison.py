@@ -10,9 +10,10 @@ from scipy.stats import rankdata
 
 from equipoise import study
 from equipoise.errors import InputError, nearest
+from equipoise.metrics import METRICS
 from equipoise.report.page import HEADLINE
 from equipoise.study import statistics
-from equipoise.study.results import Group, Result, bounded, by_data, groups, measured, results, sign
+from equipoise.study.results import Group, Result, by_data, groups, measured, results
 from equipoise.study.statistics import Estimate, Ranks
 from equipoise.study.status import State, Watch
 
@@ -42,15 +43,15 @@ class Block:
     @property
     def averaged(self) -> tuple[str, ...]:
         """Of them those with a mean: over several data sets no errors, which are of other sizes on other data."""
-        return tuple(metric for metric in self.metrics if self.sets == 1 or bounded(metric))
+        return tuple(metric for metric in self.metrics if self.sets == 1 or METRICS[metric].share)
 
     def best(self, metric: str) -> set[str]:
         """The labels of the best means, more than one if they are equal; none where nothing is better or worse."""
         means = {group.label: each.value for group in self.groups if (each := group.estimate(metric))}
-        if not sign(metric) or len(means) < 2:
+        if not METRICS[metric].better or len(means) < 2:
             return set()
-        top = max(sign(metric) * value for value in means.values())
-        return {label for label, value in means.items() if sign(metric) * value == top}
+        top = max(METRICS[metric].better * value for value in means.values())
+        return {label for label, value in means.items() if METRICS[metric].better * value == top}
 
     def rivals(self, metric: str) -> list[Group]:
         """Groups that have the metric, the best mean rank first; of more than eight, the best of each method."""
@@ -69,7 +70,7 @@ class Block:
 
     def improvement(self, metric: str) -> list[Pair]:
         """The probability of improvement of each rival over each that comes after it."""
-        if not sign(metric):
+        if not METRICS[metric].better:
             return []
         pairs = []
         for a, b in combinations(self.rivals(metric), 2):
@@ -83,7 +84,7 @@ class Block:
         """Labels and their ranks over the data sets; None with a single one, or where nothing is better or worse."""
         scored = {group.label: _signed(group, metric) for group in self.groups}
         scored = {label: scores for label, scores in scored.items() if len(scores) == self.sets}
-        if self.sets < 2 or len(scored) < 2 or not sign(metric):
+        if self.sets < 2 or len(scored) < 2 or not METRICS[metric].better:
             return None
         means = [[scores[data].mean() for scores in scored.values()] for data in next(iter(scored.values()))]
         return list(scored), statistics.ranks(np.array(means))
@@ -152,4 +153,4 @@ def _shown(found: Sequence[Result], asked: Sequence[str]) -> tuple[str, ...]:
 
 def _signed(group: Group, metric: str) -> dict[str, statistics.Floats]:
     """The scores by data set, turned so that higher is better."""
-    return {data: sign(metric) * scores for data, scores in group.scores(metric).items()}
+    return {data: METRICS[metric].better * scores for data, scores in group.scores(metric).items()}

@@ -13,7 +13,7 @@ from equipoise.metrics import METRICS
 from equipoise.report import figures
 from equipoise.report.page import markup, template
 from equipoise.study.comparison import Block, Comparison
-from equipoise.study.results import Group, Result, sign
+from equipoise.study.results import Group, Result
 from equipoise.study.statistics import STATISTICS, Estimate, Ranks
 from equipoise.study.tables import chance, figure, interval
 from equipoise.study.tradeoff import tradeoff
@@ -89,7 +89,7 @@ def _detail(block: Block, metric: str) -> Detail:
     ranked = block.ranks(metric)
     return Detail(
         metric=metric,
-        summary=METRICS[metric].summary + {1: "", -1: "; lower is better", 0: "; neither way is better"}[sign(metric)],
+        summary=f"{METRICS[metric].summary}; {METRICS[metric].direction}",
         estimates=estimates,
         rivals=[group.label for group in block.rivals(metric) if group.label in named],
         chances=chances,

@@ -17,12 +17,6 @@ from equipoise.study import statistics
 from equipoise.study.plan import Plan
 from equipoise.study.statistics import Estimate, Floats
 
-# Which way a metric is better: higher, unless it is one of these.
-LOWER = ("sse", "mse", "bce", "gaussian_tc", "wasserstein", "mutual_information", "total_correlation")
-NEITHER = ("kl", "index_code_mi", "dimension_wise_kl", "active_units")
-# Of the higher ones, those that are no share of a perfect score, so that other data give other figures.
-UNBOUNDED = ("psnr", "log_px_z", "elbo")
-
 
 @dataclass(frozen=True)
 class Result:
@@ -110,16 +104,6 @@ def by_data(found: Iterable[Result]) -> dict[str, list[Result]]:
     for result in found:
         by.setdefault(result.data, []).append(result)
     return by
-
-
-def sign(metric: str) -> int:
-    """1 for a metric of which more is better, -1 where less is, 0 where neither is."""
-    return -1 if metric in LOWER else 0 if metric in NEITHER else 1
-
-
-def bounded(metric: str) -> bool:
-    """Whether a metric means the same on all data, as a share of what a perfect code scores."""
-    return metric not in (*LOWER, *NEITHER, *UNBOUNDED)
 
 
 def measured(found: Sequence[Result]) -> list[str]:

@@ -16,6 +16,7 @@ from equipoise.config import Config
 from equipoise.data import load_data, variants
 from equipoise.errors import InputError
 from equipoise.files import replacing
+from equipoise.metrics import METRICS
 from equipoise.metrics.ranking import udr
 from equipoise.outcome import Outcome
 from equipoise.study import search_found, search_space
@@ -23,7 +24,6 @@ from equipoise.study.board import shown
 from equipoise.study.drive import drive
 from equipoise.study.local import Local
 from equipoise.study.plan import Distribution, Plan, contents, keep
-from equipoise.study.results import sign
 from equipoise.study.search_found import Found, Judged
 from equipoise.study.search_space import METHOD, Pruned, Space, Trial
 from equipoise.study.status import Watch
@@ -128,7 +128,7 @@ class Trials:
         for each in finished:
             self._curves.setdefault(each.number, curve(each, self.space.search.metric))
         others = [self._curves[each.number] for each in finished]
-        why = behind(curve(trial, self.space.search.metric), others, sign(self.space.search.metric))
+        why = behind(curve(trial, self.space.search.metric), others, METRICS[self.space.search.metric].better)
         if why is None or why.step >= next(iter(trial.runs.values())).train.steps:
             return judged
         search_space.prune(self.space, trial, why)
@@ -196,7 +196,7 @@ def ask(optuna: Any, space: Space, judged: Sequence[Judged], number: int) -> dic
             sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
         else:
             sampler = optuna.samplers.RandomSampler(seed=seed)
-        direction = "maximize" if sign(search.metric) > 0 else "minimize"
+        direction = "maximize" if METRICS[search.metric].better > 0 else "minimize"
         proposals = optuna.create_study(sampler=sampler, direction=direction)
         proposals.add_trials([told(optuna, space, each) for each in judged])
         trial = proposals.ask()

@@ -12,11 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from equipoise.config import Config
+from equipoise.metrics import METRICS
 from equipoise.report import figures
 from equipoise.report.figures import BLUE, INK, MUTED, ORANGE, plain
 from equipoise.study import statistics, tables
 from equipoise.study.plan import Distribution, Plan
-from equipoise.study.results import Group, results, sign
+from equipoise.study.results import Group, results
 from equipoise.study.search_space import Pruned, Space, Trial
 from equipoise.study.statistics import Estimate
 
@@ -65,7 +66,7 @@ class Found:
     @property
     def best(self) -> list[Judged]:
         """The finished trials, the best mean first; of trials with the same settings the first."""
-        way = sign(self.space.search.metric)
+        way = METRICS[self.space.search.metric].better
         first = [each for i, each in enumerate(self.trials) if not self._repeats(i) and each.stage == "finished"]
         return sorted(first, key=lambda each: -way * each.mean)
 
@@ -99,7 +100,7 @@ def text(found: Found) -> str:
     counts = {stage: [each.stage for each in found.trials].count(stage) for stage in ("finished", "pruned", "failed")}
     stages = ", ".join(f"{count} {stage}" for stage, count in counts.items() if count) or "none is over yet"
     again = f", {found.repeats} with the settings of an earlier one" if found.repeats else ""
-    better = "more" if sign(metric) > 0 else "less"
+    better = "more" if METRICS[metric].better > 0 else "less"
     total = max(space.search.trials, len(found.trials))
     said = [f"{space.folder}: {total} trials by {metric}, {better} is better: {stages}{again}"]
     best = found.best
@@ -208,7 +209,7 @@ def history(found: Found) -> Figure:
     drawn = Figure(figsize=size, facecolor="white", layout="constrained")
     grid = drawn.subplots(lines, columns, squeeze=False, sharey=True)
     every = grid.ravel()
-    metric, way = found.space.search.metric, sign(found.space.search.metric)
+    metric, way = found.space.search.metric, METRICS[found.space.search.metric].better
     first = every[0]
     _points(first, found, {each.trial.number: each.trial.number for each in found.trials})
     finished = [each for each in found.trials if each.stage == "finished"]

@@ -27,7 +27,6 @@ from equipoise.study.plan import (
     values,
     varied,
 )
-from equipoise.study.results import sign
 from equipoise.study.select import FEWEST
 from equipoise.study.work import given_up
 
@@ -224,7 +223,7 @@ def _search(said: object) -> Search:
         raise InputError(f"search.{first['loc'][0]} is {first['input']!r}; {first['msg'].lower()}") from None
     if search.metric not in METRICS:
         raise InputError(f"search.metric is {search.metric}; {nearest(search.metric, METRICS)}")
-    if not sign(search.metric):
+    if not METRICS[search.metric].better:
         raise InputError(f"search.metric is {search.metric}, of which neither more nor less is better; choose another")
     return search
 

@@ -21,7 +21,7 @@ from equipoise.outcome import Outcome
 from equipoise.progress import bar
 from equipoise.report.page import HEADLINE
 from equipoise.study import tables
-from equipoise.study.results import Group, Result, by_data, groups, measured, results, sign
+from equipoise.study.results import Group, Result, by_data, groups, measured, results
 
 FEWEST = 3  # seeds of a setting: with two, a model is judged by a single other one
 SHOWN = 10  # models in the terminal
@@ -108,7 +108,7 @@ def _chosen(models: Sequence[Model], metric: str) -> Chosen | None:
     scored = [model for model in models if not math.isnan(model.result.scores.get(metric, math.nan))]
     if len(scored) < FEWEST:
         return None
-    scores = [sign(metric) * model.result.scores[metric] for model in scored]
+    scores = [METRICS[metric].better * model.result.scores[metric] for model in scored]
     ranks = [model.udr for model in scored]
     varied = len(set(scores)) > 1 and len(set(ranks)) > 1
     spearman = float(spearmanr(ranks, scores).statistic) if varied else None

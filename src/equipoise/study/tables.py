@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from equipoise.errors import InputError
-from equipoise.metrics import table
+from equipoise.metrics import METRICS, table
 from equipoise.study.comparison import Block, Comparison
-from equipoise.study.results import bounded
 from equipoise.study.statistics import STATISTICS, Estimate
 
 LATEX = str.maketrans(
@@ -53,7 +52,7 @@ def figure(metric: str, value: float) -> str:
     """A score for reading: shares of 1 to three decimals, anything else to four digits."""
     if not math.isfinite(value):
         return "–" if math.isnan(value) else str(value)
-    if bounded(metric):
+    if METRICS[metric].share:
         return f"{value:z.3f}"
     digits = 3 - math.floor(math.log10(abs(value))) if value else 0
     return f"{value:z,.{max(0, digits)}f}"

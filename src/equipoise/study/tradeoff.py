@@ -7,9 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from equipoise.metrics import METRICS
 from equipoise.report.figures import CYCLE, INK, MUTED, plain
 from equipoise.study.comparison import Block
-from equipoise.study.results import Result, sign
+from equipoise.study.results import Result
 from equipoise.study.statistics import Floats, attainment, front
 
 COLUMNS = 3
@@ -54,7 +55,7 @@ def _panel(axes: Axes, block: Block, metric: str, methods: Sequence[str]) -> Non
     if error.max() > 10 * error.min() > 0:
         axes.set_xscale("log")
     right = axes.get_xlim()[1]
-    way = sign(metric) or 1
+    way = METRICS[metric].better or 1
     best = front(error, way * score)
     axes.step(*_to(right, error[best], score[best]), where="post", color=MUTED, linewidth=1, zorder=1)
     for place, method in enumerate(methods):

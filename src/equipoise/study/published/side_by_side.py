@@ -7,10 +7,10 @@ from typing import Literal
 
 import numpy as np
 
+from equipoise.metrics import METRICS
 from equipoise.study import statistics
 from equipoise.study.published.kept import Kept
 from equipoise.study.published.paper import Published, Row
-from equipoise.study.results import sign
 from equipoise.study.statistics import Estimate
 
 Kind = Literal["paper", "mean", "difference", "best"]
@@ -89,7 +89,7 @@ def _best(table: Published, metric: str, runs: Sequence[Kept]) -> Line:
     """The model with the best value of a column among all steps of all runs."""
     column = table.columns[metric]
     models = [
-        (sign(metric) * value, kept, step)
+        (METRICS[metric].better * value, kept, step)
         for kept in runs
         for step in kept.steps
         if (value := column.of(kept, step)) is not None and math.isfinite(value)
