@@ -113,6 +113,11 @@ def test_rows_are_compared_at_a_step_that_all_have_and_shown_at_their_last() -> 
     assert [line.label for line in other.lines] == ["ours, 1 seed, step 500", "ours, best MIG of 1 model: step 500"]
 
 
+def test_runs_without_the_score_that_models_are_chosen_by_have_no_best() -> None:
+    side, _ = side_by_side(TABLE, "dsprites", [made_up(0, {500: {"sse": 12.0}})])
+    assert [line.kind for line in side.lines] == ["paper", "mean", "difference"]
+
+
 def test_text_and_page_have_every_figure_and_say_the_budget() -> None:
     text, page = written.text(TABLE, "dsprites", KEPT), written.markdown(TABLE, "dsprites", KEPT, "images/a.png")
     for said in (text, page):

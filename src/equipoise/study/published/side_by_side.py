@@ -62,8 +62,8 @@ def _lines(table: Published, row: Row, runs: Sequence[Kept], common: int | None)
         ours = means[-1].figures
         away = {name: _alone(ours[name].value - value) for name, value in row.paper.items() if name in ours}
         lines.append(Line("difference", "ours - paper", away))
-    if table.selection is not None and runs:
-        lines.append(_best(table, table.selection, runs))
+    if table.selection is not None:
+        lines += _best(table, table.selection, runs)
     return lines
 
 
@@ -85,8 +85,8 @@ def _means(table: Published, models: Sequence[Kept], step: int) -> dict[str, Est
     return figures
 
 
-def _best(table: Published, metric: str, runs: Sequence[Kept]) -> Line:
-    """The model with the best value of a column among all steps of all runs."""
+def _best(table: Published, metric: str, runs: Sequence[Kept]) -> list[Line]:
+    """The model with the best value of a column among all steps of all runs; none where no model has a value."""
     column = table.columns[metric]
     models = [
         (METRICS[metric].better * value, kept, step)
@@ -94,10 +94,12 @@ def _best(table: Published, metric: str, runs: Sequence[Kept]) -> Line:
         for step in kept.steps
         if (value := column.of(kept, step)) is not None and math.isfinite(value)
     ]
+    if not models:
+        return []
     _, kept, step = max(models, key=lambda model: model[0])
     figures = {name: each.of(kept, step) for name, each in table.columns.items()}
     label = f"ours, best {column.title} of {len(models)} model{'s' * (len(models) > 1)}: step {step:,}"
-    return Line("best", label, {name: _alone(value) for name, value in figures.items() if value is not None})
+    return [Line("best", label, {name: _alone(value) for name, value in figures.items() if value is not None})]
 
 
 def _label(models: Sequence[Kept], step: int, setting: str) -> str:
