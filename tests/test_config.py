@@ -1,6 +1,7 @@
 """Settings: order, round trip, identity. Refusals are tested through the command line."""
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import get_type_hints
 
@@ -84,3 +85,20 @@ def test_settings_are_frozen_and_checked_in_python_too() -> None:
 def test_the_demo_is_a_valid_run() -> None:
     demo = config.resolve(config.read(Path(__file__).parent.parent / "examples" / "demo.toml"))
     assert (demo.data.name, demo.method.name, demo.out) == ("dsprites", "l-vae", "runs/demo")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"method": "isa-vae", "method.layout": [3, 2], "data.split": [0.5, 0.5], "data.scored": "train"},
+        {"method": "l-vae", "data.keep.shape": [0, 2], "data.leave_out.pos_x": "16:", "evaluate.every": 7},
+        {"method": "compose", "method.balance": [{"name": "fixed", "weights": {"kl": 4.0}}]},
+        *({"method": method, "method.preset": preset} for method in METHODS for preset in METHODS[method].presets),
+    ],
+    ids=lambda said: str(said.get("method.preset", said["method"])),
+)
+def test_the_command_of_settings_gives_them_again(said: dict[str, object]) -> None:
+    before = config.resolve({"data": "dsprites", **said})
+    words = shlex.split(config.command(before.flat()))
+    assert words[:3] == ["equipoise", "train", "data=dsprites"]
+    assert config.resolve(config.parse(words[2:])).flat() == before.flat()

@@ -24,7 +24,6 @@ from equipoise.errors import InputError, RunError
 from equipoise.export import command, export_run, folder, graphs, load_model, saved
 from equipoise.export.about import prior
 from equipoise.export.hub import PICTURES, text
-from equipoise.export.hub import command as command_of
 from equipoise.methods import METHODS
 from equipoise.model import VAE
 from equipoise.report.page import FILES
@@ -147,22 +146,6 @@ def test_the_command_of_a_card_gives_the_settings_of_its_run(home: eq.Run, tmp_p
     line = next(line for line in card.splitlines() if line.startswith("equipoise train "))
     again = configuration.resolve(configuration.parse(shlex.split(line)[2:]))
     assert again.flat() == home.config.flat() | {"data.name": f"path/to/{Path(home.config.data.name).name}"}
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        {"method": "isa-vae", "method.layout": [3, 2], "data.split": [0.5, 0.5], "data.scored": "train"},
-        {"method": "l-vae", "data.keep.shape": [0, 2], "data.leave_out.pos_x": "16:", "evaluate.every": 7},
-        {"method": "compose", "method.balance": [{"name": "fixed", "weights": {"kl": 4.0}}]},
-        *({"method": method, "method.preset": preset} for method in METHODS for preset in METHODS[method].presets),
-    ],
-    ids=lambda said: str(said.get("method.preset", said["method"])),
-)
-def test_so_it_does_for_presets_lists_tables_and_parts(said: dict[str, object]) -> None:
-    config = configuration.resolve({"data": "dsprites", **said})
-    words = shlex.split(command_of(config.flat(), config.preset))
-    assert configuration.resolve(configuration.parse(words[2:])).flat() == config.flat()
 
 
 def test_a_card_shows_names_as_they_are_and_lets_none_of_them_act(home: eq.Run, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import dataclasses
 import datetime
 import hashlib
 import json
+import shlex
 import tomllib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -267,6 +268,31 @@ def parse(overrides: Iterable[str]) -> dict[str, object]:
                 # No setting is a date or a time: 10:40:10 is a slice.
                 settings[key] = value if isinstance(read, datetime.date | datetime.time) else read
     return settings
+
+
+def command(settings: Settings) -> str:
+    """The shortest line in a shell that trains a run of these settings, a run's own by dotted key."""
+    named = {key: settings[key] for key in ("data.name", "method.name", "method.preset") if key in settings}
+    given = resolve(named).flat()
+    words = [word(key.removesuffix(".name"), value) for key, value in named.items()]
+    words += [word(key, value) for key, value in settings.items() if key not in named and given.get(key) != value]
+    return shlex.join(["equipoise", "train", *words])
+
+
+def word(key: str, value: object) -> str:
+    """A setting as it is typed, which `parse` reads: text as it is, unless it would be read as something else."""
+    if isinstance(value, str) and parse([f"{key}={value}"])[key] == value:
+        return f"{key}={value}"
+    return f"{key}={_toml(value)}"
+
+
+def _toml(value: object) -> str:
+    """A value as TOML writes it on one line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(of)}" for key, of in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml(of) for of in value) + "]"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _names(kind: type) -> list[str]:

@@ -5,6 +5,7 @@ hand.
 import json
 import math
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from equipoise import commands
+from equipoise import config as configuration
 from equipoise.errors import InputError
 from equipoise.study.plan import plan
 from equipoise.study.published import TABLES, kept, written
@@ -220,10 +222,13 @@ def test_page_of_results_is_what_the_command_writes(tmp_path: Path) -> None:
     assert ("lvae-table2", "dsprites") in shown
 
 
-def test_kept_results_hold_no_path_of_a_machine() -> None:
+def test_kept_results_hold_the_command_that_gives_their_settings_and_no_path_of_a_machine() -> None:
     files = list((REPOSITORY / "results").glob("*.json"))
     assert files
     for file in files:
+        known = json.loads(file.read_text())
+        settings = configuration.resolve(configuration.parse(shlex.split(known["command"])[2:])).flat()
+        assert known["settings"].items() <= settings.items(), file
         assert not re.search(r"/(tmp|home|root|work|Users)/", file.read_text()), file
         assert file.stat().st_size < 100_000, file
 

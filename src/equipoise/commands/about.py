@@ -2,14 +2,14 @@
 
 import dataclasses
 import inspect
-import json
+import shlex
 import textwrap
 from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_type_hints
 
 from equipoise import nets
 from equipoise.commands.data import about as about_data
-from equipoise.config import SECTIONS
+from equipoise.config import SECTIONS, word
 from equipoise.data import DATASETS
 from equipoise.errors import choose
 from equipoise.methods import METHODS, compose
@@ -65,23 +65,10 @@ def _show_method(name: str) -> Outcome:
         said += ["", "presets (method.preset=NAME)"]
         for key, preset in method.presets.items():
             said.append(f"  {key}: {preset.why}")
-            said.append("    " + " ".join(f"{k}={_inline(v)}" for k, v in preset.settings.items()))
+            said.append("    " + shlex.join(word(key, value) for key, value in preset.settings.items()))
     presets = {key: {"why": preset.why, "settings": dict(preset.settings)} for key, preset in method.presets.items()}
     values = {"name": name, "summary": method.summary, "settings": settings, "presets": presets}
     return Outcome(values | ({"parts": parts} if parts else {}), "\n".join(said))
-
-
-def _inline(value: object) -> str:
-    """A setting as one writes it on the command line, in a shell's quotes where it is a list or a table."""
-    return f"'{_toml(value)}'" if isinstance(value, tuple | list | dict) else str(value)
-
-
-def _toml(value: object) -> str:
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + "}"
-    if isinstance(value, tuple | list):
-        return "[" + ", ".join(_toml(one) for one in value) + "]"
-    return json.dumps(value)
 
 
 def _settings(kind: type) -> dict[str, dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 import json
 import math
-import shlex
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,6 +47,7 @@ def card(run: Run, known: Mapping[str, Any], drawn: list[str]) -> str:
     scores = {name: score for name, score in run.scores.items() if math.isfinite(score.value)}
     said = run.meta["data"]
     data = known["settings"]["data.name"]
+    where = data if data in DATASETS else f"path/to/{data}"
     method = run.config.method
     shape = " x ".join(map(str, known["image"]))
     parts = [
@@ -77,7 +77,7 @@ def card(run: Run, known: Mapping[str, Any], drawn: list[str]) -> str:
         "- Scores are of one run. They say how this model does, not how its method does.\n"
         "- What the images show of people, places or things, the codes may show too.",
         "## Training",
-        f"```\n{command(known['settings'], run.config.preset)}\n```",
+        f"```\n{plain(configuration.command(known['settings'] | {'data.name': where}))}\n```",
         f"All settings are in config.json. Equipoise {known['versions']['equipoise']}, torch "
         f"{text(run.meta['versions']['torch'])}; checkpoint {known['checkpoint']}.",
         *([f"Images: {text(said['source'])}."] if said.get("source") and data in DATASETS else []),
@@ -85,36 +85,6 @@ def card(run: Run, known: Mapping[str, Any], drawn: list[str]) -> str:
         *([f"Citation: {text(said['citation'])}"] if said.get("citation") else []),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def command(settings: Mapping[str, Any], preset: str | None) -> str:
-    """The words on the command line that give these settings: those that differ from what a shorter line gives."""
-    data = settings["data.name"]
-    base = {"data": data, "method": settings["method.name"]} | ({"method.preset": preset} if preset else {})
-    given = configuration.resolve(base).flat()
-    words = [f"data={data if data in DATASETS else f'path/to/{data}'}", f"method={settings['method.name']}"]
-    words += [f"method.preset={preset}"] if preset else []
-    for key, value in settings.items():
-        if key in ("data.name", "method.name", "method.preset") or given.get(key) == value:
-            continue
-        words.append(_word(key, value))
-    return plain("equipoise train " + shlex.join(words))
-
-
-def _word(key: str, value: Any) -> str:
-    """A setting as it is typed: text as it is, unless it would be read as something else."""
-    if isinstance(value, str) and configuration.parse([f"{key}={value}"])[key] == value:
-        return f"{key}={value}"
-    return f"{key}={_toml(value)}"
-
-
-def _toml(value: Any) -> str:
-    """A value as TOML writes it on one line."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(of)}" for key, of in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(_toml(of) for of in value) + "]"
-    return json.dumps(value, ensure_ascii=False)
 
 
 def plain(words: str) -> str:

@@ -35,6 +35,11 @@ class Kept:
     """Versions and platform."""
 
     @property
+    def command(self) -> str:
+        """The line that trains it."""
+        return configuration.command(self.settings)
+
+    @property
     def steps(self) -> list[int]:
         """At which it was scored."""
         return sorted(self.scores)
@@ -74,6 +79,7 @@ def write(kept: Kept, results: Path) -> Path:
     """The file in `results` that it is written to."""
     found = {
         "format": FORMAT,
+        "command": kept.command,
         "settings": kept.settings,
         "made_by": kept.made_by,
         "scores": {str(step): kept.scores[step] for step in kept.steps},
