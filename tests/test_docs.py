@@ -14,13 +14,12 @@ from tests.conftest import SMALL, build, clock, forward, images, noise, toy
 
 import equipoise
 from equipoise import commands as python_commands
-from equipoise import config
+from equipoise import config, study
 from equipoise.cli import app
 from equipoise.data import DATASETS
 from equipoise.methods import METHODS
 from equipoise.methods.compose import Compose, parts
 from equipoise.metrics import METRICS
-from equipoise.study import plan
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -211,7 +210,7 @@ def test_every_study_is_a_plan(page: Path, tmp_path: Path) -> None:
             path = tmp_path / name
             path.write_text(examples(text).get(name) or blocks.pop(), encoding="utf-8")
             assert not blocks or name in examples(text)
-        assert plan.read(path).runs
+        assert study.read(path).runs
 
 
 def own_names(text: str) -> set[str]:

@@ -1,6 +1,7 @@
 """The structure: imports go one way, every file is in the list, the public names are there."""
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -49,28 +50,40 @@ def part(path: Path) -> str:
     return first.removesuffix(".py")
 
 
-def imported(path: Path, at_run_time_only: bool = True) -> set[str]:
-    """The parts of Equipoise that a file imports, without what it imports for type checks alone."""
+def modules(path: Path) -> set[str]:
+    """The modules of Equipoise that a file imports, without what it imports for type checks alone."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     found: set[str] = set()
     skipped = {
         id(node)
         for block in ast.walk(tree)
-        if isinstance(block, ast.If) and getattr(block.test, "id", "") == "TYPE_CHECKING" and at_run_time_only
+        if isinstance(block, ast.If) and getattr(block.test, "id", "") == "TYPE_CHECKING"
         for node in ast.walk(block)
     }
     for node in ast.walk(tree):
         if id(node) in skipped or not isinstance(node, (ast.Import, ast.ImportFrom)):
             continue
-        if isinstance(node, ast.ImportFrom) and node.module == "equipoise":
+        if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        else:
-            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
-            found |= {name.split(".")[1] for name in names if name.startswith("equipoise.")}
-    return found
+        elif node.module:
+            # What is imported from a package is a module of it, or a name in it.
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in NAMES else node.module for name in inner}
+    return {name for name in found if name.startswith("equipoise.")}
+
+
+def imported(path: Path) -> set[str]:
+    """The parts of Equipoise that a file imports."""
+    return {name.split(".")[1] for name in modules(path)}
+
+
+def module(path: Path) -> str:
+    """The name that a file is imported by."""
+    return ".".join(("equipoise", *path.relative_to(SOURCE).with_suffix("").parts)).removesuffix(".__init__")
 
 
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
+NAMES = {module(path) for path in FILES}
 
 
 @pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(SOURCE)) for path in FILES])
@@ -78,6 +91,10 @@ def test_imports_go_one_way(path: Path) -> None:
     place = ORDER.index(part(path))
     for name in imported(path):
         assert ORDER.index(name) <= place, f"{path.name} imports {name}, which comes after {part(path)}"
+
+
+def test_no_file_imports_itself_through_others() -> None:
+    TopologicalSorter({module(path): modules(path) for path in FILES}).prepare()
 
 
 def test_metrics_never_see_networks_and_training_no_metric() -> None:

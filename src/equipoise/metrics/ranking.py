@@ -17,6 +17,8 @@ from equipoise.metrics.threads import one_thread
 _ALPHA = 0.1  # of the lasso, as the authors have it
 _TOLERANCE = 1e-10  # of the lasso: exact, so that the order of latents does not count
 
+FEWEST = 3  # models to choose among by their UDR: of two, each would be judged by a single other one
+
 
 def udr(
     codes: ArrayLike,

@@ -8,12 +8,14 @@ from rich.console import Console
 
 from equipoise.data import DATASETS, load_data
 from equipoise.errors import InputError, choose
+from equipoise.study import search_space
 from equipoise.study.board import shown
 from equipoise.study.drive import Engine, drive
 from equipoise.study.local import Local
 from equipoise.study.on_ray import OnRay
 from equipoise.study.on_slurm import OnSlurm
-from equipoise.study.plan import Plan, Study, keep, read
+from equipoise.study.plan import Plan, Study, contents, keep
+from equipoise.study.plan import plan as planned
 from equipoise.study.status import State, Watch
 from equipoise.study.work import forget
 from equipoise.training import watch
@@ -54,6 +56,16 @@ def sweep(
     with watch.signals() as stop, shown(console, states) as show:
         drive(plan, place, stop.is_set, show)
     return states()
+
+
+def read(file: str | Path, out: str | Path | None = None) -> Plan:
+    """The plan that a study file in TOML describes (`plan.plan`), or of one with a table [search] the runs that its
+    search has proposed until now. Raises `InputError` with one sentence for whatever cannot run.
+
+    out: where the study lies, if not where the file says.
+    """
+    said = contents(file, out)
+    return search_space.proposed(search_space.space(said)) if "search" in said else planned(said)
 
 
 def open_study(folder: str | Path) -> Plan:

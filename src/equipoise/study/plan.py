@@ -58,27 +58,6 @@ class Plan:
         return Path(self.study.out)
 
 
-def read(file: str | Path, out: str | Path | None = None) -> Plan:
-    """The plan that a TOML file describes. Raises `InputError` with one sentence for whatever cannot run.
-
-    `out` is where the study lies, if not where the file says.
-
-    A setting may be a list, all of whose values are run, or a table with the name of a distribution, from which
-    `trials` values are drawn: {uniform = [a, b]}, {log_uniform = [a, b]}, {integer = [a, b]}, {choice = [...]}. Values
-    of a setting that holds a list are given as a list of lists. A section may be an array of tables ([[method]]):
-    alternatives, each with settings of its own. All multiply: `seeds` vary slowest, so that a study half done has
-    every setting; then alternatives, draws and lists, of each the last of the file fastest.
-
-    A file with a table [search] has the runs that its search has proposed until now.
-    """
-    said = contents(file, out)
-    if "search" in said:
-        from equipoise.study import search_space  # which reads its settings with the functions of this file
-
-        return search_space.proposed(search_space.space(said))
-    return plan(said)
-
-
 def contents(file: str | Path, out: str | Path | None = None) -> dict[str, Any]:
     """What a study file says, with `out`."""
     path = Path(file)
@@ -103,7 +82,14 @@ def keep(file: Path, to: Path, out: str) -> None:
 
 
 def plan(said: Table) -> Plan:
-    """The plan of a study file's contents, with `out`; see `read`."""
+    """The plan of a study file's contents, with `out`. Raises `InputError` with one sentence for what cannot run.
+
+    A setting may be a list, all of whose values are run, or a table with the name of a distribution, from which
+    `trials` values are drawn: {uniform = [a, b]}, {log_uniform = [a, b]}, {integer = [a, b]}, {choice = [...]}. Values
+    of a setting that holds a list are given as a list of lists. A section may be an array of tables ([[method]]):
+    alternatives, each with settings of its own. All multiply: `seeds` vary slowest, so that a study half done has
+    every setting; then alternatives, draws and lists, of each the last of the file fastest.
+    """
     study, settings = own(said), alternatives(said)
     random = {key for each in settings for key, value in each.items() if distribution(key, value)}
     if random and study.trials is None:

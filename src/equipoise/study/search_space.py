@@ -15,6 +15,7 @@ from equipoise.errors import InputError, nearest
 from equipoise.files import read_json, write_text
 from equipoise.methods.method import STRICT
 from equipoise.metrics import METRICS
+from equipoise.metrics.ranking import FEWEST
 from equipoise.study.plan import (
     Distribution,
     Plan,
@@ -27,7 +28,6 @@ from equipoise.study.plan import (
     values,
     varied,
 )
-from equipoise.study.select import FEWEST
 from equipoise.study.work import given_up
 
 METHOD = "method.name"

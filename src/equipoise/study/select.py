@@ -16,14 +16,13 @@ from equipoise.codes import load
 from equipoise.errors import InputError
 from equipoise.files import replacing
 from equipoise.metrics import METRICS, ScoreWarning
-from equipoise.metrics.ranking import udr
+from equipoise.metrics.ranking import FEWEST, udr
 from equipoise.outcome import Outcome
 from equipoise.progress import bar
 from equipoise.report.page import HEADLINE
 from equipoise.study import tables
 from equipoise.study.results import Group, Result, by_data, groups, measured, results
 
-FEWEST = 3  # seeds of a setting: with two, a model is judged by a single other one
 SHOWN = 10  # models in the terminal
 
 
