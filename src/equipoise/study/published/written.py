@@ -14,9 +14,10 @@ HEAD = """# Results
 
 The tables of the papers beside what we get, written by `equipoise reproduce all --to docs/results.md` from the files in
 `results/`, one for each run, with its settings, scores and curves. Three things stand side by side: the paper's figure;
-the mean of our seeds at one step, with its 95 % interval over the seeds; and, where the paper chose its models by a
-score, the best of ours by the same rule, with the number of models it was chosen from. How to read and extend them is
-in [reproducing](reproducing.md); what else we measured, in [findings](findings.md).
+the mean of our seeds at one step, with its 95 % interval over the seeds, which is [too narrow](comparing.md) for as few
+as two or three; and, where the paper chose its models by a score, the best of ours by the same rule, with the number of
+models it was chosen from. How to read and extend them is in [reproducing](reproducing.md); what else we measured, in
+[findings](findings.md).
 """
 
 
