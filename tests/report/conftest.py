@@ -137,6 +137,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., FakeRun]:
             "command": named.get("command", "equipoise train data=blobs"),
             "versions": {"torch": "2.9"},
             "parts": {"onednn": True},
+            "shape": list(model.shape),
         }
         return FakeRun(folder, config, meta, model, log(), codes, scores, images)
 

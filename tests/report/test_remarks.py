@@ -12,6 +12,7 @@ from equipoise.methods.beta_vae import BetaVAE
 from equipoise.methods.dava import DAVA
 from equipoise.methods.factor_vae import FactorVAE
 from equipoise.methods.l_vae import LVAE
+from equipoise.methods.sigma_vae import SigmaVAE
 from equipoise.metrics import Score
 from equipoise.report.remarks import flags
 
@@ -60,6 +61,19 @@ def test_a_weight_at_its_limit_is_said(make: Make, log: Make) -> None:
 
 def test_fixed_weights_are_not_remarked_on(make: Make) -> None:
     assert not [note for note in report.notes(make(method=BetaVAE())) if "σ" in note]
+
+
+def test_noise_that_is_still_being_learned_is_compared_with_the_errors(make: Make, log: Make) -> None:
+    run = make(method=SigmaVAE(form="learned"))
+    run = run.but(codes=run.codes | {"sse": [2.56, 2.56]})  # of 256 pixels: a sigma of 0.1
+    note = about(report.notes(run.but(logs=[row | {"sigma": 0.2} for row in log()])), "The noise of the decoder")
+    assert "σ = 0.200, where the errors of the pictures ask for about 0.100" in note
+    assert "2σ² = 0.08, also depends on where the run was stopped; it tends to 0.02." in note
+    assert "at 0.0001 it needs 6,900 more steps" in note  # log 2 / 1e-4
+    assert flags(run.but(logs=[row | {"sigma": 0.2} for row in log()])) == ["not settled"]
+    assert flags(run.but(logs=[row | {"sigma": 0.05} for row in log()])) == ["not settled"]
+    assert flags(run.but(logs=[row | {"sigma": 0.105} for row in log()])) == []
+    assert flags(make(method=SigmaVAE()).but(logs=[row | {"sigma": 0.2} for row in log()])) == []  # fitted, not learned
 
 
 def test_collapsed_latents_are_listed(make: Make) -> None:

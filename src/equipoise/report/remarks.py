@@ -2,18 +2,21 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from equipoise.adversary import Adversary
 from equipoise.balance import Flag, Remark
 from equipoise.config import outline
+from equipoise.likelihoods import CalibratedGaussian
 from equipoise.metrics import Score
 from equipoise.report.findings import Findings, Run, findings
 from equipoise.report.latents import ACTIVE, Array, Information, latent_variances
 
 CHANCE = 0.52  # accuracy below which a discriminator sees nothing: 0.005 nats, were the codes Gaussian
 SURE = 0.98  # accuracy above which it says no more than that: 8 nats
+FITTED = 1.25  # of sigma^2 over the error of posterior means; that of sampled codes, which it fits, is a tenth larger
 
 
 def notes(run: Run) -> list[str]:
@@ -59,9 +62,32 @@ def _training(run: Run) -> list[Remark]:
         return []
     objective = outline(run.config)
     said = objective.balance.remarks(run.logs)
+    if isinstance(objective.likelihood, CalibratedGaussian) and not objective.likelihood.optimal:
+        error = float(np.mean(run.codes["sse"], dtype=np.float64)) / math.prod(run.meta["shape"])
+        said += _noise(run.logs[-1], error)
     if isinstance(objective.adversary, Adversary):
         said += _discriminator([float(row["accuracy"]) for row in run.logs])
     return said
+
+
+def _noise(row: Mapping[str, Any], error: float) -> list[Remark]:
+    """Whether a learned sigma is on its way to the root of the mean squared error of a pixel, where it would stay."""
+    sigma = float(row["sigma"])
+    if error <= 0 or 1 / FITTED <= sigma**2 / error <= FITTED:
+        return []
+    sentence = (
+        f"The noise of the decoder was still being learned: σ = {sigma:.3f}, where the errors of the pictures ask for "
+        f"about {math.sqrt(error):.3f}. So the weight of the KL, 2σ² = {2 * sigma**2:.3g}, also depends on where the "
+        f"run was stopped; it tends to {2 * error:.2g}."
+    )
+    lr = float(row.get("lr") or 0)
+    if lr > 0:
+        steps = abs(math.log(error) / 2 - math.log(sigma)) / lr
+        sentence += (
+            f" Adam moves log σ by about one learning rate a step at most; at {lr:.3g} it needs "
+            f"{float(f'{steps:.2g}'):,.0f} more steps or longer."
+        )
+    return [Remark(sentence, "not settled")]
 
 
 def _discriminator(accuracy: Sequence[float]) -> list[Remark]:
