@@ -62,7 +62,7 @@ figure_5 = Published(
     apart=("train.batch",),
     reasons="The paper shows models that stand for the upper half of 50 by their MIG, not means. log p(x given z) is "
     "that of sampled codes in training over the last 7 % of the steps. At the paper's batch of 2,048 ours still gained "
-    "a nat every 100 to 150 steps when they were stopped; at a batch of 128, which sees a sixteenth of the images, most "
-    "had come to rest far below the paper's, at 0.2 nats every 100 steps or less. Products ran in bf16.",
+    "a nat every 100 to 150 steps when they were stopped; at a batch of 128, which sees a sixteenth of the images, "
+    "most had come to rest far below the paper's, at 0.2 nats every 100 steps or less. Products ran in bf16.",
     draw=scatter("log_px_z", "mig"),
 )
