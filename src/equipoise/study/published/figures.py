@@ -27,7 +27,8 @@ def scatter(x: str, y: str) -> "Draw":
         kinds = list(dict.fromkeys(row.label.split(",")[0] for row in runs))
         for (row, of_row), mark in zip(runs.items(), cycle(MARKS), strict=False):
             colour = CYCLE[kinds.index(row.label.split(",")[0]) % len(CYCLE)]
-            axes.plot([], [], color=colour, marker=mark, ls="", label=row.label)
+            if of_row or row.paper:
+                axes.plot([], [], color=colour, marker=mark, ls="", label=row.label)
             for kept in of_row:
                 for step in kept.steps:
                     points = across.of(kept, step), up.of(kept, step)
