@@ -1,7 +1,7 @@
 """What plays against the model, with a step of its own after each of the model's: discriminators of codes, of images.
 
 An adversary has `accuracy`, the share that its last step classed rightly ([], 1/2 by chance), `lr` and `betas` of its
-own Adam, `source`, which says whether it needs a second batch, `share`, which is that of the model, and `step`.
+own Adam, `source`, which says whether it needs a second batch, `shard`, which is that of the model, and `step`.
 """
 
 import itertools
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from equipoise import nets
-from equipoise.model import VAE, Pass, Share
+from equipoise.model import VAE, Pass, Shard
 
 Source = Literal["other", "split", "same"]
 
@@ -54,7 +54,7 @@ class Adversary(nn.Module):
         self.net = nn.Sequential(*hidden, nn.Linear(widths[-1], 2))
         self.view = view or _all
         self.source, self.lr, self.betas = source, lr, betas
-        self.share = Share()
+        self.shard = Shard()
         self.register_buffer("accuracy", torch.tensor(0.5))
 
     def log_ratio(self, z: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ class Adversary(nn.Module):
         Gradients reach z, and what `view` is made of, but not the discriminator.
         """
         frozen = {name: parameter.detach() for name, parameter in self.net.named_parameters()}
-        logits = self.share.whole(functional_call(self.net, frozen, (self.share.rows(self.view(z)),)))
+        logits = self.shard.whole(functional_call(self.net, frozen, (self.shard.rows(self.view(z)),)))
         return logits[:, 0] - logits[:, 1]
 
     def loss(self, z: Tensor, other: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -73,7 +73,7 @@ class Adversary(nn.Module):
         """
         seen = self.view(z.detach()).detach()
         shuffled = shuffle(self.view(other.detach()).detach(), generator)
-        logits = self.share.whole(self.net(self.share.rows(torch.cat([seen, shuffled]))))
+        logits = self.shard.whole(self.net(self.shard.rows(torch.cat([seen, shuffled]))))
         label = torch.ones(len(logits), dtype=torch.int64, device=logits.device)
         label[: len(seen)] = 0
         if self.training:
@@ -94,13 +94,13 @@ class Adversary(nn.Module):
         z = other = p.z
         if second is not None:
             with torch.no_grad():
-                other = self.share.whole(model.sample(second, generator)[2])
+                other = self.shard.whole(model.sample(second, generator)[2])
         elif self.source == "split":
             z, other = z[: len(z) // 2], z[len(z) // 2 :]
         loss = self.loss(z, other, generator)
         optimisers["adversary"].zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        self.share.average(parameter.grad for parameter in self.net.parameters())
+        self.shard.average(parameter.grad for parameter in self.net.parameters())
         optimisers["adversary"].step()
         return {"adversary_loss": loss.detach(), "accuracy": self.accuracy.clone()}
 
@@ -132,7 +132,7 @@ class ImageAdversary(nn.Module):
         self.net = nets.image_discriminator(shape)
         self.encoder_weight, self.decoder_weight, self.lr, self.clip = encoder_weight, decoder_weight, lr, clip
         self.accumulate = accumulate
-        self.share = Share()
+        self.shard = Shard()
         self.register_buffer("accuracy", torch.tensor(0.5))
 
     def step(
@@ -144,7 +144,7 @@ class ImageAdversary(nn.Module):
         generator: torch.Generator,
     ) -> dict[str, Tensor]:
         """One step of the discriminator, and one of encoder and decoder against it; what of it is logged."""
-        rows = self.share.rows
+        rows = self.shard.rows
         codes, resampled = rows(p.z.detach()), rows(resample(p.z.detach(), generator))
         with torch.no_grad():
             model.eval()
@@ -158,7 +158,7 @@ class ImageAdversary(nn.Module):
 
         def asked(out: Tensor, label: float) -> Tensor:
             pictures = model.likelihood.mean(out.to(p.x.dtype)).contiguous()
-            logits = self.share.whole(functional_call(self.net, frozen, (pictures,)))
+            logits = self.shard.whole(functional_call(self.net, frozen, (pictures,)))
             return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label), reduction="sum")
 
         encoder, decoder = list(model.encoder.parameters()), list(model.decoder.parameters())
@@ -169,7 +169,7 @@ class ImageAdversary(nn.Module):
             optimisers["model"].zero_grad(set_to_none=True)
         for loss_of, parameters in ((to_encoder, encoder), (to_decoder, decoder)):
             gradients = torch.autograd.grad(loss_of, parameters)
-            self.share.average(gradients)
+            self.shard.average(gradients)
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
         nn.utils.clip_grad_norm_(encoder, self.clip)
@@ -178,7 +178,7 @@ class ImageAdversary(nn.Module):
 
     def _learn(self, images: Tensor, optimiser: Optimizer, generator: torch.Generator) -> Tensor:
         """The discriminator's own step on [2 B, C, H, W], reconstructions first; its loss, summed over the images."""
-        logits = torch.cat([self.share.whole(half) for half in self.net(images).squeeze(1).chunk(2)])
+        logits = torch.cat([self.shard.whole(half) for half in self.net(images).squeeze(1).chunk(2)])
         half = len(logits) // 2
         real = torch.arange(len(logits), device=logits.device) < half
         smoothing = 0.6 * torch.rand(len(logits), generator=generator, device=logits.device)
@@ -187,7 +187,7 @@ class ImageAdversary(nn.Module):
         self.accuracy.copy_(((logits.detach().sigmoid() >= 0.6) == real).float().mean())
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        self.share.average(parameter.grad for parameter in self.net.parameters())
+        self.shard.average(parameter.grad for parameter in self.net.parameters())
         nn.utils.clip_grad_norm_(self.net.parameters(), self.clip)
         optimiser.step()
         return loss.detach()

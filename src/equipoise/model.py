@@ -14,7 +14,7 @@ from equipoise.priors import Prior
 
 
 @dataclass(frozen=True)
-class Share:
+class Shard:
     """What one of several processes does of each batch: it runs the nets on its `rows`, one part of `processes` equal
     ones. All that is computed from codes or from nats per image is computed by every process, on the `whole` batch.
 
@@ -65,8 +65,8 @@ class Share:
         return bool(flag)
 
 
-def _gathered(rows: Tensor, share: Share) -> Tensor:
-    parts = [torch.empty_like(rows, memory_format=torch.contiguous_format) for _ in range(share.processes)]
+def _gathered(rows: Tensor, shard: Shard) -> Tensor:
+    parts = [torch.empty_like(rows, memory_format=torch.contiguous_format) for _ in range(shard.processes)]
     dist.all_gather(parts, rows.contiguous())
     return torch.cat(parts)
 
@@ -75,25 +75,25 @@ class _Whole(torch.autograd.Function):
     # Each process has the gradient of the same loss here. That of its rows is `processes` times its part of it, since
     # the gradients of parameters, to which the rows of the other processes contribute too, are averaged in the end.
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, share: Share) -> Tensor:
-        ctx.share = share
-        return _gathered(rows, share)
+    def forward(ctx: Any, rows: Tensor, shard: Shard) -> Tensor:
+        ctx.shard = shard
+        return _gathered(rows, shard)
 
     @staticmethod
     def backward(ctx: Any, to_whole: Tensor) -> tuple[Tensor, None]:
-        return ctx.share.processes * to_whole[ctx.share.part(len(to_whole))], None
+        return ctx.shard.processes * to_whole[ctx.shard.part(len(to_whole))], None
 
 
 class _Rows(torch.autograd.Function):
     # The way back of `_Whole`: what arrives is `processes` times the gradient of this process's rows.
     @staticmethod
-    def forward(ctx: Any, whole: Tensor, share: Share) -> Tensor:
-        ctx.share = share
-        return whole[share.part(len(whole))].clone()
+    def forward(ctx: Any, whole: Tensor, shard: Shard) -> Tensor:
+        ctx.shard = shard
+        return whole[shard.part(len(whole))].clone()
 
     @staticmethod
     def backward(ctx: Any, to_rows: Tensor) -> tuple[Tensor, None]:
-        return _gathered(to_rows, ctx.share) / ctx.share.processes, None
+        return _gathered(to_rows, ctx.shard) / ctx.shard.processes, None
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Pass:
     """What one forward pass gave. x, out [B, C, H, W]; mean, logvar, z [B, D]; all float32 but `out` under bf16.
 
     In `shared` the first term that asks keeps what others need too. Of several processes each has its own rows of x and
-    out alone: a term of these makes its [B / processes] the [B] of the batch with `share.whole`.
+    out alone: a term of these makes its [B / processes] the [B] of the batch with `shard.whole`.
     """
 
     x: Tensor
@@ -113,7 +113,7 @@ class Pass:
     prior: Prior
     likelihood: Likelihood
     shared: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
-    share: Share = Share()
+    shard: Shard = Shard()
 
 
 class VAE(nn.Module):
@@ -140,7 +140,7 @@ class VAE(nn.Module):
         self.shape = shape
         self.dataset_size = dataset_size
         self.bf16 = False  # in training: the two nets, and nothing else, run under bfloat16 autocast
-        self.share = Share()
+        self.shard = Shard()
 
     @property
     def latent(self) -> int:
@@ -150,16 +150,16 @@ class VAE(nn.Module):
         """One training pass over x, float [B, C, H, W] in [0, 1], with one posterior sample an image."""
         mean, logvar, z = self.sample(x, generator)
         out = self.out(z)
-        if self.share.processes > 1:  # in one message
-            mean, logvar, z = self.share.whole(torch.cat([mean, logvar, z], 1)).chunk(3, 1)
-        return Pass(x, mean, logvar, z, out, self.dataset_size, self.prior, self.likelihood, share=self.share)
+        if self.shard.processes > 1:  # in one message
+            mean, logvar, z = self.shard.whole(torch.cat([mean, logvar, z], 1)).chunk(3, 1)
+        return Pass(x, mean, logvar, z, out, self.dataset_size, self.prior, self.likelihood, shard=self.shard)
 
     def sample(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """mean, logvar and one sample z of q(z|x), float32 [B, D] each, with gradients; of this process's rows x."""
         with self._autocast(x):
             mean, logvar = self.posterior(x)
-        shape = (len(mean) * self.share.processes, mean.shape[1])
-        noise = self.share.rows(torch.randn(shape, generator=generator, device=mean.device, dtype=mean.dtype))
+        shape = (len(mean) * self.shard.processes, mean.shape[1])
+        noise = self.shard.rows(torch.randn(shape, generator=generator, device=mean.device, dtype=mean.dtype))
         return mean, logvar, mean + (0.5 * logvar).exp() * noise
 
     def out(self, z: Tensor) -> Tensor:

@@ -146,6 +146,6 @@ def _of_the_batch(name: str, term: Tensor, p: Pass) -> Tensor:
     if term.ndim and len(term) == len(p.x) != len(p.z):
         raise InputError(
             f"the term {name} has {len(term)} rows for a batch of {len(p.z)}; a term of x or out sees the images of "
-            "one process alone, and its value has to pass through share.whole of the Pass"
+            "one process alone, and its value has to pass through shard.whole of the Pass"
         )
     return term

@@ -168,28 +168,28 @@ def execute(
     done = finished(config)
     with contextlib.ExitStack() as closing:
         with (
-            devices.joined(config.train, config.to_toml(), needed=not done) as (share, place),
+            devices.joined(config.train, config.to_toml(), needed=not done) as (shard, place),
             speed.fast_parts(config.train.fast, threads, config.train.precision) as fast,
         ):
-            devices.agree(share, f"{_settings(config)} {config.train.steps} {data['digest']}")
-            training = Training(model, objective, config.train, place, share)
-            batches = Batches(parts[0], config.train.batch, config.train.seed, share.part(config.train.batch))
-            if share.rank == 0:
+            devices.agree(shard, f"{_settings(config)} {config.train.steps} {data['digest']}")
+            training = Training(model, objective, config.train, place, shard)
+            batches = Batches(parts[0], config.train.batch, config.train.seed, shard.part(config.train.batch))
+            if shard.rank == 0:
                 fast |= {"fused_adam": config.train.fast, "channels_last": training.layout is torch.channels_last}
-                fast |= {"processes": share.processes} if share.processes > 1 else {}
+                fast |= {"processes": shard.processes} if shard.processes > 1 else {}
                 _begin(run, _meta(parts[0], data, fast))
-            names = config.train.track if share.rank == 0 and not done else None
+            names = config.train.track if shard.rank == 0 and not done else None
             track = closing.enter_context(trackers.writers(names or (), path, config.flat()))
             trained = _train(run, training, batches, console, stop, sure, track)
 
-        if share.rank == 0:
+        if shard.rank == 0:
             _end(run, trained, track, console)
-    devices.part(share)
+    devices.part(shard)
     return Run(path, config, images)
 
 
 def follow(settings: str) -> None:
-    """What a process does that `train.devices` started: its share of the run whose settings are in this file."""
+    """What a process does that `train.devices` started: its part of the run whose settings are in this file."""
     config = configuration.resolve(configuration.read(Path(settings)), complete=True)
     with contextlib.suppress(Stopped):  # which the process that started this one says
         execute(config, progress=False)
@@ -273,8 +273,8 @@ def _train(
 ) -> bool:
     """Train up to the last step from where the checkpoint is; whether there was anything to do."""
     saved, log = run.path / "checkpoint.pt", run.path / "log.jsonl"
-    first = training.share.rank == 0
-    state = devices.from_first(training.share, _state(run.path, run.config) if first and saved.exists() else None)
+    first = training.shard.rank == 0
+    state = devices.from_first(training.shard, _state(run.path, run.config) if first and saved.exists() else None)
     if state is not None:
         training.load_state(state)
     if training.step == run.config.train.steps:

@@ -30,7 +30,7 @@ from equipoise.config import Train
 from equipoise.data.batches import Batches
 from equipoise.errors import InputError, RunError
 from equipoise.methods import METHODS
-from equipoise.model import Pass, Share
+from equipoise.model import Pass, Shard
 from equipoise.training import checkpoint, devices
 from equipoise.training.loop import ASK, Stopped, Training, fit
 
@@ -53,48 +53,48 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
 RESUMED = ["l-vae", "control-vae", "sigma-vae", "progressive-rf-vae", "dava"]
 
 
-def started(case: str, share: Share) -> Training:
+def started(case: str, shard: Shard) -> Training:
     name, own = CASES[case]
     objective = build(METHODS[name](**SMALL.get(name, {}), **own))
     train = Train(steps=STEPS, batch=B, lr=1e-3, clip=1.0 if name in ("dava", "vae") else None, device="cpu")
     model = toy(objective)
     if "float32" in case:
         model, objective = model.float(), objective.float()
-    training = Training(model, objective, train, torch.device("cpu"), share)
+    training = Training(model, objective, train, torch.device("cpu"), shard)
     model.train()
     objective.train()
     return training
 
 
 def go(training: Training, until: int) -> None:
-    part, dtype = training.share.part(B), next(training.model.parameters()).dtype
+    part, dtype = training.shard.part(B), next(training.model.parameters()).dtype
     while training.step < until:
         x, second = (images(B, seed=10 * training.step + stream, dtype=dtype)[part] for stream in (0, 1))
         training.advance(x, second if training.objective.second_batch else None)
 
 
-def trained(case: str, share: Share) -> dict[str, Any]:
+def trained(case: str, shard: Shard) -> dict[str, Any]:
     """The state half way and after STEPS steps, and what was logged."""
-    training = started(case, share)
+    training = started(case, shard)
     go(training, STEPS // 2)
     half = copy.deepcopy(training.state())
     go(training, STEPS)
     return {"half": half, "whole": training.state(), "names": training.sizes}
 
 
-def resumed(case: str, share: Share, half: dict[str, Any]) -> dict[str, Any]:
+def resumed(case: str, shard: Shard, half: dict[str, Any]) -> dict[str, Any]:
     """The state after STEPS steps of a training that goes on from half way."""
-    training = started(case, share)
+    training = started(case, shard)
     training.load_state(copy.deepcopy(half))
     go(training, STEPS)
     return training.state()
 
 
-def stopped(share: Share, asked: bool) -> tuple[str, int]:
+def stopped(shard: Shard, asked: bool) -> tuple[str, int]:
     """What is said, and the step that is saved, when this process is asked to stop after its third step."""
-    training, saved = started("l-vae", share), []
+    training, saved = started("l-vae", shard), []
     training.train = dataclasses.replace(training.train, steps=3 * ASK)
-    part = share.part(B)
+    part = shard.part(B)
     with pytest.raises(Stopped) as error:
         fit(
             training,
@@ -114,15 +114,15 @@ def one_of_two(rank: int, folder: str) -> None:
     dist.init_process_group(
         "gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2, timeout=timedelta(minutes=2)
     )
-    share = Share(rank, 2)
-    done: dict[str, Any] = {case: trained(case, share) for case in CASES}
-    done["resumed"] = {case: resumed(case, share, done[case]["half"]) for case in RESUMED}
-    done["any"] = [share.any(said, torch.device("cpu")) for said in (False, rank == 1, True)]
-    done["stopped"] = stopped(share, asked=rank == 1)
-    done["from first"] = devices.from_first(share, {"rank": rank})
-    devices.agree(share, "the same")
+    shard = Shard(rank, 2)
+    done: dict[str, Any] = {case: trained(case, shard) for case in CASES}
+    done["resumed"] = {case: resumed(case, shard, done[case]["half"]) for case in RESUMED}
+    done["any"] = [shard.any(said, torch.device("cpu")) for said in (False, rank == 1, True)]
+    done["stopped"] = stopped(shard, asked=rank == 1)
+    done["from first"] = devices.from_first(shard, {"rank": rank})
+    devices.agree(shard, "the same")
     try:
-        devices.agree(share, f"settings of {rank}")
+        devices.agree(shard, f"settings of {rank}")
     except InputError as error:
         done["disagree"] = str(error)
     dist.destroy_process_group()
@@ -150,7 +150,7 @@ def tensors(state: dict[str, Any]) -> dict[str, Tensor]:
 @pytest.mark.extra
 @pytest.mark.parametrize("case", CASES)
 def test_two_processes_do_what_one_does_with_the_whole_batch(case: str, two: list[dict[str, Any]]) -> None:
-    one = trained(case, Share())
+    one = trained(case, Shard())
     ours, theirs = tensors(one["whole"]), tensors(two[0][case]["whole"])
     assert ours.keys() == theirs.keys()
     assert one["names"] == two[0][case]["names"]
@@ -188,7 +188,7 @@ def test_two_processes_that_go_on_from_their_state_equal_two_that_never_stopped(
 @pytest.mark.parametrize("case", RESUMED)
 def test_one_process_goes_on_from_the_state_of_two(case: str, two: list[dict[str, Any]]) -> None:
     theirs = tensors(two[0][case]["whole"])
-    for name, value in tensors(resumed(case, Share(), two[0][case]["half"])).items():
+    for name, value in tensors(resumed(case, Shard(), two[0][case]["half"])).items():
         assert torch.allclose(value.double(), theirs[name].double(), rtol=1e-6, atol=1e-6), name
 
 
@@ -208,7 +208,7 @@ def test_processes_agree_on_when_to_stop_and_on_what_they_train(two: list[dict[s
 def test_the_shares_of_a_batch_are_its_rows_in_order(squares: Callable[[], str]) -> None:
     data = eq.load_data(squares())
     whole = Batches(data, B, seed=3)
-    parts = [Batches(data, B, 3, Share(rank, 3).part(B)) for rank in range(3)]
+    parts = [Batches(data, B, 3, Shard(rank, 3).part(B)) for rank in range(3)]
     for step, stream in ((0, 0), (1, 1), (7, 0)):
         assert torch.equal(whole(step, stream), torch.cat([part(step, stream) for part in parts]))
 
@@ -242,7 +242,7 @@ def test_a_term_of_the_images_of_one_process_is_refused() -> None:
     p = model(images(4), torch.Generator().manual_seed(0))
     half = Pass(p.x[:2], p.mean, p.logvar, p.z, p.out[:2], p.dataset_size, p.prior, p.likelihood)
     seen = {"step": torch.tensor(1), "progress": torch.tensor(0.1)}
-    with pytest.raises(InputError, match=r"the term rec has 2 rows for a batch of 4; .* share\.whole"):
+    with pytest.raises(InputError, match=r"the term rec has 2 rows for a batch of 4; .* shard\.whole"):
         objective(half, seen)
 
 

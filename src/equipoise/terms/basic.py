@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 def rec(p: Pass) -> Tensor:
     """Reconstruction, -log p(x|z) [B] in nats per image, summed over channels and pixels (`likelihoods`)."""
-    return p.likelihood.nats(p.share.whole(p.likelihood.error(p.out, p.x)), p.x[0].numel())
+    return p.likelihood.nats(p.shard.whole(p.likelihood.error(p.out, p.x)), p.x[0].numel())
 
 
 def kl(p: Pass) -> Tensor:

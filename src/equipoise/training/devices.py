@@ -1,6 +1,6 @@
 """One run on several devices: its processes are started, find each other, and end together.
 
-Each process is given its part of every batch; what it does with it is `model.Share`. Where torchrun, Slurm or another
+Each process is given its part of every batch; what it does with it is `model.Shard`. Where torchrun, Slurm or another
 launcher started the processes, Lightning Fabric reads from their environment who is who. Otherwise the process that the
 user started is the first, and starts the others: each is a Python of its own that reads the same settings and does the
 same run. The first alone touches the run's folder.
@@ -25,7 +25,7 @@ from torch import nn
 from equipoise import nets
 from equipoise.config import Config, Train
 from equipoise.errors import InputError, RunError
-from equipoise.model import Share
+from equipoise.model import Shard
 from equipoise.training.loop import device
 
 FOLLOW = "import sys; from equipoise import runs; runs.follow(sys.argv[1])"
@@ -126,14 +126,14 @@ def check(config: Config, given: bool) -> None:
 
 
 @contextmanager
-def joined(train: Train, settings: str, needed: bool) -> Iterator[tuple[Share, torch.device]]:
-    """This process's share and device, all processes of the run being there; `check` has been called.
+def joined(train: Train, settings: str, needed: bool) -> Iterator[tuple[Shard, torch.device]]:
+    """This process's shard and device, all processes of the run being there; `check` has been called.
 
     settings: those of the run as TOML, for the processes to start. Unless they are `needed`, none is started. Raises
     `RunError` when one that was started ends before its time.
     """
     if train.processes == 1 or not (needed or _external(train)):
-        yield Share(), device(train.device)
+        yield Shard(), device(train.device)
         return
     with tempfile.TemporaryDirectory(prefix="equipoise-") as folder:
         followers: list[Follower] = []
@@ -148,7 +148,7 @@ def joined(train: Train, settings: str, needed: bool) -> Iterator[tuple[Share, t
                     _follow()
                 fabric = _fabric(train)
                 fabric.launch()
-            yield Share(fabric.global_rank, fabric.world_size), fabric.device
+            yield Shard(fabric.global_rank, fabric.world_size), fabric.device
             if followers or READY in os.environ:  # those started from elsewhere wait for the report, in `part`
                 dist.destroy_process_group()
             grace = GRACE
@@ -166,27 +166,27 @@ def joined(train: Train, settings: str, needed: bool) -> Iterator[tuple[Share, t
                 dist.destroy_process_group()
 
 
-def part(share: Share) -> None:
+def part(shard: Shard) -> None:
     """Return when all processes are here; those that this one started, or was started by, went their own way before."""
-    if share.processes > 1 and dist.is_initialized():
+    if shard.processes > 1 and dist.is_initialized():
         dist.barrier()
         dist.destroy_process_group()
 
 
-def from_first(share: Share, value: Any) -> Any:
+def from_first(shard: Shard, value: Any) -> Any:
     """What the first process has."""
-    if share.processes == 1:
+    if shard.processes == 1:
         return value
     values = [value]
     dist.broadcast_object_list(values)
     return values[0]
 
 
-def agree(share: Share, about: str) -> None:
+def agree(shard: Shard, about: str) -> None:
     """Raises `InputError` unless all processes have the same settings and data `about`, and the same torch."""
-    if share.processes == 1:
+    if shard.processes == 1:
         return
-    said: list[Any] = [None] * share.processes
+    said: list[Any] = [None] * shard.processes
     dist.all_gather_object(said, f"{about} {torch.__version__}")
     for rank, other in enumerate(said):
         if other != said[0]:

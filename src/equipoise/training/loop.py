@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from equipoise.config import Train
 from equipoise.errors import InputError, RunError
-from equipoise.model import VAE, Share
+from equipoise.model import VAE, Shard
 from equipoise.objective import Group, Objective
 from equipoise.training import speed
 from equipoise.training.schedule import rate
@@ -31,22 +31,22 @@ class Training:
     """Model, objective, optimisers and clock: what a step changes, and all that a checkpoint holds.
 
     `step` counts the steps done. Batches are for the caller to give, so whatever yields tensors can be trained on. Of
-    several processes each is given its `share` of a batch, and has the same state and the same logs as the others.
+    several processes each is given its `shard` of a batch, and has the same state and the same logs as the others.
     """
 
     def __init__(
-        self, model: VAE, objective: Objective, train: Train, device: torch.device, share: Share | None = None
+        self, model: VAE, objective: Objective, train: Train, device: torch.device, shard: Shard | None = None
     ) -> None:
         self.train = train
         self.device = device
-        self.share = model.share = share or Share()
+        self.shard = model.shard = shard or Shard()
         self.layout = speed.memory_format(model) if train.fast else torch.contiguous_format
         # channels_last concerns 4-D weights only; `to` leaves the others alone.
         self.model = model.to(device, memory_format=self.layout)  # type: ignore[call-overload]
         self.model.bf16 = train.precision == "bf16"
         self.objective = objective.to(device)
         if objective.adversary is not None:
-            objective.adversary.share = self.share
+            objective.adversary.shard = self.shard
         groups = objective.parameter_groups(model)
         self.optimisers = {
             name: speed.adam(_of(groups, name, train), train.fast)
@@ -78,7 +78,7 @@ class Training:
         loss, logs = self.objective(p, seen)
         self.optimisers["model"].zero_grad(set_to_none=True)
         loss.backward()
-        self.share.average(p.grad for group in self.optimisers["model"].param_groups for p in group["params"])
+        self.shard.average(p.grad for group in self.optimisers["model"].param_groups for p in group["params"])
         if train.clip is not None:
             nn.utils.clip_grad_norm_(self.clipped, train.clip)
         self.optimisers["model"].step()
@@ -92,9 +92,9 @@ class Training:
 
     def stops(self, said: bool) -> bool:
         """Whether to stop before the next step; several processes stop at the same one, if any of them says so."""
-        if self.share.processes == 1:
+        if self.shard.processes == 1:
             return said
-        return self.step % ASK == 0 and self.share.any(said, self.device)
+        return self.step % ASK == 0 and self.shard.any(said, self.device)
 
     def row(self) -> Row:
         """The means of what was logged since the last row. Raises `RunError` if a value is not finite."""
@@ -171,7 +171,7 @@ def fit(
             raise Stopped(f"stopped after step {training.step} of {train.steps}")
         x = batch(training.step, 0)
         training.advance(x, batch(training.step, 1) if training.objective.second_batch else None)
-        images += len(x) * training.share.processes
+        images += len(x) * training.shard.processes
         done = training.step
         if done % train.log_every == 0 or done == train.steps:
             row = training.row()
