@@ -159,6 +159,6 @@ def test_table_of_the_docs_is_true() -> None:
         assert channels == str(dataset.shape[0])
         known = zip(dataset.factor_names, dataset.factor_sizes, strict=True)
         assert factors.split(";")[0] == (", ".join(f"{name} {size}" for name, size in known) or "none")
-        assert way == ("drawn" if dataset.draw else "fetched" if dataset.files else "by hand")
+        assert way == ("rendered" if dataset.draw else "downloaded" if dataset.files else "by hand")
         if dataset.draw is None:
             assert f"## {dataset.name}" in text or f", {dataset.name}" in text
