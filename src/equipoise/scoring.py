@@ -1,8 +1,9 @@
 """Scores of a run: its images encoded, its codes scored, at its end and on the way."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 
@@ -13,9 +14,30 @@ from equipoise.data import Images
 from equipoise.errors import InputError
 from equipoise.files import read_json, write_text
 from equipoise.metrics import Score
-from equipoise.report.findings import Run
+from equipoise.model import VAE
 from equipoise.training import checkpoint
 from equipoise.training.loop import Training
+
+
+class Run(Protocol):
+    """The parts of a run that scoring and the report read; `images` are those that `codes["index"]` numbers."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def config(self) -> Config: ...
+    @property
+    def meta(self) -> Mapping[str, Any]: ...
+    @property
+    def model(self) -> VAE: ...
+    @property
+    def logs(self) -> Sequence[Mapping[str, Any]]: ...
+    @property
+    def codes(self) -> Mapping[str, Any]: ...
+    @property
+    def scores(self) -> Mapping[str, Score]: ...
+    @property
+    def images(self) -> Images: ...
 
 
 def evaluate(

@@ -1,17 +1,10 @@
 """What is known of a run before anything is drawn or said."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 import torch
 
-from equipoise.config import Config
-from equipoise.data import Images
-from equipoise.metrics import Score
-from equipoise.model import VAE
 from equipoise.priors import StandardNormal
 from equipoise.report.latents import (
     Array,
@@ -26,27 +19,7 @@ from equipoise.report.latents import (
     latents_over,
     parts_of,
 )
-
-
-class Run(Protocol):
-    """What the report reads of a run; `images` are those that `codes["index"]` numbers."""
-
-    @property
-    def path(self) -> Path: ...
-    @property
-    def config(self) -> Config: ...
-    @property
-    def meta(self) -> Mapping[str, Any]: ...
-    @property
-    def model(self) -> VAE: ...
-    @property
-    def logs(self) -> Sequence[Mapping[str, Any]]: ...
-    @property
-    def codes(self) -> Mapping[str, Any]: ...
-    @property
-    def scores(self) -> Mapping[str, Score]: ...
-    @property
-    def images(self) -> Images: ...
+from equipoise.scoring import Run
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,13 @@ from equipoise.report import figures, pictures
 from equipoise.report.animation import animation
 from equipoise.report.curves import constant_weights, training_curves
 from equipoise.report.figures import information_map
-from equipoise.report.findings import Findings, Run, findings
+from equipoise.report.findings import Findings, findings
 from equipoise.report.latents import ACTIVE, Latent, typical
 from equipoise.report.remarks import remarks
 from equipoise.report.sentences import alternatives, lead
 from equipoise.report.tradeoff import tradeoff
 from equipoise.report.versus import arrangement, versus
+from equipoise.scoring import Run
 
 TYPICAL = 10  # reconstructions of either kind
 MOST = 16  # latents in a picture

@@ -11,8 +11,9 @@ from equipoise.balance import Flag, Remark
 from equipoise.config import outline
 from equipoise.likelihoods import CalibratedGaussian
 from equipoise.metrics import Score
-from equipoise.report.findings import Findings, Run, findings
+from equipoise.report.findings import Findings, findings
 from equipoise.report.latents import ACTIVE, Array, Information, latent_variances
+from equipoise.scoring import Run
 
 CHANCE = 0.52  # accuracy below which a discriminator sees nothing: 0.005 nats, were the codes Gaussian
 SURE = 0.98  # accuracy above which it says no more than that: 8 nats

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from equipoise.report.findings import Findings, Run
+from equipoise.report.findings import Findings
 from equipoise.report.latents import Latent
+from equipoise.scoring import Run
 
 MOST = 8  # names in a sentence
 HARDLY = 0.1  # of the nats of the first latent: less is not worth a sentence

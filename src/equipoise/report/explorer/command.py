@@ -10,7 +10,7 @@ from rich.console import Console
 from equipoise.outcome import Outcome
 from equipoise.report.explorer.page import write
 from equipoise.report.explorer.serve import PORT, serve
-from equipoise.report.findings import Run
+from equipoise.scoring import Run
 
 Then = Literal["open", "serve", "nothing"]
 

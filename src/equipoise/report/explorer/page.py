@@ -20,9 +20,10 @@ from equipoise.files import write_text
 from equipoise.likelihoods import Likelihood, as_float
 from equipoise.model import VAE
 from equipoise.report.explorer.layers import Layer, fewest_bits, layers_of, rounded
-from equipoise.report.findings import Findings, Run, findings
+from equipoise.report.findings import Findings, findings
 from equipoise.report.latents import typical
 from equipoise.report.page import template
+from equipoise.scoring import Run
 
 SAMPLES = 24  # images to choose from
 CALIBRATION = 128  # codes, or images, over which the error of rounded weights is taken
