@@ -12,7 +12,7 @@ from equipoise.methods.factor_vae import FactorVAE
 from equipoise.methods.progressive_factor_vae import ProgressiveFactorVAE
 from equipoise.methods.progressive_rf_vae import ProgressiveRFVAE
 from equipoise.methods.rf_vae import RFVAE
-from equipoise.methods.vae import VAE
+from equipoise.methods.vae import PlainVAE
 
 SMALL = {"width": 8, "layers": 2, "likelihood": "mse"}
 ALL = (1, 1, 1)
@@ -43,7 +43,7 @@ def test_factor_vae_adds_the_log_ratio() -> None:
 
 def test_factor_vae_without_gamma_has_the_gradients_of_the_vae() -> None:
     ours, vae = (
-        loss_and_gradients(m, images(B), noise(B)) for m in (made(FactorVAE, gamma=0.0), VAE(likelihood="mse"))
+        loss_and_gradients(m, images(B), noise(B)) for m in (made(FactorVAE, gamma=0.0), PlainVAE(likelihood="mse"))
     )
     assert torch.allclose(ours[0], vae[0])
     assert same(ours[1], vae[1])

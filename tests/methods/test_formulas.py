@@ -14,18 +14,18 @@ from equipoise.methods.beta_vae import BetaVAE
 from equipoise.methods.isa_vae import ISAVAE
 from equipoise.methods.l_vae import LVAE
 from equipoise.methods.sigma_vae import SigmaVAE
-from equipoise.methods.vae import VAE
+from equipoise.methods.vae import PlainVAE
 
 MSE: dict[str, Any] = {"likelihood": "mse"}
 
 
 def test_vae_is_reconstruction_plus_kl() -> None:
-    rec, kl = parts(VAE(**MSE))
-    assert torch.allclose(loss_and_gradients(VAE(**MSE), images(B), noise(B))[0], rec + kl)
+    rec, kl = parts(PlainVAE(**MSE))
+    assert torch.allclose(loss_and_gradients(PlainVAE(**MSE), images(B), noise(B))[0], rec + kl)
 
 
 def test_beta_vae_at_one_is_the_vae_bit_for_bit() -> None:
-    ours, vae = (loss_and_gradients(m, images(B), noise(B)) for m in (BetaVAE(beta=1.0), VAE()))
+    ours, vae = (loss_and_gradients(m, images(B), noise(B)) for m in (BetaVAE(beta=1.0), PlainVAE()))
     assert torch.equal(ours[0], vae[0])
     assert all(torch.equal(ours[1][name], vae[1][name]) for name in vae[1])
 
@@ -59,7 +59,7 @@ def test_annealed_vae_without_capacity_is_beta_vae() -> None:
 
 
 def test_l_vae_with_sigmas_of_one_is_the_vae_plus_two() -> None:
-    ours, vae = (loss_and_gradients(m, images(B), noise(B)) for m in (LVAE(), VAE(**MSE)))
+    ours, vae = (loss_and_gradients(m, images(B), noise(B)) for m in (LVAE(), PlainVAE(**MSE)))
     assert torch.allclose(ours[0], vae[0] + 2)
     assert same(ours[1], vae[1])
 
@@ -157,7 +157,7 @@ def test_isa_vae_is_reconstruction_plus_beta_times_the_sampled_kl() -> None:
 
 def test_isa_vae_with_exponents_of_two_and_a_scale_of_two_has_the_normal_prior() -> None:
     objective = build(ISAVAE(layout=(2, 1), p0=2.0, p=2.0, scale=2.0, likelihood="mse"))
-    vae = build(VAE(likelihood="mse"))
+    vae = build(PlainVAE(likelihood="mse"))
     p = forward(toy(objective), images(B), noise(B))
     assert torch.allclose(objective.prior.log_prob(p.z), vae.prior.log_prob(p.z))
     many = torch.randn(4000, B, 3, generator=torch.Generator().manual_seed(5), dtype=torch.float64)

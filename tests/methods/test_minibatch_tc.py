@@ -16,7 +16,7 @@ from equipoise.methods.dip_vae import DIPVAE
 from equipoise.methods.isa_tcvae import ISATCVAE
 from equipoise.methods.isa_vae import ISAVAE
 from equipoise.methods.method import Method
-from equipoise.methods.vae import VAE
+from equipoise.methods.vae import PlainVAE
 from equipoise.model import Pass
 
 B, N = 12, SHAPE.images
@@ -82,7 +82,7 @@ def test_the_log_shows_the_parts_without_the_constants_of_mws(form: str) -> None
 
 @pytest.mark.parametrize("weights", WEIGHTINGS)
 def test_beta_tcvae_at_one_is_the_vae(weights: terms.Weighting) -> None:
-    (loss, _, ours, _), (vae, _, theirs, _) = evaluated(BetaTCVAE(beta=1.0, weights=weights)), evaluated(VAE())
+    (loss, _, ours, _), (vae, _, theirs, _) = evaluated(BetaTCVAE(beta=1.0, weights=weights)), evaluated(PlainVAE())
     assert torch.equal(loss, vae)
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
@@ -146,7 +146,7 @@ def test_the_loss_of_dip_vae_is_its_formula(kind: terms.Kind, diagonal: float) -
 
 @pytest.mark.parametrize("kind", ["i", "ii"])
 def test_dip_vae_without_weights_is_the_vae(kind: terms.Kind) -> None:
-    assert same(DIPVAE(kind=kind, lambda_od=0.0), VAE())
+    assert same(DIPVAE(kind=kind, lambda_od=0.0), PlainVAE())
 
 
 def test_the_weight_of_the_diagonal_can_be_given() -> None:

@@ -17,12 +17,12 @@ from equipoise.methods.progressive_factor_vae import ProgressiveFactorVAE
 from equipoise.methods.progressive_rf_vae import ProgressiveRFVAE
 from equipoise.methods.rf_vae import RFVAE
 from equipoise.methods.sigma_vae import SigmaVAE
-from equipoise.methods.vae import VAE
+from equipoise.methods.vae import PlainVAE
 
 METHODS: dict[str, type[Method]] = {
     method.name: method
     for method in (
-        VAE,
+        PlainVAE,
         BetaVAE,
         AnnealedVAE,
         FactorVAE,

@@ -14,7 +14,8 @@ from equipoise.adversary import Adversary
 from equipoise.errors import InputError, choose, nearest
 from equipoise.likelihoods import Likelihood
 from equipoise.methods.isa_vae import leaves
-from equipoise.methods.method import STRICT, Preset, Shape, Sigma
+from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
+from equipoise.methods.shared import Sigma
 from equipoise.objective import Objective
 from equipoise.terms import SIGNED, TERMS, Term
 
@@ -73,34 +74,8 @@ class Compose:
 
     name: ClassVar[str] = "compose"
     summary: ClassVar[str] = "terms, prior, likelihood and balance of your own choice"
-    defaults: ClassVar[Mapping[str, object]] = {}
-    presets: ClassVar[Mapping[str, Preset]] = {
-        "control_isa_tc": Preset(
-            "a PI controller of the total correlation beside fixed other parts, under the L^p-nested prior",
-            {
-                "method.terms": ("mi", "tc", "dim_kl"),
-                "method.balance": ({"name": "pi", "target": 16.0, "term": "tc", "measures": ["mi", "tc", "dim_kl"]},),
-                "method.prior": {"name": "lp-nested", "layout": [4, 4, 4, 4, 4]},
-            },
-        ),
-        "learned_with_tc": Preset(
-            "L-VAE's learned weights of rec and kl beside an adversarial total correlation of weight 1",
-            {
-                "method.terms": ("kl", ADVERSARIAL),
-                "method.balance": ({"name": "learned", "terms": ["rec", "kl"]},),
-                "method.likelihood": "mse",
-                "net.name": "mlp_lvae",
-            },
-        ),
-        "progressive_isa": Preset(
-            "the weight of an adversarial total correlation follows accuracy, under the L^p-nested prior",
-            {
-                "method.terms": ("kl_mc", ADVERSARIAL),
-                "method.balance": ("accuracy",),
-                "method.prior": {"name": "lp-nested", "layout": [4, 4, 4, 4, 4]},
-            },
-        ),
-    }
+    defaults: ClassVar[Settings] = {}
+    presets: ClassVar[Mapping[str, Preset]] = presets("compose")
 
     @property
     def latent(self) -> int | None:

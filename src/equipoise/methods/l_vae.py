@@ -1,4 +1,4 @@
-"""L-VAE: both weights are learned beside the network."""
+"""L-VAE: the weights of reconstruction and KL are learned with the network."""
 
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
@@ -9,28 +9,38 @@ from pydantic.dataclasses import dataclass
 from equipoise import likelihoods, terms
 from equipoise.balance import ClosedFormWeights, LearnedWeights
 from equipoise.errors import InputError
-from equipoise.methods.method import LVAE_PAPER, STRICT, Preset, Shape
+from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
 from equipoise.objective import Objective
 from equipoise.priors import StandardNormal
 
 
 @dataclass(frozen=True, config=STRICT)
 class LVAE:
-    """minimises  rec / sigma_rec^2 + KL / sigma_kl^2 + sigma_rec^2 + sigma_kl^2,  in nats per image.
+    """Minimise  rec / sigma_rec^2 + KL / sigma_kl^2 + sigma_rec^2 + sigma_kl^2,  in nats per image.
 
-    The learned trade-off is beta = sigma_rec^2 / sigma_kl^2, and sqrt(rec / KL) at the stationary point, where the
-    loss is 2 sqrt(rec) + 2 sqrt(KL). It depends on the scale of rec: the paper's values hold for squared error summed
-    over pixels, `mse`. Two things to know: sigma moves by at most one learning rate a step, so a short run at a small
-    rate ends before it is settled; and a KL near 0 pulls its weight to infinity, hence the floor.
-    Mogultay Ozcan, Kalkan & Yarman-Vural, L-VAE: Variational Auto-Encoder with Learnable Beta for Disentangled
-    Representation, https://arxiv.org/abs/2507.02619, Eq. 5. Deviation: the floor; the paper has none.
+    The learned trade-off is beta = sigma_rec^2 / sigma_kl^2. At the stationary point beta is sqrt(rec / KL) and the
+    loss is 2 sqrt(rec) + 2 sqrt(KL). The value of beta depends on the scale of rec: the paper's values hold for `mse`,
+    the squared error summed over pixels. Adam changes a sigma by at most one learning rate a step, so a short run with
+    a small learning rate ends before the sigmas have converged. The weight of a KL near 0 would go to infinity, which
+    the floor prevents.
+
+    Deviation from the paper, which has no floor: `floor`.
+
+    Source:
+        Mogultay Ozcan, Kalkan & Yarman-Vural, L-VAE: Variational Auto-Encoder with Learnable Beta for Disentangled
+        Representation, Eq. 5, https://arxiv.org/abs/2507.02619
+
+    Example:
+        >>> import equipoise as eq
+        >>> eq.METHODS["l-vae"](weights="closed").smoothing
+        0.9999
     """
 
     weights: Annotated[
         Literal["learned", "closed"],
         Field(
-            description="learned: the sigmas are parameters, the paper's; closed: they are computed, as the fourth "
-            "roots of running means of rec and KL, to which the learned ones tend"
+            description="learned: the sigmas are parameters, as in the paper; closed: the sigmas are the fourth roots "
+            "of running means of rec and KL, the values to which the learned ones converge"
         ),
     ] = "learned"
     smoothing: Annotated[
@@ -38,15 +48,19 @@ class LVAE:
         Field(
             ge=0,
             lt=1,
-            description="decay of those running means; with 0.999 the weight of the KL outruns the KL, which collapses",
+            description="decay of those running means; with 0.999 the weight of the KL grows faster than the KL, which "
+            "then collapses",
         ),
     ] = 0.9999
     regulariser: Annotated[
         Literal["squares", "log"],
-        Field(description="squares: + sigma^2, Eq. 5; log: + log sigma, Eq. 4 as printed, whose beta tends to rec/KL"),
+        Field(
+            description="squares: + sigma^2, Eq. 5; log: + log sigma, Eq. 4 as printed, whose beta converges to rec/KL"
+        ),
     ] = "squares"
     parametrisation: Annotated[
-        Literal["raw", "log"], Field(description="raw: sigma itself is optimised, as stated; log: its logarithm")
+        Literal["raw", "log"],
+        Field(description="the optimised parameter; raw: sigma, as in the paper; log: log sigma"),
     ] = "raw"
     floor: Annotated[
         float | None,
@@ -59,43 +73,35 @@ class LVAE:
     initial: Annotated[float, Field(gt=0, description="both sigmas at the start; the paper's")] = 1.0
     likelihood: Annotated[
         Literal["mse", "bernoulli", "half_mse"],
-        Field(description="mse, the paper's; a likelihood that can become negative would have no minimum"),
+        Field(
+            description="noise of the decoder; mse is the paper's. rec must not be negative: the loss needs a minimum"
+        ),
     ] = "mse"
 
     name: ClassVar[str] = "l-vae"
     summary: ClassVar[str] = "both weights are learned with the network"
     # The paper's net for dSprites. A convolutional net starts on a plateau with KL near 0, where the weight of the KL
     # grows: `locatello` did not leave it at learning rates of 1e-4 and 5e-4 (docs/findings.md).
-    defaults: ClassVar[Mapping[str, object]] = {"net.name": "mlp_lvae"}
-    presets: ClassVar[Mapping[str, Preset]] = {
-        "paper_lvae": Preset(
-            "the paper on dSprites: MLP, 5 latents, the 300,000-step cycle cut at 50,000 steps as its section 7.1 says",
-            {**LVAE_PAPER, "train.steps": 50_000},
-        ),
-        "paper_lvae_cnn": Preset(
-            "the paper on MPI3D and Falcor3D: its convolutional net, 7 latents (Isaac3D: net.latent=9)",
-            {**LVAE_PAPER, "net.name": "cnn_lvae", "net.latent": 7, "train.steps": 300_000},
-        ),
-        "closed": Preset("weights in closed form: nothing to learn, nothing to wait for", {"method.weights": "closed"}),
-        "log": Preset("the log regulariser of the paper's Eq. 4", {"method.regulariser": "log"}),
-    }
-
-    @property
-    def lowest(self) -> float:
-        """The floor of sigma^2 that holds."""
-        return self.floor or {"squares": 1e-4, "log": 1e-2}[self.regulariser]
+    defaults: ClassVar[Settings] = {"net.name": "mlp_lvae"}
+    presets: ClassVar[Mapping[str, Preset]] = presets("l-vae")
 
     def build(self, shape: Shape) -> Objective:
+        """Return the objective for images and latents of this shape.
+
+        Raises `InputError` if `weights="closed"` is combined with another regulariser or parametrisation.
+        """
         if self.weights == "closed" and (self.regulariser, self.parametrisation) != ("squares", "raw"):
             raise InputError(
                 "method.weights is closed, which computes the sigmas of the squares regulariser; leave "
                 "method.regulariser and method.parametrisation out, or set method.weights=learned"
             )
+        floor = self.floor or {"squares": 1e-4, "log": 1e-2}[self.regulariser]
+        measures = ["rec", "kl"]
         return Objective(
             terms={"rec": terms.rec, "kl": terms.kl},
-            balance=ClosedFormWeights(["rec", "kl"], self.smoothing, self.lowest, self.initial)
+            balance=ClosedFormWeights(measures, self.smoothing, floor, self.initial)
             if self.weights == "closed"
-            else LearnedWeights(["rec", "kl"], self.regulariser, self.parametrisation, self.lowest, self.initial),
+            else LearnedWeights(measures, self.regulariser, self.parametrisation, floor, self.initial),
             likelihood=likelihoods.named(self.likelihood, shape.image[0]),
             prior=StandardNormal(shape.latent),
         )

@@ -1,45 +1,36 @@
-"""What a method is: its settings, a frozen dataclass, and `build`, which composes the parts into an objective."""
+"""What a method is: a frozen dataclass of settings, and `build`, which returns an objective."""
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal, Protocol
+from functools import cache
+from importlib import resources
+from typing import Any, ClassVar, Protocol
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict
 
 from equipoise.objective import Objective
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-"""Settings are taken as they are or refused: no unknown key, no text where a number belongs."""
+"""Settings are checked and never converted: unknown keys, infinite numbers and text in place of a number are errors."""
 
-LikelihoodName = Annotated[
-    Literal["auto", "bernoulli", "mse", "half_mse", "gaussian"],
-    Field(
-        description="noise of the decoder; auto: bernoulli for grey images, mse for colour. beta beside half_mse is "
-        "2 beta beside mse, and beside gaussian it is 2 sigma^2 beta"
-    ),
-]
-Sigma = Annotated[
-    float, Field(gt=0, description="standard deviation of the gaussian likelihood, in units of a pixel's range 0 to 1")
-]
-
-# The discriminator of the methods that have one.
-Width = Annotated[int, Field(ge=1, description="units in each hidden layer of the discriminator; the publication's")]
-Source = Annotated[
-    Literal["other", "split", "same"],
-    Field(
-        description="shuffled codes come from a second batch (as published), from the second half of the batch, or "
-        "from the very codes they are told apart from; the last two save encoding a second batch"
-    ),
-]
-AdversaryRate = Annotated[
-    float,
-    Field(gt=0, description="learning rate of the discriminator's Adam, whose betas are 0.5 and 0.9; as published"),
-]
+Settings = Mapping[str, object]
+"""Settings by `section.key`, such as {"train.lr": 1e-3}."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What an objective may depend on: image (C, H, W), latent dimensions D, number of training images N."""
+    """The sizes that an objective may depend on.
+
+    Args:
+        image: (C, H, W), channels, height and width of an image.
+        latent: number of latent dimensions D.
+        images: number of training images N.
+
+    Example:
+        >>> Shape(image=(1, 64, 64), latent=10, images=737_280).latent
+        10
+    """
 
     image: tuple[int, int, int]
     latent: int
@@ -48,38 +39,56 @@ class Shape:
 
 @dataclass(frozen=True)
 class Preset:
-    """Settings that reproduce a source, as `section.key`, and what the source is."""
+    """Settings that reproduce a publication or a variant.
+
+    Args:
+        why: what the settings reproduce, as one phrase.
+        settings: values by `section.key`.
+
+    Example:
+        >>> Preset("a published length", {"train.steps": 150_000}).why
+        'a published length'
+    """
 
     why: str
-    settings: Mapping[str, object]
+    settings: Settings
 
 
 class Method(Protocol):
-    """A frozen dataclass of settings; its docstring states the loss in nats per image, and the citation.
+    """A frozen dataclass of settings with a method `build`.
 
-    `defaults` are settings of other sections (`train.lr`, `net.name`) that this method wants where the user says
-    nothing; `presets` are settings of publications, by name. A method whose settings fix how many latents there are
-    says so as `latent`.
+    The docstring of a method gives its loss in nats per image and its source. `defaults` are settings of other
+    sections, such as `net.name`, that replace the library's defaults. `presets` are settings of publications by name. A
+    method whose settings fix the number of latents has a property `latent`.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
-    defaults: ClassVar[Mapping[str, object]]
+    defaults: ClassVar[Settings]
     presets: ClassVar[Mapping[str, Preset]]
 
     def build(self, shape: Shape) -> Objective:
-        """The objective for images and latents of this shape."""
+        """Return the objective for images and latents of this shape. Raises `InputError` if the settings conflict."""
         ...
 
 
-# The protocol of the L-VAE paper (section 6.3) that its baselines share: OneCycle from 1e-5 to 1e-4 over 150,000 steps,
-# then cosine to 1e-6; batch from {32, 64, 128, 256}, steps from {1 .. 30} x 10,000, as many latents as factors.
-LVAE_PAPER: Mapping[str, object] = {
-    "method.likelihood": "mse",
-    "net.name": "mlp_lvae",
-    "net.latent": 5,
-    "train.batch": 64,
-    "train.lr": 1e-4,
-    "train.schedule": "one-cycle",
-    "train.schedule_steps": 300_000,
-}
+def presets(method: str) -> dict[str, Preset]:
+    """Return the presets of `method` by name, as `presets.toml` lists them."""
+    tables = _tables()
+    result = {}
+    for name, table in tables[method].items():
+        settings = _flat(tables["shared"][table["based_on"]]) if "based_on" in table else {}
+        result[name] = Preset(table["why"], settings | _flat(table))
+    return result
+
+
+@cache
+def _tables() -> dict[str, Any]:
+    """Return the contents of `presets.toml`."""
+    return tomllib.loads(resources.files(__package__).joinpath("presets.toml").read_text(encoding="utf-8"))
+
+
+def _flat(table: Mapping[str, Any]) -> dict[str, object]:
+    """Return the settings of a table of sections by `section.key`."""
+    sections = {name: values for name, values in table.items() if isinstance(values, dict)}
+    return {f"{name}.{key}": value for name, values in sections.items() for key, value in values.items()}

@@ -5,27 +5,37 @@ from typing import ClassVar
 
 from pydantic.dataclasses import dataclass
 
-from equipoise.methods.method import STRICT, Preset, Shape
-from equipoise.methods.progressive_factor_vae import PROGRESSIVE, Progressive
-from equipoise.methods.rf_vae import Relevant
+from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
+from equipoise.methods.progressive_factor_vae import Progressive, feedback
+from equipoise.methods.rf_vae import Relevant, relevance_objective
 from equipoise.objective import Objective
 
 
 @dataclass(frozen=True, config=STRICT)
 class ProgressiveRFVAE(Relevant, Progressive):
-    """minimises  rec + sum_j lambda(r_j) KL_j + beta * TC(r z) + eta_s sum_j r_j + eta_h sum_j H(r_j),  in nats.
+    """Minimise  rec + sum_j lambda(r_j) KL_j + beta * TC(r z) + eta_s sum_j r_j + eta_h sum_j H(r_j),  in nats.
 
-    RF-VAE (`rf-vae`) whose beta follows the discriminator's accuracy a: a > target + window: beta / scale;
-    a < target - window: beta * scale; else beta stays. Deviations from the paper: its Eq. 3 moves beta the other way
-    than its text, which is followed here; its Eq. 2 writes the penalised term as KL(q(z) || p(z)), while the
-    discriminator it describes measures the total correlation; the accuracy is a running mean; beta has bounds.
-    Akinola & Fobi, Progressive Disentanglement Using Relevant Factor VAE
+    This is RF-VAE (`rf-vae`) with a beta that follows the accuracy a of the discriminator. If a > target + window, beta
+    is divided by scale. If a < target - window, beta is multiplied by scale.
+
+    Deviations from the paper: its Eq. 3 changes beta in the opposite direction to its text, and the text is implemented
+    here; its Eq. 2 writes the penalised term as KL(q(z) || p(z)), but the discriminator it describes estimates the
+    total correlation; the accuracy is a running mean; beta has bounds.
+
+    Source:
+        Akinola & Fobi, Progressive Disentanglement Using Relevant Factor VAE
+
+    Example:
+        >>> import equipoise as eq
+        >>> eq.METHODS["progressive-rf-vae"](beta_0=10.0).beta_0
+        10.0
     """
 
     name: ClassVar[str] = "progressive-rf-vae"
     summary: ClassVar[str] = "RF-VAE whose weight follows the discriminator's accuracy"
-    defaults: ClassVar[Mapping[str, object]] = {"net.name": "factor"}
-    presets: ClassVar[Mapping[str, Preset]] = PROGRESSIVE
+    defaults: ClassVar[Settings] = {"net.name": "factor"}
+    presets: ClassVar[Mapping[str, Preset]] = presets("progressive")
 
     def build(self, shape: Shape) -> Objective:
-        return self.objective(shape, self.feedback())
+        """Return the objective for images and latents of this shape. Raises `InputError` for settings in conflict."""
+        return relevance_objective(self, shape, feedback(self))

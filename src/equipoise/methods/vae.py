@@ -1,38 +1,34 @@
-"""The variational autoencoder itself."""
+"""The variational autoencoder."""
 
 from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic.dataclasses import dataclass
 
-from equipoise import likelihoods, terms
 from equipoise.balance import Fixed
-from equipoise.methods.method import LVAE_PAPER, STRICT, LikelihoodName, Preset, Shape, Sigma
+from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
+from equipoise.methods.shared import Noise, gaussian_objective
 from equipoise.objective import Objective
-from equipoise.priors import StandardNormal
 
 
 @dataclass(frozen=True, config=STRICT)
-class VAE:
-    """minimises  rec + KL,  both in nats per image.
+class PlainVAE(Noise):
+    """Minimise  rec + KL,  in nats per image: the negative evidence lower bound.
 
-    Kingma & Welling, Auto-Encoding Variational Bayes, ICLR 2014, https://arxiv.org/abs/1312.6114
+    Source:
+        Kingma & Welling, Auto-Encoding Variational Bayes, ICLR 2014, https://arxiv.org/abs/1312.6114
+
+    Example:
+        >>> import equipoise as eq
+        >>> eq.METHODS["vae"](likelihood="mse")
+        PlainVAE(likelihood='mse', sigma=1.0)
     """
-
-    likelihood: LikelihoodName = "auto"
-    sigma: Sigma = 1.0
 
     name: ClassVar[str] = "vae"
     summary: ClassVar[str] = "reconstruction plus KL, the evidence lower bound"
-    defaults: ClassVar[Mapping[str, object]] = {}
-    presets: ClassVar[Mapping[str, Preset]] = {
-        "paper_lvae": Preset("baseline of the L-VAE paper on dSprites (Table 2)", {**LVAE_PAPER, "train.steps": 50_000})
-    }
+    defaults: ClassVar[Settings] = {}
+    presets: ClassVar[Mapping[str, Preset]] = presets("vae")
 
     def build(self, shape: Shape) -> Objective:
-        return Objective(
-            terms={"rec": terms.rec, "kl": terms.kl},
-            balance=Fixed({"kl": 1.0}),
-            likelihood=likelihoods.named(self.likelihood, shape.image[0], self.sigma),
-            prior=StandardNormal(shape.latent),
-        )
+        """Return the objective for images and latents of this shape."""
+        return gaussian_objective(self, shape, Fixed({"kl": 1.0}))

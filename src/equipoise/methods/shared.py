@@ -1,0 +1,112 @@
+"""Settings that several methods share, and the objectives that are built from them."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+
+from equipoise import likelihoods, terms
+from equipoise.adversary import Adversary, ImageAdversary
+from equipoise.balance import Balance
+from equipoise.likelihoods import Likelihood
+from equipoise.methods.method import STRICT, Shape
+from equipoise.objective import Objective
+from equipoise.priors import StandardNormal
+
+Sigma = Annotated[
+    float,
+    Field(gt=0, description="standard deviation of the gaussian likelihood, in units of the pixel range 0 to 1"),
+]
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Noise:
+    """Settings of the noise of the decoder."""
+
+    likelihood: Annotated[
+        Literal["auto", "bernoulli", "mse", "half_mse", "gaussian"],
+        Field(
+            description="noise of the decoder; auto: bernoulli for grey images, mse for colour. beta with half_mse "
+            "corresponds to 2 beta with mse, and with gaussian to 2 sigma^2 beta"
+        ),
+    ] = "auto"
+    sigma: Sigma = 1.0
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Discriminator(Noise):
+    """Settings of the discriminator that estimates the total correlation."""
+
+    width: Annotated[
+        int, Field(ge=1, description="units in each hidden layer of the discriminator; the publication's")
+    ] = 1000
+    layers: Annotated[int, Field(ge=1, description="hidden layers of the discriminator; FactorVAE's")] = 6
+    second: Annotated[
+        Literal["other", "split", "same"],
+        Field(
+            description="source of the shuffled codes; other: a second batch, as published; split: the second half of "
+            "the batch; same: the codes of the batch itself. split and same save encoding a second batch"
+        ),
+    ] = "other"
+    adversary_lr: Annotated[
+        float,
+        Field(gt=0, description="learning rate of the discriminator's Adam, whose betas are 0.5 and 0.9; as published"),
+    ] = 1e-4
+
+
+def likelihood_of(settings: Noise, shape: Shape) -> Likelihood:
+    """Return the likelihood that the settings name for images of this shape."""
+    return likelihoods.named(settings.likelihood, shape.image[0], settings.sigma)
+
+
+def gaussian_objective(
+    settings: Noise,
+    shape: Shape,
+    balance: Balance,
+    measures: Mapping[str, terms.Term] | None = None,
+    monitors: Mapping[str, terms.Term] | None = None,
+    adversary: ImageAdversary | None = None,
+) -> Objective:
+    """Return the objective of `rec` and `measures` under a standard normal prior.
+
+    Args:
+        settings: settings of the decoder's noise.
+        shape: sizes of images and latents.
+        balance: computes the weights of the terms.
+        measures: the terms beside `rec`. Default: the KL alone.
+        monitors: terms that are logged and not part of the loss.
+        adversary: a discriminator of images.
+    """
+    return Objective(
+        terms={"rec": terms.rec, **({"kl": terms.kl} if measures is None else measures)},
+        balance=balance,
+        likelihood=likelihood_of(settings, shape),
+        prior=StandardNormal(shape.latent),
+        monitors=monitors,
+        adversary=adversary,
+    )
+
+
+def adversarial_objective(
+    settings: Discriminator, shape: Shape, balance: Balance, view: Callable[[Tensor], Tensor] | None = None
+) -> Objective:
+    """Return the objective of `rec`, `kl` and the total correlation `tc`, which a discriminator estimates.
+
+    Args:
+        settings: settings of the discriminator and of the decoder's noise.
+        shape: sizes of images and latents.
+        balance: computes the weights of the terms.
+        view: maps the codes [B, D] to the input of the discriminator [B, D]. Default: the codes themselves.
+    """
+    adversary = Adversary(
+        shape.latent, settings.width, settings.layers, view, source=settings.second, lr=settings.adversary_lr
+    )
+    return Objective(
+        terms={"rec": terms.rec, "kl": terms.kl, "tc": lambda p: adversary.log_ratio(p.z)},
+        balance=balance,
+        likelihood=likelihood_of(settings, shape),
+        prior=StandardNormal(shape.latent),
+        adversary=adversary,
+    )
