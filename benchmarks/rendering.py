@@ -1,6 +1,6 @@
 """Speed of the drawn data sets: images a second on one thread, and the seconds of what is drawn once.
 
-    python benchmarks/rendering.py [--seconds S] [--out FILE]
+    python benchmarks/rendering.py [--size N] [--seconds S] [--out FILE]
 
 Batches are drawn at random rows, as bytes and as the floats that training reads. A rate is that of the median batch, of
 wall time; `bar` is the least that the bytes are to reach.
@@ -59,6 +59,7 @@ def once() -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Images a second of the drawn data sets, on one thread")
+    parser.add_argument("--size", type=int, default=64, help="resize to this many pixels a side, as data.size does")
     parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
     parser.add_argument("--out", type=Path, default=Path("rendering-speed.json"), help="where the JSON goes")
     asked = parser.parse_args()
@@ -67,7 +68,7 @@ def main() -> None:
     with threadpool_limits(1):
         first = once()
         for name, bar in BARS.items():
-            images = load_data(name)
+            images = load_data(name, size=asked.size)
             for batch in BATCHES:
                 as_bytes = rate(images.pixels, len(images), batch, asked.seconds)
                 as_floats = rate(images.floats, len(images), batch, asked.seconds)

@@ -46,7 +46,7 @@ def _halvings(shape: Shape, name: str = "a convolutional net", otherwise: str = 
     if height != width or halvings < 1 or 4 * 2**halvings != height:
         raise InputError(
             f"{name} needs square images of 8, 16, 32, 64, 128 or a larger power of two a side, these are "
-            f"{height} x {width}; set data.size=64 where the images are a folder, or {otherwise}"
+            f"{height} x {width}; set data.size=64, or {otherwise}"
         )
     return halvings
 

@@ -64,7 +64,7 @@ def test_other_types_are_refused(source: object) -> None:
         load_data(source)  # type: ignore[arg-type]
 
 
-SETTINGS = [{"size": 64}, {"crop": 64}, {"grey": True}, {"factors": "a.csv"}, {"skip_damaged": True}]
+SETTINGS = [{"crop": 64}, {"grey": True}, {"factors": "a.csv"}, {"skip_damaged": True}]
 
 
 @pytest.mark.parametrize("settings", SETTINGS)

@@ -73,20 +73,25 @@ def load_data(
     DATASETS goes before a path; "./dsprites" is always a path. A sequence is a list, a torch data set, a data set of
     Hugging Face, or anything else with a length and numbered items.
 
-    The settings are for images of one's own. size, crop, grey: what every image is brought to, see
+    size: the side that every image is resized to, in pixels. Images of one's own are resized by Lanczos' filter as they
+    are read; a data set by name, the published dSprites file and Images are resized when a batch is read, by block
+    means where their side is a multiple of `size` (`equipoise.data.scale`).
+
+    The other settings are for images of one's own. crop, grey: what every image is brought to, see
     `equipoise.data.pictures.prepared`. factors: a table of factors, .csv or .parquet, or "folders"; see
     `equipoise.data.folder.from_folder`, and `equipoise.data.factor_table.read` for a table without a folder.
     skip_damaged: leave out what cannot be read as an image. InputError for whatever cannot be used.
     """
     form = Form(size, crop, grey)
     form.check()
-    said = {"size": size, "crop": crop, "grey": grey, "factors": factors, "skip_damaged": skip_damaged}
+    said = {"crop": crop, "grey": grey, "factors": factors, "skip_damaged": skip_damaged}
     if isinstance(source, os.PathLike):
         source = os.fspath(source)
     factors = None if factors is None else os.fspath(factors)
     if isinstance(source, Images) or (isinstance(source, str) and source in DATASETS):
         _refuse(said, "images of your own")
-        return source if isinstance(source, Images) else DATASETS[source].load()
+        images = source if isinstance(source, Images) else DATASETS[source].load()
+        return images if size is None else images.resize(size)
     path = Path(source).expanduser() if isinstance(source, str) else None
     if path is not None and path.is_dir():
         return folder.from_folder(path, form, factors=factors, skip_damaged=skip_damaged)
@@ -123,7 +128,8 @@ def _from_file(path: Path, form: Form, table: Path | None, said: Mapping[str, ob
         return arrays.from_npz(path, form, factors=table)
     if kind in (".npz", ".hdf5", ".h5"):
         _refuse(said, "images of your own")
-        return dsprites_file.read_npz(path) if kind == ".npz" else dsprites_file.read_hdf5(path)
+        images = dsprites_file.read_npz(path) if kind == ".npz" else dsprites_file.read_hdf5(path)
+        return images if form.size is None else images.resize(form.size)
     raise InputError(f"data: {path} is not a kind of file that is read; give a folder of images, a .npy, .npz or .hdf5")
 
 

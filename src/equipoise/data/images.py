@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 
 from equipoise.data.pixels import Bytes, Indices, Pixels, held
+from equipoise.data.scale import Resized
 from equipoise.errors import InputError
 
 Factors = npt.NDArray[np.int64] | npt.NDArray[np.float64]
@@ -109,6 +110,21 @@ class Images:
         part.__dict__.pop("factors", None)  # those of all images, if they were asked for
         if not len(part):
             raise InputError(f"{self.name}: a subset needs at least one image")
+        return part
+
+    def resize(self, size: int) -> "Images":
+        """The same images at `size` x `size` pixels, resized whenever they are asked for (`equipoise.data.scale`).
+
+        Images that have this size already are returned as they are. `source` and `digest` name the size.
+        """
+        if self.shape[1:] == (size, size):
+            return self
+        part = copy.copy(self)
+        part._pixels = Resized(self._pixels, size)
+        part.shape = part._pixels.shape
+        part._whole = None if self._whole is None else self._whole.resize(size)
+        part._digest = None if self._digest is None else f"{self._digest} {size}x{size}"
+        part.source = f"{self.source or self.name}, resized to {size} x {size}"
         return part
 
     def split(self, fractions: Sequence[float], seed: int = 0) -> tuple["Images", ...]:

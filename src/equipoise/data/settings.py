@@ -35,7 +35,7 @@ class Data:
     name: Annotated[
         str, Field(min_length=1, description="a data set (`equipoise list data`) or the path of images of your own")
     ]
-    size: Annotated[int | None, Field(ge=8, description="resize images of your own to this many pixels a side")] = None
+    size: Annotated[int | None, Field(ge=8, description="resize the images to this many pixels a side")] = None
     crop: Annotated[int | None, Field(ge=8, description="first cut a centred square of this many pixels a side")] = None
     grey: Annotated[bool, Field(description="turn images of your own to grey")] = False
     factors: Annotated[
