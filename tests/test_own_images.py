@@ -65,10 +65,10 @@ def test_a_folder_without_labels_gets_a_report_of_what_can_be_known(train: Train
     assert "open run/report.html" in said
     words = report()
     assert "60 images of 16 × 16 pixels in grey, without known factors." in words
-    assert re.search(r"reconstruction [\d.,]+ squared error an image", words)
+    assert re.search(r"reconstruction [\d.,]+ squared error per image", words)
     assert re.search(r"active latents [123] of 3", words)
-    assert "the same drawn again from the means of their codes" in words  # the reconstructions
-    assert "one latent moved from low to high, from the 5th to the 95th percentile" in words  # the traversals
+    assert "their reconstructions from the posterior mean" in words  # the reconstructions
+    assert "Each row varies one latent from the 5th to the 95th percentile of its codes" in words  # the traversals
     assert "no scores of disentanglement" in words
     assert "Latents and factors" not in words
     scores = json.loads(Path("run/scores.json").read_text())["scores"]
@@ -90,7 +90,7 @@ def test_a_table_beside_the_images_makes_the_metrics_available(train: Train, tmp
     draw(tmp_path / "pictures")
     (tmp_path / "table.csv").rename(tmp_path / "pictures" / "factors.csv")
     train("train.steps=5", 'evaluate.which=["mig","irs","sse"]')
-    assert "made from 3 known factors with their numbers of values: size 3, x 8, tint." in report()
+    assert "with 3 known factors (number of values): size 3, x 8, tint." in report()
     run = eq.open_run("run")
     assert run.images.factor_sizes == (3, 8, 0)
     assert {"mig", "irs", "sse"} == run.scores.keys()

@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.font_manager import fontManager, get_font
 from PIL import Image
 
-from equipoise.report.figures import information_map, png, short, svg
+from equipoise.report.figures import png, short, svg
+from equipoise.report.figures.information import information_map
 
 
 def test_the_map_shows_the_matrix_in_the_given_order() -> None:

@@ -19,8 +19,10 @@ from equipoise.methods.beta_vae import BetaVAE
 from equipoise.methods.isa_vae import ISAVAE
 from equipoise.metrics import Score
 from equipoise.priors import LpNested
-from equipoise.report import page as page_module
-from equipoise.report.findings import findings
+from equipoise.report import findings as findings_module
+from equipoise.report.findings import analyse
+from equipoise.report.sections import section
+from equipoise.report.sections.scores import HEADLINE
 from equipoise.report.sentences import lead
 
 Make = Callable[..., Any]
@@ -151,7 +153,7 @@ def test_the_numbers_are_those_of_the_files(make: Make) -> None:
             baseline=0.07 + 0.001 * k,
             attainable=0.9 + 0.001 * k,
         )
-        for k, name in enumerate(page_module.HEADLINE)
+        for k, name in enumerate(HEADLINE)
     }
     mig = run.scores["mig"]
     run = run.but(scores=scores | {"mig": mig})
@@ -185,16 +187,20 @@ def test_under_a_prior_of_subspaces_latents_have_information_and_subspaces_a_kl(
     last = {key: value for key, value in run.logs[-1].items() if "sigma" not in key}
     run = run.but(logs=[{**last, "kl_dims": [3.0, 1.0], "exponents": [2.1, 2.2], "step": step} for step in (1, 2)])
     read = Reader(report.write(run))
-    found = findings(run)
+    found = analyse(run)
     assert found.measure == "information"
     assert found.estimated
     assert all(read.has(value) for value in (found.kl.sum(), *found.kl, found.nats[0], found.nats[1]))
     assert re.search(
-        r"KL of each subspace, estimated from one code an image: z0–z1 [\d.−]+ nats, z2–z3 [\d.−]+ nats", read.text
+        r"KL of each subspace, estimated from one sample per image: z0–z1 [\d.−]+ nats, z2–z3 [\d.−]+ nats", read.text
     )
-    for said in ("in order of information", "The active latents, by information", "estimated from one code each"):
-        assert said in read.text
-    assert "in order of KL" not in read.text
+    for phrase in (
+        "sorted by information (info)",
+        "The active latents, sorted by information.",
+        "estimated from one sample per image",
+    ):
+        assert phrase in read.text
+    assert "sorted by the KL" not in read.text
     told = re.findall(r"(?:KL|info) [\d.]+, MI [\d.]+ nats", read.text)
     assert [text.split()[0] for text in told] == ["info", "info"]
 
@@ -205,9 +211,9 @@ def test_equivalents_are_those_that_the_log_has(make: Make) -> None:
     read = Reader(report.write(run.but(logs=[row | more for row in run.logs])))
     assert read.has(6.5)
     assert read.has(-2.0)
-    assert "unit of squared error, mean over latents; negative where it is to rise" in read.text
-    assert "weight of the total correlation beside one unit of squared error" in read.text
-    assert "Weights that did not move: rec 0.444, kl 0.640, tc 6.50." in read.text
+    assert "unit of squared error, mean over latents; a negative weight rewards the term" in read.text
+    assert "weight of the total correlation per unit of squared error" in read.text
+    assert "Constant weights: rec 0.444, kl 0.64, tc 6.5." in read.text
     rows = [{key: row[key] for key in ("step", "loss", "rec")} for row in run.logs]
     assert "equivalent" not in Reader(report.write(run.but(logs=rows))).text
 
@@ -217,24 +223,25 @@ def test_each_latent_is_told_with_its_factor_and_pictures(run: Any) -> None:
     assert re.search(r"z0\s+\d\.\d\d\s+follows across \(MI \d\.\d\d nats of 2\.08; falls as it rises\)", read.text)
     assert re.search(r"z1\s+\d\.\d\d\s+follows down \(MI \d\.\d\d nats of 2\.08; rises with it\)", read.text)
     assert re.search(r"z0 +across\s+KL \d\.\d\d, MI \d\.\d\d nats", read.text)
-    assert "Collapsed to the prior, without effect on the picture: z2 (0.000 nats), z3 (0.000 nats)." in read.text
+    assert "Inactive, with no visible effect on the picture: z2 (0.000 nats), z3 (0.000 nats)." in read.text
     assert {value for name, value in read.attributes if name == "id" and value.startswith("z")} == {"z0", "z1"}
 
 
 def test_the_page_begins_with_what_was_learned_in_plain_words(run: Any) -> None:
     words = " ".join(Reader(run.path / "report.html").text.split())
     assert (
-        "Shown 256 pictures of blobs and none of their labels, the model learned to sum each up in 4 numbers" in words
+        "The model was trained on 256 images of blobs, without their labels. It encodes each image as 4 numbers"
+        in words
     )
-    assert "It uses 2 of them" in words
-    assert "Judged by the labels, z0 follows across; z1 follows down. No latent follows mood." in words
+    assert re.search(r"It uses 2 of them\. It encodes \d+\.\d nats \(\d+ bits\) per image\.", words)
+    assert "Compared with the labels, z0 follows across; z1 follows down. No latent follows mood." in words
 
 
 def test_latents_that_hardly_say_anything_are_counted_and_not_named(run: Any) -> None:
-    found = findings(run)
+    found = analyse(run)
     first, second, *idle = found.latents
     words = " ".join(lead(run, replace(found, latents=[first, replace(second, nats=0.09 * first.nats), *idle])))
-    assert "It uses 1 of them, 1 more hardly at all, and says" in words
+    assert "It uses 1 of them, and 1 more very little. It encodes" in words
     assert f"z{first.index} follows {first.factor}. No latent follows {second.factor} or mood." in words
 
 
@@ -252,7 +259,7 @@ def test_each_picture_is_told_in_words_of_this_run(run: Any) -> None:
         "from 46 to 16",
     ):
         assert words in said
-    assert f"and the worst of all, {sse[-10]:.1f} to {sse[-1]:.1f}." in said
+    assert f"and of the 10 worst, {sse[-10]:.1f} to {sse[-1]:.1f}." in said
 
 
 def test_headings_and_tables_are_in_order_for_those_who_hear_the_page(run: Any) -> None:
@@ -297,7 +304,7 @@ def test_a_collapsed_run_shows_that_nothing_moves(make: Make) -> None:
     read = Reader(report.write(run))
     assert "Posterior collapse" in read.text
     assert "No latent is active" in read.text
-    assert "It uses none of them: whatever it is shown, it draws the same picture." in read.text
+    assert "No latent is active: every image is decoded to the same picture." in read.text
     assert not (run.path / "pictures" / "latents-vs-factors.png").exists()
     assert "0 of 4" in read.text
 
@@ -323,9 +330,9 @@ def test_many_factors_are_drawn_by_those_that_matter(make: Make) -> None:
 
 
 def test_many_latents_are_drawn_up_to_a_number_and_all_are_listed(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page_module, "MOST", 1)
+    monkeypatch.setattr(findings_module, "MOST", 1)
     read = Reader(report.write(make()))
-    assert "Shown are 1 of 2 active latents." in read.text
+    assert "1 of 2 active latents are shown." in read.text
     assert {"z0", "z1"} <= {value for name, value in read.attributes if name == "id"}
 
 
@@ -334,8 +341,8 @@ def test_a_few_images_are_all_shown_from_best_to_worst(make: Make) -> None:
     codes = {name: values[:12] if values.ndim else values for name, values in run.codes.items()}
     codes["sse"] = np.arange(12.0)[::-1] + 0.5
     read = Reader(report.write(run.but(codes=codes, scores={})))
-    assert "From best to worst." in read.text
-    assert "images of squared error 0.5 to 11.5." in " ".join(v for _, v in read.attributes)
+    assert "Images are sorted from the smallest to the largest error." in read.text
+    assert "images with squared errors of 0.5 to 11.5." in " ".join(v for _, v in read.attributes)
 
 
 def test_warnings_stand_before_the_pictures_and_remarks_after(run: Any) -> None:
@@ -349,7 +356,7 @@ def test_a_page_is_the_same_each_time_and_an_interrupted_one_leaves_the_old(
 ) -> None:
     before = (run.path / "report.html").read_bytes()
     assert report.write(run).read_bytes() == before
-    monkeypatch.setattr(page_module.figures, "png", lambda _: 1 / 0)
+    monkeypatch.setattr(section, "png", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         report.write(run.but(logs=[]))
     assert (run.path / "report.html").read_bytes() == before

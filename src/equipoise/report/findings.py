@@ -1,11 +1,14 @@
-"""What is known of a run before anything is drawn or said."""
+"""What the codes and scores of a run show about its latents and factors. All pictures and sentences start from this."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 
-from equipoise.priors import StandardNormal
+from equipoise.metrics import Score
+from equipoise.priors import Prior, StandardNormal
 from equipoise.report.latents import (
     Array,
     Factor,
@@ -18,18 +21,22 @@ from equipoise.report.latents import (
     information_of,
     latents_over,
     parts_of,
+    typical,
 )
 from equipoise.scoring import Run
+
+MOST = 16  # latents in a picture
 
 
 @dataclass(frozen=True)
 class Findings:
-    """Posterior means [n, D] of the encoded images, what each latent carries, and what follows for latents and factors.
+    """The latents and factors of a run over its n encoded images.
 
-    `kl` [S] is the mean KL in nats of each independent part of the prior, whose names are `parts`; `estimated` from one
-    code an image where it has no closed form. `nats` [D] is what each latent carries, and `measure` what that is:
-    see `carried`. `latents` are ordered by it, largest first; `factors` are those with more than one value, and none
-    where factors are not known; `information` is None without the score `mig`.
+    `codes` [n, D] are the posterior means. `kl` [S] is the mean KL in nats of each independent part of the prior, and
+    `parts` are the names of these; `estimated` is true where the KL has no closed form and is estimated from one sample
+    per image. `nats` [D] is what each latent carries, and `measure` how that is computed, as `carried` describes.
+    `latents` are sorted by it, largest first. `factors` are those with two values or more, none where factors are not
+    known. `information` is None without the score `mig`.
     """
 
     codes: Array
@@ -44,30 +51,48 @@ class Findings:
 
     @property
     def active(self) -> list[Latent]:
+        """The active latents, largest `nats` first."""
         return [latent for latent in self.latents if latent.active]
 
+    @property
+    def selection(self) -> list[Latent]:
+        """The latents for pictures: up to 16 active ones, or three without their factors where none is active."""
+        return self.active[:MOST] or [replace(latent, factor=None, told=None) for latent in self.latents[:3]]
 
-def findings(run: Run) -> Findings:
-    """What the codes and scores of a run say of its latents."""
-    prior = run.model.prior
-    mean, logvar, z = (torch.from_numpy(np.asarray(run.codes[name])) for name in ("mean", "logvar", "z"))
+    @property
+    def reference(self) -> Array:
+        """The code [D] of a typical image, the one nearest the median code. Traversals start from it."""
+        reference: Array = self.codes[typical(self.codes)]
+        return reference
+
+
+def analyse(run: Run) -> Findings:
+    """Compute the findings of a run that is encoded. Without scores or factors the parts that need them are empty."""
+    return analyse_codes(run.model.prior, run.codes, run.images.factor_names, run.scores)
+
+
+def analyse_codes(
+    prior: Prior, codes: Mapping[str, Any], factor_names: Sequence[str], scores: Mapping[str, Score]
+) -> Findings:
+    """Compute findings from the contents of `codes.npz` and the scores alone, without the images."""
+    mean, logvar, z = (torch.from_numpy(np.asarray(codes[name])) for name in ("mean", "logvar", "z"))
     with torch.no_grad():
         kl = prior.kl(mean, logvar, z)
     measure, nats = carried(kl, mean, logvar)
-    codes = mean.double().numpy()
+    means = mean.double().numpy()
     factors, information = [], None
-    if "factors" in run.codes:
-        values, names = run.codes["factors"], run.images.factor_names
-        factors = factors_over(codes, values, names)
-        information = information_of(run.scores["mig"], values, names) if "mig" in run.scores else None
+    if "factors" in codes:
+        factors = factors_over(means, codes["factors"], factor_names)
+        if "mig" in scores:
+            information = information_of(scores["mig"], codes["factors"], factor_names)
     return Findings(
-        codes=codes,
+        codes=means,
         kl=kl.double().mean(0).numpy(),
         parts=parts_of(prior),
         estimated=not isinstance(prior, StandardNormal),
         nats=nats,
         measure=measure,
-        latents=latents_over(codes, nats, deviation_of(prior), factors, information),
+        latents=latents_over(means, nats, deviation_of(prior), factors, information),
         factors=factors,
         information=information,
     )

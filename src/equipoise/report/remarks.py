@@ -11,7 +11,7 @@ from equipoise.balance import Flag, Remark
 from equipoise.config import outline
 from equipoise.likelihoods import CalibratedGaussian
 from equipoise.metrics import Score
-from equipoise.report.findings import Findings, findings
+from equipoise.report.findings import Findings, analyse
 from equipoise.report.latents import ACTIVE, Array, Information, latent_variances
 from equipoise.scoring import Run
 
@@ -22,7 +22,7 @@ FITTED = 1.25  # of sigma^2 over the error of posterior means; that of sampled c
 
 def notes(run: Run) -> list[str]:
     """Sentences on collapsed latents, weights that have not settled or are at a limit, and what was not measured."""
-    return [remark.sentence for remark in remarks(run, findings(run))]
+    return [remark.sentence for remark in remarks(run, analyse(run))]
 
 
 def flags(run: Run) -> list[Flag]:

@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 from equipoise import study
 from equipoise.errors import InputError, nearest
 from equipoise.metrics import METRICS
-from equipoise.report.page import HEADLINE
+from equipoise.report.sections.scores import HEADLINE
 from equipoise.study import statistics
 from equipoise.study.results import Group, Result, by_data, groups, measured, results
 from equipoise.study.statistics import Estimate, Ranks

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from equipoise.metrics import METRICS
 from equipoise.report import figures
-from equipoise.report.page import markup, template
+from equipoise.report.html import markup, template
 from equipoise.study.comparison import Block, Comparison
 from equipoise.study.results import Group, Result
 from equipoise.study.statistics import STATISTICS, Estimate, Ranks

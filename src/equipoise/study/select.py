@@ -19,7 +19,7 @@ from equipoise.metrics import METRICS, ScoreWarning
 from equipoise.metrics.ranking import FEWEST, udr
 from equipoise.outcome import Outcome
 from equipoise.progress import bar
-from equipoise.report.page import HEADLINE
+from equipoise.report.sections.scores import HEADLINE
 from equipoise.study import tables
 from equipoise.study.results import Group, Result, by_data, groups, measured, results
 

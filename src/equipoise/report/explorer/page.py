@@ -20,9 +20,9 @@ from equipoise.files import write_text
 from equipoise.likelihoods import Likelihood, as_float
 from equipoise.model import VAE
 from equipoise.report.explorer.layers import Layer, fewest_bits, layers_of, rounded
-from equipoise.report.findings import Findings, findings
+from equipoise.report.findings import Findings, analyse
+from equipoise.report.html import template
 from equipoise.report.latents import typical
-from equipoise.report.page import template
 from equipoise.scoring import Run
 
 SAMPLES = 24  # images to choose from
@@ -47,7 +47,7 @@ def write(run: Run) -> Path:
     if type(model.likelihood).mean is not Likelihood.mean:
         raise InputError(f"the explorer cannot show pictures of a {type(model.likelihood).__name__}; it takes sigmoids")
     decoder, encoder = layers_of(model.decoder, (model.latent,)), _means_only(layers_of(model.encoder, model.shape))
-    found = findings(run)
+    found = analyse(run)
     index = run.codes["index"]
     rows = _shown(found.codes)
     bits, errors = _bits(model, torch.from_numpy(run.codes["z"]), as_float(run.images.pixels(index[:CALIBRATION])))

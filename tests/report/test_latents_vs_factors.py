@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 
 from equipoise import report
 from equipoise.report.figures import BLUE, CYCLE, png
+from equipoise.report.figures.latents_vs_factors import CELL, arrange
 from equipoise.report.latents import Factor, factors_over
-from equipoise.report.versus import CELL, arrangement
 
 RNG = np.random.default_rng(0)
 DSPRITES = {"shape": 3, "scale": 6, "orientation": 40, "pos_x": 32, "pos_y": 32}
@@ -22,7 +22,7 @@ def known(sizes: dict[str, int], moved: dict[str, float] | None = None) -> list[
 
 
 @pytest.mark.parametrize(
-    ("sizes", "sides", "colours", "along"),
+    ("sizes", "sides", "colours", "lines"),
     [
         (DSPRITES, ("pos_x", "pos_y"), "shape", ["scale", "orientation"]),
         ({"posY": 32, "posX": 32, "scale": 6}, ("posX", "posY"), None, ["scale"]),
@@ -37,17 +37,17 @@ def known(sizes: dict[str, int], moved: dict[str, float] | None = None) -> list[
     ],
 )  # fmt: skip
 def test_names_and_numbers_of_values_say_what_is_shown_how(
-    sizes: dict[str, int], sides: tuple[str, str] | None, colours: str | None, along: list[str]
+    sizes: dict[str, int], sides: tuple[str, str] | None, colours: str | None, lines: list[str]
 ) -> None:
-    shown = arrangement(known(sizes), [0])
-    assert (shown.sides, shown.colours, shown.along) == (sides, colours, along)
+    arrangement = arrange(known(sizes), [0])
+    assert (arrangement.sides, arrangement.colours, arrangement.lines) == (sides, colours, lines)
 
 
 def test_without_directions_the_map_is_of_what_moves_latents_most_and_lines_are_few() -> None:
     moved = {f"hue_{k}": k / 10 for k in range(9)}
-    shown = arrangement(known(dict.fromkeys(moved, 10), moved), [0])
-    assert shown.sides == ("hue_8", "hue_7")
-    assert shown.along == ["hue_3", "hue_4", "hue_5", "hue_6"]
+    arrangement = arrange(known(dict.fromkeys(moved, 10), moved), [0])
+    assert arrangement.sides == ("hue_8", "hue_7")
+    assert arrangement.lines == ["hue_3", "hue_4", "hue_5", "hue_6"]
 
 
 def codes_of(n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -115,7 +115,7 @@ def test_of_a_collapsed_code_the_first_latents_are_shown_flat() -> None:
 def test_single_valued_factors_take_no_part() -> None:
     codes, factors = codes_of(2000)
     factors[:, 0] = 1
-    shown = arrangement(factors_over(codes, factors, list(DSPRITES)), [0, 1, 2])
-    assert shown.colours is None
-    assert shown.along == ["scale", "orientation"]
+    arrangement = arrange(factors_over(codes, factors, list(DSPRITES)), [0, 1, 2])
+    assert arrangement.colours is None
+    assert arrangement.lines == ["scale", "orientation"]
     png(report.latents_vs_factors(codes, factors, list(DSPRITES)))

@@ -12,11 +12,12 @@ from equipoise import report
 from equipoise.errors import InputError
 from equipoise.model import VAE
 from equipoise.priors import LpNested
-from equipoise.report.animation import FRAMES
-from equipoise.report.animation import GAP as GAP_OF_GIF
 from equipoise.report.figures import png, svg
+from equipoise.report.figures.animation import FRAMES, traversal_gif
+from equipoise.report.figures.animation import GAP as GAP_OF_GIF
+from equipoise.report.figures.canvas import GAP, SMALLEST, grid
+from equipoise.report.figures.images import STEPS, sweep
 from equipoise.report.latents import Latent, carried
-from equipoise.report.pictures import GAP, STEPS, TILE, grid, sweep
 
 
 def texts(figure: Figure) -> list[str]:
@@ -28,7 +29,7 @@ def test_traversals_show_a_row_for_each_latent_by_kl(model: VAE) -> None:
     figure = report.traversals(model, x)
     assert len(figure.axes) == model.latent
     shapes = {axes.images[0].get_array().shape for axes in figure.axes}
-    assert shapes == {(TILE, STEPS * (TILE + GAP) - GAP, 4)}
+    assert shapes == {(SMALLEST, STEPS * (SMALLEST + GAP) - GAP, 4)}
     assert [text for text in texts(figure) if text.startswith("z")] == ["z0", "z1", "z2", "z3"]
     assert texts(figure).count("−2.00 to 2.00") == model.latent  # one image says nothing about the range
 
@@ -74,7 +75,7 @@ def test_reconstructions_show_every_image_with_its_error(model: VAE, count: int)
         f"{value:.1f}" for value in sse
     ]
     assert len(figure.axes) == -(-count // 10)
-    top = figure.axes[0].images[0].get_array()[: TILE : TILE // 16, : TILE : TILE // 16]
+    top = figure.axes[0].images[0].get_array()[: SMALLEST : SMALLEST // 16, : SMALLEST : SMALLEST // 16]
     np.testing.assert_array_equal(top[..., 0], np.rint(x[0, 0].numpy().astype(float) * 255))
 
 
@@ -127,7 +128,7 @@ def test_samples_are_decoded_from_the_prior_and_the_same_for_a_seed(model: VAE) 
 def test_a_moving_picture_goes_there_and_back_for_ever(model: VAE) -> None:
     latents = [Latent(j, 1.0, 1.0, -1.5, 1.5, name, "") for j, name in ((0, "across"), (1, "\u4f4d\u7f6e"), (2, None))]
     reference = np.zeros(4)
-    with Image.open(BytesIO(report.animation(model, reference, latents))) as gif:
+    with Image.open(BytesIO(traversal_gif(model, reference, latents))) as gif:
         assert gif.n_frames == 2 * FRAMES - 2
         assert gif.info["loop"] == 0
         frames = []
@@ -139,9 +140,21 @@ def test_a_moving_picture_goes_there_and_back_for_ever(model: VAE) -> None:
         np.testing.assert_array_equal(frames[number], frames[-number])
     first, last = (model.decode(torch.tensor([[code, 0.0, 0.0, 0.0]]))[0, 0].numpy() * 255 for code in (-1.5, 1.5))
     for frame, shown in ((frames[0], first), (frames[FRAMES - 1], last)):
-        found = frame[GAP_OF_GIF // 2 :, GAP_OF_GIF:][: TILE : TILE // 16, : TILE : TILE // 16]
+        found = frame[GAP_OF_GIF // 2 :, GAP_OF_GIF:][: SMALLEST : SMALLEST // 16, : SMALLEST : SMALLEST // 16]
         np.testing.assert_allclose(found, shown, atol=1)
     assert np.ptp([frame[:, -100:] for frame in frames], axis=0).max() == 0  # the third latent is not used
+
+
+def test_latents_of_an_animation_are_chosen_by_index(model: VAE) -> None:
+    x = model.decode(torch.tensor([[1.0, 0.5, 0, 0]]))
+    with (
+        Image.open(BytesIO(report.animation(model, x))) as every,
+        Image.open(BytesIO(report.animation(model, x, latents=[2, 0]))) as two,
+    ):
+        assert every.size[0] > two.size[0] > two.size[1]
+    for latents in ([4], [-1], []):
+        with pytest.raises(InputError, match="expected indices from 0 to 3"):
+            report.animation(model, x, latents)
 
 
 def test_an_svg_is_one_element_in_the_colours_of_the_page(model: VAE) -> None:

@@ -1,4 +1,4 @@
-"""The trade-off over training, drawn: reconstruction against KL, and the weights that led there."""
+"""The trade-off over training: the reconstruction term against the KL, and the weights of the two."""
 
 import numpy as np
 from matplotlib import colormaps
@@ -8,45 +8,58 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 
 from equipoise.report.curves import MOST_POINTS, Log, column, log_ticks, moved
-from equipoise.report.figures import INK, LINE, MUTED, plain
+from equipoise.report.figures.style import INK, LINE, MUTED, plain
 from equipoise.report.latents import Array
 
-# Without its darkest and brightest tenth, which a dark or a light page would swallow.
+# Without the darkest and brightest tenth, which have too little contrast on a dark or light page.
 STEPS = ListedColormap(colormaps["viridis"](np.linspace(0.1, 0.9, 256)))
-WIDE = 3  # ratio of largest to smallest from which a scale is logarithmic
+WIDE = 3  # ratio of the largest to the smallest value above which a scale is logarithmic
 
 
 def tradeoff(log: Log) -> Figure | None:
-    """Figure of reconstruction against KL over training, a dot for each row of the log, coloured by its step.
+    """Return a figure of the reconstruction term against the KL over training.
 
-    Beside it is the path of the weights: the KL's against the reconstruction's where both moved, with lines of equal
-    β-equivalent; else the β-equivalent over the steps, if it moved. None when the log has no KL or fewer than two rows.
+    A dot is a row of the log, coloured by its step. A second panel shows the path of the weights: the weight of the KL
+    against that of the reconstruction where both change, with lines of equal β-equivalent; or the β-equivalent over the
+    steps where it alone changes.
+
+    Args:
+        log: Rows of a training log, as in `run.logs`. `rec` and `kl` are in nats per image.
+
+    Returns:
+        A Matplotlib figure, or None where the log has fewer than two rows or no KL.
+
+    Example:
+        >>> import equipoise as eq
+        >>> rows = [{"step": step, "rec": 900 / step, "kl": step / 50} for step in (100, 200, 300)]
+        >>> eq.report.tradeoff(rows).axes[0].get_xlabel()
+        'K, nats per image'
     """
     rows = [log[i] for i in np.unique(np.linspace(0, len(log) - 1, MOST_POINTS).astype(int))] if log else []
     if len(rows) < 2 or not {"rec", "kl"} <= rows[-1].keys():
         return None
     step, rec, kl = (column(rows, key) for key in ("step", "rec", "kl"))
     of_rec, of_kl, beta = (column(rows, key) for key in ("weight.rec", "weight.kl", "beta_equivalent"))
-    plane = moved(of_rec) and moved(of_kl) and bool(min(of_rec.min(), of_kl.min()) > 0)
+    has_plane = moved(of_rec) and moved(of_kl) and bool(min(of_rec.min(), of_kl.min()) > 0)
 
     figure = Figure(figsize=(9.44, 3.5), facecolor="white")
-    beside = plane or moved(beta)
-    left = figure.add_axes((0.075, 0.14, 0.355 if beside else 0.78, 0.74))
+    has_second = has_plane or moved(beta)
+    left = figure.add_axes((0.075, 0.14, 0.355 if has_second else 0.78, 0.74))
     dots = _path(left, kl, rec, step)
-    _logarithmic(left, kl if _wide(kl) else None, rec if _wide(rec) else None)
-    _titled(left, "reconstruction term R against KL term K", "K, nats per image", "R, nats per image")
-    if plane:
+    _logarithmic(left, kl if _is_wide(kl) else None, rec if _is_wide(rec) else None)
+    _label(left, "reconstruction term R against KL term K", "K, nats per image", "R, nats per image")
+    if has_plane:
         right = figure.add_axes((0.53, 0.14, 0.355, 0.74))
         _path(right, of_rec, of_kl, step)
-        if _wide(of_rec) or _wide(of_kl):
-            _logarithmic(right, of_rec, of_kl)  # both, so that lines of equal ratio are straight
+        if _is_wide(of_rec) or _is_wide(of_kl):
+            _logarithmic(right, of_rec, of_kl)  # both axes, so that lines of equal ratio are straight
         _equal(right, of_rec, of_kl, beta)
-        _titled(right, "weights of the two terms", "weight of R", "weight of K")
-    elif beside:
+        _label(right, "weights of the two terms", "weight of R", "weight of K")
+    elif has_second:
         right = figure.add_axes((0.53, 0.14, 0.355, 0.74))
         _path(right, step, beta, step)
-        _logarithmic(right, None, beta if _wide(beta) else None)
-        _titled(right, "β-equivalent: weight of K beside one unit of error", "step", "")
+        _logarithmic(right, None, beta if _is_wide(beta) else None)
+        _label(right, "β-equivalent: weight of K per unit of error", "step", "")
     bar = figure.colorbar(dots, cax=figure.add_axes((0.915, 0.14, 0.014, 0.74)))
     bar.outline.set_visible(False)
     bar.ax.tick_params(colors=MUTED, labelsize=8, length=0)
@@ -55,24 +68,24 @@ def tradeoff(log: Log) -> Figure | None:
 
 
 def _path(axes: Axes, x: Array, y: Array, step: Array) -> PathCollection:
-    """A path from row to row, its start and end named."""
+    """Draw the path from row to row with labels at its start and end."""
     known = np.isfinite(x) & np.isfinite(y)
     x, y, step = x[known], y[known], step[known]
     axes.plot(x, y, color=MUTED, linewidth=0.8, zorder=1)
     dots = axes.scatter(x, y, c=step, s=14, cmap=STEPS, norm=Normalize(0, float(step[-1])), linewidths=0, zorder=2)
-    for at, name in ((0, "start"), (-1, "end")):
-        axes.plot(x[at], y[at], "o", markersize=7, markerfacecolor="none", markeredgecolor=INK, markeredgewidth=1.1)
-        axes.annotate(name, (x[at], y[at]), (7, 5), textcoords="offset points", size=8, color=INK)
+    for row, name in ((0, "start"), (-1, "end")):
+        axes.plot(x[row], y[row], "o", markersize=7, markerfacecolor="none", markeredgecolor=INK, markeredgewidth=1.1)
+        axes.annotate(name, (x[row], y[row]), (7, 5), textcoords="offset points", size=8, color=INK)
     axes.margins(0.08)
     return dots
 
 
-def _wide(values: Array) -> bool:
+def _is_wide(values: Array) -> bool:
     return bool(values.min() > 0 and values.max() > WIDE * values.min())
 
 
 def _logarithmic(axes: Axes, x: Array | None, y: Array | None) -> None:
-    """Makes the scales of these values logarithmic."""
+    """Make the axes logarithmic for which values are passed."""
     if x is not None:
         axes.set_xscale("log")
         log_ticks(axes.xaxis, float(x.min()), float(x.max()))
@@ -82,24 +95,24 @@ def _logarithmic(axes: Axes, x: Array | None, y: Array | None) -> None:
 
 
 def _equal(axes: Axes, of_rec: Array, of_kl: Array, beta: Array) -> None:
-    """Lines of equal β-equivalent, which is a constant times the ratio of the two weights."""
+    """Draw lines of equal β-equivalent, which is proportional to the ratio of the two weights."""
     unit = float((beta * of_rec / of_kl)[-1])
     (x0, x1), (y0, y1) = axes.get_xlim(), axes.get_ylim()
-    wide = beta.max() > 30 * beta.min()
+    is_wide = beta.max() > 30 * beta.min()
     powers = np.arange(np.floor(np.log10(beta.min())), np.ceil(np.log10(beta.max())) + 1)
-    for value in [first * 10**power for power in powers for first in ((1,) if wide else (1, 2, 5))]:
+    for value in [first * 10**power for power in powers for first in ((1,) if is_wide else (1, 2, 5))]:
         x = np.geomspace(max(x0, x1 / 1e4), x1, 200)
         y = value * x / unit
         inside = (y > y0) & (y < y1)
         if inside.sum() > len(x) / 10:
             axes.plot(x, y, color=LINE, linewidth=0.8, zorder=0)
             end = np.flatnonzero(inside)[-1]
-            said = f"β {value:g}"
-            axes.annotate(said, (x[end], y[end]), (-3, -9), textcoords="offset points", size=8, color=MUTED, ha="right")
+            text, place = f"β {value:g}", (x[end], y[end])
+            axes.annotate(text, place, (-3, -9), textcoords="offset points", size=8, color=MUTED, ha="right")
     axes.set(xlim=(x0, x1), ylim=(y0, y1))
 
 
-def _titled(axes: Axes, title: str, x: str, y: str) -> None:
+def _label(axes: Axes, title: str, x: str, y: str) -> None:
     axes.set_title(title, size=9, color=INK, loc="left")
     axes.set_xlabel(x, size=8, color=MUTED)
     axes.set_ylabel(y, size=8, color=MUTED)

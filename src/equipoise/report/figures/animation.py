@@ -1,0 +1,89 @@
+"""Latent traversals as an animated GIF."""
+
+from collections.abc import Sequence
+from io import BytesIO
+
+import numpy as np
+from PIL import Image
+
+from equipoise.errors import InputError
+from equipoise.model import VAE
+from equipoise.report.figures.canvas import canvas, label, tiles
+from equipoise.report.figures.images import Array, Images, latents_of, sweep
+from equipoise.report.figures.saving import png
+from equipoise.report.figures.style import MUTED, short
+from equipoise.report.latents import Latent
+
+FRAMES = 15  # from low to high
+FRAME_TIME = 80  # milliseconds
+COLUMNS = 6
+GAP, BELOW = 26, 40  # pixels between pictures, and below them for their names
+
+
+def animation(model: VAE, x: Images, latents: Sequence[int] | None = None) -> bytes:
+    """Return a GIF in which every latent of the code of the first image moves from low to high and back.
+
+    Latents are sorted and vary over the same ranges as in `traversals`.
+
+    Args:
+        model: A trained model.
+        x: Images [B, C, H, W], uint8 in 0..255 or float in [0, 1].
+        latents: Indices of the latents to show, each in 0..D-1; default: all.
+
+    Returns:
+        The bytes of a GIF file that repeats without end.
+
+    Raises:
+        InputError: If x has another shape, no image, or values out of range, or if there is no such latent.
+
+    Example:
+        >>> import torch
+        >>> import equipoise as eq
+        >>> from equipoise.model import VAE
+        >>> nets = eq.nets.build("burgess", (1, 16, 16), latent=3)
+        >>> model = VAE(*nets, eq.likelihoods.Bernoulli(), eq.priors.StandardNormal(3), (1, 16, 16), 100)
+        >>> gif = eq.report.animation(model, torch.zeros(1, 1, 16, 16), latents=[0])
+        >>> gif[:6]
+        b'GIF89a'
+    """
+    codes, every, _ = latents_of(model, x)
+    indices = range(len(every)) if latents is None else latents
+    if not set(indices) <= set(range(len(every))) or not len(indices):
+        raise InputError(f"latents are {list(indices)}; expected indices from 0 to {len(every) - 1}")
+    return traversal_gif(model, codes[0], [latent for latent in every if latent.index in indices])
+
+
+def traversal_gif(model: VAE, reference: Array, latents: Sequence[Latent]) -> bytes:
+    """Return a GIF file with a moving picture for each latent; the others stay at `reference` [D]."""
+    sweeps = np.stack([tiles(sweep(model, reference, latent, FRAMES)) for latent in latents])
+    height, width = sweeps.shape[2:4]
+    columns = min(COLUMNS, len(latents))
+    places = [
+        (GAP + (width + GAP) * (number % columns), GAP // 2 + (height + BELOW) * (number // columns))
+        for number in range(len(latents))
+    ]
+    figure = canvas(GAP + (width + GAP) * columns, places[-1][1] + height + BELOW)
+    for latent, (left, top) in zip(latents, places, strict=True):
+        centre = left + width / 2
+        label(figure, centre, top + height + 12, f"z{latent.index}", ha="center", va="center", weight="bold")
+        if latent.factor is not None:
+            name = short(latent.factor, width + GAP - 4)
+            label(figure, centre, top + height + 27, name, ha="center", va="center", color=MUTED)
+    with Image.open(BytesIO(png(figure, dpi=100))) as picture:
+        background = np.array(picture.convert("RGB"))
+    frames = []
+    for step in range(FRAMES):
+        frame = background.copy()
+        for pictures, (left, top) in zip(sweeps, places, strict=True):
+            frame[top : top + height, left : left + width] = pictures[step]
+        frames.append(Image.fromarray(frame))
+    if np.ptp(sweeps, axis=-1).any():
+        # One palette for all frames, so that colours do not flicker.
+        palette = Image.fromarray(np.concatenate([np.asarray(frame) for frame in frames[::3]])).quantize(256)
+        frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    else:
+        frames = [frame.convert("L") for frame in frames]  # 256 greys are exact
+    first, *others = [*frames, *frames[-2:0:-1]]
+    file = BytesIO()
+    first.save(file, "gif", save_all=True, append_images=others, duration=FRAME_TIME, loop=0)
+    return file.getvalue()

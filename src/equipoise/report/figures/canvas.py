@@ -1,0 +1,85 @@
+"""Figures that are laid out in pixels, and image arrays as tiles to put on them."""
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from equipoise.report.figures.style import INK, PIXELS
+
+Array = NDArray[np.float64]
+
+SMALLEST = 64  # pixels: smaller images are enlarged at least to this
+LARGEST = 96  # pixels: larger images are reduced to this, which keeps the report small
+GAP = 4  # pixels between tiles
+
+
+def canvas(width: float, height: float) -> Figure:
+    """Return an empty figure of this size in pixels. Images placed on it are not resampled."""
+    return Figure(figsize=(width / PIXELS, height / PIXELS), dpi=PIXELS, facecolor="white")
+
+
+def place(figure: Figure, picture: NDArray[np.uint8], left: float, top: float) -> None:
+    """Draw a picture [h, w, 3 or 4] on a canvas; `left` and `top` of its corner are in pixels."""
+    width, height = figure.get_size_inches() * PIXELS
+    h, w = picture.shape[:2]
+    axes = figure.add_axes((left / width, 1 - (top + h) / height, w / width, h / height))
+    axes.imshow(picture, interpolation="none", aspect="auto")
+    axes.set_axis_off()
+
+
+def label(
+    figure: Figure,
+    x: float,
+    y: float,
+    text: str,
+    *,
+    ha: str = "left",
+    va: str = "baseline",
+    color: str = INK,
+    weight: str = "normal",
+    size: float = 9,
+) -> None:
+    """Write text on a canvas; x and y are in pixels from the top left corner."""
+    width, height = figure.get_size_inches() * PIXELS
+    figure.text(x / width, 1 - y / height, text, ha=ha, va=va, color=color, weight=weight, size=size, parse_math=False)
+
+
+def grid(pictures: Array, columns: int) -> NDArray[np.uint8]:
+    """Join pictures [n, C, H, W] in [0, 1] to one RGBA array [h, w, 4], row by row, with transparent gaps.
+
+    `tiles` describes their colours and size.
+    """
+    images = tiles(pictures)
+    height, width = images.shape[1:3]
+    rows = -(-len(images) // columns)
+    sheet = np.zeros((rows, height + GAP, columns, width + GAP, 4), np.uint8)
+    for number, image in enumerate(images):
+        row, column = divmod(number, columns)
+        sheet[row, :height, column, :width, :3] = image
+        sheet[row, :height, column, :width, 3] = 255
+    return sheet.reshape(rows * (height + GAP), columns * (width + GAP), 4)[:-GAP, :-GAP]
+
+
+def tiles(pictures: Array) -> NDArray[np.uint8]:
+    """Convert pictures [n, C, H, W] in [0, 1] to RGB bytes [n, h, w, 3] of a size for a page.
+
+    One channel is grey, three are colour, and any other number is shown as the mean of the channels. Small pictures are
+    enlarged by repeating pixels until the longer side has at least 64; larger ones are averaged down to 96 pixels.
+    """
+    if pictures.shape[1] not in (1, 3):
+        pictures = pictures.mean(axis=1, keepdims=True)
+    longest = max(pictures.shape[2:])
+    if longest > LARGEST:
+        size = tuple(max(1, round(side * LARGEST / longest)) for side in pictures.shape[2:])
+        pictures = functional.interpolate(torch.from_numpy(pictures), size, mode="area").numpy()
+    colour = np.broadcast_to(pictures, (len(pictures), 3, *pictures.shape[2:]))
+    images = np.rint(np.clip(colour, 0, 1) * 255).astype(np.uint8).transpose(0, 2, 3, 1)
+    scale = max(1, -(-SMALLEST // max(images.shape[1:3])))
+    return images.repeat(scale, axis=1).repeat(scale, axis=2)
+
+
+def signed(value: float) -> str:
+    """Format a number with two decimals and a true minus sign."""
+    return f"{value:z.2f}".replace("-", "−")

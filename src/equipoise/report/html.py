@@ -1,0 +1,54 @@
+"""HTML pages and parts of pages, from the templates of this package."""
+
+import math
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from equipoise.report import figures
+
+
+def template(name: str) -> Template:
+    """Return a template by its path in this package. It escapes values, and raises where one is missing."""
+    return _environment().get_template(name)
+
+
+def fragment(name: str, **values: Any) -> Markup:
+    """Render a template as a part of a page."""
+    return Markup(template(name).render(**values))
+
+
+def markup(figure: Figure, name: str, alt: str = "") -> Markup:
+    """Return a figure as a part of a page. `name` is unique on the page; `alt` describes the figure."""
+    return Markup(figures.svg(figure, name, alt))  # Matplotlib escapes the texts in it
+
+
+@cache
+def _environment() -> Environment:
+    files = resources.files(__package__)
+    environment = Environment(
+        loader=FunctionLoader(lambda file: files.joinpath(file).read_text(encoding="utf-8")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = _number
+    return environment
+
+
+def _number(value: float | None, decimals: int | None = None) -> Markup:
+    """Format a number with its exact value in the element, with `decimals` or else three significant digits.
+
+    A missing number is a dash.
+    """
+    if value is None or not np.isfinite(value):
+        return Markup("–")
+    if decimals is None:
+        decimals = 0 if value == round(value) else max(0, 2 - math.floor(math.log10(abs(value))))
+    return Markup('<data value="{}">{}</data>').format(repr(float(value)), f"{value:z,.{decimals}f}".replace("-", "−"))

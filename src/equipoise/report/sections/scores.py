@@ -1,0 +1,59 @@
+"""The scores: the main ones with bars, all of them in a table."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from equipoise.metrics import METRICS, Score
+from equipoise.report.findings import Findings
+from equipoise.report.html import fragment
+from equipoise.report.sections.section import Block
+from equipoise.scoring import Run
+
+# The six metrics that the L-VAE paper reports.
+HEADLINE = ("beta_vae", "factor_vae", "mig", "sap", "explicitness", "irs")
+
+
+def scores(run: Run, findings: Findings) -> Sequence[Block]:  # noqa: ARG001
+    """Return the bars of the headline scores and the table of all scores; nothing where there are none."""
+    if not run.scores:
+        return []
+    names = run.images.factor_names
+    return [
+        fragment(
+            "sections/scores.html",
+            headline={name: run.scores[name] for name in HEADLINE if name in run.scores},
+            scores=run.scores,
+            convention=_convention(run.path / "scores.json"),
+            summaries={name: METRICS[name].summary for name in run.scores if name in METRICS},
+            parts={name: _parts(score, names) for name, score in run.scores.items()},
+            omissions={name: _omissions(score, names) for name, score in run.scores.items()},
+        )
+    ]
+
+
+def _convention(path: Path) -> str:
+    """Return the convention of the scores, which can differ from that of the settings."""
+    return str(json.loads(path.read_text(encoding="utf-8"))["convention"])
+
+
+def _parts(score: Score, names: Sequence[str]) -> list[tuple[str, float]]:
+    """Return the score of each factor, or of each latent, that has one."""
+    if score.per_factor is not None:
+        parts = zip(names, score.per_factor, strict=True)
+    elif score.per_latent is not None:
+        parts = zip((f"z{j}" for j in range(len(score.per_latent))), score.per_latent, strict=True)
+    else:
+        return []
+    return [(name, float(value)) for name, value in parts if np.isfinite(value)]
+
+
+def _omissions(score: Score, names: Sequence[str]) -> dict[str, list[str]]:
+    """Return the factors and latents that the score leaves out, by the reason."""
+    reasons: dict[str, list[str]] = {}
+    for part, reason in score.left_out.items():
+        kind, _, number = part.partition(" ")
+        reasons.setdefault(reason, []).append(names[int(number)] if kind == "factor" else f"z{number}")
+    return reasons

@@ -1,0 +1,68 @@
+"""What a section of the report is made of."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from equipoise.report.figures import png, svg_file
+from equipoise.report.findings import Findings
+from equipoise.report.html import markup
+from equipoise.scoring import Run
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of the page, which is also saved as `pictures/<name>.<format>`.
+
+    name: Unique among the pictures of the report.
+    figure: The figure.
+    alt: What the figure shows, for readers who do not see it.
+    caption: The text below it.
+    format: png for images, svg for lines.
+    """
+
+    name: str
+    figure: Figure
+    alt: str
+    caption: str
+    format: Literal["png", "svg"] = "png"
+
+    @property
+    def svg(self) -> Markup:
+        """The figure as an element of the page."""
+        return markup(self.figure, self.name, self.alt)
+
+    @property
+    def file(self) -> "File":
+        """The figure as a file beside the page."""
+        content = png(self.figure) if self.format == "png" else svg_file(self.figure, self.name)
+        return File(f"{self.name}.{self.format}", content)
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that is saved in `pictures/` and does not appear on the page."""
+
+    name: str
+    content: bytes
+
+
+Block = Picture | Markup | File
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the report.
+
+    anchor: Its id on the page, for links.
+    title: Its heading.
+    blocks: A function of the run and its findings that returns the contents in order: pictures, pieces of HTML
+        (`fragment` renders a template) and files. A section without contents is left out.
+    """
+
+    anchor: str
+    title: str
+    blocks: Callable[[Run, Findings], Sequence[Block]]

@@ -1,0 +1,33 @@
+"""The settings of the run, its versions and its machine."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from equipoise.report.findings import Findings
+from equipoise.report.html import fragment
+from equipoise.report.sections.section import Block
+from equipoise.scoring import Run
+
+
+def settings(run: Run, findings: Findings) -> Sequence[Block]:  # noqa: ARG001
+    """Return the command, all settings as they were resolved, and the contents of `meta.json`."""
+    return [
+        fragment(
+            "sections/settings.html",
+            run=run,
+            last=run.logs[-1] if run.logs else {},
+            settings=(run.path / "config.toml").read_text(encoding="utf-8"),
+            meta={key: _text(value) for key, value in run.meta.items() if key not in ("command", "shape", "images")},
+        )
+    ]
+
+
+def _text(value: Any) -> str:
+    """Return a value of `meta.json` as text: mappings as `key value`, lists with commas."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_text(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_text(item) for item in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "unknown" if value is None else str(value)
