@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from equipoise import report
+from equipoise.export import hub
 from equipoise.methods.beta_vae import BetaVAE
 from equipoise.methods.isa_vae import ISAVAE
 from equipoise.metrics import Score
@@ -88,6 +89,7 @@ def test_page_and_pictures_are_written_and_nothing_else(run: Any) -> None:
     pictures = {path.name: path for path in (run.path / "pictures").iterdir()}
     pixels = {"traversals", "reconstructions", "samples", "latents-vs-factors", "information"}
     assert set(pictures) == {*(f"{name}.png" for name in pixels), "traversals.gif", "tradeoff.svg", "curves.svg"}
+    assert {f"{name}.png" for name in hub.PICTURES} <= set(pictures), "the card of a model shows other pictures"
     for name, path in pictures.items():
         if path.suffix == ".svg":
             assert ElementTree.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
