@@ -1,28 +1,29 @@
-# One target sets up what it needs; nothing but Python 3.11 or newer, pip and make has to be there.
+# Each target installs what it needs. Requirements: Python 3.11 or newer, pip and make.
 PYTHON ?= python3
 BIN = .venv/bin
-# Two processes of one thread each: more threads than cores make a training step many times slower.
+# Two processes with one thread each. More threads than cores make a training step many times slower.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 .PHONY: help demo test test-all test-extras test-browser check docs build clean
 
 help:
-	@echo "make demo          set up, train L-VAE on dSprites for a few minutes, write a report"
-	@echo "make test          set up, pass style, types and the tests of the core"
-	@echo "make test-all      the slow tests too"
-	@echo "make test-extras   tests of optional parts"
-	@echo "make test-browser  tests in headless Chromium (Debian's package chromium)"
-	@echo "make docs          the documentation as a site in site/"
-	@echo "make build         sdist and wheel in dist/, checked"
+	@echo "make demo          install into .venv, train L-VAE on dSprites for a few minutes, write a report"
+	@echo "make test          install into .venv, check style and types, run the fast tests"
+	@echo "make test-all      the same with the slow tests"
+	@echo "make test-extras   run the tests of the optional dependencies"
+	@echo "make test-browser  run the tests in headless Chromium (Debian package: chromium)"
+	@echo "make docs          build the documentation as a site in site/"
+	@echo "make build         build and check the sdist and the wheel in dist/"
+	@echo "make clean         remove .venv, dist, build and site"
 
 .venv/ready: pyproject.toml constraints.txt
-	$(PYTHON) -c "import sys; assert sys.version_info >= (3, 11), 'Python 3.11 or newer is needed: make PYTHON=python3.11'"
+	$(PYTHON) -c "import sys; assert sys.version_info >= (3, 11), 'Python 3.11 or newer is required: make PYTHON=python3.11'"
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev]'
 	touch .venv/ready
 
 demo: .venv/ready
-	@start=$$(date +%s); $(BIN)/equipoise train examples/demo.toml && echo "in $$(($$(date +%s) - start)) s, set-up not counted"
+	@start=$$(date +%s); $(BIN)/equipoise train examples/demo.toml && echo "finished in $$(($$(date +%s) - start)) s, without installation"
 
 check: .venv/ready
 	$(BIN)/ruff check .
