@@ -215,7 +215,7 @@ def test_equivalents_are_those_that_the_log_has(make: Make) -> None:
     assert read.has(-2.0)
     assert "unit of squared error, mean over latents; a negative weight rewards the term" in read.text
     assert "weight of the total correlation per unit of squared error" in read.text
-    assert "Constant weights: rec 0.444, kl 0.64, tc 6.5." in read.text
+    assert "Constant weights: rec 0.444, kl 0.640, tc 6.50." in read.text
     rows = [{key: row[key] for key in ("step", "loss", "rec")} for row in run.logs]
     assert "equivalent" not in Reader(report.write(run.but(logs=rows))).text
 

@@ -18,9 +18,9 @@ def template(name: str) -> Template:
     return _environment().get_template(name)
 
 
-def fragment(name: str, **values: Any) -> Markup:
-    """Render a template as a part of a page."""
-    return Markup(template(name).render(**values))
+def macros(name: str) -> Any:
+    """Return the macros of a template. Calling one renders a part of a page as `Markup`."""
+    return template(name).module
 
 
 def markup(figure: Figure, name: str, alt: str = "") -> Markup:

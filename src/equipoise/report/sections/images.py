@@ -8,6 +8,7 @@ import torch
 
 from equipoise.report.figures import images as figures
 from equipoise.report.findings import Findings
+from equipoise.report.html import macros
 from equipoise.report.sections.section import Block, Picture
 from equipoise.scoring import Run
 
@@ -18,42 +19,27 @@ def reconstructions(run: Run, findings: Findings) -> Sequence[Block]:
     """Return reconstructions of ten typical images and of the ten worst; of fewer than twenty images, all of them."""
     sse, total = run.codes["sse"], len(findings.codes)
     by_error = np.argsort(sse, kind="stable")
-    below = "Below each image is its squared error, summed over pixels."
+    typical, worst, titles = by_error, by_error[:0], []
     if total >= 2 * COUNT:
         typical = by_error[(np.linspace(0.05, 0.95, COUNT) * (total - 1)).round().astype(int)]
         worst = by_error[::-1][:COUNT]
-        titles = ["10 images at even ranks of the error, from small to large", f"the 10 worst of {total:,}"]
-        alt = f"{_range(sse[typical])}, and of the 10 worst, {_range(sse[worst])}."
-        which = (
-            f"Top: {COUNT} images at even ranks from the 5th to the 95th percentile of the error. "
-            f"Bottom: the {COUNT} images with the largest errors of all {total:,}."
-        )
-    else:
-        typical, worst, titles = by_error, by_error[:0], []
-        alt, which = f"{_range(sse)}.", "Images are sorted from the smallest to the largest error."
+        titles = ["10 images at even ranks of the error, smallest first", f"the 10 worst of {total:,}"]
     x = torch.from_numpy(run.images.pixels(run.codes["index"][np.concatenate([typical, worst])]))
-    return [
-        Picture(
-            "reconstructions",
-            figures.reconstruction_figure(run.model, x, titles),
-            alt=f"Originals, reconstructions and differences of images with squared errors of {alt}",
-            caption=f"Images, their reconstructions from the posterior mean, and the absolute differences. {below} "
-            f"{which}",
-        )
-    ]
+    figure = figures.reconstruction_figure(run.model, x, titles)
+    alt = f"Originals, reconstructions and differences of images with squared errors of {_range(sse[typical])}"
+    alt += f", and of the {COUNT} worst, {_range(sse[worst])}." if len(worst) else "."
+    caption = macros("sections/images.html").reconstructions(len(typical), len(worst), total)
+    return [Picture("reconstructions", figure, alt, caption)]
 
 
 def samples(run: Run, findings: Findings) -> Sequence[Block]:  # noqa: ARG001
     """Return pictures decoded from samples of the prior."""
-    return [
-        Picture(
-            "samples",
-            figures.samples(run.model),
-            alt=f"Pictures decoded from samples of the prior, for a model of {Path(run.images.name).name}.",
-            caption="Pictures decoded from random samples of the prior. They look like the data if the codes of the "
-            "data fill the prior.",
-        )
-    ]
+    alt = f"Pictures decoded from samples of the prior, for a model of {Path(run.images.name).name}."
+    caption = (
+        "Pictures decoded from random samples of the prior. They look like the data if the codes of the data fill the "
+        "prior."
+    )
+    return [Picture("samples", figures.samples(run.model), alt, caption)]
 
 
 def _range(errors: Sequence[float]) -> str:

@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from equipoise.metrics import METRICS, Score
 from equipoise.report.findings import Findings
-from equipoise.report.html import fragment
+from equipoise.report.html import macros
 from equipoise.report.sections.section import Block
 from equipoise.scoring import Run
 
@@ -21,22 +20,15 @@ def scores(run: Run, findings: Findings) -> Sequence[Block]:  # noqa: ARG001
     if not run.scores:
         return []
     names = run.images.factor_names
-    return [
-        fragment(
-            "sections/scores.html",
-            headline={name: run.scores[name] for name in HEADLINE if name in run.scores},
-            scores=run.scores,
-            convention=_convention(run.path / "scores.json"),
-            summaries={name: METRICS[name].summary for name in run.scores if name in METRICS},
-            parts={name: _parts(score, names) for name, score in run.scores.items()},
-            omissions={name: _omissions(score, names) for name, score in run.scores.items()},
-        )
-    ]
-
-
-def _convention(path: Path) -> str:
-    """Return the convention of the scores, which can differ from that of the settings."""
-    return str(json.loads(path.read_text(encoding="utf-8"))["convention"])
+    body = macros("sections/scores.html").body(
+        headline={name: run.scores[name] for name in HEADLINE if name in run.scores},
+        scores=run.scores,
+        convention=json.loads((run.path / "scores.json").read_text(encoding="utf-8"))["convention"],
+        summaries={name: METRICS[name].summary for name in run.scores if name in METRICS},
+        parts={name: _parts(score, names) for name, score in run.scores.items()},
+        omissions={name: _omissions(score, names) for name, score in run.scores.items()},
+    )
+    return [body]
 
 
 def _parts(score: Score, names: Sequence[str]) -> list[tuple[str, float]]:

@@ -15,20 +15,13 @@ from equipoise.scoring import Run
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure of the page, which is also saved as `pictures/<name>.<format>`.
+    """A figure of the page, which is also saved as `pictures/<name>.<format>`."""
 
-    name: Unique among the pictures of the report.
-    figure: The figure.
-    alt: What the figure shows, for readers who do not see it.
-    caption: The text below it.
-    format: png for images, svg for lines.
-    """
-
-    name: str
+    name: str  # unique among the pictures of the report
     figure: Figure
-    alt: str
+    alt: str  # what the figure shows, for readers who do not see it
     caption: str
-    format: Literal["png", "svg"] = "png"
+    format: Literal["png", "svg"] = "png"  # svg for lines
 
     @property
     def svg(self) -> Markup:
@@ -57,12 +50,10 @@ Block = Picture | Markup | File
 class Section:
     """A section of the report.
 
-    anchor: Its id on the page, for links.
-    title: Its heading.
-    blocks: A function of the run and its findings that returns the contents in order: pictures, pieces of HTML
-        (`fragment` renders a template) and files. A section without contents is left out.
+    `blocks` is a function of a run and its findings that returns the contents in order: pictures, pieces of HTML as
+    `Markup`, and files. A section without contents is left out.
     """
 
-    anchor: str
+    anchor: str  # its id on the page
     title: str
     blocks: Callable[[Run, Findings], Sequence[Block]]

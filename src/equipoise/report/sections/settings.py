@@ -4,22 +4,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from equipoise.report.findings import Findings
-from equipoise.report.html import fragment
+from equipoise.report.html import macros
 from equipoise.report.sections.section import Block
 from equipoise.scoring import Run
 
 
 def settings(run: Run, findings: Findings) -> Sequence[Block]:  # noqa: ARG001
     """Return the command, all settings as they were resolved, and the contents of `meta.json`."""
-    return [
-        fragment(
-            "sections/settings.html",
-            run=run,
-            last=run.logs[-1] if run.logs else {},
-            settings=(run.path / "config.toml").read_text(encoding="utf-8"),
-            meta={key: _text(value) for key, value in run.meta.items() if key not in ("command", "shape", "images")},
-        )
-    ]
+    settings = (run.path / "config.toml").read_text(encoding="utf-8")
+    meta = {key: _text(value) for key, value in run.meta.items() if key not in ("command", "shape", "images")}
+    return [macros("sections/settings.html").body(run, run.logs[-1] if run.logs else {}, settings, meta)]
 
 
 def _text(value: Any) -> str:
