@@ -3,7 +3,6 @@
 import dataclasses
 import shlex
 from pathlib import Path
-from typing import get_type_hints
 
 import pytest
 
@@ -11,6 +10,7 @@ from equipoise import config
 from equipoise.errors import InputError
 from equipoise.methods import METHODS
 from equipoise.methods.l_vae import LVAE
+from equipoise.methods.method import descriptions
 
 
 def test_later_layers_win() -> None:
@@ -64,10 +64,9 @@ def test_words_are_read_as_toml_and_as_text_where_they_are_none() -> None:
 
 def test_every_setting_says_why_it_is_what_it_is() -> None:
     for kind in (*config.SECTIONS.values(), *METHODS.values()):
-        hints = get_type_hints(kind, include_extras=True)
+        reasons = descriptions(kind)
         for field in dataclasses.fields(kind):
-            notes = getattr(hints[field.name], "__metadata__", ())
-            assert any(getattr(note, "description", None) for note in notes), f"{kind.__name__}.{field.name}"
+            assert reasons[field.name], f"{kind.__name__}.{field.name}"
 
 
 def test_all_that_is_wrong_in_a_section_is_said_at_once() -> None:

@@ -5,7 +5,7 @@ import inspect
 import shlex
 import textwrap
 from collections.abc import Mapping
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal
 
 from equipoise import nets
 from equipoise.commands.data import about as about_data
@@ -13,6 +13,7 @@ from equipoise.config import SECTIONS, word
 from equipoise.data import DATASETS
 from equipoise.errors import choose
 from equipoise.methods import METHODS, compose
+from equipoise.methods.method import descriptions
 from equipoise.metrics import METRICS
 from equipoise.outcome import Outcome
 
@@ -53,7 +54,14 @@ def show(name: str) -> Outcome:
 def _show_method(name: str) -> Outcome:
     method = METHODS[name]
     settings = _settings(method)
-    said = [f"{name}: {method.summary}", "", inspect.getdoc(method) or "", "", "settings", _written(settings)]
+    said = [
+        f"{name}: {method.summary}",
+        "",
+        (inspect.getdoc(method) or "").partition("\n\nExample:")[0],
+        "",
+        "settings",
+        _written(settings),
+    ]
     parts = compose.parts() if name == compose.Compose.name else {}
     for kind, names in parts.items():
         said += ["", f"{kind} (options = defaults)"]
@@ -72,14 +80,12 @@ def _show_method(name: str) -> Outcome:
 
 
 def _settings(kind: type) -> dict[str, dict[str, Any]]:
-    hints = get_type_hints(kind, include_extras=True)
-    settings = {}
-    for field in dataclasses.fields(kind):
-        _, *notes = get_args(hints[field.name])
-        why = next((note.description for note in notes if getattr(note, "description", None)), "")
-        default = None if field.default is dataclasses.MISSING else field.default
-        settings[field.name] = {"default": default, "why": why}
-    return settings
+    """Return default and description of each setting, those that `kind` declares itself first."""
+    reasons = descriptions(kind)
+    own = inspect.get_annotations(kind)
+    fields = sorted(dataclasses.fields(kind), key=lambda field: field.name not in own)
+    defaults = {field.name: None if field.default is dataclasses.MISSING else field.default for field in fields}
+    return {name: {"default": default, "why": reasons[name]} for name, default in defaults.items()}
 
 
 def _written(settings: Mapping[str, Mapping[str, Any]]) -> str:

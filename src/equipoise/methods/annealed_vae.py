@@ -7,6 +7,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from equipoise.balance import Capacity
+from equipoise.balance.contract import NonNegative
 from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
 from equipoise.methods.shared import Noise, gaussian_objective
 from equipoise.objective import Objective
@@ -28,22 +29,16 @@ class AnnealedVAE(Noise):
         15.0
     """
 
-    gamma: Annotated[float, Field(ge=0, description="weight of the distance from the capacity; the publication's")] = (
-        1000.0
-    )
-    c_start: Annotated[float, Field(ge=0, description="capacity at the start, nats")] = 0.0
-    c_end: Annotated[float, Field(ge=0, description="capacity at the end, nats; the publication's")] = 25.0
-    until: Annotated[
-        float,
-        Field(
-            gt=0,
-            le=1,
-            description="fraction of the schedule after which the capacity is constant; 0.6 as in all ramps here",
-        ),
-    ] = 0.6
-    until_steps: Annotated[
-        int | None, Field(gt=0, description="the same in steps, as publications state it; unset: `until` applies")
-    ] = None
+    gamma: NonNegative = 1000.0
+    """Weight of the distance from the capacity. Default: the publication's."""
+    c_start: NonNegative = 0.0
+    """Capacity at the start, nats."""
+    c_end: NonNegative = 25.0
+    """Capacity at the end, nats. Default: the publication's."""
+    until: Annotated[float, Field(gt=0, le=1)] = 0.6
+    """Fraction of the schedule after which the capacity is constant; 0.6 as in all ramps here."""
+    until_steps: Annotated[int | None, Field(gt=0)] = None
+    """The same in steps, as publications state it; unset: `until` applies."""
 
     name: ClassVar[str] = "annealed-vae"
     summary: ClassVar[str] = "a penalty keeps the KL close to a capacity that grows"

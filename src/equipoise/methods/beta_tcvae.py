@@ -9,6 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from equipoise import terms
 from equipoise.balance import Fixed
+from equipoise.balance.contract import NonNegative
 from equipoise.errors import InputError
 from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
 from equipoise.methods.shared import Noise, gaussian_objective
@@ -44,17 +45,16 @@ class BetaTCVAE(Noise):
         'mss'
     """
 
-    alpha: Annotated[float, Field(ge=0, description="weight of the mutual information; 0 leaves it out")] = 1.0
-    beta: Annotated[float, Field(ge=0, description="weight of the total correlation; the published code's")] = 6.0
-    gamma: Annotated[float, Field(ge=0, description="weight of the marginal KLs; as published")] = 1.0
+    alpha: NonNegative = 1.0
+    """Weight of the mutual information; 0 leaves it out."""
+    beta: NonNegative = 6.0
+    """Weight of the total correlation. Default: the published code's."""
+    gamma: NonNegative = 1.0
+    """Weight of the marginal KLs. Default: as published."""
     weights: Weights = "mws"
-    form: Annotated[
-        Literal["auto", "analytic", "mc"],
-        Field(
-            description="analytic: rec + KL + (beta - 1) TC, for alpha = gamma = 1; mc: the three parts, as published; "
-            "auto: analytic if alpha = gamma = 1"
-        ),
-    ] = "auto"
+    form: Literal["auto", "analytic", "mc"] = "auto"
+    """`analytic`: rec + KL + (beta - 1) TC, for alpha = gamma = 1. `mc`: the three parts, as published. `auto`:
+    analytic if alpha = gamma = 1."""
 
     name: ClassVar[str] = "beta-tcvae"
     summary: ClassVar[str] = "the total correlation, estimated from the batch, is penalised"

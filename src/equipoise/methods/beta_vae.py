@@ -7,6 +7,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from equipoise.balance import Fixed, WarmUp
+from equipoise.balance.contract import NonNegative
 from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
 from equipoise.methods.shared import Noise, gaussian_objective
 from equipoise.objective import Objective
@@ -25,19 +26,10 @@ class BetaVAE(Noise):
         2.0
     """
 
-    beta: Annotated[
-        float,
-        Field(
-            ge=0,
-            description="weight of the KL; the publication's for dSprites. Values below 1 can help (MPI3D, Isaac3D)",
-        ),
-    ] = 4.0
-    warmup: Annotated[
-        float,
-        Field(
-            ge=0, le=1, description="fraction of the schedule in which the weight rises from 0; 0: none, as published"
-        ),
-    ] = 0.0
+    beta: NonNegative = 4.0
+    """Weight of the KL. Default: the publication's for dSprites. Values below 1 can help (MPI3D, Isaac3D)."""
+    warmup: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Fraction of the schedule in which the weight rises from 0; 0: none, as published."""
 
     name: ClassVar[str] = "beta-vae"
     summary: ClassVar[str] = "a fixed weight beta on the KL"

@@ -7,6 +7,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from equipoise.balance import PI, SetPoint
+from equipoise.balance.contract import NonNegative, Positive
 from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
 from equipoise.methods.shared import Noise, gaussian_objective
 from equipoise.objective import Objective
@@ -16,23 +17,17 @@ from equipoise.objective import Objective
 class RisingSetPoint(Noise):
     """Settings of the set point that ControlVAE and DynamicVAE share."""
 
-    ramp: Annotated[bool, Field(description="the set point rises; false: it is `target` from the first step")] = True
-    start: Annotated[float, Field(ge=0, description="set point at the start, nats; the publication's")] = 0.5
-    increment: Annotated[
-        float, Field(gt=0, description="height of a step of the set point, nats; the publication's")
-    ] = 0.15
-    until: Annotated[
-        float,
-        Field(gt=0, le=1, description="fraction of the schedule at which `target` is reached; 0.6 as in all ramps"),
-    ] = 0.6
-    every: Annotated[
-        int | None,
-        Field(
-            gt=0,
-            description="training steps between increments of the set point (published: 5,000 for ControlVAE, 6,000 "
-            "for DynamicVAE); unset: `until` applies",
-        ),
-    ] = None
+    ramp: bool = True
+    """Whether the set point rises. Without it the set point is `target` from the first step."""
+    start: NonNegative = 0.5
+    """Set point at the start, nats. Default: the publication's."""
+    increment: Positive = 0.15
+    """Height of a step of the set point, nats. Default: the publication's."""
+    until: Annotated[float, Field(gt=0, le=1)] = 0.6
+    """Fraction of the schedule at which `target` is reached; 0.6 as in all ramps."""
+    every: Annotated[int | None, Field(gt=0)] = None
+    """Training steps between increments of the set point (published: 5,000 for ControlVAE, 6,000 for DynamicVAE);
+    unset: `until` applies."""
 
 
 def set_point(settings: RisingSetPoint, target: float, rise: float = 0.0) -> SetPoint | float:
@@ -62,21 +57,19 @@ class ControlVAE(RisingSetPoint):
         16.0
     """
 
-    target: Annotated[
-        float,
-        Field(gt=0, description="set point of the KL at the end, nats; 16 and 18 are the publication's for dSprites"),
-    ] = 18.0
-    kp: Annotated[float, Field(ge=0, description="proportional gain; the publication's")] = 0.01
-    ki: Annotated[float, Field(ge=0, description="integral gain per step; the publication's")] = 0.001
-    beta_min: Annotated[float, Field(ge=0, description="lowest beta; the publication's for disentangling")] = 1.0
-    beta_max: Annotated[float | None, Field(gt=0, description="highest beta; unset: none, as published")] = None
-    anti_windup: Annotated[
-        Literal["conditional", "code", "paper"],
-        Field(
-            description="at a limit: conditional leaves out updates that would push beta further; code, the released "
-            "program, can freeze for ever; paper always integrates"
-        ),
-    ] = "conditional"
+    target: Positive = 18.0
+    """Set point of the KL at the end, nats; 16 and 18 are the publication's for dSprites."""
+    kp: NonNegative = 0.01
+    """Proportional gain. Default: the publication's."""
+    ki: NonNegative = 0.001
+    """Integral gain per step. Default: the publication's."""
+    beta_min: NonNegative = 1.0
+    """Lowest beta. Default: the publication's for disentangling."""
+    beta_max: Positive | None = None
+    """Highest beta; unset: none, as published."""
+    anti_windup: Literal["conditional", "code", "paper"] = "conditional"
+    """The integral when beta is at a limit. `conditional` leaves out updates that would push beta further. `code`, the
+    released program, can freeze for ever. `paper` always integrates."""
 
     name: ClassVar[str] = "control-vae"
     summary: ClassVar[str] = "a controller holds the KL at a set point"

@@ -8,6 +8,7 @@ from pydantic.dataclasses import dataclass
 
 from equipoise.adversary import ImageAdversary
 from equipoise.balance import AccuracyCapacity
+from equipoise.balance.contract import NonNegative, Positive
 from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
 from equipoise.methods.shared import Noise, gaussian_objective
 from equipoise.objective import Objective
@@ -37,36 +38,22 @@ class DAVA(Noise):
         4.0
     """
 
-    gamma: Annotated[
-        float, Field(ge=0, description="weight of the distance from the capacity; the published readme's")
-    ] = 500.0
-    c_max: Annotated[float, Field(gt=0, description="highest capacity, nats per dimension; the published readme's")] = (
-        8.0
-    )
-    c_min: Annotated[
-        float,
-        Field(
-            le=0,
-            description="lowest capacity; a KL cannot be negative, although the capacity of the published code can",
-        ),
-    ] = 0.0
-    rate: Annotated[
-        float,
-        Field(gt=0, description="change of the capacity in a step, nats per dimension; as published for batch 128"),
-    ] = 4e-5
-    encoder_weight: Annotated[
-        float, Field(ge=0, description="weight of the encoder's adversarial phase; the published readme's")
-    ] = 0.3
-    decoder_weight: Annotated[
-        float, Field(ge=0, description="weight of the decoder's adversarial phase; the published readme's")
-    ] = 1e-3
-    accumulate: Annotated[
-        bool,
-        Field(description="add the gradients of the first phase to those of the third, as the published code does"),
-    ] = False
-    adversary_lr: Annotated[
-        float, Field(gt=0, description="learning rate of the discriminator's Adam; as published")
-    ] = 1e-4
+    gamma: NonNegative = 500.0
+    """Weight of the distance from the capacity. Default: the published readme's."""
+    c_max: Positive = 8.0
+    """Highest capacity, nats per dimension. Default: the published readme's."""
+    c_min: Annotated[float, Field(le=0)] = 0.0
+    """Lowest capacity; a KL cannot be negative, although the capacity of the published code can."""
+    rate: Positive = 4e-5
+    """Change of the capacity in a step, nats per dimension. Default: as published for batch 128."""
+    encoder_weight: NonNegative = 0.3
+    """Weight of the encoder's adversarial phase. Default: the published readme's."""
+    decoder_weight: NonNegative = 1e-3
+    """Weight of the decoder's adversarial phase. Default: the published readme's."""
+    accumulate: bool = False
+    """Whether to add the gradients of the first phase to those of the third, as the published code does."""
+    adversary_lr: Positive = 1e-4
+    """Learning rate of the discriminator's Adam. Default: as published."""
 
     name: ClassVar[str] = "dava"
     summary: ClassVar[str] = "a discriminator of images sets the capacity, and an adversarial phase follows"

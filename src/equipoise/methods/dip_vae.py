@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from equipoise import terms
 from equipoise.balance import Fixed
+from equipoise.balance.contract import NonNegative
 from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
 from equipoise.methods.shared import Noise, gaussian_objective
 from equipoise.objective import Objective
@@ -32,20 +32,12 @@ class DIPVAE(Noise):
         100.0
     """
 
-    kind: Annotated[
-        terms.Kind, Field(description="i: the covariance of the means; ii: the covariance of the codes")
-    ] = "ii"
-    lambda_od: Annotated[
-        float,
-        Field(ge=0, description="weight of the off-diagonal entries; from the grid of Locatello et al., 1 to 50"),
-    ] = 10.0
-    lambda_d: Annotated[
-        float | None,
-        Field(
-            ge=0,
-            description="weight of the diagonal; unset: 10 lambda_od for i, lambda_od for ii, as in Locatello et al.",
-        ),
-    ] = None
+    kind: terms.Kind = "ii"
+    """`i`: the covariance of the means. `ii`: the covariance of the codes."""
+    lambda_od: NonNegative = 10.0
+    """Weight of the off-diagonal entries. Default: from the grid of Locatello et al., 1 to 50."""
+    lambda_d: NonNegative | None = None
+    """Weight of the diagonal; unset: 10 lambda_od for i, lambda_od for ii, as in Locatello et al."""
 
     name: ClassVar[str] = "dip-vae"
     summary: ClassVar[str] = "penalties keep the covariance of the codes close to the identity"
@@ -61,7 +53,7 @@ class DIPVAE(Noise):
 
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape."""
-        measures = {
+        measures: dict[str, terms.Term] = {
             "kl": terms.kl,
             "cov_off": partial(terms.cov_off, kind=self.kind),
             "cov_diag": partial(terms.cov_diag, kind=self.kind),

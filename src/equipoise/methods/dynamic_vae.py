@@ -7,6 +7,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from equipoise.balance import IncrementalPI
+from equipoise.balance.contract import NonNegative, Positive
 from equipoise.methods.control_vae import RisingSetPoint, set_point
 from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
 from equipoise.methods.shared import gaussian_objective
@@ -34,29 +35,23 @@ class DynamicVAE(RisingSetPoint):
         18.0
     """
 
-    target: Annotated[
-        float, Field(gt=0, description="set point of the KL at the end, nats; 18 to 20 are the publication's")
-    ] = 20.0
-    kp: Annotated[float, Field(ge=0, description="proportional gain; the publication's")] = 0.01
-    ki: Annotated[float, Field(ge=0, description="integral gain per step; the publication's")] = 0.005
-    beta_0: Annotated[
-        float,
-        Field(gt=0, description="beta at the start; the publication's. The released programs have 50, 90 and 100"),
-    ] = 150.0
-    beta_min: Annotated[float, Field(ge=0, description="lowest beta; the publication's")] = 0.1
-    window: Annotated[
-        int, Field(ge=1, description="number of batches in the mean KL that is controlled; published: 5")
-    ] = 5
-    anti_windup: Annotated[
-        Literal["conditional", "code"],
-        Field(
-            description="at beta_min: conditional continues from the clipped beta; code, the released program, from "
-            "the unclipped one, which can stay below beta_min for ever"
-        ),
-    ] = "conditional"
-    zero_pad: Annotated[
-        bool, Field(description="the first means include zeros for missing batches, as in the released program")
-    ] = False
+    target: Positive = 20.0
+    """Set point of the KL at the end, nats; 18 to 20 are the publication's."""
+    kp: NonNegative = 0.01
+    """Proportional gain. Default: the publication's."""
+    ki: NonNegative = 0.005
+    """Integral gain per step. Default: the publication's."""
+    beta_0: Positive = 150.0
+    """beta at the start. Default: the publication's. The released programs have 50, 90 and 100."""
+    beta_min: NonNegative = 0.1
+    """Lowest beta. Default: the publication's."""
+    window: Annotated[int, Field(ge=1)] = 5
+    """Number of batches in the mean KL that is controlled; published: 5."""
+    anti_windup: Literal["conditional", "code"] = "conditional"
+    """The step after beta reached beta_min. `conditional` continues from the clipped beta. `code`, the released
+    program, continues from the unclipped one, which can stay below beta_min for ever."""
+    zero_pad: bool = False
+    """Whether the first means include zeros for missing batches, as in the released program."""
 
     name: ClassVar[str] = "dynamic-vae"
     summary: ClassVar[str] = "beta starts high and comes down until the KL is at a set point"

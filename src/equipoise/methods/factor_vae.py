@@ -1,12 +1,12 @@
 """FactorVAE: the total correlation, estimated by a discriminator, is penalised."""
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from equipoise.balance import Fixed
+from equipoise.balance.contract import NonNegative
 from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
 from equipoise.methods.shared import Discriminator, adversarial_objective
 from equipoise.objective import Objective
@@ -29,10 +29,8 @@ class FactorVAE(Discriminator):
         35.0
     """
 
-    gamma: Annotated[
-        float,
-        Field(ge=0, description="weight of the total correlation; the middle of Locatello et al.'s grid, 10 to 100"),
-    ] = 10.0
+    gamma: NonNegative = 10.0
+    """Weight of the total correlation. Default: the middle of Locatello et al.'s grid, 10 to 100."""
 
     name: ClassVar[str] = "factor-vae"
     summary: ClassVar[str] = "a discriminator's estimate of the total correlation is penalised"

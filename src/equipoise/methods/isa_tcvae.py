@@ -1,13 +1,13 @@
 """ISA-beta-TCVAE: the total correlation is penalised under a prior of independent subspaces."""
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from equipoise import terms
 from equipoise.balance import Fixed
+from equipoise.balance.contract import NonNegative
 from equipoise.methods.beta_tcvae import Weights, decomposition, monitors
 from equipoise.methods.isa_vae import PROTOCOL, Subspaces, subspace_prior
 from equipoise.methods.method import STRICT, Preset, Settings, Shape
@@ -34,9 +34,8 @@ class ISATCVAE(Subspaces):
         20
     """
 
-    beta: Annotated[
-        float, Field(ge=0, description="weight of the total correlation; from the paper's grid, 1 to 6")
-    ] = 2.0
+    beta: NonNegative = 2.0
+    """Weight of the total correlation. Default: from the paper's grid, 1 to 6."""
     weights: Weights = "mws"
 
     name: ClassVar[str] = "isa-tcvae"

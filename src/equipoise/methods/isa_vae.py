@@ -9,6 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from equipoise import terms
 from equipoise.balance import Fixed
+from equipoise.balance.contract import NonNegative, Positive
 from equipoise.errors import InputError
 from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
 from equipoise.methods.shared import Noise, likelihood_of
@@ -30,34 +31,21 @@ def leaves(layout: Any) -> int:
 class Subspaces(Noise):
     """Settings of the prior that ISA-VAE and ISA-beta-TCVAE share."""
 
-    layout: Annotated[
-        tuple[Any, ...],
-        Field(
-            min_length=1,
-            description="sizes of the subspaces, or lists of lists for a deeper tree; their sum is the number of "
-            "latents",
-        ),
-    ] = (4, 4, 4, 4, 4)
-    p0: Annotated[float, Field(gt=0, description="exponent between subspaces; the paper's, and never learned")] = 2.1
-    p: Annotated[
-        float,
-        Field(
-            ge=1,
-            description="exponent within each subspace; the paper's for dSprites. With p = p0 the prior factorises",
-        ),
-    ] = 2.2
-    scale: Annotated[
-        float | Literal["unit_variance"],
-        Field(
-            description="s of the radial density; 1 in the published code, 2 is the standard normal for p = p0 = 2; "
-            "unit_variance: latents of variance 1"
-        ),
-    ] = 1.0
-    learned: Annotated[bool, Field(description="learn the exponents within subspaces, starting from p")] = False
-    p_min: Annotated[
-        float, Field(ge=1, description="lower bound of learned exponents; 1, or 1.8 as in the published code")
-    ] = 1.0
-    prior_lr: Annotated[float, Field(gt=0, description="learning rate of the exponents; the published code's")] = 5e-4
+    layout: Annotated[tuple[Any, ...], Field(min_length=1)] = (4, 4, 4, 4, 4)
+    """Sizes of the subspaces, or lists of lists for a deeper tree; their sum is the number of latents."""
+    p0: Positive = 2.1
+    """Exponent between subspaces, never learned. Default: the paper's."""
+    p: Annotated[float, Field(ge=1)] = 2.2
+    """Exponent within each subspace. Default: the paper's for dSprites. With p = p0 the prior factorises."""
+    scale: float | Literal["unit_variance"] = 1.0
+    """s of the radial density; 1 in the published code, 2 is the standard normal for p = p0 = 2, `unit_variance` gives
+    latents of variance 1."""
+    learned: bool = False
+    """Whether to learn the exponents within subspaces, starting from p."""
+    p_min: Annotated[float, Field(ge=1)] = 1.0
+    """Lower bound of learned exponents; 1, or 1.8 as in the published code."""
+    prior_lr: Positive = 5e-4
+    """Learning rate of the exponents. Default: the published code's."""
 
     @property
     def latent(self) -> int:
@@ -95,14 +83,11 @@ class ISAVAE(Subspaces):
         12
     """
 
-    beta: Annotated[float, Field(ge=0, description="weight of the KL; 1 is the paper's main result")] = 1.0
-    estimator: Annotated[
-        Literal["mc", "entropy", "stl"],
-        Field(
-            description="estimator of the KL from one sample; mc: as published; entropy: the entropy of q in closed "
-            "form; stl: without the gradient that has mean 0 (Roeder et al., 2017)"
-        ),
-    ] = "mc"
+    beta: NonNegative = 1.0
+    """Weight of the KL; 1 is the paper's main result."""
+    estimator: Literal["mc", "entropy", "stl"] = "mc"
+    """Estimator of the KL from one sample. `mc`: as published. `entropy`: the entropy of q in closed form. `stl`:
+    without the gradient that has mean 0 (Roeder et al., 2017)."""
 
     name: ClassVar[str] = "isa-vae"
     summary: ClassVar[str] = "a prior of independent subspaces in place of a weight"

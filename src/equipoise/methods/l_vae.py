@@ -8,6 +8,7 @@ from pydantic.dataclasses import dataclass
 
 from equipoise import likelihoods, terms
 from equipoise.balance import ClosedFormWeights, LearnedWeights
+from equipoise.balance.contract import Positive
 from equipoise.errors import InputError
 from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
 from equipoise.objective import Objective
@@ -36,47 +37,23 @@ class LVAE:
         0.9999
     """
 
-    weights: Annotated[
-        Literal["learned", "closed"],
-        Field(
-            description="learned: the sigmas are parameters, as in the paper; closed: the sigmas are the fourth roots "
-            "of running means of rec and KL, the values to which the learned ones converge"
-        ),
-    ] = "learned"
-    smoothing: Annotated[
-        float,
-        Field(
-            ge=0,
-            lt=1,
-            description="decay of those running means; with 0.999 the weight of the KL grows faster than the KL, which "
-            "then collapses",
-        ),
-    ] = 0.9999
-    regulariser: Annotated[
-        Literal["squares", "log"],
-        Field(
-            description="squares: + sigma^2, Eq. 5; log: + log sigma, Eq. 4 as printed, whose beta converges to rec/KL"
-        ),
-    ] = "squares"
-    parametrisation: Annotated[
-        Literal["raw", "log"],
-        Field(description="the optimised parameter; raw: sigma, as in the paper; log: log sigma"),
-    ] = "raw"
-    floor: Annotated[
-        float | None,
-        Field(
-            gt=0,
-            description="lowest sigma^2; unset: 1e-4, or 1e-2 with the log regulariser, whose loss has no lower bound "
-            "as the KL goes to 0",
-        ),
-    ] = None
-    initial: Annotated[float, Field(gt=0, description="both sigmas at the start; the paper's")] = 1.0
-    likelihood: Annotated[
-        Literal["mse", "bernoulli", "half_mse"],
-        Field(
-            description="noise of the decoder; mse is the paper's. rec must not be negative: the loss needs a minimum"
-        ),
-    ] = "mse"
+    weights: Literal["learned", "closed"] = "learned"
+    """`learned`: the sigmas are parameters, as in the paper. `closed`: the sigmas are the fourth roots of running means
+    of rec and KL, the values to which the learned ones converge."""
+    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.9999
+    """Decay of those running means. With 0.999 the weight of the KL grows faster than the KL, which then collapses."""
+    regulariser: Literal["squares", "log"] = "squares"
+    """`squares`: + sigma^2, Eq. 5. `log`: + log sigma, Eq. 4 as printed, whose beta converges to rec / KL."""
+    parametrisation: Literal["raw", "log"] = "raw"
+    """The optimised parameter. `raw`: sigma, as in the paper. `log`: log sigma."""
+    floor: Positive | None = None
+    """Lowest sigma^2; unset: 1e-4, or 1e-2 with the log regulariser, whose loss has no lower bound as the KL goes to
+    0."""
+    initial: Positive = 1.0
+    """Both sigmas at the start. Default: the paper's."""
+    likelihood: Literal["mse", "bernoulli", "half_mse"] = "mse"
+    """Noise of the decoder; `mse` is the paper's. Likelihoods that can be negative are left out: the loss would have no
+    minimum."""
 
     name: ClassVar[str] = "l-vae"
     summary: ClassVar[str] = "both weights are learned with the network"

@@ -1,5 +1,6 @@
 """What a method is: a frozen dataclass of settings, and `build`, which returns an objective."""
 
+import dataclasses
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pydantic import ConfigDict
 
 from equipoise.objective import Objective
 
-STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
 """Settings are checked and never converted: unknown keys, infinite numbers and text in place of a number are errors."""
 
 Settings = Mapping[str, object]
@@ -70,6 +71,17 @@ class Method(Protocol):
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape. Raises `InputError` if the settings conflict."""
         ...
+
+
+def descriptions(kind: type) -> dict[str, str]:
+    """Return the description of each setting of `kind`: its docstring, or the `description` of a `Field`."""
+    # pydantic does not pass docstrings on to subclasses: search the class that declares the field.
+    owners = [vars(owner).get("__pydantic_fields__", {}) for owner in kind.__mro__]
+    result = {}
+    for field in dataclasses.fields(kind):
+        texts = (fields[field.name].description for fields in owners if field.name in fields)
+        result[field.name] = " ".join(next((text for text in texts if text), "").split())
+    return result
 
 
 def presets(method: str) -> dict[str, Preset]:

@@ -7,6 +7,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from equipoise.balance import AccuracyFeedback, Fixed, Joint
+from equipoise.balance.contract import NonNegative, Positive
 from equipoise.errors import InputError
 from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
 from equipoise.methods.shared import Discriminator, adversarial_objective
@@ -17,48 +18,22 @@ from equipoise.objective import Objective
 class Progressive:
     """Settings of the rule that both progressive methods share."""
 
-    target: Annotated[
-        float,
-        Field(
-            ge=0.5,
-            le=1,
-            description="set point of the discriminator's accuracy; the paper's. At 0.75 about 0.9 nats remain",
-        ),
-    ] = 0.75
-    target_end: Annotated[
-        float | None,
-        Field(ge=0.5, le=1, description="the target moves linearly to this one over the schedule; unset: constant"),
-    ] = None
-    window: Annotated[
-        float, Field(ge=0, description="distance from the target within which beta does not change; the paper's")
-    ] = 0.05
-    scale: Annotated[
-        float,
-        Field(
-            gt=0,
-            le=1,
-            description="factor of one step; the paper's slowest, which averages out the noise of single batches",
-        ),
-    ] = 0.999
-    smoothing: Annotated[
-        float,
-        Field(
-            ge=0,
-            lt=1,
-            description="decay of the running mean of the accuracy; 0: the accuracy of one step, as in the paper",
-        ),
-    ] = 0.99
-    beta_0: Annotated[
-        float, Field(gt=0, description="weight at the start; RF-VAE's gamma, because the paper gives none")
-    ] = 6.4
-    beta_min: Annotated[
-        float,
-        Field(
-            gt=0,
-            description="lowest weight; the paper has none, and beta would go to 0 with a discriminator that fails",
-        ),
-    ] = 1e-2
-    beta_max: Annotated[float, Field(gt=0, description="highest weight; the paper has none")] = 1e3
+    target: Annotated[float, Field(ge=0.5, le=1)] = 0.75
+    """Set point of the discriminator's accuracy. Default: the paper's. At 0.75 about 0.9 nats remain."""
+    target_end: Annotated[float | None, Field(ge=0.5, le=1)] = None
+    """The target moves linearly to this one over the schedule; unset: constant."""
+    window: NonNegative = 0.05
+    """Distance from the target within which beta does not change. Default: the paper's."""
+    scale: Annotated[float, Field(gt=0, le=1)] = 0.999
+    """Factor of one step. Default: the paper's slowest, which averages out the noise of single batches."""
+    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    """Decay of the running mean of the accuracy; 0: the accuracy of one step, as in the paper."""
+    beta_0: Positive = 6.4
+    """Weight at the start. Default: RF-VAE's gamma, because the paper gives none."""
+    beta_min: Positive = 1e-2
+    """Lowest weight; the paper has none, and beta would go to 0 with a discriminator that fails."""
+    beta_max: Positive = 1e3
+    """Highest weight; the paper has none."""
 
 
 def feedback(settings: Progressive) -> AccuracyFeedback:

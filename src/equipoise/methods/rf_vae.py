@@ -7,6 +7,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from equipoise.balance import Balance, Fixed, Joint, Relevance
+from equipoise.balance.contract import NonNegative
 from equipoise.errors import InputError
 from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
 from equipoise.methods.shared import Discriminator, adversarial_objective
@@ -17,23 +18,20 @@ from equipoise.objective import Objective
 class Relevant(Discriminator):
     """Settings that RF-VAE and its progressive form share."""
 
-    relevance: Annotated[
-        tuple[Annotated[int, Field(ge=0, le=1)], ...],
-        Field(description="1 or 0 for each latent, if it is known which ones are relevant; empty: it is learned"),
-    ] = ()
-    lambda_min: Annotated[
-        float, Field(ge=0, description="weight of the KL of a relevant latent; the publication's")
-    ] = 0.1
-    lambda_max: Annotated[
-        float, Field(ge=0, description="weight of the KL of an irrelevant latent; the publication's")
-    ] = 10.0
-    eta_s: Annotated[float, Field(ge=0, description="weight of the sum of r; the publication's")] = 1.0
-    eta_h: Annotated[float, Field(ge=0, description="weight of the entropy of r; the publication's")] = 100.0
-    eta_h_warmup: Annotated[
-        float,
-        Field(ge=0, le=1, description="fraction of the schedule in which eta_h rises from 0; 0: none, as published"),
-    ] = 0.0
-    layers: Annotated[int, Field(ge=1, description="hidden layers of the discriminator; the published code's")] = 5
+    relevance: tuple[Annotated[int, Field(ge=0, le=1)], ...] = ()
+    """1 or 0 for each latent, if it is known which ones are relevant; empty: it is learned."""
+    lambda_min: NonNegative = 0.1
+    """Weight of the KL of a relevant latent. Default: the publication's."""
+    lambda_max: NonNegative = 10.0
+    """Weight of the KL of an irrelevant latent. Default: the publication's."""
+    eta_s: NonNegative = 1.0
+    """Weight of the sum of r. Default: the publication's."""
+    eta_h: NonNegative = 100.0
+    """Weight of the entropy of r. Default: the publication's."""
+    eta_h_warmup: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Fraction of the schedule in which eta_h rises from 0; 0: none, as published."""
+    layers: Annotated[int, Field(ge=1)] = 5
+    """Hidden layers of the discriminator. Default: the published code's."""
 
 
 def relevance_objective(settings: Relevant, shape: Shape, balance: Balance) -> Objective:
@@ -75,7 +73,8 @@ class RFVAE(Relevant):
         (1, 1, 0)
     """
 
-    gamma: Annotated[float, Field(ge=0, description="weight of the total correlation; the published code's")] = 6.4
+    gamma: NonNegative = 6.4
+    """Weight of the total correlation. Default: the published code's."""
 
     name: ClassVar[str] = "rf-vae"
     summary: ClassVar[str] = "FactorVAE that learns which latents are relevant"

@@ -10,6 +10,7 @@ from torch import Tensor
 from equipoise import likelihoods, terms
 from equipoise.adversary import Adversary, ImageAdversary
 from equipoise.balance import Balance
+from equipoise.balance.contract import Positive
 from equipoise.likelihoods import Likelihood
 from equipoise.methods.method import STRICT, Shape
 from equipoise.objective import Objective
@@ -17,7 +18,7 @@ from equipoise.priors import StandardNormal
 
 Sigma = Annotated[
     float,
-    Field(gt=0, description="standard deviation of the gaussian likelihood, in units of the pixel range 0 to 1"),
+    Field(gt=0, description="Standard deviation of the gaussian likelihood, in units of the pixel range 0 to 1."),
 ]
 
 
@@ -25,13 +26,9 @@ Sigma = Annotated[
 class Noise:
     """Settings of the noise of the decoder."""
 
-    likelihood: Annotated[
-        Literal["auto", "bernoulli", "mse", "half_mse", "gaussian"],
-        Field(
-            description="noise of the decoder; auto: bernoulli for grey images, mse for colour. beta with half_mse "
-            "corresponds to 2 beta with mse, and with gaussian to 2 sigma^2 beta"
-        ),
-    ] = "auto"
+    likelihood: Literal["auto", "bernoulli", "mse", "half_mse", "gaussian"] = "auto"
+    """Noise of the decoder. `auto`: bernoulli for grey images, mse for colour. A beta with half_mse corresponds to
+    2 beta with mse, and with gaussian to 2 sigma^2 beta."""
     sigma: Sigma = 1.0
 
 
@@ -39,21 +36,15 @@ class Noise:
 class Discriminator(Noise):
     """Settings of the discriminator that estimates the total correlation."""
 
-    width: Annotated[
-        int, Field(ge=1, description="units in each hidden layer of the discriminator; the publication's")
-    ] = 1000
-    layers: Annotated[int, Field(ge=1, description="hidden layers of the discriminator; FactorVAE's")] = 6
-    second: Annotated[
-        Literal["other", "split", "same"],
-        Field(
-            description="source of the shuffled codes; other: a second batch, as published; split: the second half of "
-            "the batch; same: the codes of the batch itself. split and same save encoding a second batch"
-        ),
-    ] = "other"
-    adversary_lr: Annotated[
-        float,
-        Field(gt=0, description="learning rate of the discriminator's Adam, whose betas are 0.5 and 0.9; as published"),
-    ] = 1e-4
+    width: Annotated[int, Field(ge=1)] = 1000
+    """Units in each hidden layer of the discriminator. Default: the publication's."""
+    layers: Annotated[int, Field(ge=1)] = 6
+    """Hidden layers of the discriminator. Default: FactorVAE's."""
+    second: Literal["other", "split", "same"] = "other"
+    """Source of the shuffled codes. `other`: a second batch, as published. `split`: the second half of the batch.
+    `same`: the codes of the batch itself. `split` and `same` save the encoding of a second batch."""
+    adversary_lr: Positive = 1e-4
+    """Learning rate of the discriminator's Adam, whose betas are 0.5 and 0.9. Default: as published."""
 
 
 def likelihood_of(settings: Noise, shape: Shape) -> Likelihood:

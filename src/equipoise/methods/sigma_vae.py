@@ -1,9 +1,8 @@
 """sigma-VAE: the noise of the decoder is fitted, which sets the weight of the KL."""
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from equipoise import terms
@@ -34,13 +33,8 @@ class SigmaVAE:
         SigmaVAE(form='learned')
     """
 
-    form: Annotated[
-        Literal["optimal", "learned"],
-        Field(
-            description="optimal: sigma^2 is the mean squared error of the batch; learned: log sigma is a parameter, "
-            "which starts at 0"
-        ),
-    ] = "optimal"
+    form: Literal["optimal", "learned"] = "optimal"
+    """`optimal`: sigma^2 is the mean squared error of the batch. `learned`: log sigma is a parameter, at first 0."""
 
     name: ClassVar[str] = "sigma-vae"
     summary: ClassVar[str] = "the noise of the decoder is fitted, and with it the weight of the KL"
