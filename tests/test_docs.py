@@ -134,6 +134,20 @@ def test_links_lead_to_files_and_to_what_is_in_them(page: Path) -> None:
         assert not anchor or anchor in anchors(there), f"{target}#{anchor}"
 
 
+def test_the_home_page_counts_the_methods() -> None:
+    count = re.search(r"All (\d+) have a \[page\]", (ROOT / "docs" / "index.md").read_text(encoding="utf-8"))
+    assert count
+    assert int(count[1]) == len(METHODS)
+
+
+def test_paths_in_contributing_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    paths = {path for path in re.findall(r"`([\w/.]+(?:/|\.py|\.md|\.toml))`", text) if "<" not in path}
+    roots = (ROOT, ROOT / "src" / "equipoise")
+    missing = sorted(path for path in paths if not any((root / path).exists() for root in roots))
+    assert not missing
+
+
 def test_every_page_is_in_the_navigation_once() -> None:
     listed = re.findall(r"([\w/-]+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(listed) == sorted(str(page.relative_to(ROOT / "docs")) for page in PAGES[1:])
