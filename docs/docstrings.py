@@ -1,16 +1,23 @@
-"""Docstrings as Markdown: a line that begins with the name of a parameter stays a line of its own."""
+"""Prepare docstrings for the reference.
+
+Lines that begin with the name of a parameter stay separate lines in Markdown, and `Example:` becomes the section
+`Examples:`, the name under which mkdocstrings renders code.
+"""
 
 import re
 from typing import Any
 
 import griffe
 
-NAMED = re.compile(r"\n(?=\s*[a-z]\w*(?:, \w+)*: )")
+PARAMETER = re.compile(r"\n(?=\s*[a-z]\w*(?:, \w+)*: )")
+EXAMPLE = re.compile(r"^(\s*)Example:$", re.MULTILINE)
 
 
-class Lines(griffe.Extension):
-    """Ends the line before such a line with the two spaces that break it."""
+class Docstrings(griffe.Extension):
+    """Edit the docstring of each object before it is rendered."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
+        """End lines before parameters with two spaces, which breaks them, and rename the section of examples."""
         if obj.docstring:
-            obj.docstring.value = NAMED.sub("  \n", obj.docstring.value)
+            text = PARAMETER.sub("  \n", obj.docstring.value)
+            obj.docstring.value = EXAMPLE.sub(r"\1Examples:", text)
