@@ -1,4 +1,4 @@
-"""The docs are true: commands parse, settings, presets, defaults and columns exist, links lead somewhere."""
+"""The documentation agrees with the code: commands, settings, presets, defaults, log columns and links exist."""
 
 import dataclasses
 import fnmatch
@@ -27,10 +27,10 @@ IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 METHOD_PAGES = ROOT / "docs" / "methods"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^()\s#]*)(?:#([^()\s]+))?\)")
-# Of a line of the shell: variables and a folder may come first, another command may follow.
+# A command in a line of shell code, after optional variables and a folder.
 COMMAND = re.compile(r"^(?:\S+=\S+ )*(?:\S*/)?(?:equipoise|python mine\.py) +(\S.*)")
 
-# What a method logs only with these settings.
+# Settings with which a method logs further columns.
 OTHERWISE: dict[str, dict[str, Any]] = {"isa-vae": {"learned": True}, "l-vae": {"parametrisation": "log"}}
 
 
@@ -39,7 +39,7 @@ def text_of(name: str) -> str:
 
 
 def lines(text: str) -> Iterator[list[str]]:
-    """The words after `equipoise` of every command line of a page, in blocks of code and within sentences."""
+    """Yield the words after `equipoise` of every command line of a page, in code blocks and in sentences."""
     code = [
         part
         for language, block in FENCE.findall(text)
@@ -49,19 +49,19 @@ def lines(text: str) -> Iterator[list[str]]:
     ]
     code += [inline.replace("\n", " ") for inline in re.findall(r"`([^`]+)`", FENCE.sub("", text))]
     for line in code:
-        found = COMMAND.search(line.strip())
-        words = shlex.split(found[1], comments=True) if found else []
-        if words and "..." not in words and not any(word.startswith("[") for word in words):  # those are of usage
+        match = COMMAND.search(line.strip())
+        words = shlex.split(match[1], comments=True) if match else []
+        if words and "..." not in words and not any(word.startswith("[") for word in words):  # skip usage lines
             yield words
 
 
 def commands(text: str) -> Iterator[list[str]]:
-    """The words after `equipoise train` of every such line of a page."""
+    """Yield the words after `equipoise train` of every such command of a page."""
     yield from (words[1:] for words in lines(text) if words[0] == "train" and len(words) > 1)
 
 
 def examples(text: str) -> dict[str, str]:
-    """The TOML files of a page that trains from files, by the name in the comment they begin with."""
+    """Return the TOML files of a page by the file name in their first comment."""
     files = {}
     for language, block in FENCE.findall(text):
         name = re.match(r"# (\S+\.toml)\n", block)
@@ -71,7 +71,7 @@ def examples(text: str) -> dict[str, str]:
 
 
 def resolved(words: list[str], text: str, folder: Path) -> config.Config:
-    """The settings of a command, as `equipoise train` takes its words: first the name of a file, if any."""
+    """Return the settings of a command: those of the file, if the first word names one, then the other words."""
     settings: dict[str, object] = {}
     if "=" not in words[0]:
         name, *words = words
@@ -85,25 +85,25 @@ def resolved(words: list[str], text: str, folder: Path) -> config.Config:
 
 
 def section(text: str, title: str) -> str:
-    """What is under a heading, up to the next of its level."""
-    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
-    assert found, f"no section {title}"
-    return found[1]
+    """Return the text under a heading, up to the next heading of its level."""
+    match = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    assert match, f"no section {title}"
+    return match[1]
 
 
 def rows(text: str) -> list[list[str]]:
-    """The cells of the rows of tables whose first cell is one piece of code, without their backticks."""
+    """Return the cells of table rows whose first cell is inline code, without backticks."""
     lines = [line.strip("|").split("|") for line in text.splitlines() if re.match(r"\| `[^`]+` \|", line)]
     return [[cell.strip().strip("`") for cell in line] for line in lines]
 
 
 def as_written(value: object) -> object:
-    """A default as a page writes it, read back."""
+    """Return a default value in the form in which a page writes it."""
     return "unset" if value is None else list(value) if isinstance(value, tuple) else value
 
 
 def logged(name: str, **settings: Any) -> set[str]:
-    """The columns of a method's log."""
+    """Return the columns of a method's log."""
     objective = build(METHODS[name](**{**SMALL.get(name, {}), **settings}))
     _, logs = objective(forward(toy(objective), images(12), noise(12)), clock())
     return {*logs, *(["accuracy", "adversary_loss"] if objective.adversary else [])}
@@ -117,7 +117,7 @@ def test_every_method_has_a_page_that_the_index_links() -> None:
 
 
 def anchors(page: Path) -> set[str]:
-    """What a link may name in a page: its headings, as the site calls them, and its entries of the reference."""
+    """Return the possible link targets of a page: the anchors of its headings and its entries of the reference."""
     text = page.read_text(encoding="utf-8")
     titles = re.findall(r"^#+ (.+)$", FENCE.sub("", text), re.MULTILINE)
     named = {re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", title, flags=re.ASCII).strip().lower()) for title in titles}
@@ -125,7 +125,7 @@ def anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
-def test_links_lead_to_files_and_to_what_is_in_them(page: Path) -> None:
+def test_links_lead_to_existing_files_and_anchors(page: Path) -> None:
     for target, anchor in LINK.findall(FENCE.sub("", page.read_text(encoding="utf-8"))):
         if "://" in target:
             continue
@@ -170,36 +170,36 @@ def test_every_picture_is_listed_with_the_command_that_made_it() -> None:
     assert {picture for name in listed for picture in fnmatch.filter(pictures, name)} == pictures
 
 
-def understood(path: str, said: dict[str, Any], own: set[str]) -> None:
-    """Whether a command that parses names things that exist, here or among those that the page adds."""
-    if path == "show" and said["name"] not in {"NAME", *own}:
-        assert python_commands.show(said["name"]).text
+def check_names(path: str, options: dict[str, Any], own: set[str]) -> None:
+    """Check that the names in a parsed command exist, in the package or among those that the page adds."""
+    if path == "show" and options["name"] not in {"NAME", *own}:
+        assert python_commands.show(options["name"]).text
     if path == "list":
-        assert python_commands.listing(said["kind"]).text
-    if path in ("data add", "data info") and said["name"].islower() and "/" not in said["name"]:
-        assert said["name"] in DATASETS
-    for metric in [*(said.get("which") or []), *(said.get("metric") or [])]:
+        assert python_commands.listing(options["kind"]).text
+    if path in ("data add", "data info") and options["name"].islower() and "/" not in options["name"]:
+        assert options["name"] in DATASETS
+    for metric in [*(options.get("which") or []), *(options.get("metric") or [])]:
         assert metric in {*METRICS, "all", "default", *own}, metric
-    assert said.get("convention") in (None, "default", "carbonneau", "locatello")
+    assert options.get("convention") in (None, "default", "carbonneau", "locatello")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
-def test_every_command_line_is_understood(page: Path) -> None:
+def test_every_command_line_is_valid(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     code = "".join(f"{block}\n" for _, block in FENCE.findall(text))
     made = re.findall(r"^make ([\w-]+)", code, re.MULTILINE) + re.findall(r"`make ([\w-]+)", text)
     assert set(made) <= set(targets)
     for words in lines(text):
-        said, command, path = list(words), typer.main.get_command(app), ""
-        while said and hasattr(command, "commands"):
-            path = f"{path} {said[0]}".strip()
-            command = command.commands[said.pop(0)]
+        options, command, path = list(words), typer.main.get_command(app), ""
+        while options and hasattr(command, "commands"):
+            path = f"{path} {options[0]}".strip()
+            command = command.commands[options.pop(0)]
         in_a_sentence = f"`equipoise {' '.join(words)}`" in text.replace("\n", " ")
-        if in_a_sentence and all(word.startswith("--") for word in said):  # it names the command, or an option of it
-            assert set(said) <= {option for parameter in command.params for option in parameter.opts}
+        if in_a_sentence and all(word.startswith("--") for word in options):  # it names the command, or an option of it
+            assert set(options) <= {option for parameter in command.params for option in parameter.opts}
         else:
-            understood(path, command.make_context(path, said).params, own_names(text))
+            check_names(path, command.make_context(path, options).params, own_names(text))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
@@ -219,8 +219,8 @@ def test_every_study_is_a_plan(page: Path, tmp_path: Path) -> None:
     for name in {words[1] for words in lines(text) if words[0] == "sweep" and len(words) > 1}:
         path = ROOT / name
         if path.parts[-3] == "studies":
-            continue  # a command of the same page writes it
-        if not path.is_file():  # of the page: the one named so, or the only one
+            continue  # an earlier command of the page writes this file
+        if not path.is_file():  # an example of the page: the one with this name, or the only one
             path = tmp_path / name
             path.write_text(examples(text).get(name) or blocks.pop(), encoding="utf-8")
             assert not blocks or name in examples(text)
@@ -228,7 +228,7 @@ def test_every_study_is_a_plan(page: Path, tmp_path: Path) -> None:
 
 
 def own_names(text: str) -> set[str]:
-    """What the files of a page add to the tables of the package: names of methods, metrics, data sets and nets."""
+    """Return the names that the files of a page add: methods, metrics, data sets and nets."""
     return set(re.findall(r'(?:name: ClassVar = |[A-Z]{4,}\[)"([\w-]+)"', text))
 
 
@@ -236,12 +236,12 @@ def own_names(text: str) -> set[str]:
 def test_every_training_command_is_valid(page: Path, tmp_path: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for words in commands(text):
-        if not own_names(text):  # what a page adds itself is run by test_docs_examples.py
+        if not own_names(text):  # test_docs_examples.py runs pages with additions
             assert resolved(words, text, tmp_path).out
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_method_page_trains_its_method_on_dsprites_and_on_images_of_ones_own(name: str, tmp_path: Path) -> None:
+def test_a_method_page_trains_its_method_on_dsprites_and_on_a_folder(name: str, tmp_path: Path) -> None:
     runs = [resolved(words, text_of(name), tmp_path) for words in commands(text_of(name))]
     assert {"dsprites", "path/to/images"} <= {run.data.name for run in runs if run.method.name == name}
 

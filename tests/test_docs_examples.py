@@ -1,4 +1,4 @@
-"""The Python of the pages runs: each page is one session, in which a training is cut to two steps."""
+"""The Python examples of the documentation run. Each page is one session; trainings are shortened to two steps."""
 
 import inspect
 import re
@@ -24,14 +24,14 @@ from equipoise.nets import NETS
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^( *)```python\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
-WHOLE = re.compile(r"# (\w+\.py)\n")  # a block that is a file of this name
+WHOLE = re.compile(r"# (\w+\.py)\n")  # a code block that is a file with this name
 SHORT = {"evaluate.n": 200, "evaluate.which": ["mig", "sap", "sse"], "train.log_every": 1, "train.threads": 1}
 
 NOT_RUN = {
-    "own_images.md": "from torchvision",  # fetches CIFAR10
-    "data.md": "celeba.convert",  # reads files that nobody may pass on
+    "own_images.md": "from torchvision",  # downloads CIFAR10
+    "data.md": "celeba.convert",  # reads files that may not be redistributed
 }
-CUT = {  # what makes an example of minutes one of a second
+CUT = {  # replacements that shorten long examples
     "README.md": {"latent=5)": "latent=5, steps=2)", '"carbonneau")': '"carbonneau", interval=False)'},
     "index.md": {'"carbonneau")': '"carbonneau", interval=False)'},
     "faq.md": {"steps=200": "steps=2"},
@@ -40,8 +40,8 @@ CUT = {  # what makes an example of minutes one of a second
 
 
 def blocks(page: Path) -> list[str]:
-    found = BLOCK.findall(page.read_text(encoding="utf-8"))
-    return [re.sub(rf"^{indent}", "", code, flags=re.MULTILINE) for indent, code in found]
+    matches = BLOCK.findall(page.read_text(encoding="utf-8"))
+    return [re.sub(rf"^{indent}", "", code, flags=re.MULTILINE) for indent, code in matches]
 
 
 PAGES = {
@@ -55,25 +55,25 @@ PAGES = {
 }
 
 
-def short(data: Any, method: str = "l-vae", **said: Any) -> runs.Run:
-    """`equipoise.train` of two steps, with a small net, that scores few images."""
-    settings = {**(said.pop("settings", None) or {}), **SHORT}
-    return runs.train(data, method, **{"net": "burgess", "progress": False, **said, "steps": 2}, settings=settings)
+def short(data: Any, method: str = "l-vae", **options: Any) -> runs.Run:
+    """Run `equipoise.train` for two steps with a small net, and score few images."""
+    settings = {**(options.pop("settings", None) or {}), **SHORT}
+    return runs.train(data, method, **{"net": "burgess", "progress": False, **options, "steps": 2}, settings=settings)
 
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run on dSprites, as the pages have it in runs/first."""
+    """A run on dSprites, which the pages expect in runs/first."""
     path = tmp_path_factory.mktemp("docs") / "first"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs.report, "write", lambda run: run.path)  # no page reads it, and drawing takes seconds
+        patch.setattr(runs.report, "write", lambda run: run.path)  # no page reads the report, which takes seconds
         short("dsprites", out=path)
     return path
 
 
 @pytest.fixture
 def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty folder to work in, and tables of methods, metrics, data and nets that are left as they were."""
+    """Run in an empty folder and restore the tables of methods, metrics, data sets and nets."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     before, modules = [dict(table) for table in (METHODS, METRICS, DATASETS, NETS)], set(sys.modules)
@@ -87,7 +87,7 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def provide(code: str, first: Path) -> None:
-    """What a page takes to be there: a run, a folder of images, the scores of a study."""
+    """Create the files that a page expects: a run, a folder of images, the scores of a study."""
     if 'open_run("runs/first")' in code:
         shutil.copytree(first, "runs/first")
     if "path/to/images" in code:
@@ -99,16 +99,16 @@ def provide(code: str, first: Path) -> None:
         Path("studies/study/compare.csv").write_text("method,metric,value\nl-vae,mig,0.1\nl-vae,mig,0.3\n")
 
 
-# A model of two steps says next to nothing, which metrics warn of.
+# After two steps most latents are inactive, and metrics warn about it.
 @pytest.mark.filterwarnings("ignore::equipoise.metrics.ScoreWarning")
 @pytest.mark.parametrize("page", PAGES)
 def test_examples_of_a_page_run(page: str, session: Path, first: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def train(data: Any, method: str = "l-vae", **said: Any) -> runs.Run:
-        inspect.signature(runs.train).bind(data, method, **said)
+    def train(data: Any, method: str = "l-vae", **options: Any) -> runs.Run:
+        inspect.signature(runs.train).bind(data, method, **options)
         if (data, method) != ("dsprites", "l-vae"):
-            return short(data, method, **said)
-        shutil.copytree(first, said["out"])
-        return runs.open_run(said["out"])
+            return short(data, method, **options)
+        shutil.copytree(first, options["out"])
+        return runs.open_run(options["out"])
 
     monkeypatch.setattr(equipoise, "train", train)
     run = [block for block in blocks(PAGES[page]) if NOT_RUN.get(page, "import nothing") not in block]
@@ -125,22 +125,22 @@ def test_examples_of_a_page_run(page: str, session: Path, first: Path, monkeypat
         exec(compile(block, page, "exec"), names)
 
 
-def test_a_method_metric_data_set_and_net_of_ones_own_are_found_by_the_command_line(session: Path) -> None:
+def test_the_command_line_accepts_a_method_metric_data_set_and_net_of_the_page(session: Path) -> None:
     for block in blocks(ROOT / "docs" / "adding.md"):
         (session / WHOLE.match(block)[1]).write_text(block, encoding="utf-8")
     __import__("mine")
-    said = ["data=gratings", "method=cyclical-vae", "net=tiny", "train.steps=4", "train.threads=1", "out=runs/gratings"]
-    done = CliRunner().invoke(app, ["train", *said, 'evaluate.which=["mcc", "mig"]', "evaluate.n=192"])
+    words = ["data=gratings", "method=cyclical-vae", "net=tiny", "train.steps=4", "train.threads=1", "out=runs/mine"]
+    done = CliRunner().invoke(app, ["train", *words, 'evaluate.which=["mcc", "mig"]', "evaluate.n=192"])
     assert done.exit_code == 0, done.output
-    run = equipoise.open_run("runs/gratings")
+    run = equipoise.open_run("runs/mine")
     assert set(run.scores) == {"mcc", "mig"}
     assert run.scores["mcc"].baseline is not None
-    for name, said_of_it in (
+    for name, text in (
         ("cyclical-vae", "how often the weight rises"),
         ("mcc", "one to one"),
         ("gratings", "stripes"),
     ):
-        assert said_of_it in CliRunner().invoke(app, ["show", name]).output
+        assert text in CliRunner().invoke(app, ["show", name]).output
 
 
 @pytest.mark.usefixtures("session")

@@ -1,4 +1,4 @@
-"""The documentation site builds without a warning, and a page of it asks nobody but itself for anything."""
+"""The documentation site builds without warnings, and its pages load nothing from other hosts."""
 
 import os
 import re
@@ -23,7 +23,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.extra
-def test_the_site_has_a_file_for_every_page_and_loads_nothing_from_elsewhere(site: Path) -> None:
+def test_the_site_has_a_file_for_every_page_and_loads_nothing_from_other_hosts(site: Path) -> None:
     pages = [page.relative_to(ROOT / "docs").with_suffix(".html") for page in (ROOT / "docs").rglob("*.md")]
     assert all((site / str(page).replace("README", "index")).is_file() for page in pages)
     for page in site.rglob("*.html"):
@@ -37,7 +37,7 @@ def test_the_site_has_a_file_for_every_page_and_loads_nothing_from_elsewhere(sit
 
 
 @pytest.mark.extra
-def test_every_entry_of_the_reference_was_found(site: Path) -> None:
+def test_every_entry_of_the_reference_is_rendered(site: Path) -> None:
     page = (site / "api.html").read_text(encoding="utf-8")
     for name in re.findall(r"^::: (\S+)$", (ROOT / "docs" / "api.md").read_text(encoding="utf-8"), re.MULTILINE):
         assert f'id="{name}"' in page, name
