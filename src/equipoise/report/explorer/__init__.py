@@ -1,4 +1,4 @@
-"""A page on which a trained model is tried out: sliders, own images, blends, traversals, with the net inside."""
+"""The explorer: a page that runs a trained model in the browser, with sliders, own images, blends and traversals."""
 
 from equipoise.report.explorer.command import Then, explore
 from equipoise.report.explorer.page import write

@@ -1,4 +1,4 @@
-"""What `equipoise explore` does: write the page, then open it or serve it."""
+"""The command `equipoise explore`: write the page, then open or serve it."""
 
 import os
 import sys
@@ -16,26 +16,27 @@ Then = Literal["open", "serve", "nothing"]
 
 
 def explore(run: Run, then: Then = "open", port: int = PORT) -> Outcome:
-    """Write the explorer of a run; then open it in the browser, or serve it on 127.0.0.1 until Ctrl-C, or do nothing.
+    """Write the explorer of a run; then open it in the browser, serve it on 127.0.0.1 until Ctrl-C, or do nothing.
 
-    Without a screen nothing is opened.
+    On a machine without a display nothing is opened. Raises `InputError` for a net that the page cannot run, and for a
+    port that cannot be used.
     """
     console = Console(stderr=True)
-    with console.status("writing the explorer"):  # seconds, where the net is large
+    with console.status("writing the explorer"):
         path = write(run)
     size = path.stat().st_size
-    said = [f"{size / 1e6:.1f} MB in one file that needs nothing else"]
-    opened = then == "open" and _screen() and webbrowser.open(path.resolve().as_uri())
-    if then == "open" and not opened:
-        said.append(f"no browser to open it in; copy it anywhere, or see it over a tunnel with --serve (port {port})")
+    lines = [f"{size / 1e6:.1f} MB in one file, which loads nothing"]
+    is_open = then == "open" and _has_display() and webbrowser.open(path.resolve().as_uri())
+    if then == "open" and not is_open:
+        lines.append(f"no browser could be opened; copy the file, or use --serve and a tunnel to port {port}")
     if then == "serve":
-        console.print(f"{path} is at http://127.0.0.1:{port}/ until Ctrl-C", markup=False, soft_wrap=True)
+        console.print(f"serving {path} at http://127.0.0.1:{port}/; stop with Ctrl-C", markup=False, soft_wrap=True)
         serve(path, port)
-    return Outcome({"wrote": str(path), "bytes": size, "opened": bool(opened)}, "\n".join([*said, f"wrote {path}"]))
+    return Outcome({"wrote": str(path), "bytes": size, "opened": bool(is_open)}, "\n".join([*lines, f"wrote {path}"]))
 
 
-def _screen() -> bool:
-    """Whether a browser could show anything: else a text browser might take the terminal over."""
+def _has_display() -> bool:
+    """Whether a graphical browser can be opened. A text browser would take over the terminal."""
     if sys.platform in ("win32", "darwin"):
         return True
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

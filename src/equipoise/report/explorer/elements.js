@@ -1,32 +1,32 @@
-// The page's elements. Names from outside are only ever text, never markup.
+// The elements of the page. Names from outside are inserted as text, never as markup.
 
 const byId = (id) => document.getElementById(id);
 
-/** An element with properties, attributes where a name has a dash or is `role` or `for`, and children. */
+/** Create an element with children. Names with a dash, `role` and `for` are set as attributes, others as properties. */
 function element(tag, properties = {}, ...children) {
-  const made = document.createElement(tag);
+  const result = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
-    if (name.includes("-") || name === "role" || name === "for") made.setAttribute(name, value);
-    else made[name] = value;
+    if (name.includes("-") || name === "role" || name === "for") result.setAttribute(name, value);
+    else result[name] = value;
   }
-  made.append(...children);
-  return made;
+  result.append(...children);
+  return result;
 }
 
-/** A number to two decimals, with a true minus sign. */
+/** Format a number with two decimals and a true minus sign. */
 function signed(value) {
   return value.toFixed(2).replace("-0.00", "0.00").replace("-", "−");
 }
 
-/** Tell the reader, also one who listens, what was done. */
-function say(sentence) {
+/** Show a sentence in the status line, which screen readers read out. */
+function showStatus(sentence) {
   byId("status").textContent = sentence;
 }
 
-/** Offer a file under a name that any system takes. */
+/** Download a file under a name that is valid on every system. */
 function save(blob, name) {
   const address = URL.createObjectURL(blob);
   element("a", { href: address, download: name.replace(/[^\w.-]+/g, "_") }).click();
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
-  say(`Saved ${name}.`);
+  showStatus(`Saved ${name}.`);
 }

@@ -1,8 +1,8 @@
-// The start: unpack the net, show the images, listen.
+// The start of the page: load the model, show the images, add the event listeners.
 
-addEventListener("unhandledrejection", ({ reason }) => say(`That did not work: ${reason.message ?? reason}`));
+addEventListener("unhandledrejection", ({ reason }) => showStatus(`Error: ${reason.message ?? reason}`));
 
-/** The images of the run, to choose from. */
+/** Build the buttons of the run's images. */
 function buildSamples(bytes) {
   const size = bytes.length / about.samples.length;
   const samples = about.samples.map((title, n) => {
@@ -12,10 +12,9 @@ function buildSamples(bytes) {
   for (const { title, pixels } of samples) {
     const canvas = element("canvas");
     paint(canvas, pixels);
-    const description = `Put ${title} into the slot that is edited`;
     const onclick = () => chooseActive(title, pixels);
     byId("samples").append(
-      element("button", { type: "button", title, "aria-label": description, onclick }, canvas),
+      element("button", { type: "button", title, "aria-label": `Use ${title}`, onclick }, canvas),
     );
   }
   return samples;
@@ -25,37 +24,37 @@ async function chooseActive(title, pixels) {
   stop();
   const name = active;
   const error = await choose(name, title, pixels);
-  say(`${name} is ${title}; its reconstruction has a squared error of ${error}.`);
+  showStatus(`${name} is ${title}. The squared error of its reconstruction is ${error}.`);
 }
 
-/** Let files in by the button and by dropping them anywhere. */
+/** Accept files from the file button and from a drop anywhere on the page. */
 function listenForFiles() {
   const [channels, height, width] = about.shape;
   const input = byId("file");
   if (channels !== 1 && channels !== 3) {
-    byId("own").textContent = `Own images cannot be used: this net takes ${channels} channels.`;
+    byId("own").textContent = `Your own images cannot be used: the model takes ${channels} channels.`;
     return;
   }
-  const cut = about.crop ? `cut to a centred square of ${about.crop} pixels, ` : "";
-  const form = `${cut}resized to ${height} × ${width} pixels${channels === 1 ? " and made grey" : ""}`;
-  byId("own-words").textContent = `or drop one anywhere. It is ${form} in your browser, and goes nowhere.`;
+  const cut = about.crop ? `cropped to a central square of ${about.crop} pixels, ` : "";
+  const form = `${cut}resized to ${height} × ${width} pixels${channels === 1 ? " and converted to grey" : ""}`;
+  byId("own-words").textContent = `or drop one anywhere on the page. It is ${form}. It does not leave your browser.`;
   input.onchange = () => {
-    if (input.files.length) take(input.files[0]);
-    input.value = ""; // so that the same file can be taken again
+    if (input.files.length) loadFile(input.files[0]);
+    input.value = ""; // so that the same file can be chosen again
   };
   addEventListener("dragover", (event) => event.preventDefault());
   addEventListener("drop", (event) => {
     event.preventDefault();
-    if (event.dataTransfer.files.length) take(event.dataTransfer.files[0]);
+    if (event.dataTransfer.files.length) loadFile(event.dataTransfer.files[0]);
   });
 }
 
-async function take(file) {
+async function loadFile(file) {
   let pixels;
   try {
     pixels = await pixelsOf(file);
   } catch {
-    say(`${file.name} is no picture that this browser can read; try a PNG or JPEG.`);
+    showStatus(`${file.name} is not an image that this browser can read. Use a PNG or JPEG file.`);
     return;
   }
   await chooseActive(file.name, pixels);
@@ -65,8 +64,8 @@ async function begin() {
   startWorker();
   const { decoder, encoder } = about;
   const parcel = byId("parcel");
-  const bytes = await ask("load", { parcel: parcel.textContent, decoder, encoder });
-  parcel.remove(); // the worker has it; megabytes that nobody reads again
+  const bytes = await request("load", { parcel: parcel.textContent, decoder, encoder });
+  parcel.remove(); // frees megabytes: the worker has a copy
   const samples = buildSamples(bytes);
   buildSliders();
   buildTraversal();
@@ -82,8 +81,8 @@ async function begin() {
   }
   edit("A");
   byId("explorer").hidden = false;
-  say("Ready.");
+  showStatus("Ready.");
 }
 
-// For the console: `await explorer.decode(new Float32Array(10))` gives pixels [H, W, C] in [0, 1].
+// For the console: `await explorer.decode(new Float32Array(10))` returns pixels [H, W, C] in [0, 1].
 globalThis.explorer = { about, slots, decode, encode, ready: begin() };

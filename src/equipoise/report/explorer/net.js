@@ -1,9 +1,9 @@
 // The forward pass of encoder and decoder. Images and activations are Float32Arrays with the channels last.
-// Every layer is one product of matrices whose inner loop runs along memory; that is what makes it fast enough.
+// Every layer is one matrix product whose inner loop reads memory in order, which makes it fast.
 
-/** What a list of layers makes of x. */
+/** Apply a list of layers to x. */
 function forward(layers, x) {
-  for (const layer of layers) x = activated(LAYERS[layer.kind](layer, x), layer.activation);
+  for (const layer of layers) x = activate(LAYERS[layer.kind](layer, x), layer.activation);
   return x;
 }
 
@@ -15,13 +15,13 @@ function dense(layer, x) {
   return out;
 }
 
-/** A convolution: each patch of the image, as a row, with each row of the weights. */
+/** A convolution: the product of all patches of the image, as rows, with the weights. */
 function conv(layer, x) {
   const [height, width, channels] = layer.input;
   const [down, across, features] = layer.output;
   const { kernel, stride, padding } = layer;
-  const line = kernel * channels; // a patch's pixels beside each other lie so in the image too
-  layer.patches ??= new Float32Array(down * across * kernel * line); // what the padding gives stays 0
+  const line = kernel * channels; // numbers of a patch that are adjacent in the image too
+  layer.patches ??= new Float32Array(down * across * kernel * line); // padding stays 0
   for (let row = 0; row < down; row++) {
     for (let column = 0; column < across; column++) {
       const left = column * stride - padding;
@@ -36,12 +36,12 @@ function conv(layer, x) {
       }
     }
   }
-  const out = tiled(layer.bias, down * across);
+  const out = repeat(layer.bias, down * across);
   addProduct(out, layer.patches, layer.weight, down * across, features, kernel * line);
   return out;
 }
 
-/** A transposed convolution: each pixel makes a patch of the output, and the patches are added where they overlap. */
+/** A transposed convolution: each pixel is expanded to a patch of the output, and overlapping patches are added. */
 function up(layer, x) {
   const [height, width, channels] = layer.input;
   const [down, across, features] = layer.output;
@@ -50,7 +50,7 @@ function up(layer, x) {
   layer.patches ??= new Float32Array(height * width * kernel * line);
   layer.patches.fill(0);
   addProduct(layer.patches, x, layer.weight, height * width, kernel * line, channels);
-  const out = tiled(layer.bias, down * across);
+  const out = repeat(layer.bias, down * across);
   for (let row = 0; row < height; row++) {
     for (let column = 0; column < width; column++) {
       const left = column * stride - padding;
@@ -69,8 +69,8 @@ function up(layer, x) {
 }
 
 /**
- * Add a bᵀ to c: rows of a [m, k] with rows of b [n, k] into c [m, n].
- * Four sums at a time need not wait for each other's additions and share what they read of a.
+ * Add a bᵀ to c, for a [m, k], b [n, k] and c [m, n].
+ * Four sums are computed at a time: they are independent, and share what they read of a.
  */
 function addProduct(c, a, b, m, n, k) {
   for (let row = 0; row < m; row++) {
@@ -100,19 +100,20 @@ function addProduct(c, a, b, m, n, k) {
   }
 }
 
-function tiled(bias, pixels) {
+/** Return the bias once for each pixel. */
+function repeat(bias, pixels) {
   const out = new Float32Array(pixels * bias.length);
   for (let i = 0; i < out.length; i += bias.length) out.set(bias, i);
   return out;
 }
 
-function activated(x, name) {
+function activate(x, name) {
   if (name === "relu") for (let i = 0; i < x.length; i++) x[i] = Math.max(x[i], 0);
   if (name === "tanh") for (let i = 0; i < x.length; i++) x[i] = Math.tanh(x[i]);
   return x;
 }
 
-/** Logits as pixels in [0, 1]. */
+/** Convert logits to pixels in [0, 1], in place. */
 function sigmoid(x) {
   for (let i = 0; i < x.length; i++) x[i] = 1 / (1 + Math.exp(-x[i]));
   return x;

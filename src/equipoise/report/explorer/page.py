@@ -1,4 +1,4 @@
-"""The page itself: what is known of the latents, some images, the net and the code that runs it, in one file."""
+"""The explorer page: the model, some images and the code that runs them, in one HTML file."""
 
 import base64
 import hashlib
@@ -19,66 +19,68 @@ from equipoise.errors import InputError
 from equipoise.files import write_text
 from equipoise.likelihoods import Likelihood, as_float
 from equipoise.model import VAE
-from equipoise.report.explorer.layers import Layer, fewest_bits, layers_of, rounded
-from equipoise.report.findings import Findings, analyse
+from equipoise.report.explorer.layers import Layer, integers, layers_of, rounded
+from equipoise.report.findings import analyse
 from equipoise.report.html import template
 from equipoise.report.latents import typical
 from equipoise.scoring import Run
 
 SAMPLES = 24  # images to choose from
-CALIBRATION = 128  # codes, or images, over which the error of rounded weights is taken
-
-# What rounding the weights may change. Of a picture half a grey level, so that what a screen shows is at most one off;
-# of a code what two decimals do not show.
-PICTURE, CODE = 0.5 / 255, 0.005
+CALIBRATION = 128  # codes and images over which the error of rounded weights is measured
 
 WORKER = ("weights.js", "net.js", "worker.js")
-PAGE = ("elements.js", "worker_queue.js", "pictures.js", "gif.js", "slots.js", "sliders.js", "traversal.js", "main.js")
+PAGE = ("elements.js", "requests.js", "pictures.js", "slots.js", "sliders.js", "traversal.js", "main.js")
 
 
 def write(run: Run) -> Path:
-    """The path of `explorer.html` in the run's folder: one file that needs nothing else and loads nothing.
+    """Write `explorer.html` to the folder of a run: a page with sliders that runs the model in the browser.
 
-    It holds decoder and encoder, with weights rounded to as few bits as change no pixel of a picture by more than
-    0.5/255 and no code by more than 0.005, and 24 images. The run must be encoded. Raises `InputError` for a net whose
-    layers the page cannot run.
+    The file holds decoder and encoder with weights of 14 bits, and 24 images. It loads nothing.
+
+    Args:
+        run: A run that is encoded.
+
+    Returns:
+        The path of `explorer.html`.
+
+    Raises:
+        InputError: If the page cannot run a layer of the nets.
     """
     model = run.model
     if type(model.likelihood).mean is not Likelihood.mean:
-        raise InputError(f"the explorer cannot show pictures of a {type(model.likelihood).__name__}; it takes sigmoids")
+        name = type(model.likelihood).__name__
+        raise InputError(f"the explorer cannot decode with the likelihood {name}; it supports sigmoid means alone")
     decoder, encoder = layers_of(model.decoder, (model.latent,)), _means_only(layers_of(model.encoder, model.shape))
-    found = analyse(run)
+    findings = analyse(run)
     index = run.codes["index"]
-    rows = _shown(found.codes)
-    bits, errors = _bits(model, torch.from_numpy(run.codes["z"]), as_float(run.images.pixels(index[:CALIBRATION])))
-    pixels = run.images.pixels(index[rows]).transpose(0, 2, 3, 1)
-
-    weights = _packed([(decoder, bits["decoder"]), (encoder, bits["encoder"])], pixels)
-    code, worker = _joined(PAGE), _joined(WORKER)
+    rows = _choice(findings.codes)
+    errors = _errors(model, torch.from_numpy(run.codes["z"]), as_float(run.images.pixels(index[:CALIBRATION])))
+    weights = _pack([*decoder, *encoder], run.images.pixels(index[rows]).transpose(0, 2, 3, 1))
+    code, worker = _join(PAGE), _join(WORKER)
+    latent_keys = ("index", "factor", "words", "nats", "low", "high", "active")
     about = {
         "name": run.path.resolve().name,
         "shape": list(model.shape),
         "crop": run.config.data.crop,
-        "measure": found.measure,
-        "latents": _latents(found),
+        "measure": findings.measure,
+        "latents": [{key: getattr(latent, key) for key in latent_keys} for latent in findings.latents],
         "samples": [f"image {number}" for number in index[rows].tolist()],
-        "decoder": [layer.described() for layer in decoder],
-        "encoder": [layer.described() for layer in encoder],
+        "decoder": [layer.describe() for layer in decoder],
+        "encoder": [layer.describe() for layer in encoder],
     }
     page = template("explorer/page.html").render(
         title=about["name"],
         run=run,
-        found=found,
-        data_name=Path(run.images.name).name,  # of a folder not its whole path: the page is made to be passed on
+        findings=findings,
+        data_name=Path(run.images.name).name,  # without the rest of a path, because the page is made to be shared
         weights=sum(layer.rows.numel() for layer in (*decoder, *encoder)),
         megabytes=sum(map(len, (weights, code, worker))) / 1e6,
-        calibrated=min(len(index), CALIBRATION),
-        bits=bits,
+        calibration=min(len(index), CALIBRATION),
         errors=errors,
-        style=Markup(_joined(["style.css"])),
-        policy=Markup(hashed(code)),
+        style=Markup(_join(["style.css"])),
+        policy=Markup(script_hash(code)),
         about=Markup(as_json(about)),
-        parcel=Markup(weights),  # letters, digits, + / =
+        parcel=Markup(weights),  # base64
         worker=Markup(worker),
         code=Markup(code),
     )
@@ -88,85 +90,60 @@ def write(run: Run) -> Path:
 
 
 def as_json(value: Any) -> str:
-    """JSON that is safe inside a page: no character of it can end the element it stands in, or a line of code."""
-    text = json.dumps(value)  # all but ASCII is escaped, U+2028 too
+    """Return JSON that is safe inside a page: none of its characters can end the element around it."""
+    text = json.dumps(value)  # ASCII alone
     return text.replace("<", r"\u003c").replace(">", r"\u003e").replace("&", r"\u0026")
 
 
-def hashed(code: str) -> str:
-    """The name by which a content security policy allows just this script."""
+def script_hash(code: str) -> str:
+    """Return the hash by which a content security policy allows this script alone."""
     return "'sha256-" + base64.b64encode(hashlib.sha256(code.encode()).digest()).decode() + "'"
 
 
 def _means_only(encoder: list[Layer]) -> list[Layer]:
-    """The encoder without its second half, the log-variances, which the page does not show."""
+    """Return the encoder without the outputs that are log-variances, which the page does not use."""
     *others, last = encoder
     half = last.output[2] // 2
     if last.output[:2] != (1, 1):
-        raise InputError("the explorer cannot run an encoder that ends with an image")
+        raise InputError("the explorer cannot run an encoder whose output is an image; end it with a linear layer")
     rows, bias = last.rows[:half], last.bias[:half]
     return [*others, Layer(**{**vars(last), "rows": rows, "bias": bias, "output": (1, 1, half)})]
 
 
-def _shown(codes: NDArray[np.float64]) -> list[int]:
-    """Rows of codes [n, D] of the images to choose from: the typical one, and the first others, which are random."""
+def _choice(codes: NDArray[np.float64]) -> list[int]:
+    """Return the rows of codes [n, D] whose images the page offers: a typical one, then the first others."""
     first = typical(codes)
     return [first, *(row for row in range(min(len(codes), SAMPLES)) if row != first)][:SAMPLES]
 
 
 @torch.no_grad()
-def _bits(model: VAE, z: Tensor, x: Tensor) -> tuple[dict[str, int], dict[str, float]]:
-    """Bits of the weights of decoder and encoder, and the largest change of pixel or code that comes of them."""
+def _errors(model: VAE, z: Tensor, x: Tensor) -> dict[str, float]:
+    """Return the largest change of a pixel and of a code that comes from rounding the weights."""
     z = z[:CALIBRATION]
-    pictures, codes = model.decode(z), model.encode(x)[0]
-
-    def picture_error(bits: int) -> float:
-        decoded = model.likelihood.mean(rounded(model.decoder, bits)(z))
-        return float((decoded - pictures).abs().max())
-
-    def code_error(bits: int) -> float:
-        mean = rounded(model.encoder, bits)(x).chunk(2, dim=1)[0]
-        return float((mean - codes).abs().max())
-
-    chosen = {"decoder": fewest_bits(picture_error, PICTURE), "encoder": fewest_bits(code_error, CODE)}
-    return {name: bits for name, (bits, _) in chosen.items()}, {name: error for name, (_, error) in chosen.items()}
+    pictures = model.likelihood.mean(rounded(model.decoder)(z))
+    codes = rounded(model.encoder)(x).chunk(2, dim=1)[0]
+    return {
+        "decoder": float((pictures - model.decode(z)).abs().max()),
+        "encoder": float((codes - model.encode(x)[0]).abs().max()),
+    }
 
 
-def _packed(nets: Sequence[tuple[list[Layer], int]], samples: NDArray[np.uint8]) -> str:
-    """Weights and images, compressed, in base64; `weights.js` takes them out again.
+def _pack(layers: Sequence[Layer], images: NDArray[np.uint8]) -> str:
+    """Return weights, biases and images [n, H, W, C], compressed, in base64; `weights.js` unpacks them.
 
-    First the weights as whole numbers, the sign in the lowest bit, all low bytes before all high bytes: the high ones
-    are mostly 0 and compress well. Then the scale of each row and the biases as float32, layer by layer; last the
-    images, uint8 [n, H, W, C].
+    The weights are integers, first all low bytes and then all high bytes, which compress better apart. The scale of
+    each row and the biases follow as float32, layer by layer, then the images.
     """
-    whole, floats = [], []
-    for layers, bits in nets:
-        for layer in layers:
-            numbers, scale = layer.whole(bits)
-            whole.append(np.where(numbers < 0, -2 * numbers - 1, 2 * numbers).astype("<u2").ravel())
-            floats += [scale.astype("<f4"), layer.bias.numpy().astype("<f4")]
-    numbers = np.concatenate(whole)
-    planes = [(numbers & 255).astype(np.uint8), (numbers >> 8).astype(np.uint8)]
-    parts = [*planes, *floats, np.ascontiguousarray(samples)]
-    return base64.b64encode(zlib.compress(b"".join(part.tobytes() for part in parts))).decode()
+    weights, floats = [], []
+    for layer in layers:
+        numbers, scale = integers(layer.rows, 1)
+        weights.append(numbers.numpy().astype("<i2").ravel())
+        floats += [scale.numpy().astype("<f4"), layer.bias.numpy().astype("<f4")]
+    low_and_high = np.concatenate(weights).view(np.uint8).reshape(-1, 2).T
+    content = b"".join(part.tobytes() for part in (low_and_high, *floats, images))
+    return base64.b64encode(zlib.compress(content)).decode()
 
 
-def _latents(found: Findings) -> list[dict[str, Any]]:
-    """The latents for the sliders, the one that carries most first."""
-    return [
-        {
-            "index": latent.index,
-            "factor": latent.factor,
-            "words": latent.words,
-            "nats": latent.nats,
-            "low": latent.low,
-            "high": latent.high,
-            "active": latent.active,
-        }
-        for latent in found.latents
-    ]
-
-
-def _joined(names: Sequence[str]) -> str:
+def _join(names: Sequence[str]) -> str:
     folder = resources.files(__package__)
     return "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in names)

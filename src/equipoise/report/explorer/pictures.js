@@ -1,37 +1,29 @@
-// Pixels [H, W, C] in [0, 1] on the screen, in files, and from files.
+// Pixels [H, W, C] in [0, 1]: painting, saving and reading them.
 
-/** Bytes of a picture for showing: one a pixel where it is grey, else three; other channels are shown as their mean. */
-function shown(pixels) {
-  const [channels] = about.shape;
-  if (channels === 1 || channels === 3) return Uint8Array.from(pixels, (value) => Math.round(255 * value));
-  const bytes = new Uint8Array(pixels.length / channels);
-  for (let i = 0; i < bytes.length; i++) {
-    const mean = pixels.subarray(i * channels, (i + 1) * channels).reduce((a, b) => a + b) / channels;
-    bytes[i] = Math.round(255 * mean);
+/** Return the RGBA bytes of a picture. Other channels than one or three are shown as their mean. */
+function rgba(pixels) {
+  const [channels, height, width] = about.shape;
+  const bytes = new Uint8ClampedArray(4 * width * height);
+  for (let i = 0; i < width * height; i++) {
+    let mean = 0;
+    for (let c = 0; c < channels; c++) mean += pixels[i * channels + c] / channels;
+    for (let c = 0; c < 3; c++) {
+      bytes[4 * i + c] = Math.round(255 * (channels === 3 ? pixels[i * channels + c] : mean));
+    }
+    bytes[4 * i + 3] = 255;
   }
   return bytes;
 }
 
-/** How many bytes `shown` has for a pixel. */
-function shownChannels() {
-  return about.shape[0] === 3 ? 3 : 1;
-}
-
+/** Paint pixels on a canvas of the size of the picture. */
 function paint(canvas, pixels) {
   const [, height, width] = about.shape;
-  const bytes = shown(pixels);
-  const colours = shownChannels();
-  const image = new ImageData(width, height);
-  for (let i = 0; i < width * height; i++) {
-    for (let c = 0; c < 3; c++) image.data[4 * i + c] = bytes[i * colours + (c % colours)];
-    image.data[4 * i + 3] = 255;
-  }
   canvas.width = width;
   canvas.height = height;
-  canvas.getContext("2d").putImageData(image, 0, 0);
+  canvas.getContext("2d").putImageData(new ImageData(rgba(pixels), width, height), 0, 0);
 }
 
-/** A PNG of pictures side by side, each pixel enlarged to `scale` of them. */
+/** Return a PNG of pictures side by side, enlarged `scale` times. */
 async function png(canvases, scale) {
   const [, height, width] = about.shape;
   const gap = canvases.length > 1 ? scale * Math.ceil(width / 32) : 0;
@@ -43,14 +35,14 @@ async function png(canvases, scale) {
   return new Promise((resolve) => sheet.toBlob(resolve, "image/png"));
 }
 
-/** Squared error of two pictures, summed over pixels and channels. */
+/** Return the squared error of two pictures, summed over pixels and channels. */
 function squaredError(a, b) {
   return a.reduce((total, value, i) => total + (value - b[i]) ** 2, 0);
 }
 
 /**
- * The pixels of an image file, as the net takes them: cut to a centred square where the run's images were, squeezed to
- * its size, grey where it is grey (ITU-R 601 luma), on black where it is transparent.
+ * Return the pixels of an image file in the form that the model takes: cropped to a central square where the images of
+ * the run were, resized, converted to grey (ITU-R 601 luma) for one channel, and on black where it is transparent.
  */
 async function pixelsOf(file) {
   const [channels, height, width] = about.shape;

@@ -1,4 +1,4 @@
-"""The page over HTTP, for a browser on this machine or at the other end of a tunnel."""
+"""A server of the explorer page, for a browser on this machine or at the other end of an SSH tunnel."""
 
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -8,10 +8,17 @@ from equipoise.errors import InputError
 
 PORT = 8642
 HERE = ("127.0.0.1", "localhost", "[::1]")
+HEADERS = {
+    "Content-Type": "text/html; charset=utf-8",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
 
 
 def serve(path: Path, port: int = PORT) -> None:
-    """Serve the one file `path` on the loopback until it is interrupted (Ctrl-C); raises `InputError` as `server`."""
+    """Serve the file `path` on 127.0.0.1 until Ctrl-C. Raises `InputError` where the port cannot be used."""
     with server(path, port) as running:
         try:
             running.serve_forever()
@@ -20,11 +27,11 @@ def serve(path: Path, port: int = PORT) -> None:
 
 
 def server(path: Path, port: int) -> ThreadingHTTPServer:
-    """A server on 127.0.0.1 that gives out what `path` holds now, at / and under its name, and nothing else.
+    """Return a server on 127.0.0.1 of the present content of `path`, at / and under its name.
 
-    It reads no file once it runs, and answers only who asks for it by a name of this machine: another name that leads
-    here (DNS rebinding) would let a foreign page read it. `port` 0 takes a free one. Raises `InputError` when the port
-    is taken or none.
+    It reads no file while it runs. It refuses requests for a host name other than those of this machine, because a
+    foreign page could otherwise read it through DNS rebinding. `port` 0 takes a free port. Raises `InputError` where
+    the port is out of range or in use.
     """
     if not 0 <= port < 2**16:
         raise InputError(f"port {port} does not exist; give one from 1024 to 65535")
@@ -32,35 +39,31 @@ def server(path: Path, port: int) -> ThreadingHTTPServer:
 
     class Page(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            if self._answer():
+            if self._send_head():
                 self.wfile.write(body)
 
         def do_HEAD(self) -> None:
-            self._answer()
+            self._send_head()
 
-        def _answer(self) -> bool:
-            """Send the head of the page, or an error; whether it is the page."""
+        def _send_head(self) -> bool:
+            """Send the head of the page, or an error. Return whether it was the page."""
             host = self.headers.get("Host", "")
-            if host.rpartition(":")[0] not in HERE and host not in HERE:  # a tunnel may have any port at its other end
+            if host.rpartition(":")[0] not in HERE and host not in HERE:  # a tunnel may change the port
                 self.send_error(403, "only for this machine")
                 return False
             if urlsplit(self.path).path not in ("/", f"/{name}"):
                 self.send_error(404)
                 return False
             self.send_response(200)
-            self.send_header("Content-Type", "text/html; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("Cache-Control", "no-store")
-            self.send_header("X-Content-Type-Options", "nosniff")
-            self.send_header("X-Frame-Options", "DENY")
-            self.send_header("Cross-Origin-Resource-Policy", "same-origin")
+            for header, value in (HEADERS | {"Content-Length": str(len(body))}).items():
+                self.send_header(header, value)
             self.end_headers()
             return True
 
         def log_message(self, format: str, *args: object) -> None:
-            """Nothing: what is asked for is known."""
+            """Log nothing."""
 
     try:
         return ThreadingHTTPServer(("127.0.0.1", port), Page)
     except OSError as error:
-        raise InputError(f"port {port} cannot be had ({error.strerror}); give another with --port") from None
+        raise InputError(f"port {port} cannot be used ({error.strerror}); give another with --port") from None

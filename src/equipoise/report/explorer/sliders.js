@@ -1,28 +1,27 @@
-// A slider for each latent, those that carry most first; collapsed ones behind a fold.
+// A slider for each latent, sorted by information. Inactive latents are folded away.
 
-const rows = []; // of each: latent, input, output
+const rows = []; // each has latent, input, output
 
 /**
- * Where a slider ends: a quarter of the range beyond its 5th and 95th percentile, between which the style sheet colours
- * its track.
+ * Return the ends of a slider: a quarter of the range beyond the 5th and 95th percentile. The style sheet colours the
+ * track between these percentiles.
  */
 function ends({ low, high }) {
-  const more = (high - low) / 4;
-  return [low - more, high + more];
+  const margin = (high - low) / 4;
+  return [low - margin, high + margin];
 }
 
 function buildSliders() {
-  const idle = about.latents.filter((latent) => !latent.active);
+  const inactive = about.latents.filter((latent) => !latent.active);
   for (const latent of about.latents) byId(latent.active ? "active-latents" : "idle-latents").append(sliderRow(latent));
-  byId("idle").hidden = !idle.length;
-  byId("idle").open = idle.length === about.latents.length;
-  byId("idle-summary").textContent =
-    idle.length === 1 ? "1 latent that carries nothing" : `${idle.length} latents that carry nothing`;
-  byId("collapsed").hidden = idle.length < about.latents.length;
+  byId("idle").hidden = !inactive.length;
+  byId("idle").open = inactive.length === about.latents.length;
+  byId("idle-summary").textContent = inactive.length === 1 ? "1 inactive latent" : `${inactive.length} inactive latents`;
+  byId("collapsed").hidden = inactive.length < about.latents.length;
   byId("reset-all").onclick = () => {
     slots[active].edited = slots[active].code.slice();
-    changed(active);
-    say(`All latents of ${active} are those of ${slots[active].title} again.`);
+    update(active);
+    showStatus(`All latents of ${active} are reset to the code of ${slots[active].title}.`);
   };
 }
 
@@ -33,7 +32,7 @@ function sliderRow(latent) {
   const input = element("input", { type: "range", id: name, min, max, step: (max - min) / 200 });
   input.setAttribute("aria-describedby", `${name}-words`);
   input.oninput = () => {
-    stop(); // a hand on the slider ends an animation
+    stop(); // moving a slider ends the animation
     set(j, Number(input.value));
   };
   const output = element("output", { for: name });
@@ -57,13 +56,13 @@ function button(text, description, onclick) {
   return element("button", { type: "button", "aria-label": description, title: description, onclick }, text);
 }
 
-/** Set one latent of the slot that is edited. */
+/** Set one latent of the active slot. */
 function set(j, value) {
   slots[active].edited[j] = value;
-  changed(active);
+  update(active);
 }
 
-/** Bring the sliders to the code of the slot that is edited. A code beyond its slider's end keeps its value. */
+/** Move the sliders to the code of the active slot. A code beyond the end of its slider keeps its value. */
 function showSliders() {
   for (const { latent, input, output } of rows) {
     const value = slots[active].edited[latent.index];

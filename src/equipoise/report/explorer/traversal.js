@@ -1,12 +1,11 @@
-// One latent from its 5th to its 95th percentile, the others as they are: as a strip, in motion, and as files.
+// A traversal: one latent goes from its 5th to its 95th percentile, as a strip of pictures or as an animation.
 
-const STEPS = 11; // pictures of a strip
-const FRAMES = 21; // pictures of a GIF on the way there; it comes back over the same
-const CALM_STEP = 1; // seconds for each of the strip's pictures, for those who asked for less motion
+const STEPS = 11; // pictures of the strip
+const CALM_STEP = 1; // seconds for each picture of the strip, where the reader prefers reduced motion
 
 const strip = []; // canvases
-let drawn = ""; // what the strip shows
-let playing = 0; // the number of the animation frame asked for
+let stripKey = ""; // the latent and code that the strip shows
+let playing = 0; // the id of the next animation frame
 
 function buildTraversal() {
   const select = byId("traversed");
@@ -22,50 +21,50 @@ function buildTraversal() {
   byId("play").onclick = () => (playing ? stop() : play());
   byId("save-picture").onclick = savePicture;
   byId("save-strip").onclick = saveStrip;
-  byId("save-gif").onclick = saveGif;
 }
 
-function traversed() {
+function traversedLatent() {
   const j = Number(byId("traversed").value);
   return about.latents.find((latent) => latent.index === j);
 }
 
-/** The codes of `steps` pictures at even steps from low to high. */
-function codesOver({ index, low, high }, steps) {
-  return Array.from({ length: steps }, (_, i) => {
+/** Return the codes of the strip, at even steps from low to high. */
+function stripCodes({ index, low, high }) {
+  return Array.from({ length: STEPS }, (_, i) => {
     const code = slots[active].edited.slice();
-    code[index] = low + ((high - low) * i) / (steps - 1);
+    code[index] = low + ((high - low) * i) / (STEPS - 1);
     return code;
   });
 }
 
 function drawStrip() {
-  const latent = traversed();
-  const codes = codesOver(latent, STEPS);
-  if (drawn === `${latent.index}: ${codes[0]}`) return; // moving the latent itself changes nothing
-  drawn = `${latent.index}: ${codes[0]}`;
-  codes.forEach((code, i) => want(`strip ${i}`, code, (pixels) => paint(strip[i], pixels)));
+  const latent = traversedLatent();
+  const codes = stripCodes(latent);
+  const key = `${latent.index}: ${codes[0]}`;
+  if (key === stripKey) return; // the latent of the strip itself has moved
+  stripKey = key;
+  codes.forEach((code, i) => draw(`strip ${i}`, code, (pixels) => paint(strip[i], pixels)));
   byId("low").textContent = signed(latent.low);
   byId("high").textContent = signed(latent.high);
   byId("strip").setAttribute("aria-label", `z${latent.index} from ${signed(latent.low)} to ${signed(latent.high)}`);
 }
 
-/** Seconds there and back. */
+/** Return the seconds of one period. */
 function period() {
   return Number(byId("speed-choice").value);
 }
 
-/** Move the latent there and back, from where it is. */
+/** Move the latent between low and high without end, from its present value. */
 function play() {
-  const { index, low, high } = traversed();
-  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  const seconds = calm ? 2 * (STEPS - 1) * CALM_STEP : period();
+  const { index, low, high } = traversedLatent();
+  const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const seconds = isCalm ? 2 * (STEPS - 1) * CALM_STEP : period();
   const share = Math.min(Math.max((slots[active].edited[index] - low) / (high - low), 0), 1);
   const start = performance.now() - (share / 2) * seconds * 1000;
   const step = (now) => {
     const phase = (Math.max(now - start, 0) / 1000 / seconds) % 1;
     const along = phase < 0.5 ? 2 * phase : 2 - 2 * phase;
-    set(index, low + (high - low) * (calm ? Math.round(along * (STEPS - 1)) / (STEPS - 1) : along));
+    set(index, low + (high - low) * (isCalm ? Math.round(along * (STEPS - 1)) / (STEPS - 1) : along));
     playing = requestAnimationFrame(step);
   };
   byId("play").textContent = "Pause";
@@ -80,48 +79,21 @@ function stop() {
 
 async function savePicture() {
   const canvas = element("canvas");
-  paint(canvas, await decode(slots[active].edited)); // what the screen shows may be a picture behind
-  save(await png([canvas], enlarged()), `${about.name}-${active}.png`);
+  paint(canvas, await decode(slots[active].edited)); // the canvas on the page may be out of date
+  save(await png([canvas], enlargement()), `${about.name}-${active}.png`);
 }
 
 async function saveStrip() {
-  const latent = traversed();
+  const latent = traversedLatent();
   const canvases = [];
-  for (const code of codesOver(latent, STEPS)) {
+  for (const code of stripCodes(latent)) {
     canvases.push(element("canvas"));
     paint(canvases.at(-1), await decode(code));
   }
-  save(await png(canvases, enlarged()), `${about.name}-z${latent.index}.png`);
+  save(await png(canvases, enlargement()), `${about.name}-z${latent.index}.png`);
 }
 
-async function saveGif() {
-  const latent = traversed();
-  const [, height, width] = about.shape;
-  const scale = enlarged();
-  say("Drawing the GIF…");
-  const there = [];
-  for (const code of codesOver(latent, FRAMES)) {
-    there.push(enlargedBytes(shown(await decode(code)), width, height, shownChannels(), scale));
-  }
-  const frames = [...there, ...there.slice(1, -1).reverse()];
-  const delay = Math.max(2, Math.round((100 * period()) / frames.length)); // browsers slow down what is faster
-  const bytes = gif(frames, width * scale, height * scale, shownChannels(), delay);
-  save(new Blob([bytes], { type: "image/gif" }), `${about.name}-z${latent.index}.gif`);
-}
-
-/** By how much saved pictures are enlarged. */
-function enlarged() {
+/** Return the factor by which saved pictures are enlarged. */
+function enlargement() {
   return Number(byId("scale").value);
-}
-
-/** A picture with each pixel repeated `scale` times either way. */
-function enlargedBytes(bytes, width, height, channels, scale) {
-  const out = new Uint8Array(bytes.length * scale * scale);
-  for (let y = 0, i = 0; y < height * scale; y++) {
-    for (let x = 0; x < width * scale; x++) {
-      const from = (Math.floor(y / scale) * width + Math.floor(x / scale)) * channels;
-      for (let c = 0; c < channels; c++) out[i++] = bytes[from + c];
-    }
-  }
-  return out;
 }

@@ -1,11 +1,11 @@
-// What the worker answers: it has the net, so that the page stays alive while a picture is decoded.
+// The worker holds the model, so that the page responds while a picture is decoded.
 
 const nets = {};
 
-const ANSWERS = {
+const JOBS = {
   async load({ parcel, decoder, encoder }) {
     Object.assign(nets, { decoder, encoder });
-    return unpackInto([...decoder, ...encoder], await inflated(parcel));
+    return unpackInto([...decoder, ...encoder], await inflate(parcel));
   },
   decode: ({ code }) => sigmoid(forward(nets.decoder, code)),
   encode: ({ pixels }) => forward(nets.encoder, pixels),
@@ -14,8 +14,8 @@ const ANSWERS = {
 onmessage = async ({ data }) => {
   try {
     const start = performance.now();
-    const answer = await ANSWERS[data.job](data);
-    postMessage({ id: data.id, answer, milliseconds: performance.now() - start }, [answer.buffer]);
+    const result = await JOBS[data.job](data);
+    postMessage({ id: data.id, result, milliseconds: performance.now() - start }, [result.buffer]);
   } catch (error) {
     postMessage({ id: data.id, error: String(error) });
   }
