@@ -21,7 +21,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
 from equipoise.data.settings import Data, check
-from equipoise.errors import InputError, choose, nearest
+from equipoise.errors import InputError, choose, nearest, sentence
 from equipoise.methods import METHODS, Method, Shape
 from equipoise.methods.method import STRICT
 from equipoise.nets import NETS
@@ -318,15 +318,7 @@ def _validated(section: str, kind: type[Section], values: Mapping[str, object], 
     try:
         return kind(**values)
     except ValidationError as error:
-        # One sentence for each setting, not one for each member of a union that did not fit.
-        wrong: dict[str, str] = {}
-        for e in error.errors():
-            key, value = str(e["loc"][0]), values.get(str(e["loc"][0]))
-            if isinstance(value, dict) and len(e["loc"]) > 1:  # of a table, its entry
-                entry = str(e["loc"][1])
-                key, value = f"{key}.{entry}", value.get(entry)
-            wrong.setdefault(f"{section}.{key}", f"{section}.{key} is {value!r}; {e['msg'].lower()}")
-        raise InputError("; ".join(wrong.values())) from None
+        raise InputError(sentence(error, values, f"{section}.{{}}")) from None
 
 
 def _combination(config: Config) -> None:

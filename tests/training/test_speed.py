@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from equipoise import nets
-from equipoise.errors import InputError
 from equipoise.training import speed
 
 
@@ -182,7 +181,24 @@ def test_fast_parts_that_are_off_touch_nothing(precision: Any, monkeypatch: pyte
     assert (parts["malloc"], parts["onednn"]) == (False, "off")
 
 
-def test_bf16_is_refused_where_the_processor_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bf16_runs_with_a_warning_where_the_processor_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speed, "_has_bf16", lambda: False)
-    with pytest.raises(InputError, match=r"train\.precision is bf16, .* use fp32"), speed.fast_parts(True, 1, "bf16"):
-        pass
+    with (
+        pytest.warns(UserWarning, match=r"train\.precision is bf16, .* slower"),
+        speed.fast_parts(True, 1, "bf16") as on,
+    ):
+        assert on["precision"] == "bf16"
+
+
+@pytest.mark.parametrize("net", ["mlp_lvae", "locatello"])
+def test_the_nets_compute_in_bf16_without_the_processors_help(net: str) -> None:
+    with torch.random.fork_rng(), torch.backends.mkldnn.flags(enabled=False):  # type: ignore[no-untyped-call]
+        torch.manual_seed(0)
+        encoder, decoder = nets.build(net, (1, 64, 64), 5)
+        x = torch.rand(2, 1, 64, 64)
+        with torch.autocast("cpu", torch.bfloat16):
+            code = encoder(x)
+            logits = decoder(code[:, :5])
+        assert code.dtype == logits.dtype == torch.bfloat16
+        logits.float().square().sum().backward()
+        assert relative(logits.float(), decoder(encoder(x)[:, :5])) < 0.1

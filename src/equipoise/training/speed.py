@@ -2,6 +2,7 @@
 
 import ctypes
 import platform
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,8 +10,6 @@ from typing import Any
 
 import torch
 from torch import nn
-
-from equipoise.errors import InputError
 
 EXACT = 1e-5  # largest relative error of a product that still counts as fp32; bfloat16 arithmetic is at 4e-3
 
@@ -23,10 +22,14 @@ def fast_parts(enabled: bool, threads: int | None, precision: str = "fp32") -> I
     """Switches the fast parts on inside the block, and says which are on and why others are not, for `meta.json`.
 
     The number of threads and the precision of oneDNN are put back at the end; the allocator's settings stay, they
-    change no result. Raises `InputError` for a precision that this processor does not have.
+    change no result. Warns when this processor emulates the precision.
     """
     if precision == "bf16" and not _has_bf16():
-        raise InputError("train.precision is bf16, which this processor computes no faster than fp32; use fp32")
+        warnings.warn(
+            "train.precision is bf16, which this processor emulates: training is slower than in fp32. "
+            "Set train.precision=fp32 unless the run has to repeat one in bf16.",
+            stacklevel=3,
+        )
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
     record: dict[str, Any] = {

@@ -1,0 +1,31 @@
+"""Files and folders are replaced as a whole, or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from equipoise.files import replacing, replacing_folder
+
+
+def test_a_file_is_replaced_only_when_the_block_ends(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "file.txt"
+    with replacing(target) as file:
+        file.write(b"first")
+    with pytest.raises(ZeroDivisionError), replacing(target) as file:
+        file.write(b"second" * (1 // 0))
+    assert target.read_bytes() == b"first"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_folder_is_replaced_only_when_the_block_ends(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "folder"
+    with replacing_folder(target) as part:
+        (part / "a.txt").write_text("first")
+        assert not target.exists()
+    with pytest.raises(ZeroDivisionError), replacing_folder(target) as part:
+        (part / "a.txt").write_text("second" * (1 // 0))
+    assert (target / "a.txt").read_text() == "first"
+    with replacing_folder(target) as part:
+        (part / "b.txt").write_text("third")
+    assert [path.name for path in target.iterdir()] == ["b.txt"]
+    assert list(target.parent.iterdir()) == [target]
