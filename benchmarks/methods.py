@@ -109,7 +109,7 @@ def turn(training: Training, batches: list[Tensor], now: Callable[[], float], se
 
 def advance(training: Training, batches: list[Tensor]) -> None:
     x, second = (batches[(2 * training.step + stream) % len(batches)] for stream in (0, 1))
-    training.advance(x, second if training.objective.second_batch else None)
+    training.advance(x, second if training.objective.needs_second_batch else None)
 
 
 def adam_seconds(training: Training, now: Callable[[], float]) -> float:

@@ -99,7 +99,7 @@ def test_a_step_changes_the_discriminator_and_nothing_else(source: str) -> None:
     loss.backward()
     gradients = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
     before, adversary = copied(model), copied(objective.adversary)
-    second = images(B, seed=7) if objective.second_batch else None
+    second = images(B, seed=7) if objective.needs_second_batch else None
     objective.after_step(model, p, second, adams, generator())
     for name, parameter in model.named_parameters():
         assert torch.equal(parameter, before[name]), name
@@ -108,7 +108,7 @@ def test_a_step_changes_the_discriminator_and_nothing_else(source: str) -> None:
 
 
 def test_only_the_published_form_asks_for_a_second_batch() -> None:
-    wants = {source: build(FactorVAE(second=source)).second_batch for source in ("other", "split", "same")}
+    wants = {source: build(FactorVAE(second=source)).needs_second_batch for source in ("other", "split", "same")}
     assert wants == {"other": True, "split": False, "same": False}
 
 

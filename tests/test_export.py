@@ -52,7 +52,7 @@ def a_run(folder: Path, method: str, said: dict[str, object]) -> eq.Run:
     objective.train()
     for step in range(3):
         x, second = (images(8, seed=10 * step + stream, dtype=torch.float32) for stream in (0, 1))
-        training.advance(x, second if objective.second_batch else None)
+        training.advance(x, second if objective.needs_second_batch else None)
     folder.mkdir(parents=True)
     (folder / "config.toml").write_text(config.to_toml())
     about = {"format": 1, "shape": SHAPE.image, "images": SHAPE.images, "data": {"factor_names": []}}

@@ -1,4 +1,4 @@
-"""The autoencoder, the record of one forward pass that every term reads, and what each of several processes does."""
+"""The autoencoder, the record of a forward pass that terms read, and the shard of a batch that a process has."""
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
@@ -15,69 +15,78 @@ from equipoise.priors import Prior
 
 @dataclass(frozen=True)
 class Shard:
-    """What one of several processes does of each batch: it runs the nets on its `rows`, one part of `processes` equal
-    ones. All that is computed from codes or from nats per image is computed by every process, on the `whole` batch.
+    """The rows of each batch that one of several processes has.
 
-    So each process has the same loss, and `average` over the processes makes the gradient of a parameter that of one
-    process with the whole batch, whether the parameter is used on rows, on the whole or on both. With one process
-    everything here gives back what it is given.
+    A process runs the nets on its own rows. Codes and nats per image are exchanged, and everything that is computed
+    from them is computed by every process on the whole batch. All processes therefore have the same loss. The mean of
+    their gradients (`average`) is the gradient of one process with the whole batch, whether a parameter is used on
+    rows, on the whole batch or on both. With one process all methods return their argument.
+
+    Args:
+        rank: number of this process, 0 to processes - 1.
+        processes: number of processes; each has 1 / processes of the batch.
     """
 
     rank: int = 0
     processes: int = 1
 
     def part(self, n: int) -> slice:
-        """Where in n rows those of this process are; n is a multiple of `processes`."""
+        """Return the slice of n rows that this process has. n is a multiple of `processes`."""
         size = n // self.processes
         return slice(self.rank * size, (self.rank + 1) * size)
 
     def rows(self, whole: Tensor) -> Tensor:
-        """This process's rows [B / processes, ...] of a tensor [B, ...] that all processes have, with gradients."""
+        """Return this process's rows [B / processes, ...] of a tensor [B, ...] of all processes, with gradients."""
         if self.processes == 1:
             return whole
         rows: Tensor = _Rows.apply(whole, self)  # type: ignore[no-untyped-call]
         return rows
 
     def whole(self, rows: Tensor) -> Tensor:
-        """The rows of all processes [B, ...] in order, from this process's [B / processes, ...], with gradients."""
+        """Return the rows of all processes [B, ...] in order, given those of this process, with gradients."""
         if self.processes == 1:
             return rows
         whole: Tensor = _Whole.apply(rows, self)  # type: ignore[no-untyped-call]
         return whole
 
     def average(self, gradients: Iterable[Tensor | None]) -> None:
-        """Make each gradient the mean over the processes, in place and in one message; None stays."""
+        """Replace each gradient by its mean over the processes, in place and in one message. None stays None."""
         if self.processes == 1:
             return
-        found = [gradient for gradient in gradients if gradient is not None]
-        flat = torch.cat([gradient.reshape(-1) for gradient in found])
+        tensors = [gradient for gradient in gradients if gradient is not None]
+        flat = torch.cat([gradient.reshape(-1) for gradient in tensors])
         dist.all_reduce(flat)
         flat /= self.processes
-        for gradient, mean in zip(found, torch.split(flat, [g.numel() for g in found]), strict=True):
+        for gradient, mean in zip(tensors, torch.split(flat, [g.numel() for g in tensors]), strict=True):
             gradient.copy_(mean.view(gradient.shape))
 
-    def any(self, said: bool, device: torch.device) -> bool:
-        """Whether any process says so; it waits for all of them."""
+    def any(self, value: bool, device: torch.device) -> bool:
+        """Return whether `value` is true in any process. It waits for all processes."""
         if self.processes == 1:
-            return said
-        flag = torch.tensor(float(said), device=device)
+            return value
+        flag = torch.tensor(float(value), device=device)
         dist.all_reduce(flag, dist.ReduceOp.MAX)
         return bool(flag)
 
 
-def _gathered(rows: Tensor, shard: Shard) -> Tensor:
+def _gather(rows: Tensor, shard: Shard) -> Tensor:
+    """Return the rows of all processes [B, ...] in order."""
     parts = [torch.empty_like(rows, memory_format=torch.contiguous_format) for _ in range(shard.processes)]
     dist.all_gather(parts, rows.contiguous())
     return torch.cat(parts)
 
 
 class _Whole(torch.autograd.Function):
-    # Each process has the gradient of the same loss here. That of its rows is `processes` times its part of it, since
-    # the gradients of parameters, to which the rows of the other processes contribute too, are averaged in the end.
+    """`Shard.whole` with gradients.
+
+    Every process has the gradient of the same loss with respect to the whole batch. The gradients of parameters are
+    averaged in the end, and each process contributes those of its own rows, so they are multiplied by `processes`.
+    """
+
     @staticmethod
     def forward(ctx: Any, rows: Tensor, shard: Shard) -> Tensor:
         ctx.shard = shard
-        return _gathered(rows, shard)
+        return _gather(rows, shard)
 
     @staticmethod
     def backward(ctx: Any, to_whole: Tensor) -> tuple[Tensor, None]:
@@ -85,7 +94,8 @@ class _Whole(torch.autograd.Function):
 
 
 class _Rows(torch.autograd.Function):
-    # The way back of `_Whole`: what arrives is `processes` times the gradient of this process's rows.
+    """`Shard.rows` with gradients: the inverse of `_Whole`, whose factor `processes` is divided out."""
+
     @staticmethod
     def forward(ctx: Any, whole: Tensor, shard: Shard) -> Tensor:
         ctx.shard = shard
@@ -93,15 +103,27 @@ class _Rows(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, to_rows: Tensor) -> tuple[Tensor, None]:
-        return _gathered(to_rows, ctx.shard) / ctx.shard.processes, None
+        return _gather(to_rows, ctx.shard) / ctx.shard.processes, None
 
 
 @dataclass(frozen=True)
 class Pass:
-    """What one forward pass gave. x, out [B, C, H, W]; mean, logvar, z [B, D]; all float32 but `out` under bf16.
+    """The results of one forward pass. All tensors are float32, except `out` in bfloat16 training.
 
-    In `shared` the first term that asks keeps what others need too. Of several processes each has its own rows of x and
-    out alone: a term of these makes its [B / processes] the [B] of the batch with `shard.whole`.
+    With several processes, x and out have the rows of this process alone, [B / processes, ...]. A term that is computed
+    from them passes its result through `shard.whole`, which returns the rows of all processes, [B].
+
+    Args:
+        x: images [B, C, H, W], 0 to 1.
+        mean: posterior means [B, D].
+        logvar: posterior log-variances [B, D].
+        z: one sample of the posterior of each image [B, D].
+        out: logits of the decoder for z [B, C, H, W].
+        dataset_size: number of training images N.
+        prior: the prior p(z).
+        likelihood: the likelihood p(x|z).
+        cache: results that several terms need; see `terms.basic.compute_once`.
+        shard: the rows that this process has.
     """
 
     x: Tensor
@@ -112,15 +134,30 @@ class Pass:
     dataset_size: int
     prior: Prior
     likelihood: Likelihood
-    shared: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
+    cache: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
     shard: Shard = Shard()
 
 
 class VAE(nn.Module):
-    """Encoder, decoder, likelihood and prior of a variational autoencoder with a diagonal Gaussian posterior.
+    """A variational autoencoder with a diagonal Gaussian posterior.
 
-    `shape` is (C, H, W) of the images, `latent` the number of latent dimensions D, `dataset_size` the number of images
-    trained on. The encoder gives [B, 2 D], means first and log-variances second; the decoder gives logits.
+    Args:
+        encoder: maps images [B, C, H, W] to [B, 2 D], means first and log-variances second.
+        decoder: maps codes [B, D] to logits [B, C, H, W].
+        likelihood: the likelihood p(x|z).
+        prior: the prior p(z) over D dimensions.
+        shape: (C, H, W) of the images.
+        dataset_size: number of training images N.
+
+    Source:
+        Kingma & Welling, Auto-Encoding Variational Bayes, ICLR 2014, https://arxiv.org/abs/1312.6114
+
+    Example:
+        >>> from equipoise import likelihoods, nets, priors
+        >>> encoder, decoder = nets.build("mlp_lvae", (1, 8, 8), latent=2)
+        >>> model = VAE(encoder, decoder, likelihoods.Bernoulli(), priors.StandardNormal(2), (1, 8, 8), 100)
+        >>> model(torch.rand(5, 1, 8, 8)).z.shape
+        torch.Size([5, 2])
     """
 
     def __init__(
@@ -139,23 +176,34 @@ class VAE(nn.Module):
         self.prior = prior
         self.shape = shape
         self.dataset_size = dataset_size
-        self.bf16 = False  # in training: the two nets, and nothing else, run under bfloat16 autocast
+        self.bf16 = False  # in training, run the two nets under bfloat16 autocast
         self.shard = Shard()
 
     @property
     def latent(self) -> int:
+        """Number of latent dimensions D."""
         return self.prior.latent
 
     def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Pass:
-        """One training pass over x, float [B, C, H, W] in [0, 1], with one posterior sample an image."""
+        """Return one training pass with one posterior sample for each image.
+
+        Args:
+            x: images [B, C, H, W], float, 0 to 1; with several processes the rows of this process.
+            generator: source of the noise. Default: torch's global generator.
+        """
         mean, logvar, z = self.sample(x, generator)
         out = self.out(z)
-        if self.shard.processes > 1:  # in one message
+        if self.shard.processes > 1:  # exchange all three in one message
             mean, logvar, z = self.shard.whole(torch.cat([mean, logvar, z], 1)).chunk(3, 1)
         return Pass(x, mean, logvar, z, out, self.dataset_size, self.prior, self.likelihood, shard=self.shard)
 
     def sample(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """mean, logvar and one sample z of q(z|x), float32 [B, D] each, with gradients; of this process's rows x."""
+        """Return mean, log-variance and one sample z of q(z|x), float32 [B, D] each, with gradients.
+
+        Args:
+            x: images [B, C, H, W], float, 0 to 1; with several processes the rows of this process.
+            generator: source of the noise. Default: torch's global generator.
+        """
         with self._autocast(x):
             mean, logvar = self.posterior(x)
         shape = (len(mean) * self.shard.processes, mean.shape[1])
@@ -163,7 +211,7 @@ class VAE(nn.Module):
         return mean, logvar, mean + (0.5 * logvar).exp() * noise
 
     def out(self, z: Tensor) -> Tensor:
-        """What the decoder makes of codes z [B, D], logits [B, C, H, W], with gradients."""
+        """Return the decoder's logits [B, C, H, W] for codes z [B, D], with gradients."""
         with self._autocast(z):
             out: Tensor = self.decoder(z)
         return out
@@ -172,20 +220,24 @@ class VAE(nn.Module):
         return torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16 and self.training)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """mean, logvar, float32 [B, D], of q(z|x), with gradients and without a look at what x holds."""
+        """Return mean and log-variance of q(z|x), float32 [B, D] each, with gradients, without a check of x."""
         mean, logvar = self.encoder(x).to(x.dtype).chunk(2, dim=1)
         return mean, logvar
 
     @torch.no_grad()
     def encode(self, x: Tensor | npt.NDArray[Any]) -> tuple[Tensor, Tensor]:
-        """mean, logvar [B, D] of q(z|x); x [B, C, H, W], tensor or array, is uint8 in 0..255 or float in [0, 1].
+        """Return mean and log-variance of q(z|x), [B, D] each.
 
-        Raises `InputError` for anything else.
+        Args:
+            x: images [B, C, H, W], tensor or array, uint8 in 0..255 or float in [0, 1].
+
+        Raises:
+            InputError: for another type or range.
         """
         return self.posterior(as_float(x).to(next(self.encoder.parameters()).device))
 
     @torch.no_grad()
     def decode(self, z: Tensor) -> Tensor:
-        """E[x|z], float [B, C, H, W] in [0, 1], from codes z [B, D]."""
+        """Return E[x|z], float [B, C, H, W], 0 to 1, for codes z [B, D]."""
         z = z.to(next(self.decoder.parameters()).device, torch.float32)
         return self.likelihood.mean(self.decoder(z))

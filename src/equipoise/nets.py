@@ -1,9 +1,9 @@
-"""Encoders and decoders of the literature, from the size of the images and the number of latent dimensions.
+"""Encoders and decoders of the literature for any size of images and any number of latent dimensions.
 
-An encoder maps images [B, C, H, W] to [B, 2 D], means first and log-variances second; a decoder maps codes [B, D] to
-logits [B, C, H, W]. At 64 x 64 each is the published net. Convolutional nets halve the image down to 4 x 4, so a larger
-image takes further leading layers as wide as the published first one, a smaller one drops leading layers; the decoder
-mirrors that at its end. The multilayer perceptrons take any shape. Initialisation is torch's.
+An encoder maps images [B, C, H, W] to [B, 2 D], means first and log-variances second. A decoder maps codes [B, D] to
+logits [B, C, H, W]. For 64 x 64 images each is the published net. Convolutional nets halve the image down to 4 x 4: for
+larger images they have more leading layers, as wide as the published first one, and for smaller images fewer. The
+decoder mirrors that at its end. The multilayer perceptrons take any shape. The initialisation is torch's.
 """
 
 import itertools
@@ -21,7 +21,13 @@ Pair = tuple[nn.Module, nn.Module]
 
 @dataclass(frozen=True)
 class Net:
-    """A named pair of encoder and decoder."""
+    """An architecture of encoder and decoder.
+
+    Args:
+        summary: what the architecture is, as one phrase.
+        build: maps the shape of the images (C, H, W) and the number of latent dimensions to encoder and decoder.
+        convolutional: whether images must be square with a power of two as their side.
+    """
 
     summary: str
     build: Callable[[Shape, int], Pair]
@@ -29,9 +35,23 @@ class Net:
 
 
 def build(name: str, shape: Shape, latent: int) -> Pair:
-    """The encoder and decoder called `name` for images of `shape` (C, H, W) and `latent` dimensions.
+    """Return a new encoder and decoder.
 
-    Raises `InputError` for an unknown name, and for a size that a convolutional net cannot halve down to 4 x 4.
+    Args:
+        name: a name of `NETS`.
+        shape: (C, H, W) of the images.
+        latent: number of latent dimensions D.
+
+    Returns:
+        The encoder, [B, C, H, W] to [B, 2 D], and the decoder, [B, D] to logits [B, C, H, W].
+
+    Raises:
+        InputError: for an unknown name, or a size that a convolutional net cannot halve down to 4 x 4.
+
+    Example:
+        >>> encoder, decoder = build("burgess", (1, 32, 32), latent=5)
+        >>> sum(parameter.numel() for parameter in encoder.parameters())
+        233066
     """
     choose("net", name, NETS)
     if NETS[name].convolutional:
@@ -40,7 +60,7 @@ def build(name: str, shape: Shape, latent: int) -> Pair:
 
 
 def _halvings(shape: Shape, name: str = "a convolutional net", otherwise: str = "net=mlp_lvae") -> int:
-    """How often the image is halved until it is 4 x 4."""
+    """Return how often the image is halved until it is 4 x 4. Raises `InputError` for another size."""
     _, height, width = shape
     halvings = int(math.log2(max(height, 1))) - 2
     if height != width or halvings < 1 or 4 * 2**halvings != height:
@@ -55,7 +75,7 @@ def _halvings(shape: Shape, name: str = "a convolutional net", otherwise: str = 
 
 
 def mlp_tc(shape: Shape, latent: int) -> Pair:
-    """beta-TCVAE and ISA-VAE, dSprites (ISA-VAE, appendix A.4): ReLU in the encoder, tanh in a deeper decoder."""
+    """Return the MLP of beta-TCVAE and ISA-VAE (appendix A.4) for dSprites: ReLU encoder, deeper tanh decoder."""
     pixels = math.prod(shape)
     encoder = nn.Sequential(nn.Flatten(), *_dense([pixels, 1200, 1200, 2 * latent], nn.ReLU))
     decoder = nn.Sequential(*_dense([latent, 1200, 1200, 1200, pixels], nn.Tanh), nn.Unflatten(1, shape))
@@ -63,7 +83,7 @@ def mlp_tc(shape: Shape, latent: int) -> Pair:
 
 
 def mlp_lvae(shape: Shape, latent: int) -> Pair:
-    """L-VAE, dSprites (Table 1, MLP)."""
+    """Return the MLP of the L-VAE paper for dSprites (Table 1)."""
     pixels = math.prod(shape)
     encoder = nn.Sequential(nn.Flatten(), *_dense([pixels, 1200, 1200, 2 * latent], nn.ReLU))
     decoder = nn.Sequential(*_dense([latent, 1200, 1200, pixels], nn.ReLU), nn.Unflatten(1, shape))
@@ -74,21 +94,21 @@ def mlp_lvae(shape: Shape, latent: int) -> Pair:
 
 
 def cnn_lvae(shape: Shape, latent: int) -> Pair:
-    """L-VAE, colour images (Table 1, CNN).
+    """Return the convolutional net of the L-VAE paper for colour images (Table 1).
 
-    Its table gives the last encoder layer 32 channels. The first transposed convolution maps 1 x 1 to 4 x 4, so it has
-    no padding; with padding, five layers would end at 32 x 32.
+    The last encoder layer has 32 channels, as in the table. The first transposed convolution maps 1 x 1 to 4 x 4 and
+    has no padding. With padding, five layers would end at 32 x 32.
     """
     return _to_a_point(shape, latent, point=32)
 
 
 def higgins_h(shape: Shape, latent: int) -> Pair:
-    """ControlVAE and DynamicVAE (their architecture H, after beta-VAE)."""
+    """Return the net of ControlVAE and DynamicVAE (their architecture H, after beta-VAE)."""
     return _to_a_point(shape, latent, point=256)
 
 
 def burgess(shape: Shape, latent: int) -> Pair:
-    """Burgess et al. (2018), section A.1: 32 channels throughout, two layers of 256 on each side."""
+    """Return the net of Burgess et al. (2018), section A.1: 32 channels, then two layers of 256 units."""
     n = _halvings(shape)
     encoder = nn.Sequential(*_down(shape[0], [32] * n), nn.Flatten(), *_dense([512, 256, 256, 2 * latent], nn.ReLU))
     decoder = nn.Sequential(
@@ -101,7 +121,7 @@ def burgess(shape: Shape, latent: int) -> Pair:
 
 
 def locatello(shape: Shape, latent: int) -> Pair:
-    """Locatello et al. (2019), the net of their study; its third and fourth kernels are 2 x 2."""
+    """Return the net of the study of Locatello et al. (2019); its third and fourth kernels are 2 x 2."""
     n = _halvings(shape)
     widths, kernels = _last([32, 32, 64, 64], n), _last([4, 4, 2, 2], n)
     layers: list[nn.Module] = []
@@ -112,7 +132,7 @@ def locatello(shape: Shape, latent: int) -> Pair:
 
 
 def factor(shape: Shape, latent: int) -> Pair:
-    """FactorVAE and RF-VAE, dSprites (RF-VAE's published code)."""
+    """Return the net of FactorVAE and RF-VAE for dSprites, as in RF-VAE's published code."""
     n = _halvings(shape)
     encoder = nn.Sequential(
         *_down(shape[0], _last([32, 32, 64, 64], n)), nn.Flatten(), *_dense([1024, 128, 2 * latent], nn.ReLU)
@@ -121,7 +141,8 @@ def factor(shape: Shape, latent: int) -> Pair:
 
 
 def conv_bn(shape: Shape, latent: int) -> Pair:
-    """beta-TCVAE and ISA-VAE, faces and cars: batch normalisation and ReLU after all layers but the last."""
+    """Return the net of beta-TCVAE and ISA-VAE for faces and cars: batch normalisation and ReLU after each layer but
+    the last."""
     n = _halvings(shape)
     widths = _last([32, 32, 64, 64], n)
     layers: list[nn.Module] = []
@@ -140,7 +161,7 @@ def conv_bn(shape: Shape, latent: int) -> Pair:
 
 
 def image_discriminator(shape: Shape) -> nn.Module:
-    """One logit [B, 1] for images [B, C, H, W]: convolutions with instance normalisation (DAVA, published code)."""
+    """Return DAVA's discriminator, images [B, C, H, W] to one logit [B, 1]: convolutions and instance normalisation."""
     widths = _last([32, 32, 64, 64], _halvings(shape, "DAVA's discriminator", "another method"))
     layers: list[nn.Module] = []
     for before, width in zip([shape[0], *widths], widths, strict=False):
@@ -149,6 +170,7 @@ def image_discriminator(shape: Shape) -> nn.Module:
 
 
 def _to_a_point(shape: Shape, latent: int, point: int) -> Pair:
+    """Return a net whose encoder ends with `point` channels of 1 x 1."""
     n = _halvings(shape)
     down = _down(shape[0], _last([32, 32, 64, 64], n))
     encoder = nn.Sequential(*down, nn.Conv2d(64, point, 4), nn.ReLU(), nn.Flatten(), nn.Linear(point, 2 * latent))
@@ -164,6 +186,7 @@ def _to_a_point(shape: Shape, latent: int, point: int) -> Pair:
 
 
 def _from_a_square(shape: Shape, latent: int, hidden: int) -> nn.Module:
+    """Return a decoder of two linear layers and transposed convolutions from 64 channels of 4 x 4."""
     n = _halvings(shape)
     return nn.Sequential(
         *_dense([latent, hidden, 1024], nn.ReLU),
@@ -174,7 +197,7 @@ def _from_a_square(shape: Shape, latent: int, hidden: int) -> nn.Module:
 
 
 def _dense(widths: Sequence[int], activation: type[nn.Module]) -> list[nn.Module]:
-    """Linear layers with an activation between them."""
+    """Return linear layers with an activation between them."""
     layers: list[nn.Module] = []
     for before, width in itertools.pairwise(widths):
         layers += [nn.Linear(before, width), activation()]
@@ -182,7 +205,7 @@ def _dense(widths: Sequence[int], activation: type[nn.Module]) -> list[nn.Module
 
 
 def _down(channels: int, widths: Sequence[int]) -> list[nn.Module]:
-    """Convolutions that halve the image, each with a ReLU."""
+    """Return convolutions that halve the image, each with a ReLU."""
     layers: list[nn.Module] = []
     for before, width in zip([channels, *widths], widths, strict=False):
         layers += [nn.Conv2d(before, width, 4, 2, 1), nn.ReLU()]
@@ -190,7 +213,7 @@ def _down(channels: int, widths: Sequence[int]) -> list[nn.Module]:
 
 
 def _up(before: int, widths: Sequence[int], channels: int) -> list[nn.Module]:
-    """Transposed convolutions that double the image, with a ReLU between them; the last gives the logits."""
+    """Return transposed convolutions that double the image, with a ReLU between them; the last one gives logits."""
     layers: list[nn.Module] = []
     for width in [*widths, channels]:
         layers += [nn.ConvTranspose2d(before, width, 4, 2, 1), nn.ReLU()]
@@ -199,12 +222,12 @@ def _up(before: int, widths: Sequence[int], channels: int) -> list[nn.Module]:
 
 
 def _last(values: list[int], n: int) -> list[int]:
-    """The last n values; where that is more than there are, the first is repeated."""
+    """Return the last n values. If there are fewer, the first is repeated."""
     return [values[0]] * (n - len(values)) + values[max(len(values) - n, 0) :]
 
 
 def _first(values: list[int], n: int) -> list[int]:
-    """The first n values; where that is more than there are, the last is repeated."""
+    """Return the first n values. If there are fewer, the last is repeated."""
     return values[:n] + [values[-1]] * (n - len(values))
 
 
@@ -218,4 +241,4 @@ NETS: dict[str, Net] = {
     "higgins_h": Net("ControlVAE and DynamicVAE, after beta-VAE", higgins_h),
     "conv_bn": Net("beta-TCVAE and ISA-VAE for faces and cars, with batch normalisation", conv_bn),
 }
-"""Every net by name."""
+"""All nets by name."""

@@ -1,4 +1,4 @@
-"""The objective joins terms, prior, likelihood, balance and adversary into one loss. The only place that reduces."""
+"""The objective combines terms, prior, likelihood, balance and adversary into one loss. It averages over the batch."""
 
 from collections.abc import Mapping
 from typing import NotRequired, TypedDict
@@ -17,31 +17,52 @@ from equipoise.terms import Term
 
 Logs = dict[str, Tensor]
 
+SHARED = ("likelihood.", "prior.")  # the modules that an objective shares with its model
+
 
 class Group(TypedDict):
-    """Parameters that share a learning rate, the optimiser that steps them, and whether clipping counts them."""
+    """Parameters with one learning rate, as an optimiser takes them."""
 
-    optimiser: str  # "model" is stepped by the training loop, every other by `after_step`
+    optimiser: str  # "model" takes its step in the training loop, all others in `after_step`
     params: list[nn.Parameter]
-    lr: NotRequired[float]  # where it is absent: `train.lr`; the schedule scales it for "model" alone
-    betas: NotRequired[tuple[float, float]]  # where it is absent: `train.betas`
-    clip: bool
+    lr: NotRequired[float]  # default: `train.lr`; the schedule scales it for "model" alone
+    betas: NotRequired[tuple[float, float]]  # default: `train.betas`
+    clip: bool  # whether the parameters count in the norm that is clipped
 
 
 def reduce(term: Tensor) -> Tensor:
-    """The mean over the batch: [] from [B], [D] from [B, D]; [] stays. The loss sums what is left."""
+    """Return the mean over the batch: [] from [B], [D] from [B, D]; [] is unchanged."""
     return term if term.ndim == 0 else term.mean(0)
 
 
 class Objective(nn.Module):
-    """loss = sum over terms of (weight * batch mean), summed over dimensions, + the balance's penalty; nats per image.
+    """The loss of a method: sum over terms of (weight * batch mean) + the penalty of the balance, in nats per image.
 
-    terms: functions of a `Pass` by name; balance: sets their weights. likelihood and prior are shared with the model.
-    adversary: what plays against the model; its own step is `after_step`.
-    monitors: terms that are logged and never part of the loss, in place of a term of the same name.
-    prior_lr: learning rate of what the prior learns; unset: that of the training.
+    Terms per dimension are summed over dimensions. The model has the same likelihood and prior.
 
-    Raises `InputError` where the balance weighs or measures a term that is not there.
+    Args:
+        terms: functions of a `Pass` by name.
+        balance: computes the weights of the terms.
+        likelihood: the likelihood p(x|z), shared with the model.
+        prior: the prior p(z), shared with the model.
+        adversary: a discriminator, whose own step is `after_step`.
+        monitors: terms that are logged and not part of the loss; they replace terms of the same name in the log.
+        prior_lr: learning rate of the parameters of the prior. Default: that of the training.
+
+    Raises:
+        InputError: if the balance needs a term that is missing.
+
+    Example:
+        >>> from equipoise import likelihoods, priors, terms
+        >>> from equipoise.balance import Fixed
+        >>> objective = Objective(
+        ...     terms={"rec": terms.rec, "kl": terms.kl},
+        ...     balance=Fixed({"kl": 4.0}),
+        ...     likelihood=likelihoods.Bernoulli(),
+        ...     prior=priors.StandardNormal(10),
+        ... )
+        >>> objective.needs_second_batch
+        False
     """
 
     def __init__(
@@ -69,16 +90,21 @@ class Objective(nn.Module):
                     raise InputError(f"the balance {verb} {name}, which is not among the terms, {', '.join(terms)}")
 
     @property
-    def second_batch(self) -> bool:
+    def needs_second_batch(self) -> bool:
         """Whether a step needs a second batch, disjoint from the first."""
         return self.adversary is not None and self.adversary.source == "other"
 
     def forward(self, p: Pass, seen: Seen) -> tuple[Tensor, Logs]:
-        """The loss [] and what is logged of it, from one pass and the clock (`step`, `progress`).
+        """Return the loss [] and the values for the log.
 
-        Logged, detached: `loss`, the total of each term and monitor, the mean of a term's weight as `weight.<term>`,
-        what either is per dimension, [D], as `<name>_dims`, `beta_equivalent`, `tc_equivalent`, and what the balance
-        learns or remembers.
+        Args:
+            p: the forward pass.
+            seen: the clock: `step` and `progress`.
+
+        Returns:
+            The loss, and by name, detached: `loss`; the total of each term and monitor; `weight.<term>`, the mean
+            weight of a term; `<name>_dims` [D] for both if they are per dimension; `beta_equivalent`,
+            `tc_equivalent`; and the parameters and buffers of the balance.
         """
         means = {name: reduce(_of_the_batch(name, term(p), p)) for name, term in self.terms.items()}
         seen = {**seen, **{name: mean.detach() for name, mean in means.items()}}
@@ -89,40 +115,44 @@ class Objective(nn.Module):
         for name, mean in means.items():
             loss = loss + (weights[name] * mean).sum() if name in weights else loss + mean.sum()
 
-        one = torch.ones_like(loss)
-        weights = {name: weights.get(name, one).detach() for name in means}
         with torch.no_grad():
-            shown = {**seen, **{name: reduce(_of_the_batch(name, term(p), p)) for name, term in self.monitors.items()}}
+            monitors = {name: reduce(_of_the_batch(name, term(p), p)) for name, term in self.monitors.items()}
+        means = {name: mean.detach() for name, mean in means.items()}
         logs = {"loss": loss.detach()}
-        for name in {**means, **self.monitors}:
-            logs[name] = shown[name].sum()
-            if shown[name].ndim:
-                logs[f"{name}_dims"] = shown[name]
+        for name, value in {**means, **monitors}.items():
+            logs[name] = value.sum()
+            if value.ndim:
+                logs[f"{name}_dims"] = value
+        one = torch.ones_like(loss)
         for name in means:
-            logs[f"weight.{name}"] = weights[name].mean()
-            if weights[name].ndim:
-                logs[f"weight.{name}_dims"] = weights[name]
-        # Every method's trade-off on one scale: the weight of a term beside one unit of squared error (or of BCE).
+            weight = weights.get(name, one).detach()
+            logs[f"weight.{name}"] = weight.mean()
+            if weight.ndim:
+                logs[f"weight.{name}_dims"] = weight
+        # The trade-off of all methods on one scale: the weight relative to one unit of squared error or cross-entropy.
         for name, equivalent in (("kl", "beta_equivalent"), ("tc", "tc_equivalent")):
             if name in means and "rec" in means:
-                logs[equivalent] = weights[name].mean() / (weights["rec"] * self.likelihood.unit)
+                logs[equivalent] = logs[f"weight.{name}"] / (logs["weight.rec"] * self.likelihood.unit)
         return loss, logs | self.balance.logs() | self.likelihood.logs() | self.prior.logs()
 
     def parameter_groups(self, model: VAE) -> list[Group]:
-        """The networks, clipped together, and the parameters of the balance, prior and likelihood, never clipped."""
+        """Return the parameters by optimiser and learning rate.
+
+        Only the parameters of encoder and decoder are clipped. Those of balance, prior and likelihood are not.
+        """
         networks = [*model.encoder.parameters(), *model.decoder.parameters()]
         groups: list[Group] = [{"optimiser": "model", "params": networks, "clip": True}]
         own = [*self.balance.parameters(), *self.likelihood.parameters()]
-        learned = list(self.prior.parameters())
+        of_prior = list(self.prior.parameters())
         if self.prior_lr is None:
-            own += learned
-        elif learned:
-            groups.append({"optimiser": "model", "params": learned, "lr": self.prior_lr, "clip": False})
+            own += of_prior
+        elif of_prior:
+            groups.append({"optimiser": "model", "params": of_prior, "lr": self.prior_lr, "clip": False})
         if own:
             groups.append({"optimiser": "model", "params": own, "clip": False})
         if self.adversary is not None:
-            theirs: Group = {"optimiser": "adversary", "params": list(self.adversary.parameters()), "clip": False}
-            groups.append({**theirs, "lr": self.adversary.lr, "betas": self.adversary.betas})
+            group: Group = {"optimiser": "adversary", "params": list(self.adversary.parameters()), "clip": False}
+            groups.append({**group, "lr": self.adversary.lr, "betas": self.adversary.betas})
         return groups
 
     def after_step(
@@ -133,16 +163,29 @@ class Objective(nn.Module):
         optimisers: Mapping[str, Optimizer],
         generator: torch.Generator,
     ) -> Logs:
-        """What happens after the model's step: the adversary's own, where there is one.
+        """Run the step of the adversary, if there is one, and return the values for the log.
 
-        p is the pass of this step, `second` a batch disjoint from it when `second_batch` asks for one, `optimisers` the
-        optimisers by name as `parameter_groups` gives them, `generator` the step's own source of random numbers.
+        Args:
+            model: the model after its own step.
+            p: the pass of this step.
+            second: images [B, C, H, W] disjoint from those of the pass, if `needs_second_batch`.
+            optimisers: the optimisers by the names in `parameter_groups`.
+            generator: source of the random numbers of this step.
         """
         return {} if self.adversary is None else self.adversary.step(model, p, second, optimisers, generator)
 
+    def own_state(self) -> dict[str, Tensor]:
+        """Return the state of balance and adversary. Likelihood and prior belong to the state of the model."""
+        return {name: value for name, value in self.state_dict().items() if not name.startswith(SHARED)}
+
+    def load_own_state(self, state: Mapping[str, Tensor]) -> None:
+        """Load the state of balance and adversary. Likelihood and prior keep the state that the model has loaded."""
+        shared = {name: value for name, value in self.state_dict().items() if name.startswith(SHARED)}
+        self.load_state_dict({**state, **shared})
+
 
 def _of_the_batch(name: str, term: Tensor, p: Pass) -> Tensor:
-    """The term, if it is not that of one process's images alone."""
+    """Return the term. Raises `InputError` if it covers the images of one process alone."""
     if term.ndim and len(term) == len(p.x) != len(p.z):
         raise InputError(
             f"the term {name} has {len(term)} rows for a batch of {len(p.z)}; a term of x or out sees the images of "

@@ -162,7 +162,7 @@ def execute(
         )
 
     model, objective = build(config, parts[0].shape, len(parts[0]))
-    batches(0, int(objective.second_batch))  # what the data cannot give is said before anything is written
+    batches(0, int(objective.needs_second_batch))  # what the data cannot give is said before anything is written
 
     threads = devices.threads(config.train)
     done = finished(config)

@@ -90,7 +90,7 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             said["method.likelihood"] = self.likelihood or "mse"
         config = configuration.resolve(said | dict(self.settings or {}))
         # A second batch, where the method draws one, shares no image with the first.
-        size = min(config.train.batch, n // 2 if configuration.outline(config).second_batch else n)
+        size = min(config.train.batch, n // 2 if configuration.outline(config).needs_second_batch else n)
         seed = config.train.seed
 
         def batch(step: int, stream: int) -> torch.Tensor:

@@ -59,7 +59,7 @@ def test_what_a_method_logs_has_its_place(name: str) -> None:
     rows = []
     for step in range(4):
         x, second = (images(12, seed=2 * step + n, dtype=torch.float32) for n in range(2))
-        training.advance(x, second if objective.second_batch else None)
+        training.advance(x, second if objective.needs_second_batch else None)
         rows.append(training.row() | {"lr": 1e-4, "images_per_second": 10.0, "seconds": 1.0})
     config = dataclasses.replace(settings("vae"), method=small(name), net=Net(latent=SHAPE.latent), train=train)
     figure = training_curves(rows, config)

@@ -50,13 +50,13 @@ def test_values_and_gradients_are_those_of_the_definition(weighted: bool) -> Non
         assert torch.allclose(a, b, rtol=1e-11, atol=1e-12)
 
 
-@pytest.mark.parametrize("kept", [0, 10**9])
-def test_computing_in_pieces_changes_nothing(kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("stored", [0, 10**9])
+def test_computing_in_pieces_changes_nothing(stored: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows of codes are independent, so values are the same to the bit; gradients are sums, added in another order."""
     weights = some_weights(17)
     whole = gradients(log_mixture, leaves(17, 4), weights)
     monkeypatch.setattr(mixture, "CHUNK", 17 * 4 * 5)  # 5 rows at once, and 2 at the end
-    monkeypatch.setattr(mixture, "KEPT", kept)
+    monkeypatch.setattr(mixture, "MAX_STORED", stored)
     pieces = gradients(log_mixture, leaves(17, 4), weights)
     assert torch.equal(whole[0], pieces[0])
     assert torch.equal(whole[1], pieces[1])
@@ -64,11 +64,11 @@ def test_computing_in_pieces_changes_nothing(kept: int, monkeypatch: pytest.Monk
         assert torch.allclose(a, b, rtol=1e-12, atol=1e-14)
 
 
-def test_what_is_not_kept_is_computed_again_to_the_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = gradients(log_mixture, leaves(17, 4))
-    monkeypatch.setattr(mixture, "KEPT", 0)
+def test_densities_that_are_not_stored_are_computed_again_to_the_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = gradients(log_mixture, leaves(17, 4))
+    monkeypatch.setattr(mixture, "MAX_STORED", 0)
     anew = gradients(log_mixture, leaves(17, 4))
-    assert all(torch.equal(a, b) for a, b in zip([*kept[:2], *kept[2]], [*anew[:2], *anew[2]], strict=True))
+    assert all(torch.equal(a, b) for a, b in zip([*whole[:2], *whole[2]], [*anew[:2], *anew[2]], strict=True))
 
 
 @pytest.mark.parametrize(("logvar", "tolerance"), [(-1.0, 1e-6), (-3.0, 2e-6), (-6.0, 1e-5)])

@@ -29,7 +29,7 @@ def started(config: Config) -> Training:
 def go(training: Training, until: int) -> None:
     while training.step < until:
         x, second = (images(8, seed=10 * training.step + stream, dtype=torch.float32) for stream in (0, 1))
-        training.advance(x, second if training.objective.second_batch else None)
+        training.advance(x, second if training.objective.needs_second_batch else None)
 
 
 @pytest.mark.parametrize("method", METHODS)

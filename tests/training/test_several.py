@@ -70,7 +70,7 @@ def go(training: Training, until: int) -> None:
     part, dtype = training.shard.part(B), next(training.model.parameters()).dtype
     while training.step < until:
         x, second = (images(B, seed=10 * training.step + stream, dtype=dtype)[part] for stream in (0, 1))
-        training.advance(x, second if training.objective.second_batch else None)
+        training.advance(x, second if training.objective.needs_second_batch else None)
 
 
 def trained(case: str, shard: Shard) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Terms: what is measured on a forward pass. Each is in nats per image, unweighted; the objective reduces.
+"""Terms of the loss, in nats per image, without weights. The objective averages them over the batch.
 
-A term is a plain function `Pass -> Tensor`: [B] per image, [B, D] per image and dimension, [] for a quantity that only
-a batch has. Options are bound with `functools.partial`.
+A term is a function `Pass -> Tensor`. It returns [B] per image, [B, D] per image and dimension, or [] for a quantity of
+the whole batch. Options are bound with `functools.partial`.
 """
 
 from collections.abc import Callable
@@ -22,10 +22,10 @@ TERMS: dict[str, Callable[..., Tensor]] = {
     "cov_off": cov_off,
     "cov_diag": cov_diag,
 }
-"""Every term by name: a function of a `Pass`, whose other arguments are the term's options."""
+"""All terms by name. The first argument is a `Pass`, the others are options."""
 
 SIGNED = frozenset({"kl_mc", "mi", "tc", "dim_kl"})
-"""The terms whose batch mean can be negative, being estimates; of the others only `rec`, where it is a density's."""
+"""The terms whose batch mean can be negative, because they are estimates. `rec` can be negative for a density."""
 
 __all__ = [
     "SIGNED",

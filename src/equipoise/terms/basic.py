@@ -1,4 +1,4 @@
-"""The two terms of the evidence lower bound, and how terms share what is costly."""
+"""The two terms of the evidence lower bound, and a cache for results that several terms need."""
 
 from collections.abc import Callable, Hashable
 from typing import TypeVar
@@ -14,31 +14,34 @@ T = TypeVar("T")
 
 
 def rec(p: Pass) -> Tensor:
-    """Reconstruction, -log p(x|z) [B] in nats per image, summed over channels and pixels (`likelihoods`)."""
+    """Return the reconstruction -log p(x|z) [B] in nats per image, summed over channels and pixels."""
     return p.likelihood.nats(p.shard.whole(p.likelihood.error(p.out, p.x)), p.x[0].numel())
 
 
 def kl(p: Pass) -> Tensor:
-    """KL(q(z|x) || p(z)) in nats, [B, D] for a prior that factorises over dimensions (`priors`)."""
+    """Return KL(q(z|x) || p(z)) in nats: [B, D] of each dimension, or [B, S] of each subspace of the prior.
+
+    A standard normal prior has a closed form. Other priors estimate it from the sample z.
+    """
     return p.prior.kl(p.mean, p.logvar, p.z)
 
 
 def kl_mc(p: Pass, estimator: Estimator = "mc") -> Tensor:
-    """KL(q(z|x) || p(z)) estimated from the sample z, in nats of each independent part of the prior; can be negative.
+    """Return KL(q(z|x) || p(z)) estimated from the sample z, in nats; it can be negative.
 
-    [B, D] for a prior that factorises over dimensions, [B, S] for one of S subspaces. `priors.sampled_kl` says what the
-    estimators are.
+    The result is [B, D] for a prior that factorises over dimensions and [B, S] for a prior of S subspaces. The
+    estimators are described in `priors.sampled_kl`.
     """
     return sampled_kl(p.prior, p.mean, p.logvar, p.z, estimator)
 
 
-def kept(p: Pass, key: Hashable, make: Callable[[], T]) -> T:
-    """What `make` gives, computed by the first term of this pass that asks for `key`.
+def compute_once(p: Pass, key: Hashable, compute: Callable[[], T]) -> T:
+    """Return `compute()` from the cache of the pass, or compute it and store it under `key`.
 
-    It is computed again if the first did so without gradients, as what is only logged does, and they are wanted now.
+    A result that was stored without gradients, by a monitor, is computed again if gradients are enabled now.
     """
-    gradients = torch.is_grad_enabled()
-    if key not in p.shared or (gradients and not p.shared[key][0]):
-        p.shared[key] = gradients, make()
-    value: T = p.shared[key][1]
+    with_gradients = torch.is_grad_enabled()
+    if key not in p.cache or (with_gradients and not p.cache[key][0]):
+        p.cache[key] = with_gradients, compute()
+    value: T = p.cache[key][1]
     return value

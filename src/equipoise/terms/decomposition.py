@@ -2,8 +2,8 @@
 
 E KL(q(z|x) || p(z)) = I(x; z) + KL(q(z) || prod_k q(z_k)) + (E log prod_k q(z_k) - log p(z))
 
-with q(z) = mean over the N training images of q(z|x). One code z_i an image is at hand, and qhat(z_i), a weighted sum
-of q(z_i|x_j) over the batch, stands for q(z_i); whatever the weights, the three terms of an image add up to
+with q(z) = mean over the N training images of q(z|x). Each image has one code z_i, and q(z_i) is estimated by
+qhat(z_i), a weighted sum of q(z_i|x_j) over the batch. For any weights the three terms of an image add up to
 log q(z_i|x_i) - log p(z_i), the KL by Monte Carlo.
 
 Chen, Li, Grosse & Duvenaud, Isolating Sources of Disentanglement in VAEs, NeurIPS 2018,
@@ -19,67 +19,70 @@ from torch import Tensor
 
 from equipoise.errors import InputError, choose
 from equipoise.model import Pass
-from equipoise.terms.basic import kept
+from equipoise.terms.basic import compute_once
 from equipoise.terms.mixture import log_mixture
 
 Weighting = Literal["batch", "mws", "mss", "mss_rb"]
 """The weights w_ij of qhat(z_i) = sum_j w_ij q(z_i|x_j), for N images and M = B - 1:
 
-batch: 1 / B, the mixture of the batch itself; it overestimates q at z_i, whose own image is always in the batch.
-mws: 1 / (N B), minibatch-weighted sampling of Chen et al. It differs from `batch` by constants, so its gradient is the
-same and its values mean little: log N is added to mi, (D - 1) log N to tc, -D log N to dim_kl.
-mss: their minibatch-stratified sampling, 1 / N for i itself, (N - M) / (N M) for one other, here the next in the batch,
-and 1 / M for the rest. qhat is unbiased. The published code fills the matrix along its columns instead.
-mss_rb: 1 / N for i itself, (N - 1) / (N M) for every other, which is mss averaged over its choice of the one. qhat is
-unbiased with less variance, and where B = N it is q.
+batch: 1 / B, the mixture of the batch itself. It overestimates q at z_i, because the image of z_i is in the batch.
+mws: 1 / (N B), minibatch-weighted sampling of Chen et al. It has the same gradient as `batch`, and its values differ
+by constants: log N is added to mi, (D - 1) log N to tc, -D log N to dim_kl.
+mss: minibatch-stratified sampling of Chen et al., 1 / N for i itself, (N - M) / (N M) for one other image, here the
+next in the batch, and 1 / M for the rest. qhat is unbiased. The published code fills the matrix along its columns.
+mss_rb: 1 / N for i itself, (N - 1) / (N M) for every other image: mss averaged over the choice of the one image. qhat
+is unbiased, has less variance than with mss, and for B = N it is q.
 """
 
 
 def mi(p: Pass, weights: Weighting = "batch") -> Tensor:
-    """Index-code mutual information, log q(z|x) - log qhat(z) [B] in nats; can be negative.
+    """Return the index-code mutual information, log q(z|x) - log qhat(z) [B] in nats; it can be negative.
 
-    With the weights of `batch` its mean cannot exceed log B.
+    With the weights `batch` its mean is at most log B.
     """
     log_q = -0.5 * ((p.z - p.mean).square() * torch.exp(-p.logvar) + p.logvar + math.log(2 * math.pi)).sum(1)
     return log_q - _log_densities(p, weights)[0]
 
 
 def tc(p: Pass, weights: Weighting = "batch") -> Tensor:
-    """Total correlation, log qhat(z) - sum over k of log qhat(z_k) [B] in nats; can be negative.
+    """Return the total correlation, log qhat(z) - sum over k of log qhat(z_k) [B] in nats; it can be negative.
 
-    It is biased. For 2,000 images, 3 dimensions, posteriors of standard deviation 0.3 around standard normal means of
-    which two correlate by 0.6, it is 0.2; batches of 64 give 0.6 with `batch`, -0.1 with `mss` and `mss_rb`, and 15.8
-    with `mws`. Without any correlation 10 such dimensions have 5, and 8, 5, 5 and 76: few images are so many clusters.
+    The estimate is biased. Take 2,000 images with 3 dimensions, posteriors of standard deviation 0.3 around standard
+    normal means, two of them with a correlation of 0.6: the total correlation is 0.2, and batches of 64 give 0.6 with
+    `batch`, -0.1 with `mss` and `mss_rb`, and 15.8 with `mws`. For 10 such dimensions without correlation it is 5,
+    because the posteriors of 2,000 images are separate clusters, and the batches give 8, 5, 5 and 76.
     """
     joint, marginals = _log_densities(p, weights)
     return joint - marginals
 
 
 def dim_kl(p: Pass, weights: Weighting = "batch") -> Tensor:
-    """Marginal KLs, sum over k of log qhat(z_k) - log p(z) [B] in nats; can be negative.
+    """Return the marginal KLs, sum over k of log qhat(z_k) - log p(z) [B] in nats; it can be negative.
 
-    It estimates the sum of KL(q(z_k) || p(z_k)) where the prior factorises over dimensions; elsewhere it is no KL.
+    For a prior that factorises over dimensions it estimates the sum of KL(q(z_k) || p(z_k)). For other priors it is not
+    a KL.
     """
     return _log_densities(p, weights)[1] - p.prior.log_prob(p.z)
 
 
 def _log_densities(p: Pass, weights: Weighting) -> tuple[Tensor, Tensor]:
-    """log qhat(z) and the sum over k of log qhat(z_k), [B] each."""
+    """Return log qhat(z) and the sum over k of log qhat(z_k), [B] each."""
     batch, latent = p.z.shape
     if choose("weights of the mixture", weights, get_args(Weighting)) in ("mss", "mss_rb"):
-        make = partial(_stratified, p, rao_blackwell=weights == "mss_rb")
-        return kept(p, ("log densities", weights), make)
-    joint, marginals = kept(p, "log densities", lambda: log_mixture(p.z, p.mean, p.logvar))
+        compute = partial(_stratified, p, rao_blackwell=weights == "mss_rb")
+        return compute_once(p, ("log densities", weights), compute)
+    joint, marginals = compute_once(p, "log densities", lambda: log_mixture(p.z, p.mean, p.logvar))
     constant = math.log(batch) if weights == "batch" else math.log(p.dataset_size * batch)
     return joint - constant, marginals - latent * constant
 
 
 def _stratified(p: Pass, rao_blackwell: bool) -> tuple[Tensor, Tensor]:
+    """Return log qhat(z) and the sum over k of log qhat(z_k), [B] each, with stratified weights."""
     return log_mixture(p.z, p.mean, p.logvar, stratified(p.z, p.dataset_size, rao_blackwell))
 
 
 def stratified(z: Tensor, images: int, rao_blackwell: bool) -> Tensor:
-    """log w [B, B] of `mss`, or with `rao_blackwell` of `mss_rb`, for codes z [B, D] of a batch of `images` images.
+    """Return log w [B, B] of `mss`, or with `rao_blackwell` of `mss_rb`, for codes z [B, D] of N = `images` images.
 
     Raises `InputError` unless 2 <= B <= N.
     """

@@ -118,7 +118,7 @@ class Training:
             "step": self.step,
             "seconds": self.seconds,
             "model": self.model.state_dict(),
-            "objective": self.objective.state_dict(),
+            "objective": self.objective.own_state(),
             "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
             "pending": pending,
         }
@@ -128,7 +128,7 @@ class Training:
         self.step, self.seconds = state["step"], state["seconds"]
         self.clock.fill_(self.step)
         self.model.load_state_dict(state["model"])
-        self.objective.load_state_dict(state["objective"])
+        self.objective.load_own_state(state["objective"])
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
         self.pending = [] if state["pending"] is None else list(state["pending"])
@@ -170,7 +170,7 @@ def fit(
             save()
             raise Stopped(f"stopped after step {training.step} of {train.steps}")
         x = batch(training.step, 0)
-        training.advance(x, batch(training.step, 1) if training.objective.second_batch else None)
+        training.advance(x, batch(training.step, 1) if training.objective.needs_second_batch else None)
         images += len(x) * training.shard.processes
         done = training.step
         if done % train.log_every == 0 or done == train.steps:
