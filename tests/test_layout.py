@@ -37,7 +37,6 @@ ORDER = [
     "export",
     "sklearn",
     "study",
-    "toys",
     "commands",
     "cli",
     "__main__",

@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-from equipoise.toys import experiments
-from equipoise.toys.factor_analysis import (
+from equipoise_toys import experiments
+from equipoise_toys.factor_analysis import (
     Array,
     duplicated,
     duplication_gap,

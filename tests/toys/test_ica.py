@@ -8,8 +8,8 @@ from scipy.integrate import quad
 from scipy.optimize import approx_fprime
 from scipy.stats import norm, t
 
-from equipoise.toys import ica
-from equipoise.toys.ica import Posteriors
+from equipoise_toys import ica
+from equipoise_toys.ica import Posteriors
 
 BUDGET = 100
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy.optimize import approx_fprime, minimize
 
-from equipoise.toys.factor_analysis import Array, free_energy
-from equipoise.toys.linear_vae import fit, gradient, optimum
+from equipoise_toys.factor_analysis import Array, free_energy
+from equipoise_toys.linear_vae import fit, gradient, optimum
 
 VARIANCES = np.array([5.0, 2.0, 1.0, 0.4])
 BASIS = np.linalg.qr(np.random.default_rng(3).standard_normal((4, 4)))[0]

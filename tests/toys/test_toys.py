@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from equipoise.cli import main
-from equipoise.commands import toys
 from equipoise.outcome import Outcome
+from equipoise_toys.command import toys
 
 FIGURES = ("rotation", "pruning", "beta", "linear-vae", "ica")
 
@@ -78,3 +78,13 @@ def test_bad_input_is_refused_in_one_sentence_before_any_work(
     assert printed.out == ""
     assert (tmp_path / "taken").read_text() == "mine"
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_missing_package_is_one_sentence(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "equipoise_toys.command", None)
+    monkeypatch.setattr(sys, "argv", ["equipoise", "toys"])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    printed = "equipoise: equipoise toys needs the package equipoise_toys; install equipoise again\n"
+    assert capfd.readouterr().err == printed

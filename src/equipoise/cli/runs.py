@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from equipoise.cli.words import Folder, Json, say
+from equipoise.errors import InputError
 
 Words = Annotated[
     list[str] | None,
@@ -163,6 +164,9 @@ def toys(
 
       equipoise toys --seeds 1 --iterations 300 --out runs/toys-quick
     """
-    from equipoise import commands
+    try:
+        from equipoise_toys.command import toys as run
+    except ImportError:
+        raise InputError("equipoise toys needs the package equipoise_toys; install equipoise again") from None
 
-    say(commands.toys(out, seeds, iterations), as_json)
+    say(run(out, seeds, iterations), as_json)

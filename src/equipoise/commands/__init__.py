@@ -10,7 +10,6 @@ from equipoise.study.compare import compare
 from equipoise.study.published.reproduce import reproduce
 from equipoise.study.search import command as search
 from equipoise.study.select import select
-from equipoise.toys.command import toys
 
 __all__ = [
     "EngineName",
@@ -33,7 +32,6 @@ __all__ = [
     "show",
     "status",
     "sweep",
-    "toys",
     "train",
     "write_report",
 ]

@@ -1,8 +1,9 @@
 """Over-complete independent component analysis by beta-VI (Stühmer et al., 2020, Figure 1 and appendix B.7, B.8).
 
 x = W z + e, each z_k Student-t with `degrees` of freedom, e ~ N(0, noise I), fewer observed dimensions than
-components. Every datum has its own factorised Gaussian q; W is learned, noise and prior stay at the truth, and all
-starts at the truth. The paper leaves number of data, noise, angles and steps open; what is here is our choice.
+components. Each datum has its own factorised Gaussian q. W is learned; noise and prior are fixed at their true values,
+and learning starts at the true W. The paper does not give the number of data, noise, angles and steps: these are our
+choice.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ from numpy.polynomial.hermite import hermgauss
 from scipy.optimize import minimize
 from scipy.special import gammaln
 
-from equipoise.toys.factor_analysis import Array
+from equipoise_toys.factor_analysis import Array
 
 DEGREES = 3.5  # of freedom (B.8): tails so heavy that the fourth moment is infinite
 NOISE = 0.01  # variance
@@ -35,7 +36,10 @@ class Posteriors(NamedTuple):
 def sample(
     seed: int, n: int = DATA, angles: Sequence[float] = ANGLES, noise: float = NOISE, degrees: float = DEGREES
 ) -> tuple[Array, Array, Array]:
-    """Data x [n, 2], their true latents z [n, K], the true weights [2, K]: unit columns at `angles` in degrees."""
+    """Draw data x [n, 2]; return them with their true latents z [n, K] and the true weights [2, K].
+
+    The columns of the weights have length 1 and lie at `angles`, in degrees.
+    """
     generator = np.random.default_rng(seed)
     radians = np.deg2rad(angles)
     weights = np.stack([np.cos(radians), np.sin(radians)])
@@ -47,9 +51,9 @@ def sample(
 def free_energy(
     x: Array, weights: Array, q: Posteriors, beta: float, noise: float = NOISE, degrees: float = DEGREES
 ) -> tuple[float, Posteriors]:
-    """E_q log p(x|z) / beta - KL(q || p) in nats, summed over data, and its derivatives by both parts of q.
+    """Return E_q log p(x|z) / beta - KL(q || p) in nats, summed over data, and its derivatives by both parts of q.
 
-    Likelihood and entropy are analytic; E_q log p(z) is Gauss-Hermite quadrature.
+    Likelihood and entropy are analytic; E_q log p(z) is computed by Gauss-Hermite quadrature.
     """
     mean, log_std = q
     std = np.exp(log_std)
@@ -60,7 +64,7 @@ def free_energy(
     entropy = np.sum(log_std) + 0.5 * mean.size * np.log(2 * np.pi * np.e)
 
     log_tail, pull, pull_std = np.zeros((3, *mean.shape))
-    for node, mass in zip(NODES, MASS, strict=True):  # all at once is memory that the system takes back each time
+    for node, mass in zip(NODES, MASS, strict=True):  # one node at a time needs less memory
         z = mean + node * std
         tail = degrees + z**2
         log_tail += mass * np.log(tail)
@@ -85,7 +89,7 @@ def e_step(
     degrees: float = DEGREES,
     iterations: int = 20,
 ) -> Posteriors:
-    """A q of higher free energy, for all data at once: at most `iterations` quasi-Newton steps uphill."""
+    """Improve q for all data at once by at most `iterations` quasi-Newton steps on the free energy."""
     shape = q.mean.shape
 
     def unpack(flat: Array) -> Posteriors:
@@ -96,12 +100,12 @@ def e_step(
         value, slope = free_energy(x, weights, unpack(flat), beta, noise, degrees)
         return -value, -np.stack(slope).ravel()
 
-    found = minimize(loss, np.stack(q).ravel(), jac=True, method="L-BFGS-B", options={"maxiter": iterations})
-    return unpack(found.x)
+    solution = minimize(loss, np.stack(q).ravel(), jac=True, method="L-BFGS-B", options={"maxiter": iterations})
+    return unpack(solution.x)
 
 
 def m_step(x: Array, q: Posteriors) -> Array:
-    """The best weights [L, K] for q: (Σ x E[z]ᵀ) (Σ E[z zᵀ])⁻¹, whatever beta and noise."""
+    """Return the best weights [L, K] for q: (Σ x E[z]ᵀ) (Σ E[z zᵀ])⁻¹. They do not depend on beta or noise."""
     second = q.mean.T @ q.mean + np.diag(np.sum(np.exp(2 * q.log_std), axis=0))
     return np.asarray(np.linalg.solve(second, q.mean.T @ x).T, np.float64)
 
@@ -109,9 +113,9 @@ def m_step(x: Array, q: Posteriors) -> Array:
 def learn(
     x: Array, z: Array, weights: Array, beta: float, noise: float = NOISE, degrees: float = DEGREES
 ) -> Iterator[Array]:
-    """The weights [L, K] after each EM iteration, without end, from true latents and weights."""
+    """Yield the weights [L, K] after each EM iteration, without end, starting from true latents and weights."""
     q = Posteriors(z, np.full(z.shape, np.log(0.1)))
-    q = e_step(x, weights, q, beta, noise, degrees, iterations=100)  # the start may be far off
+    q = e_step(x, weights, q, beta, noise, degrees, iterations=100)  # the initial q may be far from the best one
     while True:
         weights = m_step(x, q)
         yield weights
@@ -119,12 +123,12 @@ def learn(
 
 
 def lengths(weights: Array) -> Array:
-    """The lengths of the columns [..., K], ascending."""
+    """Return the lengths of the columns [..., K], ascending."""
     return np.sort(np.sqrt(np.sum(weights**2, axis=-2)), axis=-1)
 
 
 def angle(weights: Array) -> float:
-    """The angle between the lines of the two longest columns, 0 to 90 degrees."""
+    """Return the angle between the lines of the two longest columns, 0 to 90 degrees."""
     first, second = weights.T[np.argsort(np.linalg.norm(weights, axis=0))[-2:]]
     cosine = abs(first @ second) / (np.linalg.norm(first) * np.linalg.norm(second))
     return float(np.degrees(np.arccos(min(1.0, cosine))))

@@ -1,4 +1,4 @@
-"""The linear examples of Stühmer et al. (2020), appendix B: what mean-field inference, and beta, do to a model."""
+"""The linear examples of Stühmer et al. (2020), appendix B: the effect of mean-field inference and of beta."""
 
 import json
 from pathlib import Path
@@ -11,32 +11,32 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from equipoise import progress
 from equipoise.errors import InputError
 from equipoise.files import replacing, write_text
-from equipoise.toys import experiments, figures
-from equipoise.toys.experiments import BUDGET, ICA_BETAS, ITERATIONS
-from equipoise.toys.findings import findings, table
+from equipoise_toys import experiments, figures
+from equipoise_toys.experiments import BUDGET, ICA_BETAS, ITERATIONS
+from equipoise_toys.findings import findings, table
 
 __all__ = ["run", "table"]
 
 
 def run(out: Path, seeds: int = 6, iterations: int = ITERATIONS, console: Console | None = None) -> dict[str, Any]:
-    """What the experiments found, in numbers (nats, degrees), as written to `out/toys.json`, with figures beside it.
+    """Run the experiments, write `out/toys.json` and figures, and return the numbers (nats, degrees).
 
-    The over-complete ICA takes `iterations` of EM, 100 or more, on the data of each of the seeds 0 to `seeds` - 1, some
-    eight seconds each at 700; `console` shows how far it is. Raises `InputError` before any work where one of these, or
-    `out` that is a file, cannot be used.
+    The over-complete ICA runs `iterations` of EM, 100 or more, on the data of each of the seeds 0 to `seeds` - 1, about
+    eight seconds per seed at 700. `console` shows the progress. Raises `InputError` before any work for a value that
+    cannot be used, or where `out` is a file.
     """
     file = next((path for path in (out, *out.parents) if path.exists() and not path.is_dir()), None)
     if file:
-        raise InputError(f"out: {file} is a file; give a folder, which is made if need be")
+        raise InputError(f"out: {file} is a file; give a folder")
     if seeds < 1:
         raise InputError(f"seeds: {seeds} data sets to learn from; give 1 or more")
     if iterations < BUDGET:
-        raise InputError(f"iterations: {iterations} end before the paper's picture is met; give {BUDGET} or more")
+        raise InputError(f"iterations: {iterations} are fewer than those of the paper's figure; give {BUDGET} or more")
     turned, shrunk = experiments.rotation(), experiments.shrinking()
     shared = experiments.pruning(np.linspace(0, 1, 201))
 
     console = console or Console(stderr=True, quiet=True)
-    # Waiting threads of BLAS cost several times what they do for matrices as small as these.
+    # For matrices this small BLAS is several times slower with more than one thread.
     with (
         threadpool_limits(1, user_api="blas"),
         progress.bar("over-complete ICA", seeds * len(ICA_BETAS) * iterations, "iterations", console) as advance,
@@ -47,7 +47,7 @@ def run(out: Path, seeds: int = 6, iterations: int = ITERATIONS, console: Consol
             for beta in ICA_BETAS
         ]
 
-    found = findings(turned, shared, shrunk, learned)
+    results = findings(turned, shared, shrunk, learned)
     drawn = {
         "rotation": figures.rotation(turned),
         "pruning": figures.pruning(shared),
@@ -58,5 +58,5 @@ def run(out: Path, seeds: int = 6, iterations: int = ITERATIONS, console: Consol
     for name, figure in drawn.items():
         with replacing(out / f"{name}.png") as target:
             target.write(figures.png(figure))
-    write_text(out / "toys.json", json.dumps(found, indent=1))
-    return found
+    write_text(out / "toys.json", json.dumps(results, indent=1))
+    return results

@@ -1,6 +1,6 @@
 """The experiments: their settings and their curves.
 
-Settings are ours where the paper gives none (weights, noise and number of data in B.3 to B.5).
+The paper does not give weights, noise and number of data in B.3 to B.5: these settings are our choice.
 """
 
 from collections.abc import Callable
@@ -9,23 +9,23 @@ from itertools import islice
 
 import numpy as np
 
-from equipoise.toys import factor_analysis, ica, linear_vae
-from equipoise.toys.factor_analysis import Array
+from equipoise_toys import factor_analysis, ica, linear_vae
+from equipoise_toys.factor_analysis import Array
 
 N = 10  # data of the factor analyses
 NOISE = 0.25  # variance
-SCALES = (2.0, 1.0)  # of the two components; were they equal, no rotation would matter
+SCALES = (2.0, 1.0)  # of the two components; with equal scales a rotation has no effect
 BETAS = (0.5, 1.0, 2.0, 5.0, 20.0)
 THIRD = 0.5  # length of the component along (1, -1) in experiment 2
 
 VARIANCES = (5.0, 2.0, 1.0, 0.4)  # of the data of the linear VAE along their principal directions
 LATENTS = 6  # of the linear VAE: two more than directions
-GRID = (0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 25.0)  # its betas, none at a threshold λ / noise
+GRID = (0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 25.0)  # its betas; none is at a threshold λ / noise
 
 ICA_BETAS = (1.0, 5.0)  # the paper's
-BUDGET = 100  # EM iterations at which the paper's figure is met
-ITERATIONS = 700  # of EM; directions and number of components no longer change by then
-GONE = 0.1  # a component this much shorter than the longest is pruned
+BUDGET = 100  # EM iterations after which the result looks like the paper's figure
+ITERATIONS = 700  # of EM; directions and number of components no longer change after these
+GONE = 0.1  # a component is pruned below this fraction of the longest one
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Rotation:
 
 @dataclass(frozen=True)
 class Pruning:
-    """Experiment 2: log-likelihood and free energy [A] over the share [A] of the first of two like components; nats."""
+    """Experiment 2: log-likelihood and free energy [A] over the length `share` [A] of the first of two copies; nats."""
 
     share: Array
     log_likelihood: Array
@@ -48,7 +48,7 @@ class Pruning:
 
 @dataclass(frozen=True)
 class Shrinking:
-    """The linear beta-VAE: by beta the eigenvalues [L] of W Wᵀ that were found, and the largest error of W Wᵀ."""
+    """The linear beta-VAE: by beta the eigenvalues [L] of W Wᵀ after the fit, and the largest error of W Wᵀ."""
 
     eigenvalues: dict[float, Array]
     error: dict[float, float]
@@ -56,7 +56,7 @@ class Shrinking:
 
 @dataclass(frozen=True)
 class Learned:
-    """Over-complete ICA: the weights [T + 1, L, K] from the truth on, one more an EM iteration."""
+    """Over-complete ICA: the true weights, then those after each EM iteration, [T + 1, L, K]."""
 
     seed: int
     beta: float
@@ -64,7 +64,7 @@ class Learned:
 
 
 def rotation() -> Rotation:
-    """Log-likelihood and free energy as the latents of an orthogonal solution are rotated, half a degree at a time."""
+    """Rotate the latents of an orthogonal solution in steps of half a degree."""
     weights, noise = np.diag(SCALES), np.full(2, NOISE)
     moment = weights @ weights.T + np.diag(noise)
     angle = np.arange(0, 180.5, 0.5)
@@ -75,7 +75,7 @@ def rotation() -> Rotation:
 
 
 def pruning(share: Array) -> Pruning:
-    """Log-likelihood and free energy where one component is two like ones, the first of length `share` [A]."""
+    """Divide one component into two parallel ones, the first of length `share` [A]."""
     noise = np.full(2, NOISE)
     weights = [factor_analysis.duplicated(float(a), THIRD) for a in share]
     moment = weights[0] @ weights[0].T + np.diag(noise)
@@ -85,7 +85,7 @@ def pruning(share: Array) -> Pruning:
 
 
 def shrinking() -> Shrinking:
-    """The optimum of the linear beta-VAE in a random basis, found numerically."""
+    """Fit the linear beta-VAE numerically in a random basis, for each beta."""
     basis = np.linalg.qr(np.random.default_rng(0).standard_normal((len(VARIANCES), len(VARIANCES))))[0]
     moment = basis * np.array(VARIANCES) @ basis.T
     eigenvalues, error = {}, {}
@@ -97,7 +97,7 @@ def shrinking() -> Shrinking:
 
 
 def components(seed: int, beta: float, iterations: int, advance: Callable[[], object]) -> Learned:
-    """The weights of over-complete ICA over EM iterations on the data of a seed; `advance` is called after each."""
+    """Learn over-complete ICA by EM on the data of a seed; `advance` is called after each iteration."""
     x, z, weights = ica.sample(seed)
     path = [weights]
     for learned in islice(ica.learn(x, z, weights, beta), iterations):

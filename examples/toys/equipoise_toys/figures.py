@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from equipoise.toys import factor_analysis, ica
-from equipoise.toys.experiments import (
+from equipoise_toys import factor_analysis, ica
+from equipoise_toys.experiments import (
     BUDGET,
     GONE,
     ICA_BETAS,
@@ -20,63 +20,63 @@ from equipoise.toys.experiments import (
     Rotation,
     Shrinking,
 )
-from equipoise.toys.factor_analysis import Array
+from equipoise_toys.factor_analysis import Array
 
-# Okabe & Ito's colours, which readers with any colour vision tell apart (https://jfly.uni-koeln.de/color/).
+# Okabe & Ito's colours, which are distinct for readers with any colour vision (https://jfly.uni-koeln.de/color/).
 BLUE, ORANGE = "#0072b2", "#d55e00"
 COLOURS = (BLUE, ORANGE, "#009e73", "#cc79a7", "#e69f00")
 DASHES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)))  # a second mark of each colour
 INK, MUTED, LINE = "#1f2328", "#656d76", "#d0d7de"
 
 
-def rotation(found: Rotation) -> Figure:
+def rotation(result: Rotation) -> Figure:
     """Experiment 1: log-likelihood and free energy over the angle; the posteriors at 0° and 45°."""
     figure = _figure(9.6, 3.1)
     curves, *posteriors = figure.subplots(1, 3, width_ratios=(1.7, 1, 1))
-    curves.plot(found.angle, found.log_likelihood, color=MUTED, linewidth=3, label="log-likelihood")
-    curves.plot(found.angle, found.free_energy[1.0], color=BLUE, label="free energy")
+    curves.plot(result.angle, result.log_likelihood, color=MUTED, linewidth=3, label="log-likelihood")
+    curves.plot(result.angle, result.free_energy[1.0], color=BLUE, label="free energy")
     curves.legend(frameon=False, fontsize=8, loc="lower center")
     _degrees(curves)
     _labels(curves, "VI prefers orthogonal components", "rotation of the latents", "nats, all data")
     for axes, angle in zip(posteriors, (0, 45), strict=True):
         weights = factor_analysis.rotated(np.diag(SCALES), np.deg2rad(angle))
         _posteriors(axes, weights)
-        _labels(axes, f"posterior at {angle}°", "z₁ less its mean", "z₂ less its mean")
+        _labels(axes, f"posterior at {angle}°", "z₁ minus its mean", "z₂ minus its mean")
     posteriors[1].legend(frameon=False, fontsize=8, loc="lower right")
     return figure
 
 
-def pruning(found: Pruning) -> Figure:
-    """Experiment 2: log-likelihood and free energy over the share of a component that a copy of it takes."""
+def pruning(result: Pruning) -> Figure:
+    """Experiment 2: log-likelihood and free energy over the length of the first of two copies of a component."""
     figure = _figure(5.2, 3.2)
     axes = figure.subplots()
-    axes.plot(found.share, found.log_likelihood, color=MUTED, linewidth=3, label="log-likelihood")
-    axes.plot(found.share, found.free_energy, color=BLUE, label="free energy")
+    axes.plot(result.share, result.log_likelihood, color=MUTED, linewidth=3, label="log-likelihood")
+    axes.plot(result.share, result.free_energy, color=BLUE, label="free energy")
     axes.legend(frameon=False, fontsize=8, loc="lower left")
-    _labels(axes, "VI prunes one of two like components", "length a of the first copy (1: alone)", "nats, all data")
+    _labels(axes, "VI prunes one of two parallel components", "length a of the first copy (1: alone)", "nats, all data")
     return figure
 
 
-def beta(found: Rotation) -> Figure:
-    """Experiment 3: the free energy over the angle at each beta, less its maximum, in both scalings."""
+def beta(result: Rotation) -> Figure:
+    """Experiment 3: the free energy over the angle at each beta, minus its maximum, in both scalings."""
     figure = _figure(9.6, 3.2)
     names = "F = E log p(x|z) / β − KL", "β F = E log p(x|z) − β KL"
     for axes, name, scaled in zip(figure.subplots(1, 2), names, (False, True), strict=True):
-        for (value, free), colour, dash in zip(found.free_energy.items(), COLOURS, DASHES, strict=True):
+        for (value, free), colour, dash in zip(result.free_energy.items(), COLOURS, DASHES, strict=True):
             below = (value if scaled else 1) * (free - free.max())
-            axes.plot(found.angle, below, color=colour, linestyle=dash, label=f"β = {value:g}")
+            axes.plot(result.angle, below, color=colour, linestyle=dash, label=f"β = {value:g}")
         _degrees(axes)
         _labels(axes, name, "rotation of the latents", "nats below the maximum, all data")
     axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
-def shrinking(found: Shrinking) -> Figure:
-    """The linear beta-VAE: eigenvalues of W Wᵀ over beta, found (marks) and in closed form (lines)."""
+def shrinking(result: Shrinking) -> Figure:
+    """The linear beta-VAE: eigenvalues of W Wᵀ over beta, after the fit (marks) and in closed form (lines)."""
     figure = _figure(5.6, 3.4)
     axes = figure.subplots()
-    betas = np.array(list(found.eigenvalues))
-    values = np.stack(list(found.eigenvalues.values()))
+    betas = np.array(list(result.eigenvalues))
+    values = np.stack(list(result.eigenvalues.values()))
     fine = np.geomspace(betas.min(), betas.max(), 400)
     for k, (variance, colour) in enumerate(zip(VARIANCES, COLOURS[:4], strict=True)):
         axes.plot(fine, np.maximum(variance - fine * NOISE, 0), color=colour, linewidth=1.3)
@@ -89,13 +89,13 @@ def shrinking(found: Shrinking) -> Figure:
     return figure
 
 
-def components(found: Sequence[Learned]) -> Figure:
-    """Over-complete ICA: what is learned from the first data set after few and many iterations; how fast one goes."""
+def components(result: Sequence[Learned]) -> Figure:
+    """Over-complete ICA: components after few and many iterations on the first data set; length of the shortest."""
     figure = _figure(9.6, 5.6)
     left, right = figure.subfigures(1, 2, width_ratios=(1.25, 1), squeeze=False)[0]
-    first = {run.beta: run.weights for run in found if run.seed == found[0].seed}
-    x, _, truth = ica.sample(found[0].seed)
-    last = len(found[0].weights) - 1
+    first = {run.beta: run.weights for run in result if run.seed == result[0].seed}
+    x, _, truth = ica.sample(result[0].seed)
+    last = len(result[0].weights) - 1
     for row, at in zip(left.subplots(2, 2), (BUDGET, last), strict=True):
         for axes, value in zip(row, ICA_BETAS, strict=True):
             _components(axes, x, truth, first[value][at])
@@ -103,10 +103,10 @@ def components(found: Sequence[Learned]) -> Figure:
     left.legend(*row[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=8)
 
     axes = right.subplots()
-    for run in found:
+    for run in result:
         sizes = ica.lengths(run.weights)
         style = (ORANGE, "--") if run.beta == ICA_BETAS[0] else (BLUE, "-")
-        label = f"β = {run.beta:g}" if run.seed == found[0].seed else None
+        label = f"β = {run.beta:g}" if run.seed == result[0].seed else None
         axes.plot(sizes[:, 0] / sizes[:, -1], color=style[0], linestyle=style[1], linewidth=1.3, label=label)
     axes.axhline(GONE, color=LINE, linewidth=0.8)
     axes.axvline(BUDGET, color=LINE, linewidth=0.8)
@@ -118,7 +118,7 @@ def components(found: Sequence[Learned]) -> Figure:
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as a PNG file on white, 150 pixels an inch."""
+    """Return the figure as a PNG file on white, 150 pixels per inch."""
     file = BytesIO()
     figure.savefig(file, format="png", dpi=150)
     return file.getvalue()

@@ -1,12 +1,12 @@
-"""What the experiments show: the numbers that sum them up, for programs and for people."""
+"""The results of the experiments as numbers for programs and as a table for people."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from equipoise.toys import ica
-from equipoise.toys.experiments import (
+from equipoise_toys import ica
+from equipoise_toys.experiments import (
     BUDGET,
     GONE,
     LATENTS,
@@ -26,7 +26,7 @@ SHARES = (0.0, 0.1, 0.3, 0.5, 0.5**0.5, 0.9, 1.0)  # of experiment 2 in the tabl
 
 
 def findings(turned: Rotation, shared: Pruning, shrunk: Shrinking, learned: Sequence[Learned]) -> dict[str, Any]:
-    """What the experiments show, in numbers: nats of all data, angles in degrees, with the settings."""
+    """Collect the results with their settings: nats of all data, angles in degrees."""
     vi = turned.free_energy[1.0]
     table = pruning(np.array(SHARES))
     return {
@@ -57,11 +57,11 @@ def findings(turned: Rotation, shared: Pruning, shrunk: Shrinking, learned: Sequ
             "betas": [
                 {
                     "beta": beta,
-                    "eigenvalues": found.tolist(),
+                    "eigenvalues": values.tolist(),
                     "closed_form": np.maximum(np.array(VARIANCES) - beta * NOISE, 0).tolist(),
                     "error": shrunk.error[beta],
                 }
-                for beta, found in shrunk.eigenvalues.items()
+                for beta, values in shrunk.eigenvalues.items()
             ],
         },
         "ica": {
@@ -73,12 +73,12 @@ def findings(turned: Rotation, shared: Pruning, shrunk: Shrinking, learned: Sequ
                 "budget": BUDGET,
                 "iterations": len(learned[0].weights) - 1,
             },
-            "runs": [_components_found(run) for run in learned],
+            "runs": [_components(run) for run in learned],
         },
     }
 
 
-def _components_found(run: Learned) -> dict[str, Any]:
+def _components(run: Learned) -> dict[str, Any]:
     sizes = ica.lengths(run.weights)
     pruned = sizes[:, 0] < GONE * sizes[:, -1]
     return {
@@ -92,9 +92,9 @@ def _components_found(run: Learned) -> dict[str, Any]:
     }
 
 
-def table(found: Mapping[str, Any]) -> str:
-    """The findings as a person reads them."""
-    turned, shared, shrunk, learned = (found[key] for key in ("rotation", "pruning", "linear_vae", "ica"))
+def table(results: Mapping[str, Any]) -> str:
+    """Format the results as text."""
+    turned, shared, shrunk, learned = (results[key] for key in ("rotation", "pruning", "linear_vae", "ica"))
     lines = [f"1  rotating an orthogonal solution: log-likelihood {turned['log_likelihood']:.4f} nats at every angle"]
     lines += [f"     {angle:>5}°  free energy {value:9.4f}" for angle, value in turned["free_energy"].items()]
     lines += ["", f"2  one component as two: log-likelihood {shared['log_likelihood']:.4f} nats at every share"]
@@ -102,11 +102,14 @@ def table(found: Mapping[str, Any]) -> str:
         f"     share {a:.3f}  free energy lower by {gap:.4f}"
         for a, gap in zip(shared["share"], shared["gap"], strict=True)
     ]
-    lines += ["", "3  rotation at other betas: best angles, and how much an angle matters in F and in beta F, nats"]
+    lines += [
+        "",
+        "3  rotation at other betas: best angles, range over angles of F and of beta F, nats",
+    ]
     for row in turned["betas"]:
         best = " ".join(f"{angle:g}°" for angle in row["best_angles"])
         lines.append(f"     beta {row['beta']:<4g} {best}   {row['amplitude']:.3f}   {row['amplitude_eq13']:.3f}")
-    lines += ["", "   fitting the weights too: eigenvalues of W Wᵀ, closed form in brackets"]
+    lines += ["", "   fitting the weights as well: eigenvalues of W Wᵀ, closed form in brackets"]
     for row in shrunk["betas"]:
         pairs = [f"{a:.3f} ({b:.3f})" for a, b in zip(row["eigenvalues"], row["closed_form"], strict=True)]
         lines.append(f"     beta {row['beta']:<4g} {'  '.join(pairs)}")
