@@ -1,4 +1,4 @@
-"""Encoder and decoder as ONNX graphs, each compared with the model it came from."""
+"""Encoder and decoder as ONNX graphs, which are compared with the model."""
 
 import logging
 import warnings
@@ -16,77 +16,83 @@ from equipoise.errors import InputError, RunError
 from equipoise.model import VAE
 
 OPSET = 20
-LARGEST = 1e-4  # difference of a code or pixel, beyond which the graphs are refused
-BATCHES = (1, 5)  # images in each comparison: the number is free, and 1 is where exporters go wrong
+LARGEST = 1e-4  # allowed difference of a code or pixel
+BATCHES = (1, 5)  # batch sizes of the comparison; exporters often get 1 wrong
 
 
 class Encoder(nn.Module):
-    """x [B, C, H, W] -> mean, logvar [B, D]."""
+    """The encoder as a module: x [B, C, H, W] in [0, 1] -> mean, logvar [B, D]."""
 
     def __init__(self, model: VAE) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and logvar [B, D] of images x [B, C, H, W]."""
         return self.model.posterior(x)
 
 
 class Decoder(nn.Module):
-    """z [B, D] -> pixels [B, C, H, W]."""
+    """The decoder as a module: z [B, D] -> pixels [B, C, H, W] in [0, 1]."""
 
     def __init__(self, model: VAE) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, z: Tensor) -> Tensor:
+        """Return pixels [B, C, H, W] of codes z [B, D]."""
         return self.model.likelihood.mean(self.model.decoder(z))
 
 
 def check() -> None:
-    """Raises `InputError` where a package is missing that the graphs need."""
+    """Raise `InputError` where a package that the export needs is not installed."""
     for package in ("onnx", "onnxscript", "onnxruntime"):
         if find_spec(package) is None:
             raise InputError(f"an export to onnx needs {package}; pip install equipoise[onnx]")
 
 
-def write(model: VAE, folder: Path, known: Mapping[str, Any]) -> float:
-    """Write encoder.onnx and decoder.onnx to `folder`; the largest difference from the model, over codes and pixels.
+def write(model: VAE, folder: Path, about: Mapping[str, Any]) -> float:
+    """Write encoder.onnx and decoder.onnx to `folder`, and return the largest difference from the model.
 
-    The encoder takes `x`, float32 [batch, C, H, W] in [0, 1], and gives `mean` and `logvar` [batch, D]; the decoder
-    takes `z` [batch, D] and gives `pixels` [batch, C, H, W] in [0, 1]. Raises `RunError` for a difference above 1e-4.
+    The encoder takes `x`, float32 [batch, C, H, W] in [0, 1], and returns `mean` and `logvar` [batch, D]. The decoder
+    takes `z` [batch, D] and returns `pixels` [batch, C, H, W] in [0, 1]. Raises `RunError` for a difference of a code
+    or pixel above 1e-4.
     """
     generator = torch.Generator().manual_seed(0)
-    # Pictures that the model itself makes up: the graphs are compared where they will be used, and without the data.
+    # Decoded samples, so that the comparison needs no data.
     z = torch.randn(max(BATCHES), model.latent, generator=generator)
     x = model.decode(z)
-    said = {
-        "equipoise": known["versions"]["equipoise"],
-        "model": known["name"],
-        "checkpoint": known["checkpoint"],
+    metadata = {
+        "equipoise": about["versions"]["equipoise"],
+        "model": about["name"],
+        "checkpoint": about["checkpoint"],
         "images": f"float32 [batch, {', '.join(map(str, model.shape))}] in [0, 1]",
-        "latents": ", ".join(f"z{latent['index']}" for latent in known["latents"]) or "not ordered",
-        "factors": ", ".join(known["factors"]),
+        "latents": ", ".join(f"z{latent['index']}" for latent in about["latents"]) or "not ordered",
+        "factors": ", ".join(about["factors"]),
     }
     differences = []
-    for name, module, given, takes, gives in (
+    for name, module, example, takes, gives in (
         ("encoder", Encoder(model), x, "x", ["mean", "logvar"]),
         ("decoder", Decoder(model), z, "z", ["pixels"]),
     ):
         path = folder / f"{name}.onnx"
-        _write(module.eval(), given, takes, gives, said, path)
-        differences.append(_difference(module, given, path))
-    # A pixel that is no number is not within any distance, and `max` alone could miss it.
-    worst = float(torch.tensor(differences).max())
-    if not worst <= LARGEST:
-        raise RunError(f"the ONNX graphs differ from the model by {worst:.1e}, more than {LARGEST:g}; nothing was kept")
-    return worst
+        _write(module.eval(), example, takes, gives, metadata, path)
+        differences.append(_difference(module, example, path))
+    largest = float(torch.tensor(differences).max())  # nan if any is, unlike Python's max
+    if not largest <= LARGEST:
+        raise RunError(
+            f"the ONNX graphs differ from the model by {largest:.1e}, more than {LARGEST:g}; nothing was written"
+        )
+    return largest
 
 
-def _write(module: nn.Module, given: Tensor, takes: str, gives: list[str], said: dict[str, str], path: Path) -> None:
-    with _quietly(), torch.no_grad():
+def _write(
+    module: nn.Module, example: Tensor, takes: str, gives: list[str], metadata: dict[str, str], path: Path
+) -> None:
+    with _quiet_exporter(), torch.no_grad():
         program: Any = torch.onnx.export(
             module,
-            (given,),
+            (example,),
             dynamo=True,
             opset_version=OPSET,
             input_names=[takes],
@@ -96,14 +102,14 @@ def _write(module: nn.Module, given: Tensor, takes: str, gives: list[str], said:
             verbose=False,
         )
     for node in program.model.graph:
-        node.metadata_props.clear()  # stack traces, with paths of this machine
-    program.model.metadata_props.update(said)
+        node.metadata_props.clear()  # stack traces with local paths
+    program.model.metadata_props.update(metadata)
     program.save(path)
     import_module("onnx").checker.check_model(path, full_check=True)
 
 
-def _difference(module: nn.Module, given: Tensor, path: Path) -> float:
-    """The largest absolute difference between a module and its graph, over batches of several sizes."""
+def _difference(module: nn.Module, example: Tensor, path: Path) -> float:
+    """Return the largest absolute difference between a module and its graph over all batch sizes."""
     onnxruntime: Any = import_module("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
@@ -112,16 +118,16 @@ def _difference(module: nn.Module, given: Tensor, path: Path) -> float:
     differences = []
     for n in BATCHES:
         with torch.no_grad():
-            ours = module(given[:n])
-        theirs = session.run(None, {takes: given[:n].numpy()})
+            ours = module(example[:n])
+        theirs = session.run(None, {takes: example[:n].numpy()})
         for left, right in zip(ours if isinstance(ours, tuple) else (ours,), theirs, strict=True):
             differences.append((left - torch.from_numpy(right)).abs().max())
     return float(torch.stack(differences).max())
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
-    """The exporter tells of packages that it could do more with, and of its own deprecations."""
+def _quiet_exporter() -> Iterator[None]:
+    """Silence the exporter, which warns of optional packages and of its own deprecations."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
