@@ -21,7 +21,7 @@ import equipoise as eq
 from equipoise import config as configuration
 from equipoise import report, runs
 from equipoise.errors import InputError, RunError
-from equipoise.export import command, export_run, folder, graphs, load_model, saved
+from equipoise.export import command, export_run, folder, graphs, hub, load_model, saved
 from equipoise.export.about import prior
 from equipoise.export.hub import text
 from equipoise.methods import METHODS
@@ -178,6 +178,15 @@ def test_a_hub_reads_the_front_matter_of_a_card(home: eq.Run, tmp_path: Path) ->
     found = {result.metric_type: result.metric_value for result in data.eval_results}
     assert found == {name: score.value for name, score in home.scores.items()}
     assert {result.dataset_name for result in data.eval_results} == {Path(home.config.data.name).name}
+
+
+def test_without_huggingface_hub_the_card_has_no_front_matter_and_the_command_says_so(
+    home: eq.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "find_spec", lambda _: None)
+    outcome = command(home, "hub-folder", tmp_path / "hub")
+    assert "no front matter for hubs; pip install equipoise[hub]" in outcome.text
+    assert (tmp_path / "hub" / "README.md").read_text(encoding="utf-8").startswith("# l-vae on")
 
 
 def test_only_an_earlier_export_of_the_same_kind_is_replaced(tmp_path: Path) -> None:

@@ -62,9 +62,10 @@ def card(run: Run, about: Mapping[str, Any], pictures: list[str]) -> str:
     parts = [
         *_front_matter(about, scores),
         f"# {text(method.name)} on {text(data)}",
-        f"A variational autoencoder. It encodes an image of {size} (channels, height, width) as {about['latent']} numbers "
-        f"and decodes images from them. Method: {text(method.name)}, {text(method.summary)}. Net: {text(about['net'])}. "
-        f"It was trained for {about['step']:,} steps on {source['images']:,} images of {text(data)}, without labels.",
+        f"A variational autoencoder. It encodes an image of {size} (channels, height, width) as {about['latent']} "
+        f"numbers and decodes images from them. Method: {text(method.name)}, {text(method.summary)}. "
+        f"Net: {text(about['net'])}. It was trained for {about['step']:,} steps on {source['images']:,} images of "
+        f"{text(data)}, without labels.",
         *figures[:1],
         "## How to use it",
         "```\npip install equipoise\n```",
