@@ -191,8 +191,9 @@ def test_bf16_runs_with_a_warning_where_the_processor_has_none(monkeypatch: pyte
 
 
 @pytest.mark.parametrize("net", ["mlp_lvae", "locatello"])
-def test_the_nets_compute_in_bf16_without_the_processors_help(net: str) -> None:
-    with torch.random.fork_rng(), torch.backends.mkldnn.flags(enabled=False):  # type: ignore[no-untyped-call]
+def test_the_nets_compute_in_bf16_without_the_processors_help(net: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)
+    with torch.random.fork_rng():
         torch.manual_seed(0)
         encoder, decoder = nets.build(net, (1, 64, 64), 5)
         x = torch.rand(2, 1, 64, 64)
