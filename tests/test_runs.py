@@ -265,7 +265,7 @@ def test_fast_parts_change_the_loss_by_rounding_alone(squares: Callable[[], str]
 
 
 def test_bf16_is_close_to_fp32(squares: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(speed, "_has_bf16", lambda: True)  # no warning: a processor without bf16 emulates it
+    monkeypatch.setattr(speed, "has_bf16", lambda: True)  # no warning: a processor without bf16 emulates it
     data = squares()
     half = run(settings(data, tmp_path / "bf16", train__precision="bf16", train__steps=30))
     full = run(settings(data, tmp_path / "fp32", train__steps=30))

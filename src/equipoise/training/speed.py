@@ -24,7 +24,7 @@ def fast_parts(enabled: bool, threads: int | None, precision: str = "fp32") -> I
     The number of threads and the precision of oneDNN are put back at the end; the allocator's settings stay, they
     change no result. Warns when this processor emulates the precision.
     """
-    if precision == "bf16" and not _has_bf16():
+    if precision == "bf16" and not has_bf16():
         warnings.warn(
             "train.precision is bf16, which this processor emulates: training is slower than in fp32. "
             "Set train.precision=fp32 unless the run has to repeat one in bf16.",
@@ -114,7 +114,8 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _has_bf16() -> bool:
+def has_bf16() -> bool:
+    """Whether the GPU, or without one the processor, computes in bfloat16 itself."""
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported())
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
