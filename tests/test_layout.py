@@ -18,6 +18,7 @@ ORDER = [
     "outcome",
     "data",
     "nets",
+    "part",
     "likelihoods",
     "priors",
     "model",

@@ -222,7 +222,7 @@ def identity(config: Config) -> str:
 
 def extendable(config: Config) -> bool:
     """Whether a run with more steps begins as this one: no schedule is as long as the run."""
-    scheduled = config.train.schedule != "constant" or outline(config).balance.scheduled
+    scheduled = config.train.schedule != "constant" or outline(config).balance.is_scheduled
     return config.train.schedule_steps is not None or not scheduled
 
 

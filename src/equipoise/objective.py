@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from equipoise.adversary import Adversary, ImageAdversary
+from equipoise.adversary import Discriminator
 from equipoise.balance import Balance, Seen
 from equipoise.errors import InputError
 from equipoise.likelihoods import Likelihood
@@ -72,7 +72,7 @@ class Objective(nn.Module):
         balance: Balance,
         likelihood: Likelihood,
         prior: Prior,
-        adversary: Adversary | ImageAdversary | None = None,
+        adversary: Discriminator | None = None,
         monitors: Mapping[str, Term] | None = None,
         prior_lr: float | None = None,
     ) -> None:
@@ -92,7 +92,7 @@ class Objective(nn.Module):
     @property
     def needs_second_batch(self) -> bool:
         """Whether a step needs a second batch, disjoint from the first."""
-        return self.adversary is not None and self.adversary.source == "other"
+        return self.adversary is not None and self.adversary.second == "other"
 
     def forward(self, p: Pass, seen: Seen) -> tuple[Tensor, Logs]:
         """Return the loss [] and the values for the log.

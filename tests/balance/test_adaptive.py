@@ -8,8 +8,9 @@ import torch
 from tests.conftest import clock
 from torch import Tensor
 
-from equipoise.balance import AccuracyCapacity, AccuracyFeedback, ClosedFormWeights, Fixed, Joint, Relevance, Remark
+from equipoise.balance import AccuracyCapacity, AccuracyFeedback, ClosedFormWeights, Fixed, Joint, Relevance
 from equipoise.errors import InputError
+from equipoise.part import Remark
 
 
 def seen(accuracy: float, step: int = 5, length: int = 10, kl: tuple[float, ...] = (1.0, 2.0)) -> dict[str, Tensor]:
@@ -68,7 +69,7 @@ def test_the_running_mean_starts_at_the_target() -> None:
 
 def test_the_annealed_target_goes_from_one_end_to_the_other() -> None:
     balance = feedback(target=0.85, target_end=0.60)
-    assert balance.scheduled
+    assert balance.is_scheduled
     start, end = {**seen(0.81), "progress": torch.tensor(0.0)}, {**seen(0.64), "progress": torch.tensor(1.0)}
     assert float(balance(start)["tc"]) == 6.0
     assert float(balance(end)["tc"]) == 6.0
@@ -104,7 +105,7 @@ def test_evaluation_changes_nothing_and_the_state_goes_round() -> None:
 def test_a_weight_at_its_bound_is_remarked_on() -> None:
     rows = [{"weight.tc": value} for value in (5.0, 1.0, 0.1, 0.01, 0.01)]
     (remark,) = AccuracyFeedback().remarks(rows)
-    assert "at its lowest, 0.01" in remark.sentence
+    assert "at its lower limit, 0.01" in remark.sentence
     assert remark.flag == "saturated"
     assert AccuracyFeedback().remarks(rows[:3]) == []
 
@@ -160,14 +161,14 @@ def test_the_penalty_of_relevance_drives_it_to_a_decision() -> None:
 
 def test_the_entropy_can_come_in_slowly() -> None:
     balance = relevance(2, eta_s=0.0, eta_h=100.0, eta_h_warmup=0.5)
-    assert balance.scheduled
+    assert balance.is_scheduled
     early, late = (balance.penalty(seen(0.5, step=step)).detach() for step in (1, 5))
     assert float(early) == pytest.approx(float(late) / 5)
     assert float(balance.eval().penalty(seen(0.5, step=1)).detach()) == pytest.approx(float(late))
 
 
 def test_undecided_latents_are_remarked_on() -> None:
-    said = Remark("Neither relevant nor irrelevant yet: z1.", "not settled")
+    said = Remark("The relevance of these latents is still between 0.1 and 0.9: z1.", "not settled")
     assert relevance(3).remarks([{"relevance_dims": [0.01, 0.5, 0.99]}]) == [said]
     assert relevance(2).remarks([{"relevance_dims": [0.01, 0.99]}]) == []
 

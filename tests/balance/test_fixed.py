@@ -94,7 +94,7 @@ def test_the_gradient_at_the_capacity_itself_is_zero_and_below_it_the_kl_is_push
 
 def test_capacity_in_steps_does_not_depend_on_the_schedule() -> None:
     balance = Capacity(1.0, 0.0, 25.0, until=0.6, until_steps=100_000)
-    assert not balance.scheduled
+    assert not balance.is_scheduled
     values = {"kl": torch.tensor([20.0]), "step": torch.tensor(40_000), "progress": torch.tensor(1.0)}
     assert float(balance(values)["kl"] * 20 + balance.penalty(values)) == pytest.approx(10)
 

@@ -77,15 +77,15 @@ def test_the_scaled_staircase_is_that_of_control_vae_stretched() -> None:
 def test_a_number_is_a_set_point_that_stays() -> None:
     for controller in (PI(target=16.0), IncrementalPI(target=18.0)):
         controller({"kl": torch.tensor(3.0), **clock()})
-        assert not controller.scheduled
+        assert not controller.is_scheduled
         assert float(controller.logs()["set_point"]) == controller.target.end
     assert set_points(SetPoint(3.0, start=5.0), (1, 10**6)) == [3, 3]
 
 
 def test_only_a_set_point_that_follows_the_schedule_is_scheduled() -> None:
     for make in (PI, IncrementalPI):
-        assert make(target=SetPoint(18.0)).scheduled
-        assert not make(target=SetPoint(18.0, every=5000)).scheduled
+        assert make(target=SetPoint(18.0)).is_scheduled
+        assert not make(target=SetPoint(18.0, every=5000)).is_scheduled
 
 
 def test_the_set_point_is_exact_in_single_precision_steps() -> None:

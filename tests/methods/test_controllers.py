@@ -127,9 +127,9 @@ def test_what_is_logged_names_the_set_point_and_its_error(kind: type[Method]) ->
 
 
 def test_by_default_the_set_point_follows_the_schedule_and_in_steps_or_fixed_it_does_not(kind: type[Method]) -> None:
-    assert kind().build(SHAPE).balance.scheduled
-    assert not kind(every=100).build(SHAPE).balance.scheduled  # type: ignore[call-arg]
-    assert not kind(ramp=False).build(SHAPE).balance.scheduled  # type: ignore[call-arg]
+    assert kind().build(SHAPE).balance.is_scheduled
+    assert not kind(every=100).build(SHAPE).balance.is_scheduled  # type: ignore[call-arg]
+    assert not kind(ramp=False).build(SHAPE).balance.is_scheduled  # type: ignore[call-arg]
 
 
 def test_presets_name_settings_that_exist(kind: type[Method]) -> None:

@@ -1,79 +1,119 @@
-"""What a balance is, and several as one."""
+"""The contract of balances, and several balances as one."""
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from equipoise.errors import InputError
+from equipoise.part import Aims, Part, Remark, Rows, spec_of
 
 Seen = Mapping[str, Tensor]
 Weights = dict[str, Tensor]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
-Share = Annotated[float, Field(gt=0, le=1)]
+Fraction = Annotated[float, Field(gt=0, le=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
 Steps = Annotated[int, Field(ge=1)]
 
-Flag = Literal["collapsed", "not settled", "saturated", "at chance"]
-"""What makes a run unfit to be compared as it stands: no latent is active, weights still move, a weight or a
-discriminator is at its limit, a discriminator tells nothing."""
 
+class Balance(Part):
+    """A rule for the weights of the terms.
 
-class Remark(NamedTuple):
-    """A sentence that a reader of a run has to know, and, where it makes the run unfit to be compared, in which way."""
+    `forward(seen)` returns weights by term, [] or [D], with gradients to the balance's own parameters only; a term
+    without a weight has weight 1. `seen` has the batch mean of every term, detached ([] or [D], nats per image), `step`
+    (1 for the first), `progress` (the fraction of the schedule that is over, 0 to 1) and, with an adversary, its
+    `accuracy` in the step before. Buffers change once per training step and never in evaluation. No Python number is
+    read from a tensor in a step.
+    """
 
-    sentence: str
-    flag: Flag | None = None
-
-
-class Balance(nn.Module):
-    """The contract: `forward(seen)` gives weights, [] or [D] by term, with gradients to this balance's own parameters
-    only; `penalty` is what the balance itself adds to the loss, here nothing."""
-
-    terms: tuple[str, ...]  # those it weighs
-    measures: tuple[str, ...] = ()  # those whose means it asks for
-    scheduled = False  # whether the weights depend on `progress`
+    terms: tuple[str, ...]  # terms that it weighs
+    measures: tuple[str, ...] = ()  # terms whose means it needs
+    is_scheduled: bool = False  # whether the weights depend on `progress`
+    needs_nonnegative: ClassVar[bool] = False  # whether its terms must not become negative
+    needs_adversary: ClassVar[bool] = False  # whether it needs `accuracy`
+    needs_latent_kl: ClassVar[bool] = False  # whether it weighs the KL of each latent by itself
 
     def penalty(self, seen: Seen) -> Tensor:
-        """What the balance adds to the loss, [] in nats per image."""
+        """The balance's own contribution to the loss, [] in nats per image."""
         return seen["step"].new_zeros((), dtype=torch.float32)
 
+    def mask(self, z: Tensor) -> Tensor:
+        """The codes [B, D] that a discriminator of codes is shown for codes z [B, D]."""
+        return z
+
     def logs(self) -> dict[str, Tensor]:
-        """What it learned and remembers, [] or [D] by name, for a row of the log."""
+        """Its parameters and buffers, [] or [D] by name, for a row of the log."""
         own = (*self.named_parameters(), *self.named_buffers())
         return {name: value.detach() for name, value in own if value.ndim <= 1}
 
-    def remarks(self, rows: Sequence[Mapping[str, Any]]) -> list[Remark]:  # noqa: ARG002
-        """What a reader of the run has to know, from the rows of its log, at least one row: weights that are at a
-        limit, or have not settled."""
-        return []
-
 
 class Joint(Balance):
-    """Several balances, each over terms of its own. Raises `InputError` where two weigh the same term."""
+    """Several balances, each over terms of its own.
+
+    Args:
+        balances: the balances.
+
+    Raises:
+        InputError: if two weigh the same term, or log values under the same name.
+
+    Example:
+        >>> from equipoise.balance import Fixed, Joint, WarmUp
+        >>> Joint(WarmUp(4.0), Fixed({"tc": 5.0})).terms
+        ('kl', 'tc')
+    """
+
+    name: ClassVar[str] = "joint"
 
     def __init__(self, *balances: Balance) -> None:
         super().__init__()
-        self.balances = nn.ModuleList(balances)
+        self.balances = torch.nn.ModuleList(balances)
         self.terms = tuple(name for balance in balances for name in balance.terms)
         self.measures = tuple(name for balance in balances for name in balance.measures)
-        twice = sorted({name for name in self.terms if self.terms.count(name) > 1})
-        if twice:
-            raise InputError(f"two balances weigh {', '.join(twice)}; give each term to one of them")
-        self.scheduled = any(balance.scheduled for balance in balances)
+        for does, names in (("weigh", self.terms), ("log", [key for one in balances for key in one.logs()])):
+            twice = ", ".join(sorted({name for name in names if names.count(name) > 1}))
+            if twice:
+                raise InputError(f"two balances {does} {twice}; take one of them, or give each terms of its own")
+        self.is_scheduled = any(balance.is_scheduled for balance in balances)
+
+    def settings(self) -> dict[str, Any]:
+        """Name and settings of each balance."""
+        return {"balances": [spec_of(balance) for balance in self._all()]}
+
+    def describe(self) -> str:
+        """The sentences of the balances."""
+        return " ".join(balance.describe() for balance in self._all())
 
     def forward(self, seen: Seen) -> Weights:
+        """The weights of all balances."""
         return {name: weight for balance in self._all() for name, weight in balance(seen).items()}
 
     def penalty(self, seen: Seen) -> Tensor:
+        """The sum [] of the penalties."""
         return torch.stack([balance.penalty(seen) for balance in self._all()]).sum()
 
+    def mask(self, z: Tensor) -> Tensor:
+        """The masks of all balances, one after the other, on codes z [B, D]."""
+        for balance in self._all():
+            z = balance.mask(z)
+        return z
+
     def logs(self) -> dict[str, Tensor]:
+        """The logged values of all balances."""
         return {name: value for balance in self._all() for name, value in balance.logs().items()}
 
-    def remarks(self, rows: Sequence[Mapping[str, Any]]) -> list[Remark]:
+    def aims(self, rows: Rows) -> Aims:
+        """The target values of all balances."""
+        merged: Aims = {}
+        for balance in self._all():
+            for key, lines in balance.aims(rows).items():
+                merged[key] = merged.get(key, {}) | lines
+        return merged
+
+    def remarks(self, rows: Rows) -> list[Remark]:
+        """The remarks of all balances."""
         return [remark for balance in self._all() for remark in balance.remarks(rows)]
 
     def _all(self) -> list[Balance]:

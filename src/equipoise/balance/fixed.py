@@ -1,15 +1,29 @@
-"""Weights that nothing in the training moves: constant ones, and those that follow the clock."""
+"""Weights that training does not change: constant weights, and weights that follow a schedule."""
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from equipoise.balance.contract import Balance, NonNegative, Seen, Share, Steps, Weights
+from equipoise.balance.contract import Balance, Fraction, NonNegative, Seen, Steps, Weights
+from equipoise.part import Aims, Rows, column
 
 
 class Fixed(Balance):
-    """Constant weights: `Fixed({"kl": 4.0})` is beta-VAE."""
+    """Constant weights.
+
+    Args:
+        weights: weight of each term by name, 0 or more. `{"kl": 4.0}` is beta-VAE.
+
+    Example:
+        >>> import torch
+        >>> from equipoise.balance import Fixed
+        >>> Fixed({"kl": 4.0})({"step": torch.tensor(1)})
+        {'kl': tensor(4.)}
+    """
+
+    name: ClassVar[str] = "fixed"
 
     def __init__(self, weights: Mapping[str, NonNegative]) -> None:
         super().__init__()
@@ -17,37 +31,65 @@ class Fixed(Balance):
         self.terms = tuple(weights)
 
     def forward(self, seen: Seen) -> Weights:
+        """The constant weights."""
         one = torch.ones((), device=seen["step"].device)
         return {name: weight * one for name, weight in self.weights.items()}
 
 
 class WarmUp(Balance):
-    """The weight of the KL rises linearly from 0 to `beta` over the first `until` of the schedule; then it stays.
+    """A weight of the KL that rises linearly from 0 and then stays.
 
     In evaluation the weight is `beta`.
+
+    Args:
+        beta: weight at the end, 0 or more.
+        until: fraction of the schedule in which the weight rises, above 0 and at most 1.
+
+    Example:
+        >>> import torch
+        >>> from equipoise.balance import WarmUp
+        >>> WarmUp(4.0, until=0.5)({"progress": torch.tensor(0.25)})
+        {'kl': tensor(2.)}
     """
 
+    name: ClassVar[str] = "warm-up"
     terms = ("kl",)
-    scheduled = True
+    is_scheduled = True
 
-    def __init__(self, beta: NonNegative, until: Share = 0.6) -> None:
+    def __init__(self, beta: NonNegative, until: Fraction = 0.6) -> None:
         super().__init__()
         self.beta, self.until = beta, until
 
     def forward(self, seen: Seen) -> Weights:
+        """The weight of the KL at `progress`."""
         share = seen["progress"] / self.until if self.training else torch.ones_like(seen["progress"])
         return {"kl": self.beta * share.clamp(max=1)}
 
 
 class Capacity(Balance):
-    """The KL is held at a capacity C that grows: gamma |K - C| (Burgess et al., 2018, arXiv:1804.03599, Eq. 8).
+    """A weight that holds the KL at a capacity C that grows: gamma |K - C|.
 
-    C rises linearly from `start` to `end` nats over the first `until` of the schedule, counted in steps when
-    `until_steps` is given; in evaluation C is `end`. The absolute value is that of the batch mean, not the mean of
-    absolute values per image. The weight of the KL is gamma sign(K - C), 0 where K = C, and the penalty completes the
-    value of the loss.
+    C rises linearly and then stays; in evaluation C is `end`. The absolute value is that of the batch mean, not the
+    mean of absolute values per image. The weight of the KL is gamma sign(K - C), 0 where K = C; the penalty completes
+    the value of the loss.
+
+    Args:
+        gamma: weight of the distance from the capacity, 0 or more.
+        start, end: first and last capacity in nats, 0 or more.
+        until: fraction of the schedule in which the capacity rises, above 0 and at most 1.
+        until_steps: the same in steps, which then has precedence.
+
+    Source:
+        Burgess et al., Understanding disentangling in beta-VAE, 2018, Eq. 8, https://arxiv.org/abs/1804.03599
+
+    Example:
+        >>> import torch
+        >>> from equipoise.balance import Capacity
+        >>> Capacity(gamma=10.0, end=25.0)({"kl": torch.tensor(20.0), "progress": torch.tensor(1.0)})  # below 25 nats
+        {'kl': tensor(-10.)}
     """
 
+    name: ClassVar[str] = "capacity"
     terms = ("kl",)
 
     def __init__(
@@ -55,13 +97,13 @@ class Capacity(Balance):
         gamma: NonNegative = 1000.0,
         start: NonNegative = 0.0,
         end: NonNegative = 25.0,
-        until: Share = 0.6,
+        until: Fraction = 0.6,
         until_steps: Steps | None = None,
     ) -> None:
         super().__init__()
         self.gamma, self.start, self.end = gamma, start, end
         self.until, self.until_steps = until, until_steps
-        self.scheduled = until_steps is None
+        self.is_scheduled = until_steps is None
 
     def _capacity(self, seen: Seen) -> Tensor:
         if not self.training:
@@ -70,8 +112,17 @@ class Capacity(Balance):
         return self.start + (self.end - self.start) * share.clamp(max=1)
 
     def forward(self, seen: Seen) -> Weights:
+        """The weight of the KL: gamma, -gamma or 0."""
         return {"kl": self.gamma * torch.sign(seen["kl"].sum() - self._capacity(seen))}
 
     def penalty(self, seen: Seen) -> Tensor:
+        """-gamma sign(K - C) C, [] in nats."""
         capacity = self._capacity(seen)
         return -self.gamma * torch.sign(seen["kl"].sum() - capacity) * capacity
+
+    def aims(self, rows: Rows) -> Aims:
+        """The capacity beside the KL."""
+        over = column(rows, "progress") / self.until
+        if self.until_steps is not None:
+            over = column(rows, "step") / self.until_steps
+        return {"kl": {"capacity": self.start + (self.end - self.start) * over.clip(max=1)}}

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from equipoise import metrics, report, runs
-from equipoise.balance import Flag
 from equipoise.config import Config
 from equipoise.errors import InputError
 from equipoise.files import read_json
+from equipoise.part import Flag
 from equipoise.study import statistics
 from equipoise.study.plan import Plan
 from equipoise.study.statistics import Estimate, Floats

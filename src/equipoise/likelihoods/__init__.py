@@ -1,0 +1,63 @@
+"""Likelihoods: the noise model of the decoder, -log p(x|z) in nats per image, summed over channels and pixels."""
+
+from typing import Any
+
+from equipoise.likelihoods.bernoulli import Bernoulli
+from equipoise.likelihoods.calibrated import CalibratedGaussian
+from equipoise.likelihoods.contract import Likelihood
+from equipoise.likelihoods.gaussian import Gaussian
+from equipoise.likelihoods.images import as_float, per_image
+from equipoise.likelihoods.squared_error import SquaredError
+from equipoise.part import Spec, build, name_in
+
+LIKELIHOODS: dict[str, type[Likelihood]] = {
+    part.name: part for part in (Bernoulli, SquaredError, Gaussian, CalibratedGaussian)
+}
+"""Every likelihood by name."""
+
+SHORT: dict[str, dict[str, Any]] = {
+    "mse": {"name": "squared-error"},
+    "half_mse": {"name": "squared-error", "scale": 0.5},
+    "calibrated": {"name": "calibrated-gaussian"},
+    "calibrated_learned": {"name": "calibrated-gaussian", "form": "learned"},
+}
+"""Short names in settings for a likelihood with options."""
+
+
+def named(spec: Spec, channels: int, sigma: float = 1.0) -> Likelihood:
+    """The likelihood that a setting names.
+
+    Args:
+        spec: a name in `LIKELIHOODS` or `SHORT`; or "auto", which is `bernoulli` for images of one channel and `mse`
+            for colour; or a table of a name and its options.
+        channels: channels of the images.
+        sigma: standard deviation of a likelihood that takes one and whose table does not set it, above 0.
+
+    Raises:
+        InputError: if there is no such likelihood or option.
+
+    Example:
+        >>> from equipoise import likelihoods
+        >>> likelihoods.named("half_mse", channels=3).describe()
+        'Squared error of the picture, summed over channels and pixels (scale = 0.5).'
+    """
+    if spec == "auto":
+        spec = "bernoulli" if channels == 1 else "mse"
+    if isinstance(spec, str):
+        spec = SHORT.get(spec) or name_in("likelihood", spec, ["auto", *SHORT, *LIKELIHOODS])
+    program = {} if isinstance(spec, dict) and "sigma" in spec else {"sigma": sigma}
+    return build("likelihood", LIKELIHOODS, spec, program)
+
+
+__all__ = [
+    "LIKELIHOODS",
+    "SHORT",
+    "Bernoulli",
+    "CalibratedGaussian",
+    "Gaussian",
+    "Likelihood",
+    "SquaredError",
+    "as_float",
+    "named",
+    "per_image",
+]

@@ -1,0 +1,38 @@
+"""Images as the likelihoods take them, and how far pictures are off."""
+
+from typing import Any
+
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from equipoise.errors import InputError
+
+
+def per_image(x: Tensor, mean: Tensor) -> dict[str, Tensor]:
+    """Squared error `sse` and Bernoulli cross-entropy `bce`, [B] each, of pictures `mean` against images `x`.
+
+    Both are [B, C, H, W] in [0, 1]. Methods are compared by these errors, whatever likelihood they were trained with.
+    `bce` clamps its logarithms at -100, as torch does, so a pixel that is certain and wrong costs 100 nats.
+    """
+    return {
+        "sse": (x - mean).square().flatten(1).sum(1),
+        "bce": F.binary_cross_entropy(mean, x, reduction="none").flatten(1).sum(1),
+    }
+
+
+def as_float(x: Tensor | npt.NDArray[Any]) -> Tensor:
+    """Images as float32 in [0, 1]: uint8 in 0..255 is divided by 255, floats must be in [0, 1] already.
+
+    Raises `InputError` for other types and ranges.
+    """
+    x = torch.as_tensor(x)
+    if x.dtype == torch.uint8:
+        return x.float() / 255
+    if x.dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
+        raise InputError(f"images are {x.dtype}; expected uint8 in 0..255 or floats in [0, 1]")
+    low, high = (float(v) for v in torch.aminmax(x)) if x.numel() else (0.0, 0.0)
+    if not (low >= 0 and high <= 1):
+        raise InputError(f"images range from {low:g} to {high:g}; expected floats in [0, 1], or uint8 in 0..255")
+    return x.float()
