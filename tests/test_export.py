@@ -22,10 +22,10 @@ from equipoise import config as configuration
 from equipoise import report, runs
 from equipoise.errors import InputError, RunError
 from equipoise.export import command, export_run, folder, graphs, hub, load_model, saved
-from equipoise.export.about import prior
 from equipoise.export.hub import text
 from equipoise.methods import METHODS
 from equipoise.model import VAE
+from equipoise.part import rebuild, spec_of
 from equipoise.training import checkpoint
 from equipoise.training.loop import Training
 
@@ -120,7 +120,7 @@ def test_so_it_is_for_other_priors_likelihoods_and_nets(method: str, said: dict[
 
 def test_a_nested_layout_comes_back_as_it_was() -> None:
     nested = eq.priors.LpNested([[2, [1, 1]], 3, 3, 1], p0=2.1, p=[2.2, 1.7, 2, 3, 1.1, 2.5, 2.6, 2], scale=0.7)
-    again = saved._part(saved.PRIORS, json.loads(json.dumps(prior(nested))))
+    again = rebuild(eq.PRIORS, json.loads(json.dumps(spec_of(nested))))
     z = torch.randn(20, 11, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     assert torch.equal(again.log_prob(z), nested.log_prob(z))
 

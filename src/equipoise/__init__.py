@@ -5,10 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from equipoise import adversary, balance, data, likelihoods, methods, metrics, nets, priors, report, terms
+    from equipoise.balance import BALANCES
     from equipoise.data import Images, load_data
     from equipoise.errors import InputError, RunError
     from equipoise.export import export_run, load_model
+    from equipoise.likelihoods import LIKELIHOODS
     from equipoise.methods import METHODS
+    from equipoise.priors import PRIORS
     from equipoise.runs import Run, open_run, train
     from equipoise.sklearn import Disentangler
     from equipoise.study import open_study, sweep
@@ -16,10 +19,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "BALANCES": "equipoise.balance",
     "Disentangler": "equipoise.sklearn",
     "Images": "equipoise.data",
     "InputError": "equipoise.errors",
+    "LIKELIHOODS": "equipoise.likelihoods",
     "METHODS": "equipoise.methods",
+    "PRIORS": "equipoise.priors",
     "Run": "equipoise.runs",
     "RunError": "equipoise.errors",
     "export_run": "equipoise.export",
@@ -33,7 +39,10 @@ _HOMES = {
 _MODULES = ("adversary", "balance", "data", "likelihoods", "methods", "metrics", "nets", "priors", "report", "terms")
 
 __all__ = [
+    "BALANCES",
+    "LIKELIHOODS",
     "METHODS",
+    "PRIORS",
     "Disentangler",
     "Images",
     "InputError",

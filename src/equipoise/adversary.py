@@ -168,8 +168,8 @@ class Adversary(Discriminator):
             sentence = (
                 f"The discriminator's accuracy was {np.mean(accuracy):.1%}, which is chance, throughout the run. "
                 "Either the latents were always independent, as collapsed ones are, or the discriminator learned "
-                "nothing; then tc does not measure the total correlation and its penalty has no effect: train longer, or with a "
-                "larger learning rate of the discriminator."
+                "nothing; then tc does not measure the total correlation and its penalty has no effect. Train longer, "
+                "or with a larger learning rate of the discriminator."
             )
             return [Remark(sentence, "at chance")]
         if fifths[-1] > SATURATED:

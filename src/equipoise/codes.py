@@ -50,7 +50,7 @@ def encode(model: VAE, images: Images, index: npt.NDArray[np.int64], batch: int 
         of_sample = likelihoods.per_image(x, model.likelihood.mean(out))
         values = {"mean": mean, "logvar": logvar, "z": z, **of_mean}
         values |= {f"sampled_{name}": errors for name, errors in of_sample.items()}
-        values |= {"log_px_z": _log_px_z(model, out, x), "kl": model.prior.kl(mean, logvar, z).sum(1)}
+        values |= {"log_px_z": model.likelihood.log_prob(out, x), "kl": model.prior.kl(mean, logvar, z).sum(1)}
         for name, value in values.items():
             parts[name].append(value.cpu())
     codes: Codes = {"index": index, **{name: torch.cat(values).numpy() for name, values in parts.items()}}
@@ -58,16 +58,6 @@ def encode(model: VAE, images: Images, index: npt.NDArray[np.int64], batch: int 
     if images.factors is not None:
         codes["factors"] = images.factors[index]
     return codes
-
-
-def _log_px_z(model: VAE, out: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """log p(x|z) in nats, [B], with the constant of the Gaussian that a squared error stands for: training needs none,
-    but without it one likelihood could not be compared with another.
-    """
-    nats: torch.Tensor = -model.likelihood(out, x)
-    if isinstance(model.likelihood, likelihoods.SquaredError):
-        nats = nats - 0.5 * x[0].numel() * math.log(math.pi / model.likelihood.scale)
-    return nats
 
 
 def save(path: Path, codes: Codes, checkpoint: str) -> None:

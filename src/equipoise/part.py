@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import PydanticUndefinedAnnotation, TypeAdapter, ValidationError, create_model
+from pydantic import TypeAdapter, ValidationError, create_model
 from torch import Tensor, nn
 
 from equipoise.errors import InputError, choose, nearest
@@ -152,11 +152,7 @@ def spec_of(part: Part) -> dict[str, Any]:
 
 def _readable(annotation: Any) -> Any:
     """The annotation, or Any where pydantic cannot read it (a recursive type); the part then checks the value."""
-    try:
-        TypeAdapter(annotation)
-    except PydanticUndefinedAnnotation:
-        return Any
-    return annotation
+    return annotation if TypeAdapter(annotation).pydantic_complete else Any
 
 
 def _as_json(value: Any) -> Any:

@@ -8,11 +8,12 @@ import torch
 from tests.conftest import build, clock, forward, images, noise, toy
 from tests.methods.conftest import B, loss_and_gradients, parts, same
 
+from equipoise.balance import BALANCES
 from equipoise.config import resolve
 from equipoise.errors import InputError
 from equipoise.methods import Method
 from equipoise.methods.beta_vae import BetaVAE
-from equipoise.methods.compose import BALANCES, Compose
+from equipoise.methods.compose import Compose
 from equipoise.methods.control_vae import ControlVAE
 from equipoise.methods.factor_vae import FactorVAE
 from equipoise.methods.isa_vae import ISAVAE
@@ -126,7 +127,10 @@ LEARNED = {"name": "learned", "terms": ["rec", "kl"]}
         ({"balance": ({"target": 16},)}, "has no name"),
         ({"balance": ({"name": "fixed", "weights": {"tc": 2.0}},)}, "tc, which is not among the terms, rec, kl"),
         ({"balance": ({"name": "pi", "measures": ["mi"]},)}, "measures mi, which is not among the terms, rec, kl"),
-        ({"terms": ("kl", "tc"), "balance": ("pi", {"name": "pi", "term": "tc"})}, "two controllers"),
+        (
+            {"terms": ("kl", "tc"), "balance": ("pi", {"name": "pi", "term": "tc"})},
+            "two balances log error, integral, set_point",
+        ),
         ({"balance": ("capacity", {"name": "fixed", "weights": {"kl": 2.0}})}, "two balances weigh kl"),
         ({"balance": ("accuracy",), "terms": ("kl", "tc")}, "follows a discriminator, and there is none"),
         ({"balance": ("relevance",), "prior": NESTED}, "one for each subspace"),
@@ -151,7 +155,7 @@ def test_every_balance_can_be_named() -> None:
         "closed-form": {"terms": ["rec", "kl"]},
     }
     for name in BALANCES:
-        terms = ("kl", "adversarial_tc") if name == "accuracy" else ("kl",)
+        terms = ("kl", "adversarial_tc") if BALANCES[name].needs_adversary else ("kl",)
         balance = {"name": name, **options.get(name, {})}
         method = composed(terms=terms, balance=(balance,), likelihood="mse", adversary=LITTLE if len(terms) > 1 else {})
         objective = build(method)

@@ -11,10 +11,7 @@ import torch
 from equipoise import config as configuration
 from equipoise.config import Config
 from equipoise.data import DATASETS
-from equipoise.errors import InputError
-from equipoise.likelihoods import Bernoulli, CalibratedGaussian, Gaussian, Likelihood, SquaredError
-from equipoise.priors import LpNested, Prior, StandardNormal
-from equipoise.priors.tree import Node
+from equipoise.part import spec_of
 from equipoise.report.latents import Latent, carried, deviation_of, factors_over, information_of, latents_over
 from equipoise.runs import Run
 from equipoise.training import checkpoint
@@ -37,8 +34,8 @@ def describe(run: Run, kind: str) -> dict[str, Any]:
         "latent": model.latent,
         "image": list(model.shape),
         "images": model.dataset_size,
-        "likelihood": likelihood(model.likelihood),
-        "prior": prior(model.prior),
+        "likelihood": spec_of(model.likelihood),
+        "prior": spec_of(model.prior),
         "name": name(run),
         "step": checkpoint.load(run.path / "checkpoint.pt")["step"],
         "checkpoint": checkpoint.digest(run.path / "checkpoint.pt"),
@@ -82,36 +79,6 @@ def latents(run: Run) -> list[Latent]:
         factors = factors_over(codes, values, names)
         information = information_of(run.scores["mig"], values, names) if "mig" in run.scores else None
     return latents_over(codes, nats, deviation_of(prior), factors, information)
-
-
-def likelihood(part: Likelihood) -> dict[str, Any]:
-    """The name of a likelihood and what it is built with."""
-    match part:
-        case Bernoulli():
-            return {"name": "bernoulli"}
-        case SquaredError():
-            return {"name": "squared-error", "scale": part.scale}
-        case Gaussian():
-            return {"name": "gaussian", "sigma": part.sigma}
-        case CalibratedGaussian():
-            form = "optimal" if part.optimal else "learned"
-            return {"name": "calibrated-gaussian", "form": form, "smoothing": part.smoothing}
-    raise InputError(f"a model with the likelihood {type(part).__name__} cannot be exported; use one of Equipoise's")
-
-
-def prior(part: Prior) -> dict[str, Any]:
-    """The name of a prior and what it is built with; learned exponents are among the weights."""
-    match part:
-        case StandardNormal():
-            return {"name": "standard-normal", "latent": part.latent}
-        case LpNested():
-            learned = {"learned": True, "p_min": part.p_min, "p": part.p_min + 1.0}
-            exponents = learned if part.learned else {"p": part.exponents.tolist()}
-            return {"name": "lp-nested", "layout": _layout(part.root), "p0": part.p0, "scale": part.scale, **exponents}
-
-
-def _layout(node: Node) -> list[Any]:
-    return [_layout(child) if child.runs else child.leaves for count, child in node.runs for _ in range(count)]
 
 
 def _data(config: Config) -> str:

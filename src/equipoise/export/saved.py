@@ -13,20 +13,12 @@ from equipoise import nets
 from equipoise.errors import InputError
 from equipoise.export.about import FORMAT
 from equipoise.export.folder import CONFIG, digest
-from equipoise.likelihoods import Bernoulli, CalibratedGaussian, Gaussian, SquaredError
+from equipoise.likelihoods import LIKELIHOODS
 from equipoise.model import VAE
-from equipoise.priors import LpNested, StandardNormal
+from equipoise.part import rebuild
+from equipoise.priors import PRIORS
 
 WEIGHTS = "model.safetensors"
-
-# What the parts are called in config.json.
-LIKELIHOODS = {
-    "bernoulli": Bernoulli,
-    "squared-error": SquaredError,
-    "gaussian": Gaussian,
-    "calibrated-gaussian": CalibratedGaussian,
-}
-PRIORS = {"standard-normal": StandardNormal, "lp-nested": LpNested}
 
 
 def write(model: VAE, folder: Path) -> None:
@@ -85,7 +77,7 @@ def _built(known: dict[str, Any], weights: dict[str, Tensor]) -> VAE:
         encoder, decoder = nets.build(known["net"], shape, latent)
     _fit({f"encoder.{k}": v for k, v in encoder.state_dict().items()}, weights, "encoder.")
     _fit({f"decoder.{k}": v for k, v in decoder.state_dict().items()}, weights, "decoder.")
-    likelihood, prior = _part(LIKELIHOODS, known["likelihood"]), _part(PRIORS, known["prior"])
+    likelihood, prior = rebuild(LIKELIHOODS, known["likelihood"]), rebuild(PRIORS, known["prior"])
     if prior.latent != latent:
         raise InputError(f"the prior has {prior.latent} latents, the nets have {latent}")
     model = VAE(encoder, decoder, likelihood, prior, shape, int(known["images"]))
@@ -93,11 +85,6 @@ def _built(known: dict[str, Any], weights: dict[str, Tensor]) -> VAE:
     # Copies lie in memory as torch aligns it, as those of a run do: sums are then taken in the same order.
     model.load_state_dict({name: tensor.clone() for name, tensor in weights.items()}, assign=True)
     return model
-
-
-def _part(kinds: dict[str, Any], said: dict[str, Any]) -> Any:
-    """A likelihood or prior from its name and what it is built with."""
-    return kinds[said["name"]](**{key: value for key, value in said.items() if key != "name"})
 
 
 def _fit(expected: dict[str, Tensor], weights: dict[str, Tensor], prefix: str) -> None:

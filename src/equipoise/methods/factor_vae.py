@@ -38,16 +38,5 @@ class FactorVAE(Discriminator):
     presets: ClassVar[Mapping[str, Preset]] = presets("factor-vae")
 
     def build(self, shape: Shape) -> Objective:
-<<<<<<< HEAD
         """Return the objective for images and latents of this shape."""
         return adversarial_objective(self, shape, Fixed({"kl": 1.0, "tc": self.gamma}))
-=======
-        adversary = Adversary(shape.latent, self.width, self.layers, second=self.second, lr=self.adversary_lr)
-        return Objective(
-            terms={"rec": terms.rec, "kl": terms.kl, "tc": lambda p: adversary.log_ratio(p.z)},
-            balance=Fixed({"kl": 1.0, "tc": self.gamma}),
-            likelihood=likelihoods.named(self.likelihood, shape.image[0], self.sigma),
-            prior=StandardNormal(shape.latent),
-            adversary=adversary,
-        )
->>>>>>> 60e41e5 (Parts share one contract: name, settings, a sentence, what they aim at, and their tables stand beside them)

@@ -81,16 +81,5 @@ class ProgressiveFactorVAE(Discriminator, Progressive):
     presets: ClassVar[Mapping[str, Preset]] = presets("progressive")
 
     def build(self, shape: Shape) -> Objective:
-<<<<<<< HEAD
         """Return the objective for images and latents of this shape. Raises `InputError` for bounds in conflict."""
         return adversarial_objective(self, shape, Joint(Fixed({"kl": 1.0}), feedback(self)))
-=======
-        adversary = Adversary(shape.latent, self.width, self.layers, second=self.second, lr=self.adversary_lr)
-        return Objective(
-            terms={"rec": terms.rec, "kl": terms.kl, "tc": lambda p: adversary.log_ratio(p.z)},
-            balance=Joint(Fixed({"kl": 1.0}), self.feedback()),
-            likelihood=likelihoods.named(self.likelihood, shape.image[0], self.sigma),
-            prior=StandardNormal(shape.latent),
-            adversary=adversary,
-        )
->>>>>>> 60e41e5 (Parts share one contract: name, settings, a sentence, what they aim at, and their tables stand beside them)

@@ -33,7 +33,6 @@ class Relevant(Discriminator):
     layers: Annotated[int, Field(ge=1)] = 5
     """Hidden layers of the discriminator. Default: the published code's."""
 
-<<<<<<< HEAD
 
 def relevance_objective(settings: Relevant, shape: Shape, balance: Balance) -> Objective:
     """Return the objective of RF-VAE, in which `balance` weighs the total correlation of r z.
@@ -44,26 +43,6 @@ def relevance_objective(settings: Relevant, shape: Shape, balance: Balance) -> O
     if relevance is not None and len(relevance) != shape.latent:
         raise InputError(
             f"method.relevance has {len(relevance)} entries; expected one for each of {shape.latent} latents"
-=======
-    def objective(self, shape: Shape, balance: Balance) -> Objective:
-        """That of RF-VAE, in which `balance` weighs the total correlation `tc` of r z."""
-        given = self.relevance or None
-        if given is not None and len(given) != shape.latent:
-            raise InputError(
-                f"method.relevance has {len(given)} entries; expected one for each of {shape.latent} latents"
-            )
-        lambdas = self.lambda_min, self.lambda_max
-        relevance = Relevance(shape.latent, *lambdas, self.eta_s, self.eta_h, self.eta_h_warmup, given)
-        adversary = Adversary(
-            shape.latent, self.width, self.layers, relevance.mask, second=self.second, lr=self.adversary_lr
-        )
-        return Objective(
-            terms={"rec": terms.rec, "kl": terms.kl, "tc": lambda p: adversary.log_ratio(p.z)},
-            balance=Joint(relevance, balance),
-            likelihood=likelihoods.named(self.likelihood, shape.image[0], self.sigma),
-            prior=StandardNormal(shape.latent),
-            adversary=adversary,
->>>>>>> 60e41e5 (Parts share one contract: name, settings, a sentence, what they aim at, and their tables stand beside them)
         )
     weights = Relevance(
         shape.latent,

@@ -92,7 +92,7 @@ def adversarial_objective(
         view: maps the codes [B, D] to the input of the discriminator [B, D]. Default: the codes themselves.
     """
     adversary = Adversary(
-        shape.latent, settings.width, settings.layers, view, source=settings.second, lr=settings.adversary_lr
+        shape.latent, settings.width, settings.layers, view, second=settings.second, lr=settings.adversary_lr
     )
     return Objective(
         terms={"rec": terms.rec, "kl": terms.kl, "tc": lambda p: adversary.log_ratio(p.z)},
