@@ -12,6 +12,7 @@ from equipoise.balance import Balance, Seen
 from equipoise.errors import InputError
 from equipoise.likelihoods import Likelihood
 from equipoise.model import VAE, Pass
+from equipoise.part import Part
 from equipoise.priors import Prior
 from equipoise.terms import Term
 
@@ -88,6 +89,11 @@ class Objective(nn.Module):
             for name in names:
                 if name not in terms:
                     raise InputError(f"the balance {verb} {name}, which is not among the terms, {', '.join(terms)}")
+
+    @property
+    def parts(self) -> list[Part]:
+        """Balance, likelihood, prior and adversary, if there is one."""
+        return [part for part in (self.balance, self.likelihood, self.prior, self.adversary) if part is not None]
 
     @property
     def needs_second_batch(self) -> bool:

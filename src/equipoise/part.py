@@ -18,8 +18,8 @@ limit, a discriminator has learned nothing."""
 
 Rows = Sequence[Mapping[str, Any]]
 """Rows of the log. The report adds to each row `progress`, the fraction of the schedule that is over, and `unit`, the
-likelihood's weight of one squared error, and to the last row `mse`, the mean squared error of a pixel, where the images
-are encoded."""
+likelihood's weight of one squared error if it is constant; to the last row `mse`, the mean squared error of a pixel
+over the encoded images."""
 
 Aims = dict[str, dict[str, NDArray[np.float64]]]
 """Dashed lines of the training curves: by the key of the logged value that they belong to, then by name, [rows]."""

@@ -349,7 +349,7 @@ def test_a_few_images_are_all_shown_from_best_to_worst(make: Make) -> None:
 
 def test_warnings_stand_before_the_pictures_and_remarks_after(run: Any) -> None:
     text = Reader(run.path / "report.html").text
-    still, listed = (text.index(words) for words in ("still moving", "2 of 4 latents collapsed"))
+    still, listed = (text.index(words) for words in ("have not converged", "2 of 4 latents collapsed"))
     assert text.index("Warning") < still < text.index("Figure 1.") < listed
 
 

@@ -31,15 +31,15 @@ def test_learned_weights_are_compared_with_their_stationary_point(make: Make) ->
     assert "= 1.500²/1.250² = 1.440" in note
     assert "β̂ / √(R/K) = 0.720" in note
     assert "R = 16.00 and K = 4.00 nats" in note
-    assert "still moving" in note
-    assert "at 0.0001 it needs 5,000 more steps" in note  # (2 - 1.5) / 1e-4
+    assert "have not converged" in note
+    assert "at 0.0001 this takes 5,000 more steps" in note  # (2 - 1.5) / 1e-4
 
 
 def test_settled_weights_are_called_settled(make: Make, log: Make) -> None:
     run = make().but(logs=log(sigma_rec=-2.0, sigma_kl=math.sqrt(2)))  # the sign of sigma is free
     note = about(report.notes(run), "Learned trade-off")
     assert "β̂ / √(R/K) = 1.000" in note
-    assert "has settled" in note
+    assert "has converged" in note
     assert "more steps" not in note
 
 
@@ -66,10 +66,10 @@ def test_fixed_weights_are_not_remarked_on(make: Make) -> None:
 def test_noise_that_is_still_being_learned_is_compared_with_the_errors(make: Make, log: Make) -> None:
     run = make(method=SigmaVAE(form="learned"))
     run = run.but(codes=run.codes | {"sse": [2.56, 2.56]})  # of 256 pixels: a sigma of 0.1
-    note = about(report.notes(run.but(logs=[row | {"sigma": 0.2} for row in log()])), "The noise of the decoder")
-    assert "σ = 0.200, where the errors of the pictures ask for about 0.100" in note
-    assert "2σ² = 0.08, also depends on where the run was stopped; it tends to 0.02." in note
-    assert "at 0.0001 it needs 6,900 more steps" in note  # log 2 / 1e-4
+    note = about(report.notes(run.but(logs=[row | {"sigma": 0.2} for row in log()])), "The decoder's noise has not converged")
+    assert "σ = 0.200, but the errors of the pictures correspond to 0.100" in note
+    assert "2σ² = 0.08, depends on when the run was stopped; it tends to 0.02." in note
+    assert "at 0.0001 this takes 6,900 more steps" in note  # log 2 / 1e-4
     assert flags(run.but(logs=[row | {"sigma": 0.2} for row in log()])) == ["not settled"]
     assert flags(run.but(logs=[row | {"sigma": 0.05} for row in log()])) == ["not settled"]
     assert flags(run.but(logs=[row | {"sigma": 0.105} for row in log()])) == []
@@ -105,7 +105,7 @@ def test_undefined_scores_are_named(make: Make) -> None:
     [
         ([0.5, 0.49, 0.51, 0.5, 0.5], "which is chance, throughout the run"),
         ([0.5, 0.6, 0.6, 0.55, 0.5], ""),
-        ([0.5, 0.6, 0.9, 0.95, 0.991], "99.1% of cases over the last fifth"),
+        ([0.5, 0.6, 0.9, 0.95, 0.991], "99.1% over the last fifth"),
         ([0.5], "which is chance"),
     ],
 )

@@ -203,9 +203,10 @@ class ClosedFormWeights(Balance):
 
 def _stationary(terms: Sequence[str], rows: Rows, regulariser: str) -> Aims:
     """The beta-equivalent at which learned weights of rec and kl are stationary."""
-    if not {"rec", "kl"} <= set(terms):
+    unit = rows[-1].get("unit")
+    if unit is None or not {"rec", "kl"} <= set(terms):
         return {}
-    rec, kl, unit = column(rows, "rec"), column(rows, "kl"), rows[-1]["unit"]
+    rec, kl = column(rows, "rec"), column(rows, "kl")
     ratio, formula = rec / np.where(kl > 0, kl, np.nan), "R / K"
     if regulariser == "squares":
         ratio, formula = np.sqrt(ratio), "√(R / K)"

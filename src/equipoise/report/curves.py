@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,24 +10,14 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from equipoise.balance import (
-    PI,
-    AccuracyCapacity,
-    AccuracyFeedback,
-    Capacity,
-    ClosedFormWeights,
-    IncrementalPI,
-    Joint,
-    LearnedWeights,
-)
 from equipoise.config import Config, outline
+from equipoise.objective import Objective
+from equipoise.part import Aims, Rows, column
 from equipoise.report.figures import CYCLE, INK, LINE, MUTED, SHADES, plain
 from equipoise.report.latents import Array, parts_of
+from equipoise.report.log import with_context
 
-Log = Sequence[Mapping[str, Any]]
 Columns = dict[str, Array]
-Aims = Mapping[str, Columns]
-"""What a logged value is held against, by its key in the log: curves by name."""
 
 COLUMNS = 3
 HEIGHT = 2.35  # inches of a row of panels
@@ -51,7 +40,7 @@ class Panel:
     aims: Columns
 
 
-def training_curves(log: Log, config: Config) -> Figure:
+def training_curves(log: Rows, config: Config) -> Figure:
     """Figure of the logged means over training steps: terms per image, what moved of their weights, what else is known.
 
     Beside a value, dashed, is what the balance holds it against: the set point of a controller, a capacity, an accuracy
@@ -60,8 +49,9 @@ def training_curves(log: Log, config: Config) -> Figure:
     """
     rows = [log[i] for i in np.unique(np.linspace(0, len(log) - 1, MOST_POINTS).astype(int))]
     step = column(rows, "step")
-    parts = parts_of(outline(config).prior)
-    panels = _panels(rows, _aims(rows, config), parts)
+    objective = outline(config)
+    parts = parts_of(objective.prior)
+    panels = _panels(rows, _aims(rows, config, objective), parts)
     maps = [name for name in ("kl_dims", "relevance_dims") if name in rows[-1] and len(rows) > 1]
 
     widths = _widths(len(panels), len(maps))
@@ -89,42 +79,22 @@ def training_curves(log: Log, config: Config) -> Figure:
     return figure
 
 
-def constant_weights(log: Log) -> dict[str, float]:
+def constant_weights(log: Rows) -> dict[str, float]:
     """The weights that are the same in every row of the log, by term."""
     columns = {name: column(log, f"weight.{name}") for name in _weighed(log)}
     return {name: float(values[-1]) for name, values in columns.items() if not moved(values)}
 
 
-def _aims(rows: Log, config: Config) -> Aims:
-    """What the balance holds logged values against, where the rows have what it takes to tell."""
-    objective, last = outline(config), rows[-1]
-    balance = objective.balance
-    step, length = column(rows, "step"), config.train.schedule_length
-    aims: dict[str, Columns] = defaultdict(dict)
-    aims["accuracy"]["chance"] = np.full(len(rows), 0.5)
-    for one in balance.balances if isinstance(balance, Joint) else [balance]:
-        if isinstance(one, PI | IncrementalPI) and "set_point" in last:
-            held = "kl" if set(one.measures) == set(PARTS) else " + ".join(one.measures)
-            aims[held]["set point"] = column(rows, "set_point")
-        elif isinstance(one, Capacity):
-            risen = (step / (one.until_steps or one.until * length)).clip(max=1)
-            aims["kl"]["capacity"] = one.start + (one.end - one.start) * risen
-        elif isinstance(one, AccuracyCapacity) and "capacity" in last:
-            aims["kl"]["capacity of all latents"] = config.net.latent * column(rows, "capacity")
-        elif isinstance(one, AccuracyFeedback):
-            end = one.target if one.target_end is None else one.target_end
-            aims["accuracy"]["target"] = one.target + (end - one.target) * (step / length).clip(max=1)
-        elif isinstance(one, LearnedWeights | ClosedFormWeights) and {"rec", "kl"} <= set(one.terms):
-            rec, kl = column(rows, "rec"), column(rows, "kl")
-            ratio, formula = rec / np.where(kl > 0, kl, np.nan), "R / K"
-            if isinstance(one, ClosedFormWeights) or one.regulariser == "squares":
-                ratio, formula = np.sqrt(ratio), "√(R / K)"
-            unit = float(objective.likelihood.unit)
-            aims["beta_equivalent"][formula if unit == 1 else f"{formula} / {unit:g}"] = ratio / unit
+def _aims(rows: Rows, config: Config, objective: Objective) -> Aims:
+    """The target values of what is logged, from all parts of the objective; chance before the target of an accuracy."""
+    aims: Aims = defaultdict(dict)
+    for part in reversed(objective.parts):
+        for key, lines in part.aims(with_context(rows, config, objective)).items():
+            aims[key] |= lines
     return aims
 
 
-def _panels(rows: Log, aims: Aims, parts: Sequence[str]) -> list[Panel]:
+def _panels(rows: Rows, aims: Aims, parts: Sequence[str]) -> list[Panel]:
     """The panels in reading order, each with something to draw. One with a single curve is called after it."""
     columns = _columns(rows, aims, parts)
     terms = _weighed(rows)
@@ -168,7 +138,7 @@ def _panels(rows: Log, aims: Aims, parts: Sequence[str]) -> list[Panel]:
     return panels
 
 
-def _columns(rows: Log, aims: Aims, parts: Sequence[str]) -> Columns:
+def _columns(rows: Rows, aims: Aims, parts: Sequence[str]) -> Columns:
     """The logged values that are worth a curve."""
     last = rows[-1]
     columns = {key: column(rows, key) for key, value in last.items() if not isinstance(value, list)}
@@ -192,7 +162,7 @@ def _columns(rows: Log, aims: Aims, parts: Sequence[str]) -> Columns:
     return {key: values for key, values in columns.items() if key not in left_out}
 
 
-def _weighed(rows: Log) -> list[str]:
+def _weighed(rows: Rows) -> list[str]:
     """The terms that the rows have weights of."""
     keys = rows[-1] if rows else {}
     return [key.removeprefix("weight.") for key in keys if key.startswith("weight.") and not key.endswith("_dims")]
@@ -201,10 +171,6 @@ def _weighed(rows: Log) -> list[str]:
 def moved(values: Array) -> bool:
     finite = values[np.isfinite(values)]
     return bool(finite.size and np.ptp(finite) > SAME * np.abs(finite).max())
-
-
-def column(rows: Log, key: str) -> Array:
-    return np.array([np.nan if row.get(key) is None else row[key] for row in rows], dtype=float)
 
 
 def _widths(curves: int, maps: int) -> list[list[int]]:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from equipoise.metrics import Score
-from equipoise.priors import Prior, StandardNormal
+from equipoise.priors import Prior
 from equipoise.report.latents import (
     Array,
     Factor,
@@ -89,7 +89,7 @@ def analyse_codes(
         codes=means,
         kl=kl.double().mean(0).numpy(),
         parts=parts_of(prior),
-        estimated=not isinstance(prior, StandardNormal),
+        estimated=prior.is_estimated,
         nats=nats,
         measure=measure,
         latents=latents_over(means, nats, deviation_of(prior), factors, information),

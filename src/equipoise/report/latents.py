@@ -6,14 +6,13 @@ from itertools import accumulate
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from equipoise.metrics.discretise import binned, encoded, entropy, factor_labels
 from equipoise.metrics.inputs import Pair
 from equipoise.metrics.result import Score
-from equipoise.priors import LpNested, Prior
+from equipoise.priors import Prior
 
 Array = NDArray[np.float64]
 Measure = Literal["KL", "information"]
@@ -94,18 +93,14 @@ def carried(kl: Tensor, mean: Tensor, logvar: Tensor) -> tuple[Measure, Array]:
 
 
 def parts_of(prior: Prior) -> list[str]:
-    """Names of the independent parts of a prior: z0 where a part is one latent, z0–z3 where it is a subspace."""
-    sizes = prior.sizes if isinstance(prior, LpNested) else (1,) * prior.latent
-    ends = zip(sizes, accumulate(sizes), strict=True)
+    """Names of the independent parts of a prior: z0 for a part of one latent, z0–z3 for a subspace."""
+    ends = zip(prior.sizes, accumulate(prior.sizes), strict=True)
     return [f"z{end - 1}" if size == 1 else f"z{end - size}–z{end - 1}" for size, end in ends]
 
 
 def deviation_of(prior: Prior) -> Array:
     """Standard deviation [D] of each latent under the prior."""
-    if not isinstance(prior, LpNested):
-        return np.ones(prior.latent)
-    with torch.no_grad():
-        return prior.variance.sqrt().double().cpu().numpy()
+    return prior.deviation.detach().double().cpu().numpy()
 
 
 def factors_over(codes: Array, factors: NDArray[Any], names: Sequence[str]) -> list[Factor]:

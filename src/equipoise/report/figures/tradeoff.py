@@ -7,7 +7,8 @@ from matplotlib.collections import PathCollection
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 
-from equipoise.report.curves import MOST_POINTS, Log, column, log_ticks, moved
+from equipoise.part import Rows, column
+from equipoise.report.curves import MOST_POINTS, log_ticks, moved
 from equipoise.report.figures.style import INK, LINE, MUTED, plain
 from equipoise.report.latents import Array
 
@@ -16,7 +17,7 @@ STEPS = ListedColormap(colormaps["viridis"](np.linspace(0.1, 0.9, 256)))
 WIDE = 3  # ratio of the largest to the smallest value above which a scale is logarithmic
 
 
-def tradeoff(log: Log) -> Figure | None:
+def tradeoff(log: Rows) -> Figure | None:
     """Return a figure of the reconstruction term against the KL over training.
 
     A dot is a row of the log, coloured by its step. A second panel shows the path of the weights: the weight of the KL
