@@ -66,7 +66,8 @@ def test_fixed_weights_are_not_remarked_on(make: Make) -> None:
 def test_noise_that_is_still_being_learned_is_compared_with_the_errors(make: Make, log: Make) -> None:
     run = make(method=SigmaVAE(form="learned"))
     run = run.but(codes=run.codes | {"sse": [2.56, 2.56]})  # of 256 pixels: a sigma of 0.1
-    note = about(report.notes(run.but(logs=[row | {"sigma": 0.2} for row in log()])), "The decoder's noise has not converged")
+    notes = report.notes(run.but(logs=[row | {"sigma": 0.2} for row in log()]))
+    note = about(notes, "The decoder's noise has not converged")
     assert "σ = 0.200, but the errors of the pictures correspond to 0.100" in note
     assert "2σ² = 0.08, depends on when the run was stopped; it tends to 0.02." in note
     assert "at 0.0001 this takes 6,900 more steps" in note  # log 2 / 1e-4

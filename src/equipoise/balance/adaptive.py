@@ -131,7 +131,7 @@ class AccuracyCapacity(Balance):
         >>> from equipoise.balance import AccuracyCapacity
         >>> seen = {"kl": torch.tensor([0.1, 0.3]), "accuracy": torch.tensor(0.5), "step": torch.tensor(1)}
         >>> AccuracyCapacity(gamma=500.0)(seen)  # 4 * 500 * 0.2^3 / 2
-        {'kl': tensor(8.0000)}
+        {'kl': tensor(8.)}
     """
 
     name: ClassVar[str] = "accuracy-capacity"

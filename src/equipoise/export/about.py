@@ -5,14 +5,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
 from equipoise import config as configuration
 from equipoise.config import Config
 from equipoise.data import DATASETS
 from equipoise.part import spec_of
-from equipoise.report.latents import Latent, carried, deviation_of, factors_over, information_of, latents_over
+from equipoise.report.findings import analyse_codes
+from equipoise.report.latents import Latent
 from equipoise.runs import Run
 from equipoise.training import checkpoint
 
@@ -67,18 +65,8 @@ def latents(run: Run) -> list[Latent]:
     path = run.path / "codes.npz"
     if not path.exists() or str(run.codes["checkpoint"]) != checkpoint.digest(run.path / "checkpoint.pt"):
         return []
-    prior = run.model.prior
-    mean, logvar, z = (torch.from_numpy(np.asarray(run.codes[key])) for key in ("mean", "logvar", "z"))
-    with torch.no_grad():
-        _, nats = carried(prior.kl(mean, logvar, z), mean, logvar)
-    codes = mean.double().numpy()
-    factors, information = [], None
-    if "factors" in run.codes:
-        # The images themselves may be gone, their factors' names are in meta.json.
-        values, names = run.codes["factors"], run.meta["data"]["factor_names"]
-        factors = factors_over(codes, values, names)
-        information = information_of(run.scores["mig"], values, names) if "mig" in run.scores else None
-    return latents_over(codes, nats, deviation_of(prior), factors, information)
+    # The images themselves may be gone; the names of their factors are in meta.json.
+    return analyse_codes(run.model.prior, run.codes, run.meta["data"]["factor_names"], run.scores).latents
 
 
 def _data(config: Config) -> str:

@@ -36,7 +36,7 @@ class CalibratedGaussian(Likelihood):
         >>> likelihood = CalibratedGaussian()
         >>> nats = likelihood(torch.zeros(2, 1, 4, 4), torch.full((2, 1, 4, 4), 0.6))  # every error is 0.1
         >>> likelihood.logs()
-        {'sigma': tensor(0.1024)}
+        {'sigma': tensor(0.1025)}
     """
 
     name: ClassVar[str] = "calibrated-gaussian"

@@ -13,7 +13,7 @@ from equipoise import likelihoods
 from equipoise.adversary import Adversary
 from equipoise.balance import BALANCES, Balance, Fixed, Joint
 from equipoise.errors import InputError
-from equipoise.likelihoods import Likelihood
+from equipoise.likelihoods import LIKELIHOODS, SHORT, Likelihood
 from equipoise.methods.isa_vae import leaves
 from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
 from equipoise.methods.shared import Sigma
@@ -108,13 +108,14 @@ def parts() -> dict[str, dict[str, str]]:
         "terms": {name: term for name, term in TERMS.items() if name != "rec"} | {ADVERSARIAL: _no_options},
         "priors": PRIORS,
         "balances": BALANCES,
+        "likelihoods": dict.fromkeys(("auto", *SHORT), _no_options) | LIKELIHOODS,
         "adversary": {Adversary.name: Adversary},
     }
     return {kind: {name: _options(part) for name, part in table.items()} for kind, table in tables.items()}
 
 
 def _no_options(p: object) -> None:
-    """Stands for the discriminator's estimate, whose options are listed under `adversary`."""
+    """Stands for a name that has no options of its own."""
 
 
 def _options(part: Callable[..., Any]) -> str:
