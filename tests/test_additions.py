@@ -6,10 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 
 import equipoise as eq
 from equipoise import report
+from equipoise.balance import Balance, Seen, Weights
+from equipoise.likelihoods import Likelihood
+from equipoise.part import Aims, Remark, Rows, column
+from equipoise.priors import Prior
 
 
 def toy_section(run: Any, findings: Any) -> Sequence[Any]:
@@ -32,3 +38,96 @@ def test_a_report_section_is_a_function_and_an_entry(tmp_path: Path, monkeypatch
     assert 'aria-label="A histogram of the squared errors of 32 images."' in page
     assert "</b> The squared errors of the images.</figcaption>" in page
     assert (run.path / "pictures" / "errors.svg").is_file()
+
+
+class ToyBalance(Balance):
+    """A weight of the KL that moves towards a target.
+
+    target: weight that it approaches, above 0.
+    """
+
+    name = "toy-balance"
+    terms = ("kl",)
+
+    def __init__(self, target: float = 2.0) -> None:
+        super().__init__()
+        self.target = target
+        self.register_buffer("toy_weight", torch.zeros(()))
+
+    def forward(self, seen: Seen) -> Weights:
+        if self.training:
+            self.toy_weight.lerp_(seen["kl"].new_tensor(self.target), 0.5)
+        return {"kl": self.toy_weight.clone()}
+
+    def aims(self, rows: Rows) -> Aims:
+        return {"weight.kl": {"toy target": np.full(len(rows), self.target)}}
+
+    def remarks(self, rows: Rows) -> list[Remark]:
+        return [Remark(f"The toy weight is {column(rows, 'weight.kl')[-1]:.3f}.")]
+
+
+class ToyLikelihood(Likelihood):
+    """The absolute error of the picture."""
+
+    name = "toy-likelihood"
+
+    def __init__(self, scale: float = 1.0) -> None:
+        super().__init__()
+        self.scale = self.unit = scale
+
+    def forward(self, out: Tensor, x: Tensor) -> Tensor:
+        return self.scale * (out.to(x.dtype).sigmoid() - x).abs().flatten(1).sum(1)
+
+    def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
+        return super().log_prob(out, x) - x[0].numel() * np.log(2 / self.scale)
+
+
+class ToyPrior(Prior):
+    """Independent Laplace distributions."""
+
+    name = "toy-prior"
+
+    def __init__(self, latent: int, scale: float = 1.0) -> None:
+        super().__init__()
+        self.latent, self.scale = latent, scale
+
+    def parts(self, z: Tensor) -> Tensor:
+        return -z.abs() / self.scale - np.log(2 * self.scale)
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        uniform = 2 * torch.rand(n, self.latent, generator=generator) - 1
+        return -self.scale * uniform.sign() * torch.log1p(-uniform.abs())
+
+
+def test_a_balance_a_likelihood_and_a_prior_are_a_class_and_an_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The toys go through compose, training, report, export and loading."""
+    monkeypatch.setitem(eq.BALANCES, ToyBalance.name, ToyBalance)
+    monkeypatch.setitem(eq.LIKELIHOODS, ToyLikelihood.name, ToyLikelihood)
+    monkeypatch.setitem(eq.PRIORS, ToyPrior.name, ToyPrior)
+    images = np.random.default_rng(0).integers(0, 256, (32, 1, 8, 8), dtype=np.uint8)
+    settings = {
+        "method.balance": [{"name": "toy-balance", "target": 4.0}],
+        "method.likelihood": {"name": "toy-likelihood", "scale": 0.5},
+        "method.prior": {"name": "toy-prior", "scale": 2.0},
+        "net.latent": 3,
+        "train.batch": 8,
+        "train.log_every": 1,
+        "train.threads": 1,
+        "evaluate.which": ["log_px_z", "elbo"],
+    }
+    run = eq.train(images, "compose", net="burgess", steps=3, out=tmp_path / "run", settings=settings, progress=False)
+
+    assert [row["weight.kl"] for row in run.logs] == [2.0, 3.0, 3.5]
+    assert [row["toy_weight"] for row in run.logs] == [2.0, 3.0, 3.5]
+    page = (run.path / "report.html").read_text(encoding="utf-8")
+    assert "The toy weight is 3.500." in page
+    assert "toy target" in page
+
+    model = eq.load_model(eq.export_run(run))
+    assert model.likelihood.settings() == {"scale": 0.5}
+    assert model.prior.settings() == {"latent": 3, "scale": 2.0}
+    assert torch.equal(model.encode(images)[0], run.model.encode(images)[0])
+    assert np.isfinite([score.value for score in run.scores.values()]).all()
+    assert "toy-balance" in eq.methods.compose.parts()["balances"]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError, create_model
 from torch import Tensor, nn
 
-from equipoise.errors import InputError, choose, nearest
+from equipoise.errors import InputError, choose, nearest, sentence
 
 Flag = Literal["collapsed", "not settled", "saturated", "at chance"]
 """Why a run is not fit to be compared: no latent is active, weights still move, a weight or a discriminator is at its
@@ -97,18 +97,14 @@ def check_options(
     for key in options:
         if key not in known:
             raise InputError(f"{key}: no such option of {owner}; {nearest(key, list(known))}")
-    fields: dict[str, Any] = {
-        name: (_readable(option.annotation), ... if option.default is option.empty else option.default)
-        for name, option in known.items()
-    }
+    for key, option in known.items():
+        if option.default is option.empty and key not in options:
+            raise InputError(f"{owner} needs its option {key}; write a table of its name and {key}")
+    fields: dict[str, Any] = {key: (_readable(known[key].annotation), ...) for key in options}
     try:
         values = create_model("Options", **fields).model_validate(options)
     except ValidationError as error:
-        wrong = error.errors()[0]
-        option = str(wrong["loc"][0])
-        if wrong["type"] == "missing":
-            raise InputError(f"{owner} needs its option {option}; write a table of its name and {option}") from None
-        raise InputError(f"{option} of {owner} is {options.get(option)!r}; {wrong['msg'].lower()}") from None
+        raise InputError(sentence(error, options, f"{{}} of {owner}")) from None
     return {key: getattr(values, key) for key in options}
 
 
