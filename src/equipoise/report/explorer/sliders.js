@@ -46,8 +46,8 @@ function sliderRow(latent) {
     label,
     output,
     input,
-    button("reset", `Reset ${name}`, () => set(j, slots[active].code[j])),
-    button("swap A, B", `Swap ${name} between A and B`, () => swap(j)),
+    button("Reset", `Reset ${name}`, () => set(j, slots[active].code[j])),
+    button("Swap A, B", `Swap ${name} between A and B`, () => swap(j)),
     element("p", { id: `${name}-words`, className: "quiet" }, words),
   );
 }
