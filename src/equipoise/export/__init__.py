@@ -7,8 +7,9 @@ from equipoise import runs
 from equipoise.errors import choose
 from equipoise.export import graphs, hub, saved
 from equipoise.export.about import describe
-from equipoise.export.folder import check, filling, seal
+from equipoise.export.folder import check, seal
 from equipoise.export.saved import load_model
+from equipoise.files import replacing_folder
 from equipoise.outcome import Outcome
 
 Kind = Literal["safetensors", "onnx", "hub-folder"]
@@ -54,7 +55,7 @@ def command(run: runs.Run | str | Path, to: str = "safetensors", out: str | Path
     about = describe(run, to)
     values: dict[str, Any] = {}
     remarks = []
-    with filling(target) as folder:
+    with replacing_folder(target) as folder:
         if to == "onnx":
             values["largest_difference"] = graphs.write(run.model, folder, about)
             remarks.append(f"largest difference from the model: {values['largest_difference']:.1e}")

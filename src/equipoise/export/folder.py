@@ -1,12 +1,7 @@
-"""The folder of an export. It appears complete, and replaces nothing but an earlier export of the same kind."""
+"""The folder of an export, which replaces nothing but an earlier export of the same kind."""
 
 import hashlib
 import json
-import os
-import secrets
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,23 +30,6 @@ def check(target: Path, kind: str) -> None:
     for name in sorted(present.keys() | expected.keys()):
         if present.get(name) != expected.get(name):
             raise InputError(f"{target} has changed since it was exported ({name}); move it, or choose another out")
-
-
-@contextmanager
-def filling(target: Path) -> Iterator[Path]:
-    """Yield a new folder to write into. It replaces `target` when the block ends, and is deleted if the block fails."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    mark = secrets.token_hex(4)
-    part, old = (target.with_name(f".{target.name}.{mark}.{end}") for end in ("part", "old"))
-    try:
-        part.mkdir()
-        yield part
-        if target.exists():
-            os.replace(target, old)
-        os.replace(part, target)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def seal(folder: Path, about: dict[str, Any]) -> None:
