@@ -24,6 +24,7 @@ class Bernoulli(Likelihood):
     """
 
     name: ClassVar[str] = "bernoulli"
+    error_name: ClassVar[str] = "cross-entropy"
     unit = 1.0
 
     def forward(self, out: Tensor, x: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ class Likelihood(Part):
     """
 
     unit: float | Tensor
+    error_name: ClassVar[str] = "squared error"  # the error of which `unit` is the weight
     can_be_negative: ClassVar[bool] = False  # as minus the logarithm of a density can
 
     def error(self, out: Tensor, x: Tensor) -> Tensor:

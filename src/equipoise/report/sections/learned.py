@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from equipoise.likelihoods import Bernoulli
 from equipoise.report.figures.animation import traversal_gif
 from equipoise.report.figures.images import traversal_figure
 from equipoise.report.findings import Findings
@@ -24,13 +23,9 @@ def learned(run: Run, findings: Findings) -> Sequence[Block]:
     alt = f"A row of pictures for each of {latent_names(latents)}: in each, one latent goes from low to high."
     notes = [remark.sentence for remark in remarks(run, findings) if remark.flag is None]
     last = run.logs[-1] if run.logs else {}
+    sse, unit = float(np.mean(run.codes["sse"])), run.model.likelihood.error_name
     return [
         Picture("traversals", figure, alt, html.caption(findings)),
         File("traversals.gif", traversal_gif(run.model, reference, latents)),
-        html.body(findings, last, float(np.mean(run.codes["sse"])), ACTIVE, unit(run), notes),
+        html.body(findings, last, sse, ACTIVE, unit, notes),
     ]
-
-
-def unit(run: Run) -> str:
-    """Return the reconstruction error of which an equivalent weight counts one unit."""
-    return "cross-entropy" if isinstance(run.model.likelihood, Bernoulli) else "squared error"

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from equipoise.config import outline
 from equipoise.report.findings import Findings
 from equipoise.report.html import macros
 from equipoise.report.sections.section import Block
@@ -10,10 +11,11 @@ from equipoise.scoring import Run
 
 
 def settings(run: Run, findings: Findings) -> Sequence[Block]:  # noqa: ARG001
-    """Return the command, all settings as they were resolved, and the contents of `meta.json`."""
+    """Return the command, all resolved settings, the parts of the objective, and the contents of `meta.json`."""
     settings = (run.path / "config.toml").read_text(encoding="utf-8")
     meta = {key: _text(value) for key, value in run.meta.items() if key not in ("command", "shape", "images")}
-    return [macros("sections/settings.html").body(run, run.logs[-1] if run.logs else {}, settings, meta)]
+    parts = [part.describe() for part in outline(run.config).parts]
+    return [macros("sections/settings.html").body(run, run.logs[-1] if run.logs else {}, settings, parts, meta)]
 
 
 def _text(value: Any) -> str:

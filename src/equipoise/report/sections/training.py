@@ -8,7 +8,6 @@ from equipoise.report.curves import constant_weights, training_curves
 from equipoise.report.figures.tradeoff import tradeoff
 from equipoise.report.findings import Findings
 from equipoise.report.html import macros
-from equipoise.report.sections.learned import unit
 from equipoise.report.sections.section import Block, Picture
 from equipoise.report.sentences import listing, logged
 from equipoise.scoring import Run
@@ -28,7 +27,9 @@ def training(run: Run, findings: Findings) -> Sequence[Block]:  # noqa: ARG001
         changes = [f"{name} from {logged(first, key)} to {logged(last, key)}" for key, name in CHANGES.items()]
         alt = f"Changes from the first row of the log to the last: {listing(changes)}."
         has_weights = len(figure.axes) > 2  # beside the first panel and its colour bar
-        blocks.append(Picture("tradeoff", figure, alt, html.tradeoff(has_weights, unit(run)), format="svg"))
+        blocks.append(
+            Picture("tradeoff", figure, alt, html.tradeoff(has_weights, run.model.likelihood.error_name), format="svg")
+        )
     values = [f"{key} is {logged(last, key)}" for key, value in last.items() if isinstance(value, float)]
     alt = f"Curves over training. In the last row of the log {listing(values)}."
     caption = html.curves(run.config.train.log_every, constant_weights(run.logs))
