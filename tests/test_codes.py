@@ -41,6 +41,19 @@ def test_sampled_errors_are_those_of_pictures_decoded_from_z(pictures: Images) -
     assert noise.std() == pytest.approx(1, abs=0.2)
 
 
+def test_samples_have_the_standard_deviation_of_the_posterior(pictures: Images) -> None:
+    """For narrow and wide posteriors; the encoder returns the same mean and log-variance for every image."""
+    mean, logvar = np.array([1.0, -2.0, 0.5]), np.array([-6.0, 0.5, 3.0])
+    vae = model()
+    with torch.no_grad():
+        vae.encoder[-1].weight.zero_()
+        vae.encoder[-1].bias.copy_(torch.from_numpy(np.concatenate([mean, logvar])))
+    codes = coding.encode(vae, pictures, INDEX)
+    noise = torch.randn(len(INDEX), 3, generator=torch.Generator().manual_seed(0)).numpy()
+    np.testing.assert_allclose(codes["z"], mean + np.sqrt(np.exp(logvar)) * noise, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose((codes["z"] - mean).std(0), np.sqrt(np.exp(logvar)), rtol=0.35)
+
+
 def test_codes_do_not_depend_on_the_batches(pictures: Images) -> None:
     whole, parts = (coding.encode(model(), pictures, INDEX, batch) for batch in (500, 7))
     assert whole.keys() == parts.keys()

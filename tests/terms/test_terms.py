@@ -7,6 +7,7 @@ import torch
 from tests.terms.conftest import codes, of
 
 from equipoise import priors, terms
+from equipoise.terms.basic import compute_once
 
 
 @pytest.mark.parametrize("name", terms.TERMS)
@@ -26,6 +27,28 @@ def test_every_option_of_a_term_has_a_default_and_a_list_of_what_it_may_be(name:
         assert option.default in option.annotation.__args__
         for choice in option.annotation.__args__:
             assert terms.TERMS[name](codes(), **{option.name: choice}).isfinite().all()
+
+
+def test_terms_share_results_and_compute_them_again_if_they_have_no_gradients() -> None:
+    """A monitor computes without gradients; a term of the loss that follows needs them."""
+    p, fresh = codes(12, 3), codes(12, 3)
+    with torch.no_grad():
+        logged = terms.mi(p)
+    value = terms.tc(p)
+    assert not logged.requires_grad
+    assert value.requires_grad
+    for ours, theirs in zip(
+        torch.autograd.grad(value.sum(), [p.mean, p.logvar]),
+        torch.autograd.grad(terms.tc(fresh).sum(), [fresh.mean, fresh.logvar]),
+        strict=True,
+    ):
+        assert torch.equal(ours, theirs)
+
+    calls: list[str] = []
+    for gradients in (False, False, True, True, False):
+        with torch.set_grad_enabled(gradients):
+            compute_once(p, "key", lambda: calls.append("computed"))
+    assert len(calls) == 2, "once without gradients, and once with them"
 
 
 def test_the_signed_terms_and_no_others_can_be_negative() -> None:

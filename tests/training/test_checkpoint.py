@@ -1,9 +1,11 @@
 """What a checkpoint and a log promise whoever reads them."""
 
 import json
+import pickle
 from pathlib import Path
 
 import pytest
+import torch
 
 from equipoise.errors import RunError
 from equipoise.training import checkpoint
@@ -28,3 +30,29 @@ def test_a_writer_that_is_not_sure_keeps_the_older_checkpoint(tmp_path: Path) ->
         checkpoint.save(path, {"step": 2}, sure=refuse)
     assert checkpoint.load(path) == {"step": 1}
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+class Hostile:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_a_checkpoint_with_a_pickle_is_refused_and_executes_nothing(tmp_path: Path) -> None:
+    path, evidence = tmp_path / "checkpoint.pt", tmp_path / "executed"
+    torch.save({"format": checkpoint.FORMAT, "step": 1, "model": Hostile(evidence)}, path)
+    with pytest.raises(RunError, match=r"checkpoint\.pt cannot be read"):
+        checkpoint.load(path)
+    assert not evidence.exists()
+
+    path.write_bytes(pickle.dumps(Hostile(evidence), protocol=2))
+    with pytest.raises(RunError, match=r"checkpoint\.pt cannot be read"):
+        checkpoint.load(path)
+    assert not evidence.exists()
+
+    pickle.loads(path.read_bytes())
+    assert evidence.exists(), "the pickle does harm where it is trusted"
