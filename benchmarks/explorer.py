@@ -1,11 +1,11 @@
-"""Speed and size of the explorer: megabytes of its file, seconds until it is ready, milliseconds a picture.
+"""Size and speed of the explorer: megabytes of its file, seconds until it is ready, milliseconds per picture.
 
     python benchmarks/explorer.py [RUN ...] [--out FILE]
 
-In headless Chromium (Debian's package chromium, and `pip install equipoise[browser]`), from a file, three times. A
-picture's time is what the page waits for it, from asking its worker to having the pixels; `least` and `median` are of
-100 in each of the three. Without runs, each net of the literature is trained for one step on dSprites first: such
-weights round to fewer bits than trained ones, so their times count and their sizes do not.
+The page is opened from a file in headless Chromium (Debian's package chromium, and `pip install equipoise[browser]`),
+three times. The time of a picture is from the request to the worker to its pixels; `least` and `median` are of 100
+pictures in each of the three. Without runs, each net is trained for one step on dSprites first. Such weights compress
+better than trained ones, so these files are too small.
 """
 
 import argparse
@@ -36,8 +36,8 @@ ASK = """async ([job, what, pictures]) => {
 Row = dict[str, Any]
 
 
-def measured(folder: Path) -> Row:
-    """The figures of one run, whose page is written beside it."""
+def measure(folder: Path) -> Row:
+    """Return the figures of one run, and write its page to the folder of the run."""
     from playwright.sync_api import sync_playwright
 
     run = eq.open_run(folder)
@@ -71,7 +71,7 @@ def measured(folder: Path) -> Row:
 
 
 def untrained(out: Path) -> list[Path]:
-    """Folders of runs of a single step, one for each net."""
+    """Train each net for one step, and return the folders of the runs."""
     few = {"evaluate.n": 500, "evaluate.which": ["mig"], "train.threads": 1}
     folders = [out / net for net in nets.NETS]
     for folder in folders:
@@ -87,17 +87,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Size and speed of the explorer in headless Chromium")
     parser.add_argument("runs", nargs="*", type=Path, help="folders of runs; by default one of each net is made")
     parser.add_argument("--out", type=Path, default=Path("explorer-speed.json"), help="where the JSON goes")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        rows = [measured(run) for run in asked.runs or untrained(Path(folder))]
-    asked.out.write_text(json.dumps({"processor": speed.processor(), "runs": rows}, indent=1) + "\n", encoding="utf-8")
-    print(f"{speed.processor()}; ms a picture, least and median")
+        rows = [measure(run) for run in arguments.runs or untrained(Path(folder))]
+    arguments.out.write_text(
+        json.dumps({"processor": speed.processor(), "runs": rows}, indent=1) + "\n", encoding="utf-8"
+    )
+    print(f"{speed.processor()}; ms per picture, least and median")
     print(f"{'':<20}{'net':<12}{'shape':>12}{'MB':>8}{'ready, s':>10}{'decode':>14}{'encode':>14}")
     for row in rows:
         shape = " x ".join(map(str, row["shape"]))
         times = "".join(f"{row[job]['least']:>7.1f}{row[job]['median']:>7.1f}" for job in ("decode", "encode"))
         print(f"{row['run']:<20}{row['net']:<12}{shape:>12}{row['megabytes']:>8.1f}{row['ready']:>10.2f}{times}")
-    print(f"wrote {asked.out}")
+    print(f"wrote {arguments.out}")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import equipoise
-from equipoise import runs
+from equipoise import report, runs
 from equipoise.cli import app
 from equipoise.data import DATASETS
 from equipoise.methods import METHODS
@@ -73,11 +73,13 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Run in an empty folder and restore the tables of methods, metrics, data sets and nets."""
+    """Run in an empty folder and restore the tables of methods, metrics, data sets, nets and report sections."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     before, modules = [dict(table) for table in (METHODS, METRICS, DATASETS, NETS)], set(sys.modules)
+    sections = report.SECTIONS.copy()
     yield tmp_path
+    report.SECTIONS[:] = sections
     for table, entries in zip((METHODS, METRICS, DATASETS, NETS), before, strict=True):
         table.clear()
         table.update(entries)
