@@ -14,6 +14,7 @@ import pytest
 import safetensors.torch
 import torch
 from tests.conftest import SHAPE, SMALL, images
+from tests.parts import cases, label, made
 from tests.test_runs import SMALL as QUICK
 from tests.test_runs import run as trained
 
@@ -116,6 +117,17 @@ def test_so_it_is_for_other_priors_likelihoods_and_nets(method: str, said: dict[
     assert {p: q.requires_grad for p, q in loaded.named_parameters()} == {
         p: q.requires_grad for p, q in run.model.named_parameters()
     }
+
+
+@pytest.mark.parametrize("case", [*cases("likelihood"), *cases("prior")], ids=label)
+def test_every_likelihood_and_prior_is_saved_and_loaded(case: Any, tmp_path: Path) -> None:
+    kind, name, _ = case
+    part = made(case)
+    spec = {key: value for key, value in part.settings().items() if key != "latent" and value is not None}
+    run = a_run(tmp_path / "run", "compose", {f"method.{kind}": {"name": name, **spec}})
+    loaded = load_model(export_run(run))
+    assert same_model(loaded, run.model)
+    assert getattr(loaded, kind).settings() == getattr(run.model, kind).settings()
 
 
 def test_a_nested_layout_comes_back_as_it_was() -> None:

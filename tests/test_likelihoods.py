@@ -1,15 +1,83 @@
-"""Likelihoods against their formulas, written out."""
+"""Likelihoods: the laws that all obey, then each against its formula, written out."""
 
+import copy
 import math
+from typing import Any
 
 import pytest
 import torch
+from tests.parts import cases, label, made
 
 from equipoise import likelihoods
 from equipoise.errors import InputError
+from equipoise.likelihoods import Likelihood
 
 OUT = torch.tensor([[[[-2.0, 0.0], [1.0, 40.0]]], [[[0.5, -0.5], [3.0, -3.0]]]])
 X = torch.tensor([[[[0.0, 0.3], [1.0, 0.0]]], [[[1.0, 0.0], [0.5, 0.25]]]])
+
+
+@pytest.fixture(params=cases("likelihood"), ids=label)
+def likelihood(request: pytest.FixtureRequest) -> Any:
+    return made(request.param)
+
+
+def test_a_likelihood_is_finite_per_image_and_its_gradients_reach_logits_and_own_parameters(
+    likelihood: Likelihood,
+) -> None:
+    out = OUT.clone().requires_grad_()
+    nats = likelihood(out, X)
+    assert nats.shape == (2,)
+    assert nats.dtype == likelihood(OUT.bfloat16(), X).dtype == torch.float32
+    nats.sum().backward()
+    assert all(bool(leaf.grad.isfinite().all()) for leaf in (out, *likelihood.parameters()))
+
+
+def test_a_likelihood_is_its_error_per_image_followed_by_the_nats_of_the_batch(likelihood: Likelihood) -> None:
+    halves = torch.cat([likelihood.error(OUT[:1], X[:1]), likelihood.error(OUT[1:], X[1:])])
+    other = copy.deepcopy(likelihood)
+    assert torch.equal(likelihood.nats(halves, X[0].numel()), other(OUT, X))
+
+
+@pytest.mark.parametrize("logit", [-1e4, 0.0, 1e4])
+def test_a_likelihood_is_finite_at_extremes(likelihood: Likelihood, logit: float) -> None:
+    for pixel in (0.0, 1.0):
+        out, x = torch.full((2, 1, 4, 4), logit), torch.full((2, 1, 4, 4), pixel)
+        assert bool(likelihood(out, x).isfinite().all())
+        assert bool(likelihood.log_prob(out, x).isfinite().all())
+    assert float(likelihood.unit) > 0
+
+
+def test_a_likelihood_is_negative_only_if_it_says_so(likelihood: Likelihood) -> None:
+    x = OUT.sigmoid()
+    for _ in range(50):
+        nats = likelihood(OUT, x)
+    if not likelihood.can_be_negative:
+        assert bool((nats >= 0).all())
+
+
+def test_the_log_density_differs_from_the_loss_by_a_constant(likelihood: Likelihood) -> None:
+    likelihood.eval()
+    with torch.no_grad():
+        rest = torch.cat(
+            [likelihood.log_prob(out, x) + likelihood(out, x) for out, x in ((OUT, X), (X, OUT.sigmoid()))]
+        )
+    assert torch.allclose(rest, rest[:1].expand(4), atol=1e-4)
+
+
+def test_evaluation_leaves_the_state_of_a_likelihood_unchanged(likelihood: Likelihood) -> None:
+    likelihood(OUT, X)
+    likelihood.eval()
+    before = copy.deepcopy(likelihood.state_dict())
+    first, again = likelihood(OUT, X), likelihood(OUT[:1], X[:1])
+    assert torch.allclose(first[:1], again), "in evaluation an image does not depend on its batch"
+    assert all(torch.equal(before[name], value) for name, value in likelihood.state_dict().items())
+
+
+def test_the_mean_of_a_likelihood_lies_in_the_unit_interval(likelihood: Likelihood) -> None:
+    mean = likelihood.mean(100 * OUT)
+    assert mean.shape == OUT.shape
+    assert mean.min() >= 0
+    assert mean.max() <= 1
 
 
 def test_bernoulli_is_softplus_minus_x_times_logit_and_does_not_saturate() -> None:
@@ -40,14 +108,6 @@ def test_unit_is_the_factor_on_the_squared_error() -> None:
 def test_auto_is_bernoulli_for_grey_and_squared_error_for_colour() -> None:
     assert isinstance(likelihoods.named("auto", 1), likelihoods.Bernoulli)
     assert isinstance(likelihoods.named("auto", 3), likelihoods.SquaredError)
-
-
-@pytest.mark.parametrize("name", ["bernoulli", "mse", "half_mse", "gaussian"])
-def test_the_mean_lies_in_the_unit_interval_and_bf16_logits_are_read_in_fp32(name: str) -> None:
-    likelihood = likelihoods.named(name, 1)
-    assert likelihood.mean(OUT).min() >= 0
-    assert likelihood.mean(OUT).max() <= 1
-    assert likelihood(OUT.bfloat16(), X).dtype == torch.float32
 
 
 def test_per_image_errors_of_a_perfect_binary_picture_are_zero() -> None:

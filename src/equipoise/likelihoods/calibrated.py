@@ -12,6 +12,7 @@ from equipoise.likelihoods.contract import Likelihood, squared_error
 from equipoise.part import Remark, Rows
 
 FITTED = 1.25  # of sigma^2 over the error of posterior means; that of sampled codes, which it fits, is a tenth larger
+LOWEST = 1e-10  # mean squared error of a pixel; the logarithm of 0 would stay in the running mean
 
 
 class CalibratedGaussian(Likelihood):
@@ -74,7 +75,7 @@ class CalibratedGaussian(Likelihood):
         """-log N(x; sigmoid(out), sigma^2) [B] in nats per image, from the squared errors [B] of a whole batch."""
         log_sigma = self.log_sigma
         if self.form == "optimal" and self.training:
-            log_sigma = 0.5 * torch.log(error.mean() / pixels)
+            log_sigma = 0.5 * torch.log((error.mean() / pixels).clamp(min=LOWEST))
             self._remember(log_sigma.detach())
         log_sigma = self._floored(log_sigma)
         return 0.5 * torch.exp(-2 * log_sigma) * error + pixels * (log_sigma + 0.5 * math.log(2 * math.pi))
