@@ -76,11 +76,12 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Run in an empty folder and restore the tables of methods, metrics, data sets, nets and report sections."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    before, modules = [dict(table) for table in (METHODS, METRICS, DATASETS, NETS)], set(sys.modules)
+    tables: tuple[dict[str, Any], ...] = (METHODS, BALANCES, METRICS, DATASETS, NETS)
+    before, modules = [dict(table) for table in tables], set(sys.modules)
     sections = report.SECTIONS.copy()
     yield tmp_path
     report.SECTIONS[:] = sections
-    for table, entries in zip((METHODS, METRICS, DATASETS, NETS), before, strict=True):
+    for table, entries in zip(tables, before, strict=True):
         table.clear()
         table.update(entries)
     for name in set(sys.modules) - modules:
@@ -137,6 +138,8 @@ def test_the_command_line_accepts_a_method_metric_data_set_and_net_of_the_page(s
     run = equipoise.open_run("runs/mine")
     assert set(run.scores) == {"mcc", "mig"}
     assert run.scores["mcc"].baseline is not None
+    composed = ["data=gratings", "method=compose", 'method.balance=[{name = "cycles", beta = 2.0, count = 4}]']
+    assert config.resolve(config.parse(composed)).method.name == "compose"
     for name, text in (
         ("cyclical-vae", "how often the weight rises"),
         ("mcc", "one to one"),
