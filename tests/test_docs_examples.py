@@ -74,7 +74,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Run in an empty folder and restore the tables of methods, balances, metrics, data sets, nets and report sections."""
+    """Run in an empty folder and restore the tables of methods, balances, metrics, data, nets and report sections."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     tables: tuple[dict[str, Any], ...] = (METHODS, BALANCES, METRICS, DATASETS, NETS)
