@@ -175,7 +175,7 @@ def check_names(path: str, options: dict[str, Any], own: set[str]) -> None:
     if path == "show" and options["name"] not in {"NAME", *own}:
         assert python_commands.show(options["name"]).text
     if path == "list":
-        assert python_commands.listing(options["kind"]).text
+        assert python_commands.list_(options["kind"]).text
     if path in ("data add", "data info") and options["name"].islower() and "/" not in options["name"]:
         assert options["name"] in DATASETS
     for metric in [*(options.get("which") or []), *(options.get("metric") or [])]:

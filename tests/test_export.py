@@ -19,10 +19,10 @@ from tests.test_runs import SMALL as QUICK
 from tests.test_runs import run as trained
 
 import equipoise as eq
+from equipoise import commands, report, runs
 from equipoise import config as configuration
-from equipoise import report, runs
 from equipoise.errors import InputError, RunError
-from equipoise.export import command, export_run, folder, graphs, hub, load_model, saved
+from equipoise.export import export_run, folder, graphs, hub, load_model, saved
 from equipoise.export.hub import text
 from equipoise.methods import METHODS
 from equipoise.model import VAE
@@ -196,7 +196,7 @@ def test_without_huggingface_hub_the_card_has_no_front_matter_and_the_command_sa
     home: eq.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hub, "find_spec", lambda _: None)
-    outcome = command(home, "hub-folder", tmp_path / "hub")
+    outcome = commands.export(home.path, "hub-folder", tmp_path / "hub")
     assert "no front matter for hubs; pip install equipoise[hub]" in outcome.text
     assert (tmp_path / "hub" / "README.md").read_text(encoding="utf-8").startswith("# l-vae on")
 
@@ -325,7 +325,7 @@ def test_onnx_graphs_of_every_kind_of_net_take_any_batch_and_agree_with_the_mode
     import onnxruntime
 
     run = a_run(tmp_path / "run", "sigma-vae", {"net": net})
-    outcome = command(run, "onnx", tmp_path / "graphs")
+    outcome = commands.export(run.path, "onnx", tmp_path / "graphs")
     assert outcome.values["largest_difference"] <= 1e-4
     x, z = images(7, dtype=torch.float32), torch.randn(7, 3, generator=torch.Generator().manual_seed(0))
     for name, given, ours in (

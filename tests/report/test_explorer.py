@@ -18,7 +18,7 @@ from tests.report.explored import explored, vae
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from equipoise import nets
+from equipoise import commands, nets
 from equipoise.errors import InputError
 from equipoise.priors import LpNested
 from equipoise.report import explorer
@@ -246,11 +246,12 @@ def test_a_port_that_cannot_be_had_is_said(tmp_path: Path) -> None:
 def test_the_command_opens_the_file_where_there_is_a_screen(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     run = explored(make)
     opened: list[str] = []
+    monkeypatch.setattr("equipoise.runs.open_run", lambda _: run)
     monkeypatch.setattr("webbrowser.open", lambda address: not opened.append(address))
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     monkeypatch.setenv("DISPLAY", ":0")
-    outcome = explorer.explore(run)
+    outcome = commands.explore(run.path)
     assert opened == [(run.path / "explorer.html").resolve().as_uri()]
     assert outcome.values == {
         "wrote": str(run.path / "explorer.html"),
@@ -260,6 +261,6 @@ def test_the_command_opens_the_file_where_there_is_a_screen(make: Make, monkeypa
     assert outcome.values["bytes"] == (run.path / "explorer.html").stat().st_size
     assert outcome.text.endswith(f"wrote {run.path / 'explorer.html'}")
     monkeypatch.delenv("DISPLAY")
-    assert "no browser could be opened" in explorer.explore(run).text
-    assert not explorer.explore(run, then="nothing").values["opened"]
+    assert "no browser could be opened" in commands.explore(run.path).text
+    assert not commands.explore(run.path, browser=False).values["opened"]
     assert len(opened) == 1

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from equipoise.cli import main
+from equipoise.commands import toys
 from equipoise.outcome import Outcome
-from equipoise_toys.command import toys
 
 FIGURES = ("rotation", "pruning", "beta", "linear-vae", "ica")
 

@@ -1,37 +1,34 @@
-"""What the commands do: one function each, which returns its result as values and as the text a person reads."""
+"""The commands of Equipoise, one function each: it does the work and returns an `Outcome`.
 
-from equipoise.commands.about import Kind, listing, show
+A function's docstring, its annotations and its defaults are what `equipoise COMMAND --help` shows. The modules of the
+library are imported inside the functions, so that `equipoise --help` does not wait for torch.
+"""
+
 from equipoise.commands.data import data_add, data_check, data_info, data_list, data_render
-from equipoise.commands.runs import encode, evaluate, explore, train, write_report
-from equipoise.export import command as export
-from equipoise.study import EngineName
-from equipoise.study.commands import describe, status, sweep
-from equipoise.study.compare import compare
-from equipoise.study.published.reproduce import reproduce
-from equipoise.study.search import command as search
-from equipoise.study.select import select
+from equipoise.commands.lists import list_, show
+from equipoise.commands.runs import encode, evaluate, explore, export, report, train
+from equipoise.commands.studies import compare, reproduce, search, select, status, sweep
+from equipoise.commands.toys import toys
 
 __all__ = [
-    "EngineName",
-    "Kind",
     "compare",
     "data_add",
     "data_check",
     "data_info",
     "data_list",
     "data_render",
-    "describe",
     "encode",
     "evaluate",
     "explore",
     "export",
-    "listing",
+    "list_",
+    "report",
     "reproduce",
     "search",
     "select",
     "show",
     "status",
     "sweep",
+    "toys",
     "train",
-    "write_report",
 ]

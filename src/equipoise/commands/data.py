@@ -3,26 +3,28 @@
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
-import numpy as np
-from PIL import Image
+import typer
 
-from equipoise import report
-from equipoise.data import DATASETS, Dataset, checks, export, load_data, store
-from equipoise.data import add as adding
+from equipoise.commands.arguments import NameOrPath
 from equipoise.errors import InputError, choose
 from equipoise.files import replacing
 from equipoise.outcome import Outcome
 
+if TYPE_CHECKING:
+    from equipoise.data import Dataset
+
 
 def data_list() -> Outcome:
-    """The data sets: how many images, which factors, where they come from, and whether they are here."""
+    """List the data sets: number of images, sizes of the factors, origin, and whether they are on this machine."""
+    from equipoise.data import DATASETS
+
     values = {}
     cells = [["name", "images", "shape", "factors", "from", "state"]]
     for name, dataset in DATASETS.items():
-        values[name] = _known(dataset)
+        values[name] = _facts(dataset)
         factors = _by(dataset.factor_sizes) or "none"
         cells.append([name, f"{dataset.images:,}", _by(dataset.shape), factors, _origin(dataset), dataset.state])
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -33,42 +35,92 @@ def data_list() -> Outcome:
     return Outcome(values, "\n".join(lines))
 
 
-def data_info(name: str, out: Path | None = None) -> Outcome:
-    """What a data set, or a path of images, holds; with a picture of up to 48 of its images, if they are here."""
+def data_info(
+    name: NameOrPath,
+    out: Annotated[Path | None, typer.Option(help="Where to write the picture; default: NAME.png here.")] = None,
+) -> Outcome:
+    """Describe a data set or a path of images, and how to get it. Draws up to 48 of its images.
+
+    Examples:
+
+      equipoise data info dsprites
+
+      equipoise data info path/to/images --out examples.png
+    """
+    import numpy as np
+    from PIL import Image
+
+    from equipoise.data import DATASETS, load_data
+    from equipoise.report.figures.canvas import grid
+
     dataset = DATASETS.get(name)
     if dataset is not None and dataset.state == "not here":
-        return about(dataset)
+        return describe(dataset)
     images = load_data(name)
-    known = about(dataset) if dataset else _written_out(images.describe())
-    drawn = np.random.default_rng(0).choice(len(images), min(48, len(images)), replace=False)
-    tiles = report.pictures.grid(images.floats(drawn).double().numpy(), columns=8)
+    description = describe(dataset) if dataset else _description(images.describe())
+    sample = np.random.default_rng(0).choice(len(images), min(48, len(images)), replace=False)
+    picture = grid(images.floats(sample).double().numpy(), columns=8)
     target = out or Path(f"{Path(name).resolve().stem}.png")
     with replacing(target) as file:
-        Image.fromarray(tiles).save(file, "png")
-    return Outcome({**known.values, "wrote": str(target)}, f"{known.text}\nwrote {target}")
+        Image.fromarray(picture).save(file, "png")
+    return Outcome({**description.values, "wrote": str(target)}, f"{description.text}\nwrote {target}")
 
 
-def data_add(name: str, given: Path | None = None) -> Outcome:
-    """Fetch a published set, or take the file or folder that is given, and convert it once for all runs."""
+def data_add(
+    name: Annotated[str, typer.Argument(help="A data set that is published as files.")],
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", help="The published file, or the folder of its files; default: download them."),
+    ] = None,
+) -> Outcome:
+    """Download a data set and convert it once for all runs.
+
+    The same command resumes an interrupted download or conversion. Every file is compared with its published checksum
+    before it is read. Data sets are stored in the folder that EQUIPOISE_CACHE names; default: ~/.cache/equipoise.
+
+    Examples:
+
+      equipoise data add shapes3d
+
+      equipoise data add mpi3d-real --from ~/Downloads/mpi3d_real.npz
+    """
+    from equipoise.data import DATASETS, store
+    from equipoise.data.add import add
+
     dataset = DATASETS[choose("data set", name, DATASETS)]
     folder = store.set_folder(name)
     values = {"name": name, "folder": str(folder), "added": False}
     if dataset.state == "drawn":
-        return Outcome(values | {"folder": None}, f"{name} is drawn when it is asked for; there is nothing to add")
+        return Outcome(values | {"folder": None}, f"{name} is drawn as batches are read; there is nothing to add")
     if dataset.state == "here":
         return Outcome(values, f"{name} is here already: {len(dataset.load()):,} images in {folder}; nothing was done")
-    images, files = adding.add(dataset, given)
-    said = [f"{file.path.name}: {file.bytes:,} bytes, sha256 {file.sha256}" for file in files]
-    seen = [{"name": file.path.name, "bytes": file.bytes, "sha256": file.sha256} for file in files]
-    said += [f"{name}: {len(images):,} images of {_by(images.shape)}", f"wrote {folder}"]
-    return Outcome(values | {"added": True, "images": len(images), "files": seen}, "\n".join(said))
+    images, files = add(dataset, source)
+    rows = [{"name": file.path.name, "bytes": file.bytes, "sha256": file.sha256} for file in files]
+    lines = [f"{row['name']}: {row['bytes']:,} bytes, sha256 {row['sha256']}" for row in rows]
+    lines += [f"{name}: {len(images):,} images of {_by(images.shape)}", f"wrote {folder}"]
+    return Outcome(values | {"added": True, "images": len(images), "files": rows}, "\n".join(lines))
 
 
-def data_render(name: str, out: Path | None = None, n: int | None = None) -> Outcome:
-    """Write the images of a data set, or of a path, and their factors: an .npz, or a folder of .png with factors.csv.
+def data_render(
+    name: NameOrPath,
+    out: Annotated[Path | None, typer.Option(help="An .npz, or a folder for pictures; default: NAME.npz here.")] = None,
+    n: Annotated[int | None, typer.Option(help="Number of images, drawn at random; default: all.")] = None,
+) -> Outcome:
+    """Write the images of a data set and their factors for other programs.
 
-    n: so many drawn at random, always the same, in their order; None is all.
+    An .npz holds images [N, C, H, W], factors [N, K] and factor_names. A folder holds a .png for each image and
+    factors.csv. Both can be used as data of a run.
+
+    Examples:
+
+      equipoise data render dsprites --n 1000 --out sprites
+
+      equipoise data render rooms3d --out rooms3d.npz
     """
+    import numpy as np
+
+    from equipoise.data import export, load_data
+
     target = out or Path(f"{Path(name).resolve().stem}.npz")
     if target.suffix.lower() in (".npy", ".zip", ".h5", ".hdf5", ".png"):
         raise InputError(f"--out is {target}; give a file that ends in .npz, or a folder for pictures")
@@ -77,31 +129,47 @@ def data_render(name: str, out: Path | None = None, n: int | None = None) -> Out
         if not 0 < n <= len(images):
             raise InputError(f"--n is {n:,}; {name} has {len(images):,} images, so give 1 to {len(images):,}")
         images = images.subset(np.sort(np.random.default_rng(0).choice(len(images), n, replace=False)))
-    (export.to_npz if target.suffix.lower() == ".npz" else export.to_folder)(images, target)
+    write = export.to_npz if target.suffix.lower() == ".npz" else export.to_folder
+    write(images, target)
     text = f"{len(images):,} images of {_by(images.shape)}\nwrote {target}"
     return Outcome({"images": len(images), "shape": images.shape, "wrote": str(target)}, text)
 
 
-def data_check(name: str) -> Outcome:
-    """Read a data set, or a path of images, from its first image to its last; a line for each check."""
-    found = list(checks.of_dataset(DATASETS[name]) if name in DATASETS else checks.of_images(load_data(name)))
-    width = max(len(check.name) for check in found)
-    lines = [f"{'ok    ' if check.passed else 'FAILED'}  {check.name:<{width}}  {check.found}" for check in found]
-    passed = all(check.passed for check in found)
-    return Outcome({"passed": passed, "checks": [check._asdict() for check in found]}, "\n".join(lines))
+def data_check(name: NameOrPath) -> Outcome:
+    """Read every image of a data set or of a path, and check that it is complete and undamaged.
+
+    Prints a line for each check; exits with 1 if one of them fails.
+
+    Examples:
+
+      equipoise data check shapes3d
+
+      equipoise data check path/to/images
+    """
+    from equipoise.data import DATASETS, checks, load_data
+
+    results = list(checks.of_dataset(DATASETS[name]) if name in DATASETS else checks.of_images(load_data(name)))
+    width = max(len(check.name) for check in results)
+    lines = [f"{'ok    ' if check.passed else 'FAILED'}  {check.name:<{width}}  {check.found}" for check in results]
+    passed = all(check.passed for check in results)
+    values = {"passed": passed, "checks": [check._asdict() for check in results]}
+    return Outcome(values, "\n".join(lines), is_complete=passed)
 
 
-def about(dataset: Dataset) -> Outcome:
-    return _written_out({"name": dataset.name, "summary": dataset.summary, **_known(dataset)})
+def describe(dataset: "Dataset") -> Outcome:
+    """The name, origin, factors, licence and citation of a data set, and how to get it."""
+    return _description({"name": dataset.name, "summary": dataset.summary, **_facts(dataset)})
 
 
-def _known(dataset: Dataset) -> dict[str, Any]:
-    """What is known of a data set before its files are there, and where they are."""
-    way = f"equipoise data add {dataset.name}"
+def _facts(dataset: "Dataset") -> dict[str, Any]:
+    """What the library knows of a data set without reading its images."""
+    from equipoise.data import store
+
+    get = f"equipoise data add {dataset.name}"
     if dataset.state == "drawn":
-        way = "drawn when it is asked for"
+        get = "drawn as batches are read"
     elif not dataset.files:
-        way = f"{dataset.by_hand} {way} --from PATH"
+        get = f"{dataset.by_hand} {get} --from PATH"
     about = None if dataset.draw else store.describe(store.set_folder(dataset.name))
     return {
         "images": dataset.images,
@@ -110,7 +178,7 @@ def _known(dataset: Dataset) -> dict[str, Any]:
         "factor_sizes": list(dataset.factor_sizes),
         "from": _origin(dataset),
         "state": dataset.state,
-        "get": way,
+        "get": get,
         "folder": str(store.set_folder(dataset.name)) if about else None,
         "files": [
             f"{file['path']} ({file['address']}) sha256 {file['sha256']}" for file in (about or {}).get("files", [])
@@ -121,7 +189,7 @@ def _known(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _origin(dataset: Dataset) -> str:
+def _origin(dataset: "Dataset") -> str:
     """Where the images of a data set come from, in a word or two."""
     if dataset.draw is not None:
         return "drawn"
@@ -131,19 +199,20 @@ def _origin(dataset: Dataset) -> str:
     return f"{', '.join(hosts)}{size}" if hosts else "by hand"
 
 
-def _written_out(about: Mapping[str, Any]) -> Outcome:
-    """A line for each value that is known, and for each factor."""
+def _description(facts: Mapping[str, Any]) -> Outcome:
+    """The facts as an outcome, with a line for each fact and each factor."""
     factors = [
         f"{name}, {size or 'continuous'}"
-        for name, size in zip(about["factor_names"], about["factor_sizes"], strict=True)
+        for name, size in zip(facts["factor_names"], facts["factor_sizes"], strict=True)
     ]
-    said = {**about, "images": f"{about['images']:,} of {_by(about['shape'])}", "shape": factors or "none known"}
+    rows = {**facts, "images": f"{facts['images']:,} of {_by(facts['shape'])}", "shape": factors or "none known"}
     lines = []
-    for key, value in said.items():
+    for key, value in rows.items():
         if value and key not in ("factor_names", "factor_sizes"):
-            for line, text in enumerate(value if isinstance(value, list) else textwrap.wrap(value, 100)):
-                lines.append(f"{'' if line else 'factors' if key == 'shape' else key:<9} {text}")
-    return Outcome(about, "\n".join(lines))
+            label = "factors" if key == "shape" else key
+            for number, text in enumerate(value if isinstance(value, list) else textwrap.wrap(value, 100)):
+                lines.append(f"{'' if number else label:<9} {text}")
+    return Outcome(facts, "\n".join(lines))
 
 
 def _by(numbers: Sequence[int]) -> str:

@@ -1,87 +1,150 @@
-"""The commands of a run: train, evaluate, encode, report."""
+"""The commands of a run: train, evaluate, encode, report, explore and export."""
 
 import json
 import math
+import os
+import sys
+import webbrowser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
-import numpy as np
-from rich.console import Console
+import typer
 
-from equipoise import codes as coding
-from equipoise import config as configuration
-from equipoise import report, runs, scoring
-from equipoise.data import load_data
-from equipoise.errors import InputError
+from equipoise.commands.arguments import Progress, RunFolder
+from equipoise.errors import InputError, choose
 from equipoise.files import replacing, write_text
-from equipoise.metrics import Score, table
 from equipoise.outcome import Outcome
-from equipoise.report import explorer
-from equipoise.training import checkpoint
+
+if TYPE_CHECKING:
+    from equipoise.codes import Codes
+    from equipoise.metrics import Score
 
 
-def train(config: Path | None, overrides: Sequence[str], progress: bool = True) -> Outcome:
-    """Train, encode, score and report; go on where an earlier call with these settings stopped."""
-    settings = (configuration.read(config) if config else {}) | configuration.parse(overrides)
-    run = runs.execute(configuration.resolve(settings), progress=progress)
+def train(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CONFIG.toml] [KEY=VALUE]...",
+            help="Settings: a TOML file, if any, then single settings, which override it.",
+            show_default=False,
+        ),
+    ] = None,
+    progress: Progress = True,
+) -> Outcome:
+    """Train a method on images, score it and write a report.
+
+    The same command resumes an interrupted run. Settings are section.key: `equipoise show train` lists those of
+    training, `equipoise show l-vae` those of a method.
+
+    Examples:
+
+      equipoise train data=dsprites method=l-vae train.steps=2000 train.seed=0 out=runs/first
+
+      equipoise train data=path/to/images data.size=64 method=beta-vae method.beta=2
+
+      equipoise train data=dsprites method=l-vae method.preset=paper_lvae
+    """
+    from equipoise import config, runs
+    from equipoise.report import notes
+
+    words = words or []
+    file = words[:1] if words and "=" not in words[0] else []
+    settings = (config.read(Path(file[0])) if file else {}) | config.parse(words[len(file) :])
+    run = runs.execute(config.resolve(settings), progress=progress)
     last = run.logs[-1] if run.logs else {"step": run.config.train.steps, "seconds": math.nan}
-    said = [
+    lines = [
         f"{run.config.method.name} on {run.config.data.name}: {last['step']:,} steps in {last['seconds']:,.0f} s",
         *([_table(run.scores)] if run.scores else []),
-        *(f"note: {note}" for note in report.notes(run)),
+        *(f"note: {note}" for note in notes(run)),
         f"wrote {run.path}; open {run.path / 'report.html'}",
     ]
-    values = {"run": str(run.path), "report": str(run.path / "report.html"), "scores": _plain(run.scores)}
-    return Outcome(values, "\n".join(said))
+    values = {"run": str(run.path), "report": str(run.path / "report.html"), "scores": _values(run.scores)}
+    return Outcome(values, "\n".join(lines))
 
 
 def evaluate(
-    folders: Sequence[Path],
-    codes: Path | None,
-    which: Sequence[str],
-    convention: str | None,
-    to: Path | None = None,
-    progress: bool = True,
+    folders: Annotated[list[Path] | None, typer.Argument(metavar="[RUN]...", help="Folders of runs.")] = None,
+    codes: Annotated[
+        Path | None, typer.Option(help="An .npz with codes or mean [N, D] and, if known, factors [N, K], logvar.")
+    ] = None,
+    which: Annotated[list[str] | None, typer.Option(help="Metrics: default, all or a name; may be repeated.")] = None,
+    convention: Annotated[str | None, typer.Option(help="default, carbonneau or locatello.")] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="A .csv or .parquet for all scores, with a row for each run and metric.")
+    ] = None,
+    progress: Progress = True,
 ) -> Outcome:
-    """Score runs, or any codes: an `.npz` of `codes` or `mean` [N, D], and, where known, `factors` [N, K], `logvar`.
+    """Score runs, or codes from any program.
 
-    to: a .csv or .parquet for all scores as one tidy table, a row for each run and metric.
+    The table gives each score with its 95 % interval, its baseline (the score of shuffled codes, where it is not zero)
+    and the attainable score (where binning keeps a perfect code below 1).
+
+    Examples:
+
+      equipoise evaluate runs/first --which all
+
+      equipoise evaluate runs/first runs/second --to scores.csv
+
+      equipoise evaluate --codes codes.npz --convention carbonneau
     """
+    from rich.console import Console
+
+    from equipoise import runs, scoring
+    from equipoise.metrics import table
+
     if bool(folders) == bool(codes):
         raise InputError("evaluate takes the folders of runs, or --codes FILE.npz; give one of the two")
     if to is not None:
         table.check(to)
     names = None if not which else which[0] if len(which) == 1 else tuple(which)
-    if codes is not None:
-        arrays = _arrays(codes)
-        scores = scoring.score_codes(arrays, names or "default", convention or "default")
-        target = codes.with_suffix(".scores.json")
-        write_text(target, json.dumps({name: score.to_dict() for name, score in scores.items()}, indent=1))
-        wrote = _write_table(to, table.rows(scores, str(codes), convention or "default"))
-        said = [_table(scores), f"wrote {target}", *wrote]
-        return Outcome({"scores": _plain(scores), "wrote": str(target)}, "\n".join(said))
-    values, said = {}, []
+    values: dict[str, Any] = {}
+    lines: list[str] = []
     rows: list[dict[str, Any]] = []
-    for folder in folders:
+    if codes is not None:
+        scores = scoring.score_codes(_codes(codes), names or "default", convention or "default")
+        target = codes.with_suffix(".scores.json")
+        write_text(target, json.dumps(_values(scores), indent=1))
+        values = {"scores": _values(scores), "wrote": str(target)}
+        rows = table.rows(scores, str(codes), convention or "default")
+        lines = [_table(scores), f"wrote {target}"]
+    console = Console(stderr=True, quiet=not progress)
+    for folder in folders or []:
         run = runs.open_run(folder)
-        scores = scoring.evaluate(
-            run, which=names, convention=convention, console=Console(stderr=True, quiet=not progress)
-        )
-        values[str(folder)] = _plain(scores)
+        scores = scoring.evaluate(run, which=names, convention=convention, console=console)
+        values[str(folder)] = _values(scores)
         rows += table.rows(scores, str(folder), convention or run.config.evaluate.convention)
-        said += [f"{folder}", _table(scores), f"wrote {folder / 'scores.json'}"]
-    return Outcome(values, "\n".join([*said, *_write_table(to, rows)]))
+        lines += [f"{folder}", _table(scores), f"wrote {folder / 'scores.json'}"]
+    if to is not None:
+        with replacing(to) as file:
+            file.write(table.contents(to, rows))
+        lines.append(f"wrote {to}")
+    return Outcome(values, "\n".join(lines))
 
 
-def encode(folder: Path, images: str, out: Path | None) -> Outcome:
-    """Encode images with a trained run into an `.npz`: index, mean, logvar, z [N, D], and the error of each picture."""
+def encode(
+    folder: RunFolder,
+    images: Annotated[str, typer.Argument(help="A data set, a folder of images, an .npy or an .npz.")],
+    out: Annotated[Path | None, typer.Option(help="Where to write; default: <images>.codes.npz here.")] = None,
+) -> Outcome:
+    """Encode images with a trained run.
+
+    Writes an .npz with index, mean, logvar and z [N, D], and the reconstruction error of each image.
+    """
+    import numpy as np
+
+    from equipoise import codes as coding
+    from equipoise import runs
+    from equipoise.data import load_data
+    from equipoise.training import checkpoint
+
     run = runs.open_run(folder)
-    data = run.config.data
     channels, side, _ = run.model.shape
-    # A folder is prepared as the run's own images were; anything else has to have their shape.
-    folder_of_images = Path(images).is_dir()
-    found = load_data(images, size=side, crop=data.crop, grey=channels == 1) if folder_of_images else load_data(images)
+    # Images in a folder are prepared as the run's own images were. Other images must have their shape.
+    is_folder = Path(images).is_dir()
+    found = (
+        load_data(images, size=side, crop=run.config.data.crop, grey=channels == 1) if is_folder else load_data(images)
+    )
     if found.shape != run.model.shape:
         raise InputError(
             f"{images} has images of shape {found.shape}, the run was trained on {run.model.shape}; give images of "
@@ -94,29 +157,103 @@ def encode(folder: Path, images: str, out: Path | None) -> Outcome:
     return Outcome({"wrote": str(target), "images": len(found), "latents": run.model.latent}, text)
 
 
-def write_report(folder: Path, with_explorer: bool = False) -> Outcome:
-    """Draw the report of a run again, or those that runs in a folder lack; with their explorers if asked for."""
+def report(
+    folder: Annotated[
+        Path, typer.Argument(metavar="RUN|STUDY", help="The folder of a run, or of a study.", show_default=False)
+    ],
+    explorer: Annotated[bool, typer.Option("--explorer", help="Also write the page with sliders.")] = False,
+) -> Outcome:
+    """Write the report of a run again, or the missing reports of the runs of a study: report.html and pictures."""
+    from equipoise import runs
+    from equipoise.report import explorer as sliders
+    from equipoise.report import write
+
     if (folder / "config.toml").is_file():
-        found, wanted = [folder], "report.html"
+        folders, page = [folder], "report.html"
     else:
-        wanted = "explorer.html" if with_explorer else "report.html"
+        page = "explorer.html" if explorer else "report.html"
         scored = sorted(path.parent for path in folder.rglob("codes.npz") if (path.parent / "config.toml").is_file())
         if not scored:
             raise InputError(f"{folder} is no run and has no scored run in it; give the folder of a run or a study")
-        found = [run for run in scored if not (run / wanted).exists()]
+        folders = [run for run in scored if not (run / page).exists()]
     pages = []
-    for run in map(runs.open_run, found):
-        pages += [report.write(run), *([explorer.write(run)] if with_explorer else [])]
-    said = [f"wrote {page}" for page in pages] or [f"every run in {folder} has its {wanted}; nothing was done"]
-    return Outcome({"wrote": [str(page) for page in pages]}, "\n".join(said))
+    for run in map(runs.open_run, folders):
+        pages += [write(run), *([sliders.write(run)] if explorer else [])]
+    lines = [f"wrote {path}" for path in pages] or [f"every run in {folder} has its {page}; nothing was done"]
+    return Outcome({"wrote": [str(path) for path in pages]}, "\n".join(lines))
 
 
-def explore(folder: Path, then: explorer.Then = "open", port: int = explorer.PORT) -> Outcome:
-    """Write the page with sliders of a run, and open it, serve it until Ctrl-C, or neither."""
-    return explorer.explore(runs.open_run(folder), then, port)
+def explore(
+    folder: RunFolder,
+    serve: Annotated[bool, typer.Option("--serve", help="Serve it to this machine only, until Ctrl-C.")] = False,
+    port: Annotated[int, typer.Option(help="With --serve: the port.")] = 8642,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open it in the browser.")] = True,
+) -> Outcome:
+    """Write a page with a slider for each latent, and open it.
+
+    The page is one file, explorer.html in the run's folder. It contains the trained nets and needs neither network nor
+    server. It encodes pictures, changes, swaps and animates latents, and saves PNG and GIF. On a machine without a
+    display nothing is opened.
+
+    Examples:
+
+      equipoise explore runs/first
+
+      equipoise explore runs/first --serve --port 8642
+    """
+    from rich.console import Console
+
+    from equipoise import runs
+    from equipoise.report import explorer
+
+    run = runs.open_run(folder)
+    console = Console(stderr=True)
+    with console.status("writing the explorer"):
+        path = explorer.write(run)
+    size = path.stat().st_size
+    lines = [f"{size / 1e6:.1f} MB in one file, which loads nothing"]
+    is_open = False
+    if serve:
+        console.print(f"serving {path} at http://127.0.0.1:{port}/; stop with Ctrl-C", markup=False, soft_wrap=True)
+        explorer.serve(path, port)
+    elif browser:
+        is_open = _has_display() and webbrowser.open(path.resolve().as_uri())
+        if not is_open:
+            lines.append(f"no browser could be opened; copy the file, or use --serve and a tunnel to port {port}")
+    return Outcome({"wrote": str(path), "bytes": size, "opened": is_open}, "\n".join([*lines, f"wrote {path}"]))
 
 
-def _arrays(path: Path) -> coding.Codes:
+def export(
+    folder: RunFolder,
+    to: Annotated[str, typer.Option(help="safetensors, onnx or hub-folder.")] = "safetensors",
+    out: Annotated[Path | None, typer.Option(help="The new folder; default: RUN/export/<kind>.")] = None,
+) -> Outcome:
+    """Export the model of a run: to a folder that `equipoise.load_model` reads, or to ONNX graphs.
+
+    A hub-folder also has the model card, with its scores, and pictures. Nothing is uploaded.
+
+    Examples:
+
+      equipoise export runs/first
+
+      equipoise export runs/first --to onnx --out graphs
+    """
+    from equipoise import export as exports
+
+    kinds: dict[str, exports.Kind] = {kind: kind for kind in get_args(exports.Kind)}
+    written = exports.write(folder, kinds[choose("kind of export", to, kinds)], out)
+    sizes = {path.relative_to(written.folder).as_posix(): path.stat().st_size for path in written.files}
+    lines = [f"  {name:<28} {size:>12,} bytes" for name, size in sorted(sizes.items())]
+    values: dict[str, Any] = {"run": str(folder), "to": to, "files": sizes, "wrote": str(written.folder)}
+    if written.largest_difference is not None:
+        values["largest_difference"] = written.largest_difference
+    return Outcome(values, "\n".join([*lines, *written.remarks, f"wrote {written.folder}"]))
+
+
+def _codes(path: Path) -> "Codes":
+    """The arrays of an .npz, with `mean` for `codes`. Raises `InputError` when it has neither."""
+    from equipoise import codes as coding
+
     arrays = coding.load(path)
     if "mean" not in arrays:
         if "codes" not in arrays:
@@ -125,25 +262,16 @@ def _arrays(path: Path) -> coding.Codes:
     return arrays
 
 
-def _plain(scores: Mapping[str, Score]) -> dict[str, Any]:
+def _values(scores: Mapping[str, "Score"]) -> dict[str, Any]:
     return {name: score.to_dict() for name, score in scores.items()}
 
 
-def _write_table(to: Path | None, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Writes the rows to the file, if one was asked for; what to say of it."""
-    if to is None:
-        return []
-    with replacing(to) as file:
-        file.write(table.contents(to, rows))
-    return [f"wrote {to}"]
-
-
-def _table(scores: Mapping[str, Score]) -> str:
-    """The scores for the terminal: the name on the left, figures on the right, a dash where there is none."""
-    cells = [["metric", "value", "95 % interval", "baseline", "attainable"]]
+def _table(scores: Mapping[str, "Score"]) -> str:
+    """The scores as a table for the terminal, with a dash for what a metric does not have."""
+    cells: list[Sequence[str]] = [["metric", "value", "95 % interval", "baseline", "attainable"]]
     for name, score in scores.items():
         interval = "–" if score.low is None else f"[{score.low:.4f}, {score.high:.4f}]"
-        cells.append([name, f"{score.value:.4f}", interval, _figure(score.baseline), _figure(score.attainable)])
+        cells.append([name, f"{score.value:.4f}", interval, _number(score.baseline), _number(score.attainable)])
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = []
     for name, *figures in cells:
@@ -152,5 +280,12 @@ def _table(scores: Mapping[str, Score]) -> str:
     return "\n".join(lines)
 
 
-def _figure(value: float | None) -> str:
+def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4f}"
+
+
+def _has_display() -> bool:
+    """Whether a graphical browser can be opened. A text browser would take over the terminal."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,7 +1,8 @@
 """Export of a trained model: as safetensors, as ONNX graphs, or as a folder for a model hub."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from equipoise import runs
 from equipoise.errors import choose
@@ -10,11 +11,23 @@ from equipoise.export.about import describe
 from equipoise.export.folder import check, seal
 from equipoise.export.saved import load_model
 from equipoise.files import replacing_folder
-from equipoise.outcome import Outcome
 
 Kind = Literal["safetensors", "onnx", "hub-folder"]
 
-__all__ = ["Kind", "command", "export_run", "load_model"]
+__all__ = ["Export", "Kind", "export_run", "load_model", "write"]
+
+
+@dataclass(frozen=True)
+class Export:
+    """The folder of an export, its files, and sentences about them.
+
+    For ONNX graphs, `largest_difference` is the largest absolute difference from the output of the model.
+    """
+
+    folder: Path
+    files: list[Path]
+    remarks: list[str]
+    largest_difference: float | None
 
 
 def export_run(run: runs.Run | str | Path, to: Kind = "safetensors", out: str | Path | None = None) -> Path:
@@ -39,11 +52,11 @@ def export_run(run: runs.Run | str | Path, to: Kind = "safetensors", out: str | 
         >>> eq.export_run("runs/first", to="onnx")  # doctest: +SKIP
         PosixPath('runs/first/export/onnx')
     """
-    return Path(command(run, to, out).values["wrote"])
+    return write(run, to, out).folder
 
 
-def command(run: runs.Run | str | Path, to: str = "safetensors", out: str | Path | None = None) -> Outcome:
-    """Export the model of a run as `export_run` does, for the command line. Raises the same errors."""
+def write(run: runs.Run | str | Path, to: Kind = "safetensors", out: str | Path | None = None) -> Export:
+    """Export the model of a run as `export_run` does, and describe what was written. Raises the same errors."""
     choose("kind of export", to, get_args(Kind))
     run = run if isinstance(run, runs.Run) else runs.open_run(run)
     target = run.path / "export" / to if out is None else Path(out)
@@ -53,18 +66,14 @@ def command(run: runs.Run | str | Path, to: str = "safetensors", out: str | Path
     elif to == "hub-folder":
         hub.check(run)
     about = describe(run, to)
-    values: dict[str, Any] = {}
-    remarks = []
+    difference, remarks = None, []
     with replacing_folder(target) as folder:
         if to == "onnx":
-            values["largest_difference"] = graphs.write(run.model, folder, about)
-            remarks.append(f"largest difference from the model: {values['largest_difference']:.1e}")
+            difference = graphs.write(run.model, folder, about)
+            remarks.append(f"largest difference from the model: {difference:.1e}")
         else:
             saved.write(run.model, folder)
         if to == "hub-folder":
             remarks += hub.write(run, folder, about)
         seal(folder, about)
-    files = {file.relative_to(target).as_posix(): file.stat().st_size for file in target.rglob("*") if file.is_file()}
-    lines = [f"  {name:<28} {size:>12,} bytes" for name, size in sorted(files.items())]
-    text = "\n".join([*lines, *remarks, f"wrote {target}"])
-    return Outcome({"run": str(run.path), "to": to, "files": files, **values, "wrote": str(target)}, text)
+    return Export(target, [path for path in sorted(target.rglob("*")) if path.is_file()], remarks, difference)

@@ -1,0 +1,93 @@
+"""The command line: it parses words, calls the functions of `equipoise.commands` and prints their results."""
+
+import functools
+import inspect
+import json
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from equipoise import commands
+from equipoise.errors import InputError, RunError
+from equipoise.outcome import Outcome
+
+COMMANDS: dict[str, Callable[..., Outcome]] = {
+    "train": commands.train,
+    "evaluate": commands.evaluate,
+    "encode": commands.encode,
+    "report": commands.report,
+    "explore": commands.explore,
+    "export": commands.export,
+    "sweep": commands.sweep,
+    "status": commands.status,
+    "compare": commands.compare,
+    "select": commands.select,
+    "search": commands.search,
+    "reproduce": commands.reproduce,
+    "list": commands.list_,
+    "show": commands.show,
+    "toys": commands.toys,
+}
+DATA_COMMANDS: dict[str, Callable[..., Outcome]] = {
+    "list": commands.data_list,
+    "info": commands.data_info,
+    "add": commands.data_add,
+    "render": commands.data_render,
+    "check": commands.data_check,
+}
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+app = typer.Typer(
+    help="Disentangled representation learning with variational autoencoders whose trade-off tunes itself.",
+    epilog="First steps:  equipoise train data=dsprites method=l-vae train.steps=2000 out=runs/first",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data = typer.Typer(help="Data sets and images of your own.", no_args_is_help=True)
+
+
+def printing(command: Callable[..., Outcome]) -> Callable[..., None]:
+    """The command as typer runs it: with the option `--json`, and its result printed. Exits with 1 if incomplete."""
+
+    @functools.wraps(command)
+    def run(as_json: bool, **arguments: Any) -> None:
+        outcome = command(**arguments)
+        print(json.dumps(outcome.values, indent=1, default=str) if as_json else outcome.text)
+        if not outcome.is_complete:
+            raise typer.Exit(1)
+
+    signature = inspect.signature(command)
+    option = inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Json)
+    run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), option])  # type: ignore[attr-defined]
+    return run
+
+
+for name, command in COMMANDS.items():
+    app.command(name)(printing(command))
+for name, command in DATA_COMMANDS.items():
+    data.command(name)(printing(command))
+app.add_typer(data, name="data")
+
+
+def main() -> None:
+    """Run the command in `sys.argv`. Errors that a user can fix are printed as one sentence.
+
+    Exits with 2 for wrong usage or input, with 1 for a failure.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: print(f"note: {message}", file=sys.stderr)
+            app()
+    except InputError as error:
+        print(f"equipoise: {error}", file=sys.stderr)
+        sys.exit(2)
+    except RunError as error:
+        print(f"equipoise: {error}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:  # such as a full disk: the message of the operating system is the reason
+        print(f"equipoise: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,258 @@
+"""The commands of studies: sweep, status, compare, select, search and reproduce."""
+
+import dataclasses
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, get_args
+
+import typer
+
+from equipoise.commands.arguments import Progress, StudyFolder
+from equipoise.errors import choose
+from equipoise.outcome import Outcome
+
+if TYPE_CHECKING:
+    from equipoise.study import Plan, State
+
+UNFINISHED = ("running", "waiting")  # stages of a run that has to go on
+
+
+def sweep(
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="The study.", show_default=False)],
+    workers: Annotated[
+        int | None, typer.Option(help="Simultaneous runs; default: one for each core, here or in the cluster.")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="local, ray or slurm.")] = "local",
+    gpus: Annotated[float, typer.Option(help="GPUs of a run, with ray or slurm; with ray also a fraction.")] = 0,
+    again: Annotated[bool, typer.Option("--again", help="Repeat runs that failed for good.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs, time a few steps, and stop.")] = False,
+    progress: Progress = True,
+) -> Outcome:
+    """Train all runs of a study: every value of a list, every draw from a distribution, every seed.
+
+    A study is a file of settings whose values may be lists:
+
+      seeds = 3
+
+      data.name = "dsprites"
+
+      method.name = "beta-vae"
+
+      method.beta = [1.0, 2.0, 4.0]
+
+      train.steps = 20000
+
+    The same command resumes the study after a kill, a crash or Ctrl-C. No finished run is repeated. Exits with 1 unless
+    all runs are done.
+
+    Examples:
+
+      equipoise sweep examples/study.toml --dry-run
+
+      equipoise sweep examples/study.toml --workers 2
+
+      equipoise sweep examples/study.toml --engine ray --gpus 0.25
+    """
+    from equipoise import study
+
+    engines: dict[str, study.EngineName] = {name: name for name in get_args(study.EngineName)}
+    name = engines[choose("engine", engine, engines)]
+    if dry_run:
+        return _dry_run(study.read(file), workers, progress)
+    with redirect_stdout(sys.stderr):  # Ray prints messages about its nodes
+        states = study.sweep(file, workers=workers, engine=name, gpus=gpus, again=again, progress=progress)
+    plan = study.read(file)
+    outcome = _state(plan, states)
+    lines = [outcome.text, f"wrote {plan.folder}"]
+    if any(state.stage == "failed" for state in states):
+        lines.append(f"errors are in {plan.folder / 'failures'}; the same command with --again repeats failed runs")
+    if any(state.stage in UNFINISHED for state in states):
+        lines.append("stopped; the same command resumes")
+    return Outcome({**outcome.values, "wrote": str(plan.folder)}, "\n".join(lines), outcome.is_complete)
+
+
+def status(
+    folder: StudyFolder,
+    watch: Annotated[bool, typer.Option("--watch", help="Update until all runs are over.")] = False,
+    progress: Progress = True,
+) -> Outcome:
+    """Print the state of a study: runs done, running, waiting and failed with their errors, rate, time left.
+
+    The command only reads the study's folder, so it works beside a sweep, from any machine that sees the folder, and
+    after a crash. Exits with 1 unless all runs are done.
+
+    Examples:
+
+      equipoise status studies/first
+
+      equipoise status studies/first --watch
+    """
+    from rich.console import Console
+
+    from equipoise import study
+    from equipoise.study import board
+    from equipoise.study.status import Watch
+    from equipoise.training.watch import signals
+
+    plan = study.open_study(folder)
+    states = Watch(plan)
+    console = Console(stderr=True, quiet=not progress)
+    with signals() as stop, board.shown(console, states) as update:
+        while watch and not stop.is_set() and any(state.stage in UNFINISHED for state in states()):
+            update()
+            time.sleep(1)
+    return _state(plan, states())
+
+
+def compare(
+    folder: StudyFolder,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="Metrics to show, or all; may be repeated. Default: six, if scored.")
+    ] = None,
+    to: Annotated[Path | None, typer.Option(help="A .csv, .parquet or .tex for the table.")] = None,
+) -> Outcome:
+    """Compare the finished runs of a study over seeds: means with intervals, pairwise differences, trade-offs.
+
+    Writes compare.html, compare.csv and pictures/ to the study's folder.
+
+    Examples:
+
+      equipoise compare studies/first
+
+      equipoise compare studies/first --metric mig --metric sap --to table.tex
+    """
+    from equipoise.study.compare import compare
+
+    return compare(folder, metric or [], to)
+
+
+def select(folder: StudyFolder, progress: Progress = True) -> Outcome:
+    """Rank the models of a study without labels, by UDR over seeds, beside the choice that labels would have made.
+
+    Writes select.csv to the study's folder.
+
+    Example:  equipoise select studies/first
+    """
+    from equipoise.study.select import select
+
+    return select(folder, progress)
+
+
+def search(
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="The search.", show_default=False)],
+    workers: Annotated[int | None, typer.Option(help="Simultaneous runs; default: one for each core.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Repeat failed runs.")] = False,
+    progress: Progress = True,
+) -> Outcome:
+    """Search the settings that a file leaves open, with Optuna.
+
+    The table [search] of a study file gives the metric to optimise. Its distributions and lists are the search space:
+
+      [search]
+
+      metric = "mig"
+
+      trials = 20
+
+    The same command resumes the search after a kill, or with more trials in the file. Exits with 1 unless every trial
+    is finished or pruned.
+
+    Example:  equipoise search examples/search.toml
+    """
+    from equipoise.study.search import command
+
+    outcome = command(file, workers, again, progress)
+    return dataclasses.replace(outcome, is_complete=outcome.values["done"])
+
+
+def reproduce(
+    table: Annotated[
+        str,
+        typer.Argument(
+            metavar="TABLE",
+            help="lvae-table2, lvae-table3, lvae-figure2, isa-figure5, progressive-robustness, dynamic-vs-beta, "
+            "control-setpoint, or all.",
+            show_default=False,
+        ),
+    ],
+    dataset: Annotated[str | None, typer.Option(help="The data set; default: the first of the table.")] = None,
+    run: Annotated[bool, typer.Option("--run", help="Train its protocol, or the unfinished part of it.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="With --run: a fraction of its budget.")] = False,
+    steps: Annotated[int | None, typer.Option(help="With --run: training steps.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="With --run: seeds of each setting.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="With --run: simultaneous runs; default: one for each core.")
+    ] = None,
+    add: Annotated[list[Path] | None, typer.Option(help="A run trained elsewhere; may be repeated.")] = None,
+    results: Annotated[Path, typer.Option(help="The folder with scores and curves of runs.")] = Path("results"),
+    to: Annotated[Path | None, typer.Option(help="A .md for the tables as a page, with figures beside it.")] = None,
+    progress: Progress = True,
+) -> Outcome:
+    """Print a published table beside our results, or train its protocol first.
+
+    Without --run it only reads the results folder. With --run the protocol is the study studies/<table>-<dataset>: the
+    same command resumes it after a kill, and a longer run extends a shorter one.
+
+    Examples:
+
+      equipoise reproduce lvae-table2 --dataset dsprites
+
+      equipoise reproduce lvae-table2 --run --quick --seeds 2
+
+      equipoise reproduce all --to docs/results.md
+    """
+    from equipoise.study.published.reproduce import reproduce
+
+    outcome = reproduce(
+        table,
+        dataset,
+        run=run,
+        quick=quick,
+        steps=steps,
+        seeds=seeds,
+        workers=workers,
+        add=add or [],
+        results=results,
+        to=to,
+        progress=progress,
+    )
+    return dataclasses.replace(outcome, is_complete=outcome.values["done"])
+
+
+def _dry_run(plan: "Plan", workers: int | None, progress: bool) -> Outcome:
+    """What a sweep of this plan would do: its runs, the settings that vary, and how long it takes here."""
+    from equipoise import study
+    from equipoise.study import board, estimate
+    from equipoise.study.status import Watch
+
+    study.expect_data(plan)
+    states = Watch(plan)()
+    remaining = {state.run: plan.runs[state.run] for state in states if state.stage in UNFINISHED}
+    slots = workers or study.default_workers(plan)
+    seconds = estimate.seconds(remaining.values(), slots, progress)
+    steps = sum(state.steps - state.step for state in states)
+    duration = "too short to be timed"
+    if seconds is not None:
+        duration = f"about {board.duration(seconds)} of training, {slots} at once"
+    lines = [
+        *board.listing(plan, states),
+        f"{board.summary(states)}; {steps:,} steps of training left",
+        duration,
+        f"nothing was done; without --dry-run it goes to {plan.folder}",
+    ]
+    runs = [{"run": run, **config.flat()} for run, config in plan.runs.items()]
+    values = {"study": str(plan.folder), "varied": plan.varied, "seconds": seconds, "steps": steps, "runs": runs}
+    return Outcome(values, "\n".join(lines))
+
+
+def _state(plan: "Plan", states: Sequence["State"]) -> Outcome:
+    """The stage of each run of a study, as an outcome that is complete when all are done."""
+    from equipoise.study import board
+
+    is_done = all(state.stage == "done" for state in states)
+    runs = [dataclasses.asdict(state) for state in states]
+    text = "\n".join([f"{plan.folder}: {board.summary(states)}", *board.lines(states)[1:]])
+    return Outcome({"study": str(plan.folder), "done": is_done, "runs": runs}, text, is_done)
