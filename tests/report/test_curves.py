@@ -14,8 +14,8 @@ from tests.conftest import SHAPE, images, small, toy
 
 from equipoise.config import Config, Net, Train, resolve
 from equipoise.methods import METHODS
-from equipoise.report.curves import _widths, constant_weights, training_curves
 from equipoise.report.figures import png, svg
+from equipoise.report.figures.curves import _widths, constant_weights, training_curves
 from equipoise.training.loop import Training
 
 Make = Callable[..., Any]
@@ -164,7 +164,7 @@ def test_relevance_has_a_row_for_each_latent(log: Make) -> None:
 
 def test_covariances_sigma_and_exponents_have_panels(log: Make) -> None:
     figure = training_curves(plain(log(5), cov_off=0.1, cov_diag=0.2), settings("compose", terms=["kl", "cov_off"]))
-    assert list(curves(figure, "covariance less I, squared")) == ["off the diagonal", "on the diagonal"]
+    assert list(curves(figure, "covariance minus identity, squared")) == ["off the diagonal", "on the diagonal"]
     rows = [row | {"beta_equivalent": 0.1 * row["sigma"]} for row in plain(log(5), sigma=0.1)]
     figure = training_curves(rows, settings("sigma-vae"))
     assert titles(figure)[3:5] == ["β-equivalent, weight per unit of error", "σ of the decoder, pixels from 0 to 1"]

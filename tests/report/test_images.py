@@ -17,7 +17,7 @@ from equipoise.report.figures.animation import FRAMES, traversal_gif
 from equipoise.report.figures.animation import GAP as GAP_OF_GIF
 from equipoise.report.figures.canvas import GAP, SMALLEST, grid
 from equipoise.report.figures.images import STEPS, sweep
-from equipoise.report.latents import Latent, carried
+from equipoise.report.latents import Latent, nats_carried
 
 
 def texts(figure: Figure) -> list[str]:
@@ -49,7 +49,7 @@ def test_under_a_prior_of_subspaces_rows_are_by_information_and_within_the_prior
     x = model.decode(across)
     said = texts(report.traversals(model, x))
     mean, logvar = model.encode(x)
-    measure, nats = carried(model.prior.kl(mean, logvar, mean), mean, logvar)
+    measure, nats = nats_carried(model.prior.kl(mean, logvar, mean), mean, logvar)
     assert [text for text in said if "nats" in text] == [f"info {value:.2f} nats" for value in -np.sort(-nats)]
     assert measure == "information"
     edge = 2 * float(model.prior.variance.detach()[0].sqrt())

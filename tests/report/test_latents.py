@@ -10,13 +10,13 @@ from equipoise import metrics
 from equipoise.priors import LpNested, StandardNormal
 from equipoise.report.latents import (
     Latent,
-    carried,
     deviation_of,
     factors_over,
     information_of,
     latents_over,
+    nats_carried,
     parts_of,
-    typical,
+    typical_row,
 )
 
 N = 4000
@@ -105,7 +105,7 @@ def test_latents_are_ordered_by_their_nats_and_active_by_the_variance_of_their_m
 
 
 def test_the_typical_image_is_nearest_the_median() -> None:
-    assert typical(np.array([[0.0, 9.0], [1.0, 1.0], [2.0, 0.5], [9.0, 0.0]])) == 1
+    assert typical_row(np.array([[0.0, 9.0], [1.0, 1.0], [2.0, 0.5], [9.0, 0.0]])) == 1
 
 
 def posterior(mean: torch.Tensor, deviation: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -119,7 +119,7 @@ def test_where_latents_are_independent_they_carry_their_kl() -> None:
     mean, logvar = posterior(torch.linspace(-2, 2, 101), 0.3)
     for prior in (StandardNormal(4), LpNested((1, 1, 1, 1))):
         kl = prior.kl(mean, logvar, mean)
-        measure, nats = carried(kl, mean, logvar)
+        measure, nats = nats_carried(kl, mean, logvar)
         assert measure == "KL"
         np.testing.assert_allclose(nats, kl.mean(0).numpy(), rtol=1e-5)
 
@@ -127,7 +127,7 @@ def test_where_latents_are_independent_they_carry_their_kl() -> None:
 def test_elsewhere_they_carry_the_information_of_a_gaussian_channel() -> None:
     normal = torch.distributions.Normal(0, 2).icdf((torch.arange(20_000) + 0.5) / 20_000)
     mean, logvar = posterior(normal, 0.5)
-    measure, nats = carried(LpNested((2, 2)).kl(mean, logvar, mean), mean, logvar)
+    measure, nats = nats_carried(LpNested((2, 2)).kl(mean, logvar, mean), mean, logvar)
     assert measure == "information"
     assert nats[0] == pytest.approx(0.5 * math.log(1 + (2 / 0.5) ** 2), rel=1e-3)
     np.testing.assert_allclose(nats[1:], 0, atol=1e-6)
@@ -138,8 +138,8 @@ def test_the_information_is_never_said_to_be_less_than_it_is() -> None:
     for values in (2, 3, 8):
         # Values so far apart that a code tells its own: log of their number, in nats.
         mean, logvar = posterior(torch.arange(1000) % values, 0.1)
-        assert carried(kl, mean, logvar)[1][0] >= math.log(values) * 0.999
-    assert carried(kl[:1], *posterior(torch.ones(1), 0.1))[1].tolist() == [0, 0, 0, 0]
+        assert nats_carried(kl, mean, logvar)[1][0] >= math.log(values) * 0.999
+    assert nats_carried(kl[:1], *posterior(torch.ones(1), 0.1))[1].tolist() == [0, 0, 0, 0]
 
 
 def test_parts_have_the_names_of_their_latents_and_the_deviation_of_the_prior() -> None:

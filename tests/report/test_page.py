@@ -282,7 +282,7 @@ def test_a_run_without_factors_shows_what_can_be_known(make: Make) -> None:
     run = make(factors=False, channels=3)
     read = Reader(report.write(run))
     assert "without known factors" in read.text
-    assert "These images come without factors" in read.text
+    assert "The factors of variation of these images are not known" in read.text
     assert "in colour" in read.text
     assert not (run.path / "pictures" / "information.png").exists()
     assert {"scores", "factors"}.isdisjoint({value for name, value in read.attributes if name == "id"})
@@ -349,7 +349,7 @@ def test_a_few_images_are_all_shown_from_best_to_worst(make: Make) -> None:
 
 def test_warnings_stand_before_the_pictures_and_remarks_after(run: Any) -> None:
     text = Reader(run.path / "report.html").text
-    still, listed = (text.index(words) for words in ("have not converged", "2 of 4 latents collapsed"))
+    still, listed = (text.index(words) for words in ("have not converged", "2 of 4 latents are inactive"))
     assert text.index("Warning") < still < text.index("Figure 1.") < listed
 
 

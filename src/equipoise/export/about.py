@@ -1,4 +1,4 @@
-"""What is known of a model without its run: how to build it again, and what its latents are like."""
+"""The description of an exported model in config.json: how to rebuild it, and its latents."""
 
 import importlib.metadata
 import json
@@ -18,9 +18,9 @@ FORMAT = 1  # of config.json
 
 
 def describe(run: Run, kind: str) -> dict[str, Any]:
-    """What config.json says of the model of a run, ready for JSON; paths of this machine stay out of it.
+    """Return the description of the model of a run for config.json. It contains no local paths.
 
-    Raises `InputError` for a likelihood or prior that it has no words for.
+    Raises `InputError` for a likelihood or prior that is not in the tables of Equipoise.
     """
     model = run.model
     return {
@@ -48,27 +48,27 @@ def describe(run: Run, kind: str) -> dict[str, Any]:
 
 
 def name(run: Run) -> str:
-    """What a run is called: its method, and the data set or the last part of the path of its images."""
+    """Return the name of the model: the method, and the data set or the last part of the path of the images."""
     return f"{run.config.method.name}-{_data(run.config)}"
 
 
 def configuration_of(run: Run) -> Config:
-    """The settings of a run, with the last part of each path alone."""
+    """Return the settings of a run, with each path reduced to its last part."""
     config, data = run.config, run.config.data
     factors = data.factors if data.factors in (None, "folders") else Path(data.factors).name
-    said = config.flat() | {"data.name": _data(config)} | ({} if factors is None else {"data.factors": factors})
-    return configuration.resolve({**said, "out": Path(config.out).name or "run"}, complete=True)
+    settings = config.flat() | {"data.name": _data(config)} | ({} if factors is None else {"data.factors": factors})
+    return configuration.resolve({**settings, "out": Path(config.out).name or "run"}, complete=True)
 
 
 def latents(run: Run) -> list[Latent]:
-    """The latents of a run by what they carry, largest first; none where its checkpoint is not encoded."""
+    """Return the latents of a run, most information first; none where its last checkpoint is not encoded."""
     path = run.path / "codes.npz"
     if not path.exists() or str(run.codes["checkpoint"]) != checkpoint.digest(run.path / "checkpoint.pt"):
         return []
-    # The images themselves may be gone; the names of their factors are in meta.json.
+    # From meta.json, because the images may no longer be there.
     return analyse_codes(run.model.prior, run.codes, run.meta["data"]["factor_names"], run.scores).latents
 
 
 def _data(config: Config) -> str:
-    """The data set a run was trained on, or the last part of the path of its images."""
+    """Return the data set of a run, or the last part of the path of its images."""
     return config.data.name if config.data.name in DATASETS else Path(config.data.name).name or "images"

@@ -1,7 +1,7 @@
 """The report of a run: its findings, figures, sections and page."""
 
-from equipoise.report.curves import training_curves
 from equipoise.report.figures.animation import animation
+from equipoise.report.figures.curves import training_curves
 from equipoise.report.figures.images import reconstructions, samples, traversals
 from equipoise.report.figures.information import information_map
 from equipoise.report.figures.latents_vs_factors import latents_vs_factors

@@ -15,13 +15,13 @@ from equipoise.report.latents import (
     Information,
     Latent,
     Measure,
-    carried,
     deviation_of,
     factors_over,
     information_of,
     latents_over,
+    nats_carried,
     parts_of,
-    typical,
+    typical_row,
 )
 from equipoise.scoring import Run
 
@@ -34,7 +34,7 @@ class Findings:
 
     `codes` [n, D] are the posterior means. `kl` [S] is the mean KL in nats of each independent part of the prior, and
     `parts` are the names of these; `estimated` is true where the KL has no closed form and is estimated from one sample
-    per image. `nats` [D] is what each latent carries, and `measure` how that is computed, as `carried` describes.
+    per image. `nats` [D] is what each latent carries, and `measure` how that is computed, as `nats_carried` describes.
     `latents` are sorted by it, largest first. `factors` are those with two values or more, none where factors are not
     known. `information` is None without the score `mig`.
     """
@@ -57,12 +57,14 @@ class Findings:
     @property
     def selection(self) -> list[Latent]:
         """The latents for pictures: up to 16 active ones, or three without their factors where none is active."""
-        return self.active[:MOST] or [replace(latent, factor=None, told=None) for latent in self.latents[:3]]
+        if self.active:
+            return self.active[:MOST]
+        return [replace(latent, factor=None, mutual_information=None) for latent in self.latents[:3]]
 
     @property
     def reference(self) -> Array:
         """The code [D] of a typical image, the one nearest the median code. Traversals start from it."""
-        reference: Array = self.codes[typical(self.codes)]
+        reference: Array = self.codes[typical_row(self.codes)]
         return reference
 
 
@@ -78,7 +80,7 @@ def analyse_codes(
     mean, logvar, z = (torch.from_numpy(np.asarray(codes[name])) for name in ("mean", "logvar", "z"))
     with torch.no_grad():
         kl = prior.kl(mean, logvar, z)
-    measure, nats = carried(kl, mean, logvar)
+    measure, nats = nats_carried(kl, mean, logvar)
     means = mean.double().numpy()
     factors, information = [], None
     if "factors" in codes:

@@ -1,4 +1,4 @@
-"""What each latent does: how much it says, between which values it moves, which factor it follows."""
+"""The latents and factors of a run: what each latent encodes, its range, and the factor that it follows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,18 +18,18 @@ Array = NDArray[np.float64]
 Measure = Literal["KL", "information"]
 
 ACTIVE = 0.01  # variance of the posterior means (Burda et al., 2016, arXiv:1509.00519, section 5.2)
-CLEAR = 0.1  # share of a factor's entropy below which a latent is not said to follow it
-MIXED = 0.5  # share, relative to the best factor's, from which a second factor is named
-MONOTONE = 0.9  # correlation of mean code and value from which the code is said to rise or fall
-BINS = 20  # into which a continuous factor is cut
+CLEAR = 0.1  # share of a factor's entropy that a latent must encode to follow it
+MIXED = 0.5  # share of a second factor, relative to that of the best, from which it is named too
+MONOTONE = 0.9  # correlation of mean code and value from which the code rises or falls with the factor
+BINS = 20  # of a continuous factor
 
 
 @dataclass(frozen=True)
 class Latent:
-    """A latent over the encoded images: the nats it carries, variance of its means, and between which values it moves.
+    """A latent over the encoded images.
 
-    `low` and `high` are the 5th and 95th percentile of its means; of a collapsed latent two standard deviations of the
-    prior.
+    `nats` is what it carries (`nats_carried`) and `variance` that of its posterior means. `low` and `high` are the 5th
+    and 95th percentile of these means; for an inactive latent ±2 standard deviations of the prior.
     """
 
     index: int
@@ -37,12 +37,13 @@ class Latent:
     variance: float
     low: float
     high: float
-    factor: str | None  # the one it follows best, if clearly
-    words: str  # that, as a phrase; empty where no factor is known
-    told: float | None = None  # mutual information with that factor, nats; None without the score mig
+    factor: str | None  # the factor that it follows, if any
+    words: str  # its relation to the factors as a phrase; empty where no factor is known
+    mutual_information: float | None = None  # with that factor, in nats; None without the score mig
 
     @property
     def active(self) -> bool:
+        """Whether the variance of the posterior means is above 0.01."""
         return self.variance > ACTIVE
 
 
@@ -53,37 +54,37 @@ class Factor:
     name: str
     mean: Array
     spread: Array
-    explained: Array  # [D], share of each latent's variance that the mean codes explain, 0 to 1
+    explained: Array  # [D], share of the variance of each latent that the mean codes explain, 0 to 1
 
 
 @dataclass(frozen=True)
 class Information:
-    """Mutual information [K, D] of factors and latents in nats, as the score `mig` was computed from it."""
+    """Mutual information [K, D] of factors and latents in nats, as the score `mig` uses it."""
 
     names: tuple[str, ...]
     matrix: Array
-    entropy: Array  # [K], nats of each factor in the bins of the score: the most that a latent can tell
-    bias: Array  # [K], nats that the estimate has too much
-    factor_bins: int | None  # into which the score cut every factor
+    entropy: Array  # [K], nats of each factor in the bins of the score, the maximum of its mutual information
+    bias: Array  # [K], nats by which the estimate is too large
+    factor_bins: int | None  # of every factor in the score
 
     @property
     def share(self) -> Array:
-        """[K, D], of a factor's entropy that each latent tells."""
+        """The share [K, D] of the entropy of each factor that each latent encodes."""
         return self.matrix / self.entropy[:, None]
 
     @property
     def clear(self) -> Array:
-        """[K], shares that mean something; with few images the bias of the estimate alone would look like a finding."""
+        """The share [K] that a latent needs to follow a factor. It is larger for few images, where the bias is large."""
         return CLEAR + self.bias / self.entropy
 
 
-def carried(kl: Tensor, mean: Tensor, logvar: Tensor) -> tuple[Measure, Array]:
-    """What each latent carries, [D] in nats, by which latents are ordered; and first what that is.
+def nats_carried(kl: Tensor, mean: Tensor, logvar: Tensor) -> tuple[Measure, Array]:
+    """Return the measure by which latents are sorted, and the nats [D] that each latent carries by this measure.
 
-    kl [n, S] is that of the prior's independent parts over n images, mean, logvar [n, D] are of q(z|x). Where every
-    dimension is a part, each has a KL of its own, whose mean this is. Elsewhere it is I(x; z_j) as if q(z_j) over all
-    images were Gaussian, (log Var z_j - E log Var(z_j|x)) / 2: exact if it is, too much if not, since no density of
-    that variance has more entropy. It is 0 for a single image.
+    kl [n, S] is that of the independent parts of the prior over n images; mean and logvar [n, D] are of q(z|x). Where
+    every part is one dimension, the measure is the mean KL. Otherwise it is the information I(x; z_j) for a Gaussian
+    q(z_j) over all images, (log Var z_j - E log Var(z_j|x)) / 2. This is exact for a Gaussian and an upper bound for
+    others, because a Gaussian has the largest entropy of a given variance. It is 0 for a single image.
     """
     if kl.shape[1] == mean.shape[1]:
         return "KL", kl.cpu().double().mean(0).numpy()
@@ -93,36 +94,36 @@ def carried(kl: Tensor, mean: Tensor, logvar: Tensor) -> tuple[Measure, Array]:
 
 
 def parts_of(prior: Prior) -> list[str]:
-    """Names of the independent parts of a prior: z0 for a part of one latent, z0–z3 for a subspace."""
+    """Return the names of the independent parts of a prior: z0 for one latent, z0–z3 for a subspace."""
     ends = zip(prior.sizes, accumulate(prior.sizes), strict=True)
     return [f"z{end - 1}" if size == 1 else f"z{end - size}–z{end - 1}" for size, end in ends]
 
 
 def deviation_of(prior: Prior) -> Array:
-    """Standard deviation [D] of each latent under the prior."""
+    """Return the standard deviation [D] of each latent under the prior."""
     return prior.deviation.detach().double().cpu().numpy()
 
 
 def factors_over(codes: Array, factors: NDArray[Any], names: Sequence[str]) -> list[Factor]:
-    """How codes [n, D] move with factors [n, K], one `Factor` each; single-valued factors are left out.
+    """Return a `Factor` for each of the factors [n, K] that has two values or more, over codes [n, D].
 
-    A continuous factor is cut into 20 bins of equal width.
+    A continuous factor is divided into 20 bins of equal width.
     """
     columns = [levels(column) for column in factors.T]
     return [_factor(name, codes, value) for name, value in zip(names, columns, strict=True) if value.max() > 0]
 
 
 def information_of(score: Score, factors: NDArray[Any], names: Sequence[str]) -> Information | None:
-    """The mutual information behind the score `mig` of codes with factors [n, K]; None if the score has no matrix."""
+    """Return the mutual information of the score `mig` of codes with factors [n, K], or None if it has no matrix."""
     if score.matrix is None:
         return None
-    kept = np.flatnonzero(np.isfinite(score.matrix).all(axis=1))
+    defined = np.flatnonzero(np.isfinite(score.matrix).all(axis=1))
     bins, factor_bins = score.params["bins"], score.params["factor_bins"]
-    rows = Pair(np.empty(0), np.empty(0, bool), factors[:, kept], kept, len(names))
+    rows = Pair(np.empty(0), np.empty(0, bool), factors[:, defined], defined, len(names))
     labels = factor_labels(rows, factor_bins, "unit", bins)
     return Information(
-        names=tuple(name for k, name in enumerate(names) if k in kept),
-        matrix=score.matrix[kept],
+        names=tuple(name for k, name in enumerate(names) if k in defined),
+        matrix=score.matrix[defined],
         entropy=np.array([float(entropy(np.bincount(label))) for label, _ in labels]),
         bias=np.array([(values - 1) * (bins - 1) / (2 * score.n) for _, values in labels]),
         factor_bins=factor_bins,
@@ -130,7 +131,7 @@ def information_of(score: Score, factors: NDArray[Any], names: Sequence[str]) ->
 
 
 def latent_variances(codes: NDArray[Any]) -> Array:
-    """Variance of each latent's posterior means, `codes` [n, D] -> [D]; 0 for a single image."""
+    """Return the variance [D] of the posterior means `codes` [n, D]; 0 for a single image."""
     codes = codes.astype(np.float64)
     return codes.var(axis=0, ddof=1) if len(codes) > 1 else np.zeros(codes.shape[1])
 
@@ -138,9 +139,9 @@ def latent_variances(codes: NDArray[Any]) -> Array:
 def latents_over(
     codes: Array, nats: Array, deviation: Array, factors: Sequence[Factor], information: Information | None
 ) -> list[Latent]:
-    """One `Latent` for each column of the posterior means `codes` [n, D], by the `nats` [D] it carries, largest first.
+    """Return a `Latent` for each column of the posterior means `codes` [n, D], sorted by `nats` [D], largest first.
 
-    `deviation` [D] is that of the prior.
+    `deviation` [D] is the standard deviation of the prior.
     """
     variance = latent_variances(codes)
     ends = np.where(variance > ACTIVE, np.percentile(codes, (5, 95), axis=0), [-2 * deviation, 2 * deviation])
@@ -148,20 +149,20 @@ def latents_over(
     for j in np.argsort(-nats, kind="stable"):
         factor, words = _follows(int(j), factors, information) if factors else (None, "")
         low, high = ends[:, j].tolist()
-        told = None
+        nats_of_factor = None
         if factor is not None and information is not None:
-            told = float(information.matrix[information.names.index(factor), j])
-        latents.append(Latent(int(j), float(nats[j]), float(variance[j]), low, high, factor, words, told))
+            nats_of_factor = float(information.matrix[information.names.index(factor), j])
+        latents.append(Latent(int(j), float(nats[j]), float(variance[j]), low, high, factor, words, nats_of_factor))
     return latents
 
 
-def typical(codes: Array) -> int:
-    """The row of codes [n, D] nearest the median of all: an image from which every latent can be moved both ways."""
+def typical_row(codes: Array) -> int:
+    """Return the row of codes [n, D] nearest the median code. Every latent of it can vary in both directions."""
     return int(np.square(codes - np.median(codes, axis=0)).sum(axis=1).argmin())
 
 
 def levels(column: NDArray[Any]) -> NDArray[np.int64]:
-    """A factor's values [n] as 0..V-1; a continuous factor is cut into 20 bins of equal width."""
+    """Return the values [n] of a factor as 0..V-1. A continuous factor is divided into 20 bins of equal width."""
     labels, values = encoded(column)
     if column.dtype.kind != "f" or values <= BINS:
         return labels
@@ -182,7 +183,7 @@ def _factor(name: str, codes: Array, value: NDArray[np.int64]) -> Factor:
 
 
 def _follows(j: int, factors: Sequence[Factor], information: Information | None) -> tuple[str | None, str]:
-    """The factor that latent j follows best, if clearly, and a phrase about it."""
+    """Return the factor that latent j follows, if any, and a phrase on its relation to the factors."""
     means = {factor.name: factor.mean[:, j] for factor in factors}
     if information is None:
         shares = {factor.name: float(factor.explained[j]) for factor in factors}
@@ -191,11 +192,11 @@ def _follows(j: int, factors: Sequence[Factor], information: Information | None)
     else:
         shares = dict(zip(information.names, information.share[:, j].tolist(), strict=True))
         clear = dict(zip(information.names, information.clear.tolist(), strict=True))
-        told = zip(information.names, information.matrix[:, j], information.entropy, strict=True)
-        amounts = {name: f"MI {nats:.2f} nats of {most:.2f}" for name, nats, most in told}
+        rows = zip(information.names, information.matrix[:, j], information.entropy, strict=True)
+        amounts = {name: f"MI {nats:.2f} nats of {most:.2f}" for name, nats, most in rows}
     best, *others = sorted(shares, key=lambda name: -shares[name])
     if shares[best] < clear[best]:
-        return None, f"follows no known factor clearly (at most {best}: {amounts[best]})"
+        return None, f"follows no known factor clearly (largest: {best}, {amounts[best]})"
     words = f"follows {best} ({amounts[best]}{_motion(means[best])})"
     if others and shares[others[0]] >= max(MIXED * shares[best], clear[others[0]]):
         words += f", mixed with {others[0]} ({amounts[others[0]]})"
@@ -203,7 +204,7 @@ def _follows(j: int, factors: Sequence[Factor], information: Information | None)
 
 
 def _motion(mean: Array) -> str:
-    """How a latent's mean code [V] moves along a factor's values; three values or fewer have no shape to speak of."""
+    """Return how the mean code [V] changes with the values of a factor, if it has more than three."""
     if len(mean) <= 3 or np.ptp(mean) == 0:
         return ""
     slope = float(np.corrcoef(np.arange(len(mean)), mean)[0, 1])

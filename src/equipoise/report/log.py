@@ -1,4 +1,4 @@
-"""The log of a run as the parts of its objective read it."""
+"""The rows of a log in the form that the parts of an objective take."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from equipoise.part import Rows
 
 
 def with_context(log: Rows, config: Config, objective: Objective, mse: float | None = None) -> Sequence[dict[str, Any]]:
-    """The rows of the log with `progress`, `unit` and `mse`, as `equipoise.part.Rows` describes them.
+    """Return the rows of the log with `progress`, `unit` and `mse`, as `equipoise.part.Rows` describes them.
 
     `log` has at least one row; `mse` is the mean squared error of a pixel over the encoded images.
     """

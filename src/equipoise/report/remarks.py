@@ -1,59 +1,80 @@
-"""Notes on a run: what went wrong, what has not converged, what was not measured."""
+"""Remarks on a run: what went wrong, what has not converged, what was not measured."""
 
 import math
-from collections.abc import Mapping
 
 import numpy as np
 
 from equipoise.config import outline
-from equipoise.metrics import Score
 from equipoise.part import Flag, Remark
 from equipoise.report.findings import Findings, analyse
 from equipoise.report.latents import ACTIVE, Array, Information, latent_variances
 from equipoise.report.log import with_context
+from equipoise.report.sentences import listing
 from equipoise.scoring import Run
 
 
 def notes(run: Run) -> list[str]:
-    """Sentences on collapsed latents, weights that have not converged or are at a limit, and what was not measured."""
+    """Return sentences on what a reader of the run should know: inactive latents, weights at a limit, missing scores.
+
+    Args:
+        run: A run that is encoded.
+
+    Returns:
+        One string for each remark, warnings included.
+
+    Example:
+        >>> import equipoise as eq
+        >>> eq.report.notes(eq.open_run("runs/first"))  # doctest: +SKIP
+        ['2 of 10 latents are inactive (z2, z9). ...']
+    """
     return [remark.sentence for remark in remarks(run, analyse(run))]
 
 
 def flags(run: Run) -> list[Flag]:
-    """Why a run is not fit to be compared, from its codes and log; no model is loaded."""
-    found = [*_collapse(latent_variances(run.codes["mean"])), *_training(run)]
-    return list(dict.fromkeys(remark.flag for remark in found if remark.flag is not None))
+    """Return the reasons why a run should not be compared with others, from its codes and log; no model is loaded.
+
+    Args:
+        run: A run that is encoded.
+
+    Returns:
+        Some of `collapsed`, `not settled`, `saturated` and `at chance`, each at most once.
+
+    Example:
+        >>> import equipoise as eq
+        >>> eq.report.flags(eq.open_run("runs/first"))  # doctest: +SKIP
+        ['not settled']
+    """
+    every = [*_collapse(latent_variances(run.codes["mean"])), *_training(run)]
+    return list(dict.fromkeys(remark.flag for remark in every if remark.flag is not None))
 
 
-def remarks(run: Run, found: Findings) -> list[Remark]:
-    """The notes of a run with these findings."""
-    result = [*_collapse(latent_variances(found.codes)), *_training(run)]
-    if found.information is not None:
-        result += _missing(found.information)
-    return result + _scores(run.scores, bool(found.factors))
+def remarks(run: Run, findings: Findings) -> list[Remark]:
+    """Return all remarks on a run with these findings."""
+    every = [*_collapse(latent_variances(findings.codes)), *_training(run)]
+    if findings.information is not None:
+        every += _missing_factors(findings.information)
+    return every + _scores(run, has_factors=bool(findings.factors))
 
 
 def _collapse(variances: Array) -> list[Remark]:
-    idle = np.flatnonzero(variances <= ACTIVE)
-    if not len(idle):
+    inactive = [f"z{j}" for j in np.flatnonzero(variances <= ACTIVE)]
+    if not inactive:
         return []
-    if len(idle) == len(variances):
+    if len(inactive) == len(variances):
         sentence = (
-            "Posterior collapse: no latent is active, so every image is decoded to the same picture. The KL weighs too "
-            "much for these images, or too much too early, or the run was too short. (Active: variance of the means "
-            f"above {ACTIVE}.)"
+            f"Posterior collapse: no latent is active (variance of the posterior means above {ACTIVE}), so every image "
+            "is decoded to the same picture. Lower the weight of the KL, raise it later in training, or train longer."
         )
         return [Remark(sentence, "collapsed")]
-    names = ", ".join(f"z{j}" for j in idle)
     sentence = (
-        f"{len(idle)} of {len(variances)} latents collapsed to the prior and carry nothing: {names}. So a model "
-        "drops latents it has no use for; it is a fault only where factors of variation are missing."
+        f"{len(inactive)} of {len(variances)} latents are inactive ({', '.join(inactive)}). This is expected when "
+        "there are more latents than factors of variation."
     )
     return [Remark(sentence)]
 
 
 def _training(run: Run) -> list[Remark]:
-    """The remarks of balance, likelihood, prior and adversary."""
+    """Return the remarks of balance, likelihood, prior and adversary."""
     if not run.logs:
         return []
     objective = outline(run.config)
@@ -62,23 +83,23 @@ def _training(run: Run) -> list[Remark]:
     return [remark for part in objective.parts for remark in part.remarks(rows)]
 
 
-def _missing(information: Information) -> list[Remark]:
-    told = information.share.max(axis=1) >= information.clear
-    names = [name for name, clear in zip(information.names, told, strict=True) if not clear]
-    if not names or not told.any():
+def _missing_factors(information: Information) -> list[Remark]:
+    is_clear = information.share.max(axis=1) >= information.clear
+    names = [name for name, clear in zip(information.names, is_clear, strict=True) if not clear]
+    if not names or not is_clear.any():
         return []
-    listed = " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-    return [Remark(f"No single latent tells {listed} clearly: at most about a tenth of its entropy.")]
+    sentence = f"No single latent encodes {listing(names, 'or')}: none has more than about a tenth of the entropy."
+    return [Remark(sentence)]
 
 
-def _scores(scores: Mapping[str, Score], factors: bool) -> list[Remark]:
-    if not factors:
+def _scores(run: Run, has_factors: bool) -> list[Remark]:
+    if not has_factors:
         sentence = (
-            "These images come without factors of variation, so there are no scores of disentanglement, and what a "
-            "latent does is for you to see in its pictures. Reconstruction, KL and activity need no factors."
+            "The factors of variation of these images are not known, so there are no scores of disentanglement. The "
+            "traversals show what each latent encodes."
         )
         return [Remark(sentence)]
-    if not scores:
-        return [Remark("There are no scores: the run was not evaluated.")]
-    undefined = [name for name, score in scores.items() if math.isnan(score.value)]
+    if not run.scores:
+        return [Remark(f"There are no scores, because the run was not evaluated. Run equipoise evaluate {run.path}.")]
+    undefined = [name for name, score in run.scores.items() if math.isnan(score.value)]
     return [Remark(f"Undefined for these codes: {', '.join(undefined)}.")] if undefined else []

@@ -22,7 +22,7 @@ from equipoise.model import VAE
 from equipoise.report.explorer.layers import Layer, integers, layers_of, rounded
 from equipoise.report.findings import analyse
 from equipoise.report.html import template
-from equipoise.report.latents import typical
+from equipoise.report.latents import typical_row
 from equipoise.scoring import Run
 
 SAMPLES = 24  # images to choose from
@@ -112,7 +112,7 @@ def _means_only(encoder: list[Layer]) -> list[Layer]:
 
 def _choice(codes: NDArray[np.float64]) -> list[int]:
     """Return the rows of codes [n, D] whose images the page offers: a typical one, then the first others."""
-    first = typical(codes)
+    first = typical_row(codes)
     return [first, *(row for row in range(min(len(codes), SAMPLES)) if row != first)][:SAMPLES]
 
 

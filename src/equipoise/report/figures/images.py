@@ -13,7 +13,7 @@ from equipoise.likelihoods import as_float, per_image
 from equipoise.model import VAE
 from equipoise.report.figures.canvas import GAP, canvas, grid, label, place, signed
 from equipoise.report.figures.style import MUTED, short
-from equipoise.report.latents import Latent, Measure, carried, deviation_of, latent_variances
+from equipoise.report.latents import Latent, Measure, deviation_of, latent_variances, nats_carried
 
 Array = NDArray[np.float64]
 Images = torch.Tensor | NDArray[np.generic]
@@ -125,7 +125,7 @@ def latents_of(model: VAE, x: Images) -> tuple[Array, list[Latent], Measure]:
     noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(0)).to(mean)
     with torch.no_grad():
         kl = model.prior.kl(mean, logvar, mean + (0.5 * logvar).exp() * noise)
-    measure, nats = carried(kl, mean, logvar)
+    measure, nats = nats_carried(kl, mean, logvar)
     codes = _numpy(mean)
     high = 2 * deviation_of(model.prior)
     low = -high
@@ -183,7 +183,7 @@ def traversal_figure(model: VAE, reference: Array, latents: Sequence[Latent], me
         place(figure, strip, left, top + line * pitch)
         centre = top + line * pitch + height / 2
         name = f"z{latent.index}" if latent.factor is None else short(f"z{latent.index}  {latent.factor}", left - 16)
-        information = "" if latent.told is None else f", MI {latent.told:.2f}"
+        information = "" if latent.mutual_information is None else f", MI {latent.mutual_information:.2f}"
         nats = f"{'KL' if measure == 'KL' else 'info'} {latent.nats:.2f}{information} nats"
         label(figure, left - 12, centre - 17, name, ha="right", va="center", weight="bold", size=10)
         label(figure, left - 12, centre + 1, nats, ha="right", va="center", color=MUTED)

@@ -8,7 +8,7 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 
 from equipoise.part import Rows, column
-from equipoise.report.curves import MOST_POINTS, log_ticks, moved
+from equipoise.report.figures.curves import MOST_POINTS, is_changing, log_ticks
 from equipoise.report.figures.style import INK, LINE, MUTED, plain
 from equipoise.report.latents import Array
 
@@ -41,10 +41,10 @@ def tradeoff(log: Rows) -> Figure | None:
         return None
     step, rec, kl = (column(rows, key) for key in ("step", "rec", "kl"))
     of_rec, of_kl, beta = (column(rows, key) for key in ("weight.rec", "weight.kl", "beta_equivalent"))
-    has_plane = moved(of_rec) and moved(of_kl) and bool(min(of_rec.min(), of_kl.min()) > 0)
+    has_plane = is_changing(of_rec) and is_changing(of_kl) and bool(min(of_rec.min(), of_kl.min()) > 0)
 
     figure = Figure(figsize=(9.44, 3.5), facecolor="white")
-    has_second = has_plane or moved(beta)
+    has_second = has_plane or is_changing(beta)
     left = figure.add_axes((0.075, 0.14, 0.355 if has_second else 0.78, 0.74))
     dots = _path(left, kl, rec, step)
     _logarithmic(left, kl if _is_wide(kl) else None, rec if _is_wide(rec) else None)

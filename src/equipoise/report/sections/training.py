@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from equipoise.report.curves import constant_weights, training_curves
+from equipoise.report.figures.curves import constant_weights, training_curves
 from equipoise.report.figures.tradeoff import tradeoff
 from equipoise.report.findings import Findings
 from equipoise.report.html import macros

@@ -1,4 +1,4 @@
-"""What happened in training, drawn: the logged means over the steps, beside what they are held against."""
+"""The training curves: the logged values over the steps, with their targets."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -21,19 +21,19 @@ Columns = dict[str, Array]
 
 COLUMNS = 3
 HEIGHT = 2.35  # inches of a row of panels
-MOST_POINTS = 400  # of a curve; more cannot be told apart on a page
-SAME = 1e-6  # relative difference that is rounding
+MOST_POINTS = 400  # of a curve; more cannot be distinguished on a page
+SAME = 1e-6  # relative difference up to which values are equal
 
 PARTS = ("mi", "tc", "dim_kl")  # whose sum is the KL
-EQUIVALENTS = {"beta_equivalent": "kl", "tc_equivalent": "tc"}  # and the term that each is about
-# The error of a controller is the gap between two lines that are drawn, its integral and the beta of accuracy feedback
-# are a weight again, and the loss of a discriminator says no more than its accuracy.
+EQUIVALENTS = {"beta_equivalent": "kl", "tc_equivalent": "tc"}  # and the terms that they weigh
+# Not drawn, because another curve has the same information: the error of a controller is the gap between two lines, its
+# integral and the beta of accuracy feedback are a weight, and the loss of a discriminator follows its accuracy.
 UNDRAWN = ("step", "lr", "images_per_second", "seconds", "error", "integral", "beta", "adversary_loss")
 
 
 @dataclass(frozen=True)
 class Panel:
-    """Curves of one scale by name, and dashed beside them what they are held against."""
+    """Curves with one scale, by name, and their targets, which are dashed."""
 
     title: str
     lines: Columns
@@ -41,11 +41,26 @@ class Panel:
 
 
 def training_curves(log: Rows, config: Config) -> Figure:
-    """Figure of the logged means over training steps: terms per image, what moved of their weights, what else is known.
+    """Return a figure of all logged values over the training steps.
 
-    Beside a value, dashed, is what the balance holds it against: the set point of a controller, a capacity, an accuracy
-    that is aimed at or is chance, the trade-off at which learned weights settle. The last panels have a row for each
-    latent: its KL, its relevance.
+    The panels have the terms, the weights that change, and what else is logged. Targets are dashed: the set point of a
+    controller, a capacity, the accuracy of chance, the ratio to which learned weights converge. The last panels have a
+    row for each latent, with its KL or relevance.
+
+    Args:
+        log: Rows of a training log, at least one, as in `run.logs`. Terms are in nats per image.
+        config: The settings of the run, as in `run.config`.
+
+    Returns:
+        A Matplotlib figure.
+
+    Example:
+        >>> import equipoise as eq
+        >>> from equipoise.config import resolve
+        >>> rows = [{"step": step, "rec": 900 / step, "kl": step / 50} for step in (100, 200, 300)]
+        >>> figure = eq.report.training_curves(rows, resolve({"data": "dsprites", "method": "vae"}))
+        >>> figure.axes[0].get_title(loc="left")
+        'reconstruction term R, nats per image'
     """
     rows = [log[i] for i in np.unique(np.linspace(0, len(log) - 1, MOST_POINTS).astype(int))]
     step = column(rows, "step")
@@ -55,7 +70,7 @@ def training_curves(log: Rows, config: Config) -> Figure:
     maps = [name for name in ("kl_dims", "relevance_dims") if name in rows[-1] and len(rows) > 1]
 
     widths = _widths(len(panels), len(maps))
-    # Fixed margins: a layout engine would take longer than all the drawing.
+    # Fixed margins: a layout engine would take longer than the rest of the drawing.
     high = HEIGHT * len(widths)
     figure = Figure(figsize=(9.6, high), facecolor="white")
     margins = {"left": 0.07, "right": 0.97, "bottom": 0.46 / high, "top": 1 - 0.27 / high}
@@ -66,27 +81,29 @@ def training_curves(log: Rows, config: Config) -> Figure:
         for place in range(len(row))
     ]
     for axes, panel in zip(places, panels, strict=False):
-        _curves(axes, step, panel)
+        _draw_curves(axes, step, panel)
     for axes, name in zip(places[len(panels) :], maps, strict=True):
         values = np.array([row[name] for row in rows], dtype=float)
         if name == "relevance_dims":
-            _map(axes, step, values, [f"z{j}" for j in range(values.shape[1])], 1.0, "relevance of each latent, 0 to 1")
+            _draw_map(
+                axes, step, values, [f"z{j}" for j in range(values.shape[1])], 1.0, "relevance of each latent, 0 to 1"
+            )
         else:
-            # The burst of the first steps would leave the rest without contrast.
+            # Without the large values of the first steps, beside which the rest has no contrast.
             top = max(float(values[len(values) // 2 :].max()), 0.01)
             each = "latent" if len(parts) == config.net.latent else "subspace"
-            _map(axes, step, values, parts, top, f"KL of each {each}, nats")
+            _draw_map(axes, step, values, parts, top, f"KL of each {each}, nats")
     return figure
 
 
 def constant_weights(log: Rows) -> dict[str, float]:
-    """The weights that are the same in every row of the log, by term."""
-    columns = {name: column(log, f"weight.{name}") for name in _weighed(log)}
-    return {name: float(values[-1]) for name, values in columns.items() if not moved(values)}
+    """Return the weights that are the same in every row of the log, by term."""
+    columns = {name: column(log, f"weight.{name}") for name in _weighted_terms(log)}
+    return {name: float(values[-1]) for name, values in columns.items() if not is_changing(values)}
 
 
 def _aims(rows: Rows, config: Config, objective: Objective) -> Aims:
-    """The target values of what is logged, from all parts of the objective; chance before the target of an accuracy."""
+    """Return the targets of all parts of the objective. That of the balance comes last, after chance."""
     aims: Aims = defaultdict(dict)
     for part in reversed(objective.parts):
         for key, lines in part.aims(with_context(rows, config, objective)).items():
@@ -95,15 +112,15 @@ def _aims(rows: Rows, config: Config, objective: Objective) -> Aims:
 
 
 def _panels(rows: Rows, aims: Aims, parts: Sequence[str]) -> list[Panel]:
-    """The panels in reading order, each with something to draw. One with a single curve is called after it."""
+    """Return the panels that have a curve, in reading order. A panel with one curve is named after it."""
     columns = _columns(rows, aims, parts)
-    terms = _weighed(rows)
+    terms = _weighted_terms(rows)
     weights = {f"weight.{name}": f"weight of {name}" for name in terms}
     for key in weights:
         if f"{key}_dims" in rows[-1]:
             weights[key] += ", mean over latents"
     exponents = {key: key.removeprefix("exponent ") for key in columns if key.startswith("exponent ")}
-    # What a panel shows together, its unit, and the name of each curve by its key in the log.
+    # Of each panel: title, unit, and the names of its curves by their keys in the log.
     groups: list[tuple[str, str, Mapping[str, str]]] = [
         ("", ", nats per image", {"rec": "reconstruction term R"}),
         ("", ", nats per image", {"kl": "KL term K"}),
@@ -112,7 +129,7 @@ def _panels(rows: Rows, aims: Aims, parts: Sequence[str]) -> list[Panel]:
             ", nats per image",
             {"mi": "mutual information", "tc": "total correlation", "dim_kl": "marginal KLs"},
         ),
-        ("covariance less I", ", squared", {"cov_off": "off the diagonal", "cov_diag": "on the diagonal"}),
+        ("covariance minus identity", ", squared", {"cov_off": "off the diagonal", "cov_diag": "on the diagonal"}),
         ("", ", nats per image", {"loss": "loss"}),
         (
             "equivalents",
@@ -130,27 +147,27 @@ def _panels(rows: Rows, aims: Aims, parts: Sequence[str]) -> list[Panel]:
     groups.append(("other values", ", as logged", {key: key for key in columns if key not in known}))
     panels = []
     for title, unit, labels in groups:
-        drawn = {key: label for key, label in labels.items() if key in columns}
-        if drawn:
-            lines = {label: columns[key] for key, label in drawn.items()}
-            held = {name: values for key in drawn if key in aims for name, values in aims[key].items()}
-            panels.append(Panel((next(iter(lines)) if len(lines) == 1 else title) + unit, lines, held))
+        present = {key: label for key, label in labels.items() if key in columns}
+        if present:
+            lines = {label: columns[key] for key, label in present.items()}
+            targets = {name: values for key in present if key in aims for name, values in aims[key].items()}
+            panels.append(Panel((next(iter(lines)) if len(lines) == 1 else title) + unit, lines, targets))
     return panels
 
 
 def _columns(rows: Rows, aims: Aims, parts: Sequence[str]) -> Columns:
-    """The logged values that are worth a curve."""
+    """Return the logged values to draw, by key."""
     last = rows[-1]
     columns = {key: column(rows, key) for key, value in last.items() if not isinstance(value, list)}
     for number, values in enumerate(np.array([row.get("exponents", []) for row in rows], dtype=float).T):
-        # Where a subspace is divided the exponents are in the order in which the layout is written.
+        # Where a subspace is nested, there are more exponents than parts; their order is that of the layout.
         name = parts[number] if len(parts) == len(last["exponents"]) else f"{number + 1}"
         columns[f"exponent {name}"] = values
 
     left_out = {*UNDRAWN, *(key for key, values in columns.items() if not np.isfinite(values).any())}
-    # A weight that never moves is a setting; where nothing else is scaled an equivalent is the weight itself.
-    for key in [*(f"weight.{name}" for name in _weighed(rows)), *EQUIVALENTS]:
-        if key in columns and key not in aims and not moved(columns[key]):
+    # A constant weight is a setting. An equivalent that equals its weight is left out.
+    for key in [*(f"weight.{name}" for name in _weighted_terms(rows)), *EQUIVALENTS]:
+        if key in columns and key not in aims and not is_changing(columns[key]):
             left_out.add(key)
     for key, name in EQUIVALENTS.items():
         weight = columns.get(f"weight.{name}")
@@ -162,21 +179,22 @@ def _columns(rows: Rows, aims: Aims, parts: Sequence[str]) -> Columns:
     return {key: values for key, values in columns.items() if key not in left_out}
 
 
-def _weighed(rows: Rows) -> list[str]:
-    """The terms that the rows have weights of."""
+def _weighted_terms(rows: Rows) -> list[str]:
+    """Return the terms of which the rows have weights."""
     keys = rows[-1] if rows else {}
     return [key.removeprefix("weight.") for key in keys if key.startswith("weight.") and not key.endswith("_dims")]
 
 
-def moved(values: Array) -> bool:
+def is_changing(values: Array) -> bool:
+    """Whether values change by more than rounding."""
     finite = values[np.isfinite(values)]
     return bool(finite.size and np.ptp(finite) > SAME * np.abs(finite).max())
 
 
 def _widths(curves: int, maps: int) -> list[list[int]]:
-    """Widths of the panels of each row, in sixths of the figure: curves first, then maps, with every row full.
+    """Return the widths of the panels in each row, in sixths of the figure: first curves, then maps. All rows are full.
 
-    Maps take what the curves leave of the last row, or a row of their own.
+    Maps fill the last row of the curves, or have a row of their own.
     """
     whole, over = divmod(curves, COLUMNS)
     if maps and over and over + maps <= COLUMNS:
@@ -185,7 +203,7 @@ def _widths(curves: int, maps: int) -> list[list[int]]:
     return [[2 * COLUMNS // line] * line for line in lines]
 
 
-def _curves(axes: Axes, step: Array, panel: Panel) -> None:
+def _draw_curves(axes: Axes, step: Array, panel: Panel) -> None:
     marker = "o" if len(step) == 1 else None
     for number, (name, values) in enumerate(panel.lines.items()):
         axes.plot(step, values, label=name, color=CYCLE[number % len(CYCLE)], linewidth=1.5, marker=marker)
@@ -196,17 +214,17 @@ def _curves(axes: Axes, step: Array, panel: Panel) -> None:
     names = len(panel.lines) + len(panel.aims)
     if names > 1:
         axes.legend(frameon=False, fontsize=8, labelcolor=INK, ncols=1 + names // 4, columnspacing=1)
-    _titled(axes, panel.title)
+    _label(axes, panel.title)
 
 
 def _scale(axes: Axes, panel: Panel) -> None:
-    """The vertical scale: of accuracies up to 1, beside an aim linear from 0, and else logarithmic where that helps."""
+    """Scale the vertical axis: to 1 for accuracies, linear from 0 beside a target, logarithmic for a wide range."""
     curves = [*panel.lines.values(), *panel.aims.values()]
     if "chance" in panel.aims:
         axes.set_ylim(min(0.45, *(float(np.nanmin(values)) for values in curves)), 1)
         return
     if panel.aims:
-        # Held to an aim or not is a question of differences, which the burst of the first steps would make invisible.
+        # Without the large values of the first steps, which would hide the distance to the target.
         curves = [values[len(values) // 2 :] for values in curves]
     every = np.concatenate(curves)
     finite = every[np.isfinite(every)]
@@ -214,7 +232,7 @@ def _scale(axes: Axes, panel: Panel) -> None:
     if panel.aims:
         axes.set_ylim(min(low, -0.03 * high), 1.08 * high)
     elif low > 0 and high > 10 * low:
-        low = max(low, high / 1e5)  # smaller values are 0 for the eye
+        low = max(low, high / 1e5)  # smaller values cannot be distinguished from 0
         axes.set_yscale("log")
         axes.set_ylim(low / 1.3, high * 1.3)
         log_ticks(axes.yaxis, low, high)
@@ -223,28 +241,28 @@ def _scale(axes: Axes, panel: Panel) -> None:
 
 
 def log_ticks(axis: Axis, low: float, high: float) -> None:
-    """Ticks that can be read as numbers, on a logarithmic axis from `low` to `high`."""
+    """Set ticks with plain numbers on a logarithmic axis from `low` to `high`."""
     axis.set_major_locator(LogLocator(subs=(1,) if high > 200 * low else (1, 2, 5)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_locator(NullLocator())
 
 
-def _map(axes: Axes, step: Array, values: Array, names: Sequence[str], top: float, title: str) -> None:
-    """Values [rows, D] over training as shades from 0 to `top`, largest last value at the top."""
+def _draw_map(axes: Axes, step: Array, values: Array, names: Sequence[str], top: float, title: str) -> None:
+    """Draw values [rows, D] over training as shades from 0 to `top`, with the largest last value in the first row."""
     order = np.argsort(-values[-1], kind="stable")
     edges = np.interp(np.arange(len(step) + 1) - 0.5, np.arange(len(step)), step)
     mesh = axes.pcolormesh(edges, np.arange(len(order) + 1), values[:, order].T, cmap=SHADES, vmin=0, vmax=top)
     mesh.set_rasterized(True)
     axes.invert_yaxis()
-    shown = range(0, len(order), -(-len(order) // 16))
-    axes.set_yticks([row + 0.5 for row in shown], [names[order[row]] for row in shown])
+    labels = range(0, len(order), -(-len(order) // 16))
+    axes.set_yticks([row + 0.5 for row in labels], [names[order[row]] for row in labels])
     bar = axes.figure.colorbar(mesh, ax=axes, fraction=0.03, pad=0.015)
     bar.outline.set_visible(False)
     bar.ax.tick_params(colors=MUTED, labelsize=8, length=0)
-    _titled(axes, title)
+    _label(axes, title)
 
 
-def _titled(axes: Axes, title: str) -> None:
+def _label(axes: Axes, title: str) -> None:
     axes.set_title(title, size=9, color=INK, loc="left")
     axes.set_xlabel("step", size=8, color=MUTED)
     plain(axes)
