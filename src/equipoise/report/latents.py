@@ -74,7 +74,7 @@ class Information:
 
     @property
     def clear(self) -> Array:
-        """The share [K] that a latent needs to follow a factor. It is larger for few images, where the bias is large."""
+        """The share [K] that a latent needs to follow a factor. It is larger for few images, because of the bias."""
         return CLEAR + self.bias / self.entropy
 
 
