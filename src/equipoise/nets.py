@@ -123,11 +123,8 @@ def burgess(shape: Shape, latent: int) -> Pair:
 def locatello(shape: Shape, latent: int) -> Pair:
     """Return the net of the study of Locatello et al. (2019); its third and fourth kernels are 2 x 2."""
     n = _halvings(shape)
-    widths, kernels = _last([32, 32, 64, 64], n), _last([4, 4, 2, 2], n)
-    layers: list[nn.Module] = []
-    for before, width, kernel in zip([shape[0], *widths], widths, kernels, strict=False):
-        layers += [nn.Conv2d(before, width, kernel, 2, padding=kernel // 2 - 1), nn.ReLU()]
-    encoder = nn.Sequential(*layers, nn.Flatten(), *_dense([1024, 256, 2 * latent], nn.ReLU))
+    down = _down(shape[0], _last([32, 32, 64, 64], n), kernels=_last([4, 4, 2, 2], n))
+    encoder = nn.Sequential(*down, nn.Flatten(), *_dense([1024, 256, 2 * latent], nn.ReLU))
     return encoder, _from_a_square(shape, latent, hidden=256)
 
 
@@ -144,10 +141,7 @@ def conv_bn(shape: Shape, latent: int) -> Pair:
     """Return the net of beta-TCVAE and ISA-VAE for faces and cars: batch normalisation and ReLU after each layer but
     the last."""
     n = _halvings(shape)
-    widths = _last([32, 32, 64, 64], n)
-    layers: list[nn.Module] = []
-    for before, width in zip([shape[0], *widths], widths, strict=False):
-        layers += [nn.Conv2d(before, width, 4, 2, 1), nn.BatchNorm2d(width), nn.ReLU()]
+    layers = _down(shape[0], _last([32, 32, 64, 64], n), lambda width: [nn.BatchNorm2d(width), nn.ReLU()])
     layers += [nn.Conv2d(64, 512, 4), nn.BatchNorm2d(512), nn.ReLU(), nn.Conv2d(512, 2 * latent, 1), nn.Flatten()]
 
     back: list[nn.Module] = [nn.Unflatten(1, (latent, 1, 1))]
@@ -163,10 +157,8 @@ def conv_bn(shape: Shape, latent: int) -> Pair:
 def image_discriminator(shape: Shape) -> nn.Module:
     """Return DAVA's discriminator, images [B, C, H, W] to one logit [B, 1]: convolutions and instance normalisation."""
     widths = _last([32, 32, 64, 64], _halvings(shape, "DAVA's discriminator", "another method"))
-    layers: list[nn.Module] = []
-    for before, width in zip([shape[0], *widths], widths, strict=False):
-        layers += [nn.Conv2d(before, width, 4, 2, 1), nn.InstanceNorm2d(width, affine=True), nn.LeakyReLU(0.2)]
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(1024, 256), nn.LeakyReLU(0.2), nn.Linear(256, 1))
+    down = _down(shape[0], widths, lambda width: [nn.InstanceNorm2d(width, affine=True), nn.LeakyReLU(0.2)])
+    return nn.Sequential(*down, nn.Flatten(), nn.Linear(1024, 256), nn.LeakyReLU(0.2), nn.Linear(256, 1))
 
 
 def _to_a_point(shape: Shape, latent: int, point: int) -> Pair:
@@ -204,11 +196,22 @@ def _dense(widths: Sequence[int], activation: type[nn.Module]) -> list[nn.Module
     return layers[:-1]
 
 
-def _down(channels: int, widths: Sequence[int]) -> list[nn.Module]:
-    """Return convolutions that halve the image, each with a ReLU."""
+def _relu(width: int) -> list[nn.Module]:  # noqa: ARG001
+    """Return a ReLU."""
+    return [nn.ReLU()]
+
+
+def _down(
+    before: int,
+    widths: Sequence[int],
+    after: Callable[[int], list[nn.Module]] = _relu,
+    kernels: Sequence[int] | None = None,
+) -> list[nn.Module]:
+    """Return convolutions that halve the image, each with the layers `after(width)`. Kernels are 4 x 4 by default."""
     layers: list[nn.Module] = []
-    for before, width in zip([channels, *widths], widths, strict=False):
-        layers += [nn.Conv2d(before, width, 4, 2, 1), nn.ReLU()]
+    for width, kernel in zip(widths, kernels or [4] * len(widths), strict=True):
+        layers += [nn.Conv2d(before, width, kernel, 2, kernel // 2 - 1), *after(width)]
+        before = width
     return layers
 
 

@@ -1,6 +1,5 @@
 """Annealed VAE: a penalty keeps the KL close to a capacity that grows."""
 
-from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -8,7 +7,7 @@ from pydantic.dataclasses import dataclass
 
 from equipoise.balance import Capacity
 from equipoise.balance.contract import NonNegative
-from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
+from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
 from equipoise.methods.shared import Noise, gaussian_objective
 from equipoise.objective import Objective
 
@@ -43,7 +42,7 @@ class AnnealedVAE(Noise):
     name: ClassVar[str] = "annealed-vae"
     summary: ClassVar[str] = "a penalty keeps the KL close to a capacity that grows"
     defaults: ClassVar[Settings] = {}
-    presets: ClassVar[Mapping[str, Preset]] = presets("annealed-vae")
+    presets: ClassVar[Presets] = presets("annealed-vae")
 
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape."""

@@ -1,6 +1,5 @@
 """beta-TCVAE: the KL in three parts, estimated from the batch, of which the total correlation is penalised."""
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, ClassVar, Literal
 
@@ -11,7 +10,7 @@ from equipoise import terms
 from equipoise.balance import Fixed
 from equipoise.balance.contract import NonNegative
 from equipoise.errors import InputError
-from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
+from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
 from equipoise.methods.shared import Noise, gaussian_objective
 from equipoise.objective import Objective
 
@@ -59,7 +58,7 @@ class BetaTCVAE(Noise):
     name: ClassVar[str] = "beta-tcvae"
     summary: ClassVar[str] = "the total correlation, estimated from the batch, is penalised"
     defaults: ClassVar[Settings] = {}
-    presets: ClassVar[Mapping[str, Preset]] = presets("beta-tcvae")
+    presets: ClassVar[Presets] = presets("beta-tcvae")
 
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape.

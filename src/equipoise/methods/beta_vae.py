@@ -1,6 +1,5 @@
 """beta-VAE: a fixed weight on the KL, with an optional linear warm-up."""
 
-from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -8,7 +7,7 @@ from pydantic.dataclasses import dataclass
 
 from equipoise.balance import Fixed, WarmUp
 from equipoise.balance.contract import NonNegative
-from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
+from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
 from equipoise.methods.shared import Noise, gaussian_objective
 from equipoise.objective import Objective
 
@@ -34,7 +33,7 @@ class BetaVAE(Noise):
     name: ClassVar[str] = "beta-vae"
     summary: ClassVar[str] = "a fixed weight beta on the KL"
     defaults: ClassVar[Settings] = {}
-    presets: ClassVar[Mapping[str, Preset]] = presets("beta-vae")
+    presets: ClassVar[Presets] = presets("beta-vae")
 
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape."""

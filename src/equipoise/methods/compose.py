@@ -15,7 +15,7 @@ from equipoise.balance import BALANCES, Balance, Fixed, Joint
 from equipoise.errors import InputError
 from equipoise.likelihoods import LIKELIHOODS, SHORT, Likelihood
 from equipoise.methods.isa_vae import leaves
-from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
+from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
 from equipoise.methods.shared import Sigma
 from equipoise.objective import Objective
 from equipoise.part import Spec, build, check_options, name_in, options_in, options_of
@@ -57,7 +57,7 @@ class Compose:
     name: ClassVar[str] = "compose"
     summary: ClassVar[str] = "terms, prior, likelihood and balance of your own choice"
     defaults: ClassVar[Settings] = {}
-    presets: ClassVar[Mapping[str, Preset]] = presets("compose")
+    presets: ClassVar[Presets] = presets("compose")
 
     @property
     def latent(self) -> int | None:

@@ -1,6 +1,5 @@
 """ControlVAE: a proportional-integral controller holds the KL at a set point."""
 
-from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -8,7 +7,7 @@ from pydantic.dataclasses import dataclass
 
 from equipoise.balance import PI, SetPoint
 from equipoise.balance.contract import NonNegative, Positive
-from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
+from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
 from equipoise.methods.shared import Noise, gaussian_objective
 from equipoise.objective import Objective
 
@@ -74,7 +73,7 @@ class ControlVAE(RisingSetPoint):
     name: ClassVar[str] = "control-vae"
     summary: ClassVar[str] = "a controller holds the KL at a set point"
     defaults: ClassVar[Settings] = {"net.name": "higgins_h"}  # the publication's
-    presets: ClassVar[Mapping[str, Preset]] = presets("control-vae")
+    presets: ClassVar[Presets] = presets("control-vae")
 
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape. Raises `InputError` for limits in conflict."""

@@ -1,6 +1,5 @@
 """DAVA: the accuracy of a discriminator of images sets the capacity of the KL, and an adversarial phase follows."""
 
-from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -9,7 +8,7 @@ from pydantic.dataclasses import dataclass
 from equipoise.adversary import ImageAdversary
 from equipoise.balance import AccuracyCapacity
 from equipoise.balance.contract import NonNegative, Positive
-from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
+from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
 from equipoise.methods.shared import Noise, gaussian_objective
 from equipoise.objective import Objective
 
@@ -58,7 +57,7 @@ class DAVA(Noise):
     name: ClassVar[str] = "dava"
     summary: ClassVar[str] = "a discriminator of images sets the capacity, and an adversarial phase follows"
     defaults: ClassVar[Settings] = {"train.batch": 128, "train.clip": 1.0}
-    presets: ClassVar[Mapping[str, Preset]] = presets("dava")
+    presets: ClassVar[Presets] = presets("dava")
 
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape."""

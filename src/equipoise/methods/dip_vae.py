@@ -1,6 +1,5 @@
 """DIP-VAE: penalties keep the covariance of the codes over a batch close to the identity."""
 
-from collections.abc import Mapping
 from functools import partial
 from typing import ClassVar
 
@@ -9,7 +8,7 @@ from pydantic.dataclasses import dataclass
 from equipoise import terms
 from equipoise.balance import Fixed
 from equipoise.balance.contract import NonNegative
-from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
+from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
 from equipoise.methods.shared import Noise, gaussian_objective
 from equipoise.objective import Objective
 
@@ -42,7 +41,7 @@ class DIPVAE(Noise):
     name: ClassVar[str] = "dip-vae"
     summary: ClassVar[str] = "penalties keep the covariance of the codes close to the identity"
     defaults: ClassVar[Settings] = {}
-    presets: ClassVar[Mapping[str, Preset]] = presets("dip-vae")
+    presets: ClassVar[Presets] = presets("dip-vae")
 
     @property
     def diagonal(self) -> float:

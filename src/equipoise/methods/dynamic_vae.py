@@ -1,6 +1,5 @@
 """DynamicVAE: beta starts high and falls until the KL is at its set point."""
 
-from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -9,7 +8,7 @@ from pydantic.dataclasses import dataclass
 from equipoise.balance import IncrementalPI
 from equipoise.balance.contract import NonNegative, Positive
 from equipoise.methods.control_vae import RisingSetPoint, set_point
-from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
+from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
 from equipoise.methods.shared import gaussian_objective
 from equipoise.objective import Objective
 
@@ -56,7 +55,7 @@ class DynamicVAE(RisingSetPoint):
     name: ClassVar[str] = "dynamic-vae"
     summary: ClassVar[str] = "beta starts high and comes down until the KL is at a set point"
     defaults: ClassVar[Settings] = {"net.name": "higgins_h"}  # the publication's
-    presets: ClassVar[Mapping[str, Preset]] = presets("dynamic-vae")
+    presets: ClassVar[Presets] = presets("dynamic-vae")
 
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape. Raises `InputError` for limits in conflict."""

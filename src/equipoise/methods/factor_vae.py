@@ -1,13 +1,12 @@
 """FactorVAE: the total correlation, estimated by a discriminator, is penalised."""
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic.dataclasses import dataclass
 
 from equipoise.balance import Fixed
 from equipoise.balance.contract import NonNegative
-from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
+from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
 from equipoise.methods.shared import Discriminator, adversarial_objective
 from equipoise.objective import Objective
 
@@ -35,7 +34,7 @@ class FactorVAE(Discriminator):
     name: ClassVar[str] = "factor-vae"
     summary: ClassVar[str] = "a discriminator's estimate of the total correlation is penalised"
     defaults: ClassVar[Settings] = {}
-    presets: ClassVar[Mapping[str, Preset]] = presets("factor-vae")
+    presets: ClassVar[Presets] = presets("factor-vae")
 
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape."""

@@ -1,6 +1,5 @@
 """ISA-beta-TCVAE: the total correlation is penalised under a prior of independent subspaces."""
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic.dataclasses import dataclass
@@ -10,7 +9,7 @@ from equipoise.balance import Fixed
 from equipoise.balance.contract import NonNegative
 from equipoise.methods.beta_tcvae import Weights, decomposition, monitors
 from equipoise.methods.isa_vae import PROTOCOL, Subspaces, subspace_prior
-from equipoise.methods.method import STRICT, Preset, Settings, Shape
+from equipoise.methods.method import STRICT, Presets, Settings, Shape
 from equipoise.methods.shared import likelihood_of
 from equipoise.objective import Objective
 
@@ -41,7 +40,7 @@ class ISATCVAE(Subspaces):
     name: ClassVar[str] = "isa-tcvae"
     summary: ClassVar[str] = "the total correlation is penalised under a prior of independent subspaces"
     defaults: ClassVar[Settings] = PROTOCOL
-    presets: ClassVar[Mapping[str, Preset]] = {}
+    presets: ClassVar[Presets] = {}
 
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape. Raises `InputError` for a wrong layout."""

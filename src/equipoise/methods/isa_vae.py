@@ -1,6 +1,5 @@
 """ISA-VAE: a prior of independent subspaces, which breaks the rotation symmetry of the latents."""
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -11,7 +10,7 @@ from equipoise import terms
 from equipoise.balance import Fixed
 from equipoise.balance.contract import NonNegative, Positive
 from equipoise.errors import InputError
-from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
+from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
 from equipoise.methods.shared import Noise, likelihood_of
 from equipoise.objective import Objective
 from equipoise.priors import LpNested
@@ -92,7 +91,7 @@ class ISAVAE(Subspaces):
     name: ClassVar[str] = "isa-vae"
     summary: ClassVar[str] = "a prior of independent subspaces in place of a weight"
     defaults: ClassVar[Settings] = PROTOCOL
-    presets: ClassVar[Mapping[str, Preset]] = presets("isa-vae")
+    presets: ClassVar[Presets] = presets("isa-vae")
 
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape. Raises `InputError` for a wrong layout."""

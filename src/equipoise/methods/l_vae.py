@@ -1,6 +1,5 @@
 """L-VAE: the weights of reconstruction and KL are learned with the network."""
 
-from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -10,7 +9,7 @@ from equipoise import likelihoods, terms
 from equipoise.balance import ClosedFormWeights, LearnedWeights
 from equipoise.balance.contract import Positive
 from equipoise.errors import InputError
-from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
+from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
 from equipoise.objective import Objective
 from equipoise.priors import StandardNormal
 
@@ -60,7 +59,7 @@ class LVAE:
     # The paper's net for dSprites. A convolutional net starts on a plateau with KL near 0, where the weight of the KL
     # grows: `locatello` did not leave it at learning rates of 1e-4 and 5e-4 (docs/findings.md).
     defaults: ClassVar[Settings] = {"net.name": "mlp_lvae"}
-    presets: ClassVar[Mapping[str, Preset]] = presets("l-vae")
+    presets: ClassVar[Presets] = presets("l-vae")
 
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape.

@@ -55,6 +55,9 @@ class Preset:
     settings: Settings
 
 
+Presets = Mapping[str, Preset]
+
+
 class Method(Protocol):
     """A frozen dataclass of settings with a method `build`.
 
@@ -66,7 +69,7 @@ class Method(Protocol):
     name: ClassVar[str]
     summary: ClassVar[str]
     defaults: ClassVar[Settings]
-    presets: ClassVar[Mapping[str, Preset]]
+    presets: ClassVar[Presets]
 
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape. Raises `InputError` if the settings conflict."""

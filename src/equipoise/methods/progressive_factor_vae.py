@@ -1,6 +1,5 @@
 """Progressive FactorVAE: the weight of the total correlation follows the discriminator's accuracy."""
 
-from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -9,7 +8,7 @@ from pydantic.dataclasses import dataclass
 from equipoise.balance import AccuracyFeedback, Fixed, Joint
 from equipoise.balance.contract import NonNegative, Positive
 from equipoise.errors import InputError
-from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
+from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
 from equipoise.methods.shared import Discriminator, adversarial_objective
 from equipoise.objective import Objective
 
@@ -78,7 +77,7 @@ class ProgressiveFactorVAE(Discriminator, Progressive):
     name: ClassVar[str] = "progressive-factor-vae"
     summary: ClassVar[str] = "FactorVAE whose weight follows the discriminator's accuracy"
     defaults: ClassVar[Settings] = {}
-    presets: ClassVar[Mapping[str, Preset]] = presets("progressive")
+    presets: ClassVar[Presets] = presets("progressive")
 
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape. Raises `InputError` for bounds in conflict."""

@@ -1,11 +1,10 @@
 """Progressive RF-VAE: RF-VAE in which the weight of the total correlation follows the discriminator's accuracy."""
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic.dataclasses import dataclass
 
-from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
+from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
 from equipoise.methods.progressive_factor_vae import Progressive, feedback
 from equipoise.methods.rf_vae import Relevant, relevance_objective
 from equipoise.objective import Objective
@@ -34,7 +33,7 @@ class ProgressiveRFVAE(Relevant, Progressive):
     name: ClassVar[str] = "progressive-rf-vae"
     summary: ClassVar[str] = "RF-VAE whose weight follows the discriminator's accuracy"
     defaults: ClassVar[Settings] = {"net.name": "factor"}
-    presets: ClassVar[Mapping[str, Preset]] = presets("progressive")
+    presets: ClassVar[Presets] = presets("progressive")
 
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape. Raises `InputError` for settings in conflict."""

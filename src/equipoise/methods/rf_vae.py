@@ -1,6 +1,5 @@
 """RF-VAE: FactorVAE that learns, or takes as a setting, which latents are relevant."""
 
-from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -9,7 +8,7 @@ from pydantic.dataclasses import dataclass
 from equipoise.balance import Balance, Fixed, Joint, Relevance
 from equipoise.balance.contract import NonNegative
 from equipoise.errors import InputError
-from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
+from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
 from equipoise.methods.shared import Discriminator, adversarial_objective
 from equipoise.objective import Objective
 
@@ -79,7 +78,7 @@ class RFVAE(Relevant):
     name: ClassVar[str] = "rf-vae"
     summary: ClassVar[str] = "FactorVAE that learns which latents are relevant"
     defaults: ClassVar[Settings] = {"net.name": "factor"}
-    presets: ClassVar[Mapping[str, Preset]] = presets("rf-vae")
+    presets: ClassVar[Presets] = presets("rf-vae")
 
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape. Raises `InputError` for a wrong `relevance`."""

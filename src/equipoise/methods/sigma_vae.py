@@ -1,6 +1,5 @@
 """sigma-VAE: the noise of the decoder is fitted, which sets the weight of the KL."""
 
-from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from pydantic.dataclasses import dataclass
@@ -8,7 +7,7 @@ from pydantic.dataclasses import dataclass
 from equipoise import terms
 from equipoise.balance import Fixed
 from equipoise.likelihoods import CalibratedGaussian
-from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
+from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
 from equipoise.objective import Objective
 from equipoise.priors import StandardNormal
 
@@ -39,7 +38,7 @@ class SigmaVAE:
     name: ClassVar[str] = "sigma-vae"
     summary: ClassVar[str] = "the noise of the decoder is fitted, and with it the weight of the KL"
     defaults: ClassVar[Settings] = {"train.lr": 1e-3, "train.batch": 128}  # the published code's
-    presets: ClassVar[Mapping[str, Preset]] = presets("sigma-vae")
+    presets: ClassVar[Presets] = presets("sigma-vae")
 
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape."""

@@ -1,12 +1,11 @@
 """The variational autoencoder."""
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic.dataclasses import dataclass
 
 from equipoise.balance import Fixed
-from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
+from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
 from equipoise.methods.shared import Noise, gaussian_objective
 from equipoise.objective import Objective
 
@@ -27,7 +26,7 @@ class PlainVAE(Noise):
     name: ClassVar[str] = "vae"
     summary: ClassVar[str] = "reconstruction plus KL, the evidence lower bound"
     defaults: ClassVar[Settings] = {}
-    presets: ClassVar[Mapping[str, Preset]] = presets("vae")
+    presets: ClassVar[Presets] = presets("vae")
 
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape."""
