@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 from torch.optim import Optimizer
@@ -16,6 +16,7 @@ from equipoise import nets
 from equipoise.model import VAE, Pass, Shard
 from equipoise.part import Aims, Part, Remark, Rows, column
 
+Optimisers = Mapping[str, Optimizer]
 Second = Literal["other", "split", "same"]
 CHANCE = 0.52  # an accuracy below this is chance: 0.005 nats of total correlation, if the codes were Gaussian
 SATURATED = 0.98  # above this accuracy the estimate of a total correlation is unreliable: 8 nats
@@ -39,21 +40,12 @@ class Discriminator(Part):
         self.register_buffer("accuracy", torch.tensor(0.5))
 
     def step(
-        self,
-        model: VAE,
-        p: Pass,
-        second: Tensor | None,
-        optimisers: Mapping[str, Optimizer],
-        generator: torch.Generator,
+        self, model: VAE, p: Pass, second: Tensor | None, optimisers: Optimisers, generator: Generator
     ) -> dict[str, Tensor]:
-        """One step after that of the model; returns the values to log.
+        """One step after that of the model, which had the pass `p`; returns the values to log.
 
-        Args:
-            model: the model, after its step.
-            p: the pass of this step, before it.
-            second: a second batch [B, C, H, W] if `second` is "other".
-            optimisers: "model" and "adversary".
-            generator: source of random numbers.
+        `second` is another batch [B, C, H, W] if the attribute `second` is "other"; `optimisers` are "model" and
+        "adversary".
         """
         raise NotImplementedError
 
@@ -81,8 +73,6 @@ class Adversary(Discriminator):
         Kim & Mnih, Disentangling by Factorising, ICML 2018, https://arxiv.org/abs/1802.05983
 
     Example:
-        >>> import torch
-        >>> from equipoise.adversary import Adversary
         >>> Adversary(latent=3, width=8, layers=1).log_ratio(torch.zeros(5, 3)).shape
         torch.Size([5])
     """
@@ -120,7 +110,7 @@ class Adversary(Discriminator):
         logits = self.shard.whole(functional_call(self.net, frozen, (self.shard.rows(self.view(z)),)))
         return logits[:, 0] - logits[:, 1]
 
-    def loss(self, z: Tensor, other: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def loss(self, z: Tensor, other: Tensor, generator: Generator | None = None) -> Tensor:
         """Mean cross-entropy [] in nats of classifying z [B, D] and shuffled `other` [B', D].
 
         Gradients reach the discriminator only. In training it updates `accuracy`.
@@ -136,12 +126,7 @@ class Adversary(Discriminator):
         return 0.5 * (nats[: len(codes)].mean() + nats[len(codes) :].mean())
 
     def step(
-        self,
-        model: VAE,
-        p: Pass,
-        second: Tensor | None,
-        optimisers: Mapping[str, Optimizer],
-        generator: torch.Generator,
+        self, model: VAE, p: Pass, second: Tensor | None, optimisers: Optimisers, generator: Generator
     ) -> dict[str, Tensor]:
         """One step of the discriminator; returns its loss and accuracy. Arguments as in `Discriminator.step`.
 
@@ -200,7 +185,6 @@ class ImageAdversary(Discriminator):
         https://arxiv.org/abs/2303.01384
 
     Example:
-        >>> from equipoise.adversary import ImageAdversary
         >>> ImageAdversary((1, 64, 64)).describe()[:78]
         'A discriminator that separates reconstructions from images decoded from resamp'
     """
@@ -225,13 +209,10 @@ class ImageAdversary(Discriminator):
         model: VAE,
         p: Pass,
         second: Tensor | None,  # noqa: ARG002
-        optimisers: Mapping[str, Optimizer],
-        generator: torch.Generator,
+        optimisers: Optimisers,
+        generator: Generator,
     ) -> dict[str, Tensor]:
-        """One step of the discriminator and one of encoder and decoder against it; returns loss and accuracy.
-
-        Arguments as in `Discriminator.step`; `second` has no effect.
-        """
+        """One step of the discriminator and one of encoder and decoder against it; `second` has no effect."""
         rows = self.shard.rows
         codes, resampled = rows(p.z.detach()), rows(resample(p.z.detach(), generator))
         with torch.no_grad():
@@ -264,7 +245,7 @@ class ImageAdversary(Discriminator):
         optimisers["model"].step()
         return {"adversary_loss": loss, "accuracy": self.accuracy.clone()}
 
-    def _learn(self, images: Tensor, optimiser: Optimizer, generator: torch.Generator) -> Tensor:
+    def _learn(self, images: Tensor, optimiser: Optimizer, generator: Generator) -> Tensor:
         """The discriminator's own step on [2 B, C, H, W], reconstructions first; its loss, summed over images."""
         logits = torch.cat([self.shard.whole(half) for half in self.net(images).squeeze(1).chunk(2)])
         half = len(logits) // 2
@@ -281,13 +262,13 @@ class ImageAdversary(Discriminator):
         return loss.detach()
 
 
-def shuffle(z: Tensor, generator: torch.Generator | None = None) -> Tensor:
+def shuffle(z: Tensor, generator: Generator | None = None) -> Tensor:
     """z [B, D] with each column permuted on its own: samples of prod_j q(z_j)."""
     order = torch.rand(z.shape, generator=generator, device=z.device).argsort(0)
     return z.gather(0, order)
 
 
-def resample(z: Tensor, generator: torch.Generator | None = None) -> Tensor:
+def resample(z: Tensor, generator: Generator | None = None) -> Tensor:
     """z [B, D] with each entry drawn from its column, with replacement."""
     return z.gather(0, torch.randint(len(z), z.shape, generator=generator, device=z.device))
 

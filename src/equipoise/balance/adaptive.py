@@ -37,8 +37,6 @@ class AccuracyFeedback(Balance):
         Akinola & Fobi, Progressive Disentanglement Using Relevant Factor VAE, section 3
 
     Example:
-        >>> import torch
-        >>> from equipoise.balance import AccuracyFeedback
         >>> balance = AccuracyFeedback(smoothing=0.0, scale=0.5, beta_0=4.0)
         >>> balance({"accuracy": torch.tensor(0.9), "step": torch.tensor(2), "progress": torch.tensor(0.1)})
         {'tc': tensor(8.)}
@@ -127,8 +125,6 @@ class AccuracyCapacity(Balance):
         code, https://arxiv.org/abs/2303.01384
 
     Example:
-        >>> import torch
-        >>> from equipoise.balance import AccuracyCapacity
         >>> seen = {"kl": torch.tensor([0.1, 0.3]), "accuracy": torch.tensor(0.5), "step": torch.tensor(1)}
         >>> AccuracyCapacity(gamma=500.0)(seen)  # 4 * 500 * 0.2^3 / 2
         {'kl': tensor(8.)}
@@ -191,8 +187,6 @@ class Relevance(Balance):
         https://arxiv.org/abs/1902.01568
 
     Example:
-        >>> import torch
-        >>> from equipoise.balance import Relevance
         >>> Relevance(3, given=[1, 1, 0])({"step": torch.tensor(1)})
         {'kl': tensor([ 0.1000,  0.1000, 10.0000])}
     """

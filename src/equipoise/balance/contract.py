@@ -60,7 +60,7 @@ class Joint(Balance):
         InputError: if two weigh the same term, or log values under the same name.
 
     Example:
-        >>> from equipoise.balance import Fixed, Joint, WarmUp
+        >>> from equipoise.balance import Fixed, WarmUp
         >>> Joint(WarmUp(4.0), Fixed({"tc": 5.0})).terms
         ('kl', 'tc')
     """

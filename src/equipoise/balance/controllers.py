@@ -16,7 +16,112 @@ Target = Positive | SetPoint
 """A fixed set point in nats, or one that rises."""
 
 
-class PI(Balance):
+class Controller(Balance):
+    """What the two controllers share: the set point, the error, and what they report."""
+
+    rest: Tensor
+    output: Tensor
+    error: Tensor
+    set_point: Tensor
+    beta_max: float | None = None
+
+    def __init__(
+        self,
+        target: float | SetPoint | Mapping[str, Any],
+        kp: float,
+        ki: float,
+        beta_min: float,
+        anti_windup: str,
+        term: str,
+        measures: Sequence[str] | None,
+        start: float,
+    ) -> None:
+        super().__init__()
+        if not (kp >= 0 and ki >= 0):
+            raise InputError(
+                f"kp is {kp:g} and ki {ki:g}; expected 0 or more for both (programs with a negative ki add what is "
+                "subtracted here)"
+            )
+        if isinstance(target, Mapping):  # as a file has it
+            target = SetPoint(**target)
+        self.target = target if isinstance(target, SetPoint) else SetPoint(target, start=target)
+        self.kp, self.ki, self.beta_min, self.anti_windup = kp, ki, beta_min, anti_windup
+        self.term, self.terms, self.measures = term, (term,), tuple(measures or (term,))
+        self.is_scheduled = self.target.is_scheduled
+        self.register_buffer("output", torch.tensor(float(start)))  # of the last step, not clipped
+        self.register_buffer("rest", torch.tensor(0.0))  # rounding error of the accumulated value, see `_add`
+        self.register_buffer("error", torch.tensor(0.0))
+        self.register_buffer("set_point", torch.tensor(float(min(self.target.start, self.target.end))))
+
+    def forward(self, seen: Seen) -> Weights:
+        """The weight of the term; in training the controller makes a step first."""
+        if self.training:
+            # The sum of the terms' batch means, [] in nats.
+            self.move(seen, torch.stack([seen[name].sum() for name in self.measures]).sum())
+        return {self.term: self.output.clamp(self.beta_min, self.beta_max)}
+
+    def move(self, seen: Seen, value: Tensor) -> None:
+        """One step of the controller, at the value [] of the measured terms in nats."""
+        raise NotImplementedError
+
+    def logs(self) -> dict[str, Tensor]:
+        """Set point and error, [] each."""
+        return {name: getattr(self, name).clone() for name in ("set_point", "error")}
+
+    def aims(self, rows: Rows) -> Aims:
+        """The set point beside the KL, or beside the sum of the measured terms."""
+        if "set_point" not in rows[-1]:
+            return {}
+        key = "kl" if set(self.measures) == PARTS_OF_KL else " + ".join(self.measures)
+        return {key: {"set point": column(rows, "set_point")}}
+
+    def remarks(self, rows: Rows) -> list[Remark]:
+        """Whether at the end the weight was at a limit, the term off its set point, or the set point still rising."""
+        if not rows:
+            return []
+        term, measures = self.term, " + ".join(self.measures)
+        last = late(rows)
+        value = sum(float(row[name]) for row in last for name in self.measures) / len(last)
+        target = sum(float(row["set_point"]) for row in last) / len(last)
+        remarks = []
+
+        for limit, word, out_of_reach, instead in (
+            (self.beta_min, "lower", value < target, f"below {value:.2f} nats, or a smaller beta_min"),
+            (self.beta_max, "upper", value > target, f"above {value:.2f} nats, or a larger beta_max"),
+        ):
+            if limit is None or not all(
+                # An update beyond the limit is left out, so the weight may stop short of the limit by one update.
+                abs(float(row[f"weight.{term}"]) - limit) <= 1e-3 * max(limit, 1) + self.ki * abs(float(row["error"]))
+                for row in last
+            ):
+                continue
+            sentence = (
+                f"The weight of {term} stayed at its {word} limit {limit:g} over the last fifth of the run, where "
+                f"{measures} was {value:.2f} nats and its set point {target:.2f}. "
+            )
+            if out_of_reach or self.anti_windup == "conditional":
+                sentence += f"At that limit the set point is out of reach: take a target {instead}."
+            else:
+                sentence += f'anti_windup="{self.anti_windup}" keeps it there: take "conditional".'
+            remarks.append(Remark(sentence, "saturated"))
+
+        if not remarks and abs(value - target) > 0.5:
+            sentence = (
+                f"{measures} was not settled at its set point: over the last fifth of the run its mean was {value:.2f} "
+                f"nats, that of the set point {target:.2f}. Train longer, or take a larger ki."
+            )
+            remarks.append(Remark(sentence, "not settled"))
+        final, end = float(rows[-1]["set_point"]), self.target.end
+        if end - final > 1e-3:
+            sentence = (
+                f"The set point was still rising when the run ended, at {final:.2f} of {end:g} nats, so the weight "
+                "depends on when the run was stopped. Train to the end of the ramp, or take a shorter ramp."
+            )
+            remarks.append(Remark(sentence, "not settled"))
+        return remarks
+
+
+class PI(Controller):
     """A proportional-integral controller: the weight of a term holds it at a set point.
 
     With the error e = C - K, set point minus the batch's value in nats:  I <- I - ki e,
@@ -43,8 +148,6 @@ class PI(Balance):
         Shao et al., ControlVAE: Controllable Variational Autoencoder, ICML 2020, https://arxiv.org/abs/2004.05988
 
     Example:
-        >>> import torch
-        >>> from equipoise.balance import PI
         >>> controller = PI(target=16.0, ki=0.01)
         >>> seen = {"kl": torch.tensor(20.0), "step": torch.tensor(1), "progress": torch.tensor(0.1)}
         >>> controller(seen)  # 1 + 0.01 sigmoid(4) + 0.01 * 4
@@ -53,10 +156,6 @@ class PI(Balance):
 
     name: ClassVar[str] = "pi"
     integral: Tensor
-    rest: Tensor
-    output: Tensor
-    error: Tensor
-    set_point: Tensor
 
     def __init__(
         self,
@@ -69,32 +168,18 @@ class PI(Balance):
         term: str = "kl",
         measures: Sequence[str] | None = None,
     ) -> None:
-        super().__init__()
-        _check_gains(kp, ki)
+        choose("anti_windup", anti_windup, ("conditional", "code", "paper"))
+        super().__init__(target, kp, ki, beta_min, anti_windup, term, measures, start=beta_min)
         if beta_max is not None and beta_max <= beta_min:
             raise InputError(f"beta_max is {beta_max:g} and beta_min {beta_min:g}; expected beta_max above beta_min")
-        self.target = _set_point(target)
-        self.kp, self.ki = kp, ki
-        self.beta_min, self.beta_max = beta_min, beta_max
-        self.anti_windup = choose("anti_windup", anti_windup, ("conditional", "code", "paper"))
-        self.term, self.terms, self.measures = term, (term,), tuple(measures or (term,))
-        self.is_scheduled = self.target.is_scheduled
+        self.beta_max = beta_max
         self.register_buffer("integral", torch.tensor(0.0))
-        self.register_buffer("rest", torch.tensor(0.0))  # of `integral`, see `_add`
-        self.register_buffer("output", torch.tensor(float(beta_min)))  # of the last step, not clipped
-        self.register_buffer("error", torch.tensor(0.0))
-        self.register_buffer("set_point", torch.tensor(float(min(self.target.start, self.target.end))))
-
-    def forward(self, seen: Seen) -> Weights:
-        """The weight of the term; in training the controller makes a step first."""
-        if self.training:
-            self._move(seen)
-        return {self.term: self.output.clamp(self.beta_min, self.beta_max)}
 
     @torch.no_grad()
-    def _move(self, seen: Seen) -> None:
+    def move(self, seen: Seen, value: Tensor) -> None:
+        """One step of the controller, at the value [] of the measured terms in nats."""
         self.set_point.copy_(self.target.at(seen))
-        self.error.copy_(self.set_point - _total(self.measures, seen))
+        self.error.copy_(self.set_point - value)
         proportional = self.kp * torch.sigmoid(-self.error)
         update = -self.ki * self.error
         integral, rest = _add(self.integral, self.rest, update)
@@ -113,18 +198,10 @@ class PI(Balance):
 
     def logs(self) -> dict[str, Tensor]:
         """Set point, error and integral, [] each."""
-        return {name: getattr(self, name).clone() for name in ("set_point", "error", "integral")}
-
-    def aims(self, rows: Rows) -> Aims:
-        """The set point beside the KL, or beside the sum of the measured terms."""
-        return _set_point_aims(self.measures, rows)
-
-    def remarks(self, rows: Rows) -> list[Remark]:
-        """Whether at the end the weight was at a limit, the term off its set point, or the set point still rising."""
-        return _remarks(self, self.beta_max, rows)
+        return super().logs() | {"integral": self.integral.clone()}
 
 
-class IncrementalPI(Balance):
+class IncrementalPI(Controller):
     """An incremental controller: the weight of a term starts high and moves until the term is at its set point.
 
     With e = C - K, set point minus the mean of the last `window` batches in nats, and e = 0 before the first step:
@@ -150,8 +227,6 @@ class IncrementalPI(Balance):
         Shao et al., Rethinking Controllable Variational Autoencoders, CVPR 2022, https://arxiv.org/abs/2009.06795
 
     Example:
-        >>> import torch
-        >>> from equipoise.balance import IncrementalPI
         >>> controller = IncrementalPI(target=18.0, beta_0=150.0, ki=0.01, kp=0.0)
         >>> seen = {"kl": torch.tensor(20.0), "step": torch.tensor(1), "progress": torch.tensor(0.1)}
         >>> controller(seen)  # 150 + 0.01 * 2
@@ -159,10 +234,6 @@ class IncrementalPI(Balance):
     """
 
     name: ClassVar[str] = "incremental-pi"
-    output: Tensor
-    rest: Tensor
-    error: Tensor
-    set_point: Tensor
     queue: Tensor
     filled: Tensor
 
@@ -179,34 +250,20 @@ class IncrementalPI(Balance):
         term: str = "kl",
         measures: Sequence[str] | None = None,
     ) -> None:
-        super().__init__()
-        _check_gains(kp, ki)
+        choose("anti_windup", anti_windup, ("conditional", "code"))
+        super().__init__(target, kp, ki, beta_min, anti_windup, term, measures, start=beta_0)
         if beta_0 < beta_min:
             raise InputError(f"beta_0 is {beta_0:g} and beta_min {beta_min:g}; expected beta_0 at beta_min or above")
         if window < 1:
             raise InputError(f"window is {window}; expected the number of batches whose mean is held, 1 or more")
-        self.target = _set_point(target)
-        self.kp, self.ki, self.beta_0, self.beta_min = kp, ki, beta_0, beta_min
-        self.anti_windup = choose("anti_windup", anti_windup, ("conditional", "code"))
-        self.window, self.zero_pad = window, zero_pad
-        self.term, self.terms, self.measures = term, (term,), tuple(measures or (term,))
-        self.is_scheduled = self.target.is_scheduled
-        self.register_buffer("output", torch.tensor(float(beta_0)))  # of the last step; with "code" not clipped
-        self.register_buffer("rest", torch.tensor(0.0))  # of `output`, see `_add`
-        self.register_buffer("error", torch.tensor(0.0))
-        self.register_buffer("set_point", torch.tensor(float(min(self.target.start, self.target.end))))
+        self.beta_0, self.window, self.zero_pad = beta_0, window, zero_pad
         self.register_buffer("queue", torch.zeros(window))
         self.register_buffer("filled", torch.tensor(window if zero_pad else 0))
 
-    def forward(self, seen: Seen) -> Weights:
-        """The weight of the term; in training the controller makes a step first."""
-        if self.training:
-            self._move(seen)
-        return {self.term: self.output.clamp(min=self.beta_min)}
-
     @torch.no_grad()
-    def _move(self, seen: Seen) -> None:
-        self.queue.copy_(torch.cat([self.queue[1:], _total(self.measures, seen).reshape(1)]))
+    def move(self, seen: Seen, value: Tensor) -> None:
+        """One step of the controller, at the value [] of the measured terms in nats."""
+        self.queue.copy_(torch.cat([self.queue[1:], value.reshape(1)]))
         self.filled.copy_((self.filled + 1).clamp(max=len(self.queue)))
         before = self.error.clone()
         self.set_point.copy_(self.target.at(seen))
@@ -221,37 +278,6 @@ class IncrementalPI(Balance):
         self.output.copy_(output)
         self.rest.copy_(rest)
 
-    def logs(self) -> dict[str, Tensor]:
-        """Set point and error, [] each."""
-        return {name: getattr(self, name).clone() for name in ("set_point", "error")}
-
-    def aims(self, rows: Rows) -> Aims:
-        """The set point beside the KL, or beside the sum of the measured terms."""
-        return _set_point_aims(self.measures, rows)
-
-    def remarks(self, rows: Rows) -> list[Remark]:
-        """Whether at the end the weight was at a limit, the term off its set point, or the set point still rising."""
-        return _remarks(self, None, rows)
-
-
-def _set_point(target: float | SetPoint | Mapping[str, Any]) -> SetPoint:
-    if isinstance(target, Mapping):  # as a file has it
-        return SetPoint(**target)
-    return target if isinstance(target, SetPoint) else SetPoint(target, start=target)
-
-
-def _check_gains(kp: float, ki: float) -> None:
-    if not (kp >= 0 and ki >= 0):
-        raise InputError(
-            f"kp is {kp:g} and ki {ki:g}; expected 0 or more for both (programs with a negative ki add what is "
-            "subtracted here)"
-        )
-
-
-def _total(terms: Sequence[str], seen: Seen) -> Tensor:
-    """The sum [] of the terms' batch means in nats."""
-    return torch.stack([seen[name].sum() for name in terms]).sum()
-
 
 def _add(total: Tensor, rest: Tensor, update: Tensor) -> tuple[Tensor, Tensor]:
     """total + update, and its rounding error, which is added to the next update (Kahan summation, 1965).
@@ -262,55 +288,3 @@ def _add(total: Tensor, rest: Tensor, update: Tensor) -> tuple[Tensor, Tensor]:
     update = update + rest
     new = total + update
     return new, update - (new - total)
-
-
-def _set_point_aims(measures: Sequence[str], rows: Rows) -> Aims:
-    if "set_point" not in rows[-1]:
-        return {}
-    key = "kl" if set(measures) == PARTS_OF_KL else " + ".join(measures)
-    return {key: {"set point": column(rows, "set_point")}}
-
-
-def _remarks(balance: PI | IncrementalPI, beta_max: float | None, rows: Rows) -> list[Remark]:
-    if not rows:
-        return []
-    term, measures = balance.term, " + ".join(balance.measures)
-    last = late(rows)
-    value = sum(float(row[name]) for row in last for name in balance.measures) / len(last)
-    target = sum(float(row["set_point"]) for row in last) / len(last)
-    remarks = []
-
-    for limit, word, out_of_reach, instead in (
-        (balance.beta_min, "lower", value < target, f"below {value:.2f} nats, or a smaller beta_min"),
-        (beta_max, "upper", value > target, f"above {value:.2f} nats, or a larger beta_max"),
-    ):
-        if limit is None or not all(
-            # An update beyond the limit is left out, so the weight may stop short of the limit by one update.
-            abs(float(row[f"weight.{term}"]) - limit) <= 1e-3 * max(limit, 1) + balance.ki * abs(float(row["error"]))
-            for row in last
-        ):
-            continue
-        sentence = (
-            f"The weight of {term} stayed at its {word} limit {limit:g} over the last fifth of the run, where "
-            f"{measures} was {value:.2f} nats and its set point {target:.2f}. "
-        )
-        if out_of_reach or balance.anti_windup == "conditional":
-            sentence += f"At that limit the set point is out of reach: take a target {instead}."
-        else:
-            sentence += f'anti_windup="{balance.anti_windup}" keeps it there: take "conditional".'
-        remarks.append(Remark(sentence, "saturated"))
-
-    if not remarks and abs(value - target) > 0.5:
-        sentence = (
-            f"{measures} was not settled at its set point: over the last fifth of the run its mean was {value:.2f} "
-            f"nats, that of the set point {target:.2f}. Train longer, or take a larger ki."
-        )
-        remarks.append(Remark(sentence, "not settled"))
-    final, end = float(rows[-1]["set_point"]), balance.target.end
-    if end - final > 1e-3:
-        sentence = (
-            f"The set point was still rising when the run ended, at {final:.2f} of {end:g} nats, so the weight depends "
-            "on when the run was stopped. Train to the end of the ramp, or take a shorter ramp."
-        )
-        remarks.append(Remark(sentence, "not settled"))
-    return remarks

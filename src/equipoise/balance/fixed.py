@@ -17,8 +17,6 @@ class Fixed(Balance):
         weights: weight of each term by name, 0 or more. `{"kl": 4.0}` is beta-VAE.
 
     Example:
-        >>> import torch
-        >>> from equipoise.balance import Fixed
         >>> Fixed({"kl": 4.0})({"step": torch.tensor(1)})
         {'kl': tensor(4.)}
     """
@@ -46,8 +44,6 @@ class WarmUp(Balance):
         until: fraction of the schedule in which the weight rises, above 0 and at most 1.
 
     Example:
-        >>> import torch
-        >>> from equipoise.balance import WarmUp
         >>> WarmUp(4.0, until=0.5)({"progress": torch.tensor(0.25)})
         {'kl': tensor(2.)}
     """
@@ -83,8 +79,6 @@ class Capacity(Balance):
         Burgess et al., Understanding disentangling in beta-VAE, 2018, Eq. 8, https://arxiv.org/abs/1804.03599
 
     Example:
-        >>> import torch
-        >>> from equipoise.balance import Capacity
         >>> Capacity(gamma=10.0, end=25.0)({"kl": torch.tensor(20.0), "progress": torch.tensor(1.0)})  # below 25 nats
         {'kl': tensor(-10.)}
     """

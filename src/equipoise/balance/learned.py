@@ -36,8 +36,6 @@ class LearnedWeights(Balance):
         Representation, https://arxiv.org/abs/2507.02619, after Kendall, Gal & Cipolla, CVPR 2018
 
     Example:
-        >>> import torch
-        >>> from equipoise.balance import LearnedWeights
         >>> balance = LearnedWeights(["rec", "kl"], initial=2.0)
         >>> float(balance({"step": torch.tensor(1)})["kl"].detach())
         0.25
@@ -150,8 +148,6 @@ class ClosedFormWeights(Balance):
         initial: sigma_i at the start, above 0.
 
     Example:
-        >>> import torch
-        >>> from equipoise.balance import ClosedFormWeights
         >>> balance = ClosedFormWeights(["rec", "kl"], smoothing=0.0)
         >>> balance({"rec": torch.tensor(16.0), "kl": torch.tensor(4.0)})
         {'rec': tensor(0.2500), 'kl': tensor(0.5000)}

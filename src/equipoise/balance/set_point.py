@@ -32,8 +32,6 @@ class SetPoint:
         InputError: if an argument is outside these ranges.
 
     Example:
-        >>> import torch
-        >>> from equipoise.balance import SetPoint
         >>> SetPoint(18.0, start=0.5, every=100).at({"step": torch.tensor(250), "progress": torch.tensor(0.1)})
         tensor(0.8000)
     """

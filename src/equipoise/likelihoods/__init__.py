@@ -2,12 +2,10 @@
 
 from typing import Any
 
-from equipoise.likelihoods.bernoulli import Bernoulli
 from equipoise.likelihoods.calibrated import CalibratedGaussian
 from equipoise.likelihoods.contract import Likelihood
-from equipoise.likelihoods.gaussian import Gaussian
+from equipoise.likelihoods.fixed import Bernoulli, Gaussian, SquaredError
 from equipoise.likelihoods.images import as_float, per_image
-from equipoise.likelihoods.squared_error import SquaredError
 from equipoise.part import Spec, build, name_in
 
 LIKELIHOODS: dict[str, type[Likelihood]] = {
@@ -37,8 +35,7 @@ def named(spec: Spec, channels: int, sigma: float = 1.0) -> Likelihood:
         InputError: if there is no such likelihood or option.
 
     Example:
-        >>> from equipoise import likelihoods
-        >>> likelihoods.named("half_mse", channels=3).describe()
+        >>> named("half_mse", channels=3).describe()
         'Squared error of the picture, summed over channels and pixels (scale = 0.5).'
     """
     if spec == "auto":

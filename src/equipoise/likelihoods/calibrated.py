@@ -32,8 +32,6 @@ class CalibratedGaussian(Likelihood):
         https://arxiv.org/abs/2006.13202
 
     Example:
-        >>> import torch
-        >>> from equipoise.likelihoods import CalibratedGaussian
         >>> likelihood = CalibratedGaussian()
         >>> nats = likelihood(torch.zeros(2, 1, 4, 4), torch.full((2, 1, 4, 4), 0.6))  # every error is 0.1
         >>> likelihood.logs()

@@ -4,8 +4,7 @@ Every prior is a product of S independent parts: the dimensions of a standard no
 prior.
 """
 
-from equipoise.priors.contract import Prior
-from equipoise.priors.kl import Estimator, sampled_kl
+from equipoise.priors.contract import Estimator, Prior, sampled_kl
 from equipoise.priors.lp_nested import LpNested
 from equipoise.priors.standard_normal import StandardNormal
 from equipoise.priors.tree import Layout

@@ -41,7 +41,6 @@ class LpNested(Prior):
         Representations, AISTATS 2020, section 3.2, https://arxiv.org/abs/1909.05063
 
     Example:
-        >>> from equipoise.priors import LpNested
         >>> prior = LpNested([4, 4, 2], scale="unit_variance", p=2.1)
         >>> prior.latent, prior.sizes
         (10, (4, 4, 2))

@@ -16,8 +16,6 @@ class StandardNormal(Prior):
         latent: number of dimensions D.
 
     Example:
-        >>> import torch
-        >>> from equipoise.priors import StandardNormal
         >>> mean, logvar = torch.tensor([[1.0, 0.0]]), torch.zeros(1, 2)
         >>> StandardNormal(2).kl(mean, logvar, z=mean)
         tensor([[0.5000, 0.0000]])
