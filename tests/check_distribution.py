@@ -13,7 +13,7 @@ with zipfile.ZipFile(wheel) as archive:
 with tarfile.open(sdist) as archive:
     inside = {name.partition("/")[2] for name in archive.getnames()}
 package = Path("src/equipoise")
-kinds = (".py", ".html", ".css", ".js", ".toml")
+kinds = (".py", ".html", ".css", ".js", ".toml", ".md")
 expected = {str(path.relative_to("src")) for path in package.rglob("*") if path.suffix in kinds}
 expected |= {f"equipoise_toys/{path.name}" for path in Path("examples/toys/equipoise_toys").glob("*.py")}
 expected.add("equipoise/py.typed")
