@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from equipoise.data import dsprites, load_data, rooms3d
+from equipoise.data import load_data
+from equipoise.data.sets import dsprites, rooms3d
 from equipoise.training import speed
 
 BARS = {

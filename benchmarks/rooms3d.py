@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from equipoise.data import load_data, rooms3d
+from equipoise.data import load_data
+from equipoise.data.sets import rooms3d
 
 ROOT = Path(__file__).parent.parent
 REGIONS = 7

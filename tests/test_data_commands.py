@@ -23,7 +23,7 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (60, *SHAPE), np.uint8)
 TABLE = np.stack(np.unravel_index(np.arange(60), SIZES), axis=1)
 
 
-def convert(source: Path, folder: Path) -> None:
+def convert(_: Dataset, source: Path, folder: Path) -> None:
     """From the published file, one .npy, or the folder it is in."""
     path = source / "little.npy" if source.is_dir() else source
     pixels = np.load(path, allow_pickle=False)
@@ -136,8 +136,8 @@ def test_the_list_has_a_line_for_each_set_in_columns(here: Here) -> None:
     here("add", "little")
     assert next(line for line in here("list").out.splitlines() if line.startswith("little ")).endswith("  here")
     states = {name: about["state"] for name, about in json.loads(here("list", "--json").out).items()}
-    assert (states["little"], states["scribble"], states["asked-for"]) == ("here", "drawn", "not here")
-    assert states["dsprites"] == "drawn"
+    assert (states["little"], states["scribble"], states["asked-for"]) == ("here", "rendered", "not here")
+    assert states["dsprites"] == "rendered"
 
 
 @pytest.mark.usefixtures("little")
@@ -232,14 +232,17 @@ def test_a_given_file_that_is_not_the_published_one_is_remarked_on(little: Datas
 def test_add_of_a_set_that_is_drawn_has_nothing_to_do(here: Here, tmp_path: Path) -> None:
     said = here("add", "scribble")
     assert said.code == 0
-    assert said.out == "scribble is drawn as batches are read; there is nothing to add\n"
+    assert said.out == "scribble is rendered as batches are read; there is nothing to add
+"
     assert not (tmp_path / "cache").exists()
 
 
 def test_a_set_that_no_program_can_fetch_is_added_from_what_is_given(
     little: Dataset, here: Here, published: Path
 ) -> None:
-    assert "asked-for cannot be fetched by a program. Ask nobody for little.npy." in here("add", "asked-for").refusal()
+    assert (
+        "asked-for cannot be downloaded by a program. Ask nobody for little.npy." in here("add", "asked-for").refusal()
+    )
     said = here("add", "asked-for", "--from", published)
     assert said.out.splitlines()[0].endswith(str(little.files[0].sha256))
     assert said.out.splitlines()[-1] == f"wrote {store.set_folder('asked-for')}"
@@ -250,8 +253,11 @@ def test_a_set_that_no_program_can_fetch_is_added_from_what_is_given(
     [
         (("add", "litle"), "litle: no such data set; did you mean little?"),
         (("add", "little", "--from", "nowhere.npy"), "nowhere.npy does not exist; give the file or folder"),
-        (("check", "asked-for"), "asked-for is not here yet; get it once with `equipoise data add asked-for --from"),
-        (("render", "little"), "little is not here yet; get it once with `equipoise data add little`"),
+        (
+            ("check", "asked-for"),
+            "asked-for is not available locally; add it once with `equipoise data add asked-for --from",
+        ),
+        (("render", "little"), "little is not available locally; add it once with `equipoise data add little`"),
         (("render", "scribble", "--n", "61"), "--n is 61; scribble has 60 images, so give 1 to 60"),
         (("render", "scribble", "--n", "0"), "--n is 0"),
         (("render", "scribble", "--out", "x.png"), "--out is x.png; give a file that ends in .npz, or a folder"),
@@ -273,7 +279,7 @@ def test_a_file_that_is_not_what_was_published_is_not_converted(
     np.save(published, np.flip(PIXELS))
     said = here("add", "little")
     assert said.code == 1
-    assert "little.npy could not be fetched" in said.err
+    assert "little.npy could not be downloaded" in said.err
     assert str(little.files[0].sha256) in said.err
     assert "Traceback" not in said.err
     assert little.state == "not here"

@@ -24,7 +24,7 @@ from equipoise import nets, report, scoring, trackers
 from equipoise.config import Config
 from equipoise.data import DATASETS, Images, load_data, variants
 from equipoise.data.batches import Batches
-from equipoise.data.sequence import Sequence
+from equipoise.data.readers.sequence import Sequence
 from equipoise.errors import InputError, RunError
 from equipoise.files import read_json, write_text
 from equipoise.methods import Shape

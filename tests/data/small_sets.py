@@ -7,6 +7,7 @@ import struct
 import tarfile
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +18,8 @@ import torch
 from PIL import Image
 from scipy.io import savemat
 
-from equipoise.data import celeba, mpi3d, smallnorb
+from equipoise.data import DATASETS
+from equipoise.data.converters import smallnorb
 from equipoise.data.pixels import Bytes
 
 Convert = Callable[[Path, Path], None]
@@ -30,6 +32,15 @@ class Small(NamedTuple):
     convert: Convert
     images: Bytes
     factors: npt.NDArray[np.int64] | None
+
+
+def converter(name: str, sizes: tuple[int, ...] = (), **how: Any) -> Convert:
+    """The conversion of a set, with few values for each factor."""
+    dataset = DATASETS[name]
+    if sizes:
+        dataset = replace(dataset, factor_sizes=sizes, images=math.prod(sizes))
+    assert dataset.convert is not None
+    return partial(dataset.convert, dataset, **how)
 
 
 def grid(sizes: tuple[int, ...]) -> npt.NDArray[np.int64]:
@@ -97,7 +108,7 @@ def mpi(folder: Path, version: str = "mpi3d-toy", save: Callable[..., None] = np
     images[:, 1:, :, :] = pictures(1, 64)[0][1:]
     images[:, 0, 0, 0], images[:, 0, 0, 1] = np.arange(n) % 256, np.arange(n) // 256
     save(folder / "mpi3d_toy.npz", images=images)
-    convert = partial(mpi3d.convert, version=version, grids=((1,) * 7, sizes))
+    convert = converter(version, (1,) * 7, file="mpi3d_toy.npz", also=sizes)
     return Small(folder / "mpi3d_toy.npz", convert, images.transpose(0, 3, 1, 2), grid(sizes))
 
 
@@ -117,17 +128,13 @@ FALCOR, ISAAC = (2, 2, 2, 1, 1, 1, 1), (2, 2, 1, 1, 2, 1, 1, 1, 2)
 
 
 def falcor(folder: Path, labels: str | None = "train-rec.labels", name: str = "Falcor3D_down128") -> Small:
-    from equipoise.data.falcor3d import convert
-
     numbered(folder, name, FALCOR, labels)
-    return Small(folder / name, partial(convert, sizes=FALCOR), to_64(pictures(8, 8)), grid(FALCOR))
+    return Small(folder / name, converter("falcor3d", FALCOR), to_64(pictures(8, 8)), grid(FALCOR))
 
 
 def isaac(folder: Path, labels: str | None = "labels.npy") -> Small:
-    from equipoise.data.isaac3d import convert
-
     numbered(folder, "Isaac3D_down128", ISAAC, labels)
-    return Small(folder, partial(convert, sizes=ISAAC), to_64(pictures(16, 8)), grid(ISAAC))
+    return Small(folder, converter("isaac3d", ISAAC), to_64(pictures(16, 8)), grid(ISAAC))
 
 
 SHAPES = (2, 2, 2, 2, 2, 2)
@@ -136,23 +143,19 @@ SHAPES = (2, 2, 2, 2, 2, 2)
 def shapes(folder: Path, **changed: Any) -> Small:
     import h5py
 
-    from equipoise.data.shapes3d import convert
-
     images = pictures(64, 64)
     low, high = np.array([0, 0, 0, 0.75, 0, -30]), np.array([0.1, 0.1, 0.1, 1.25, 3, 30])
     arrays = {"images": images, "labels": low + grid(SHAPES) * (high - low), **changed}
     with h5py.File(folder / "3dshapes.h5", "w") as file:
         for name, array in arrays.items():
             file.create_dataset(name, data=array, compression="gzip", chunks=(20, 4, 4, 1) if array.ndim == 4 else True)
-    return Small(folder / "3dshapes.h5", partial(convert, sizes=SHAPES), images.transpose(0, 3, 1, 2), grid(SHAPES))
+    return Small(folder / "3dshapes.h5", converter("shapes3d", SHAPES), images.transpose(0, 3, 1, 2), grid(SHAPES))
 
 
 CARS = (2, 3, 3)  # elevation, azimuth, object
 
 
 def cars(folder: Path, listed: str = "car_101_mesh\ncar_007_mesh\ncar_020_mesh\n", archive: bool = True) -> Small:
-    from equipoise.data.cars3d import convert
-
     of_car = {name: pictures(6, 8, seed=name) for name in (7, 20, 101)}
     files = {}
     for name, found in of_car.items():  # height, width, channel, azimuth, elevation
@@ -167,7 +170,7 @@ def cars(folder: Path, listed: str = "car_101_mesh\ncar_007_mesh\ncar_020_mesh\n
     source = tarred(folder / "nips2015-analogy-data.tar.gz", files, "w:gz") if archive else folder / "unpacked"
     order = (101, 7, 20) if listed else (7, 20, 101)
     images = np.stack([to_64(of_car[name]) for name in order], axis=1).reshape(-1, 3, 64, 64)
-    return Small(source, partial(convert, sizes=CARS), images, grid(CARS))
+    return Small(source, converter("cars3d", CARS), images, grid(CARS))
 
 
 NORB = (2, 2, 2, 2, 2)
@@ -204,7 +207,7 @@ def norb(folder: Path, packed: bool = True) -> Small:
     parts = [[matrices[f"{part}-{kind}.mat"] for part in smallnorb.PARTS] for kind in ("dat", "cat", "info")]
     dat, cat, info = (np.concatenate(part) for part in parts)
     factors = np.column_stack([cat, info[:, 0], info[:, 1], info[:, 2] // 2, info[:, 3]])
-    return Small(folder, partial(smallnorb.convert, sizes=NORB, side=8), to_64(dat[:, 0]), factors)
+    return Small(folder, converter("smallnorb", NORB, side=8), to_64(dat[:, 0]), factors)
 
 
 def faces_of_celeba(folder: Path, archive: bool = True, table: str = "txt", **changed: bytes) -> Small:
@@ -230,16 +233,17 @@ def faces_of_celeba(folder: Path, archive: bool = True, table: str = "txt", **ch
         zipped(folder / "img_align_celeba.zip", files)
     else:
         write(folder, files)
+    dataset = replace(DATASETS["celeba"], images=12)
+    assert dataset.convert is not None
+    faces_converter = partial(dataset.convert, dataset)
     decoded = np.stack([np.asarray(Image.open(io.BytesIO(files[name]))) for name in sorted(files)])
-    return Small(folder, partial(celeba.convert, images=12), to_64(decoded, 148), None)
+    return Small(folder, faces_converter, to_64(decoded, 148), None)
 
 
 CHAIRS = (2, 2, 3)
 
 
 def chairs(folder: Path, archive: bool = True) -> Small:
-    from equipoise.data.chairs3d import convert
-
     found = pictures(12, 600)
     files = {}
     for i, (model, elevation, azimuth) in enumerate(grid(CHAIRS)):
@@ -251,21 +255,19 @@ def chairs(folder: Path, archive: bool = True) -> Small:
     else:
         write(folder, files)
     grey = np.stack([np.asarray(Image.fromarray(picture).convert("L")) for picture in found])
-    return Small(folder, partial(convert, sizes=CHAIRS), to_64(grey, 400), grid(CHAIRS))
+    return Small(folder, converter("chairs3d", CHAIRS), to_64(grey, 400), grid(CHAIRS))
 
 
 FACES = (2, 3, 2, 2)
 
 
 def faces(folder: Path, name: str = "basel_face_renders.pth", shape: tuple[int, ...] = (24, 64, 64)) -> Small:
-    from equipoise.data.faces3d import convert
-
     found = pictures(24, 64, channels=1).reshape(shape)
     if name.endswith(".npy"):
         np.save(folder / name, found)
     else:
         torch.save(torch.from_numpy(found), folder / name)
-    return Small(folder / name, partial(convert, sizes=FACES), found.reshape(24, 1, 64, 64), grid(FACES))
+    return Small(folder / name, converter("faces3d", FACES), found.reshape(24, 1, 64, 64), grid(FACES))
 
 
 SETS: dict[str, Callable[[Path], Small]] = {

@@ -57,9 +57,11 @@ def test_a_set_is_drawn_or_read_from_its_folder_or_said_to_be_missing(cache: Pat
     by_hand = replace(LITTLE, files=(), by_hand="Ask its authors.")
     sketch = replace(LITTLE, draw=lambda: drawn)
     assert sketch.load() is drawn
-    assert (sketch.state, LITTLE.state) == ("drawn", "not here")
+    assert (sketch.state, LITTLE.state) == ("rendered", "not here")
     for use in (Dataset.load, failed):
-        with pytest.raises(InputError, match="little is not here yet; get it once with `equipoise data add little`"):
+        with pytest.raises(
+            InputError, match="little is not available locally; add it once with `equipoise data add little`"
+        ):
             use(LITTLE)
         with pytest.raises(InputError, match="`equipoise data add little --from PATH`"):
             use(by_hand)
@@ -76,7 +78,7 @@ def test_a_set_that_is_here_is_mapped() -> None:
 def test_a_whole_set_passes_every_check(folder: Path) -> None:
     digest = json.loads((folder / "about.json").read_text())["digest"]
     assert list(checks.of_dataset(LITTLE)) == [
-        ("files", True, "of the lengths that about.json says"),
+        ("files", True, "of the lengths in about.json"),
         ("digest", True, f"{digest}, as when it was added"),
         ("images", True, "60 of 3 x 12 x 12; 60 of 3 x 12 x 12 are published"),
         ("names", True, "a, b, c"),
@@ -144,6 +146,6 @@ def test_own_images_may_have_rows_twice_and_codes_that_none_has() -> None:
     few = Images(PIXELS[:3], name="few", factors=np.array([[0, 0], [0, 0], [3, 0]]))
     found = {check.name: check for check in checks.of_images(few)}
     assert all(check.passed for check in found.values())
-    assert found["factors"].found == "3 rows of 2; no image has factor_0 [1, 2]"
-    assert found["duplicates"].found == "1 rows are like an earlier one"
+    assert found["factors"].result == "3 rows of 2; no image has factor_0 [1, 2]"
+    assert found["duplicates"].result == "1 rows equal an earlier one"
     assert [check.name for check in checks.of_images(Images(PIXELS, name="x"))] == ["pixels", "factors"]

@@ -115,7 +115,7 @@ def test_a_silent_server_is_left_after_a_while_and_asked_again(server: Server, t
 
 def test_an_interrupted_fetch_goes_on_in_the_next_call(server: Server, tmp_path: Path) -> None:
     remote = one(server, lambda get: get.send_range(BODY, 100_000 if not get.asked_from() else 0, ETag='"1"'))
-    with pytest.raises(RunError, match="broke off after 100,000 of 300,000 bytes"):
+    with pytest.raises(RunError, match="was interrupted after 100,000 of 300,000 bytes"):
         download.fetch(remote, tmp_path)
     server.asked.clear()
     server.answers["/x"] = lambda get: get.send_range(BODY, ETag='"1"')
@@ -158,7 +158,7 @@ def test_a_server_that_sends_another_range_is_not_believed(server: Server, tmp_p
         else:
             get.send(200, BODY[:1000], len(BODY))
 
-    with pytest.raises(RunError, match=r"another range than asked for \(bytes 5-299999/300000\)"):
+    with pytest.raises(RunError, match=r"another range than requested \(bytes 5-299999/300000\)"):
         download.fetch(one(server, shifted, sha256=SHA256), tmp_path)
     assert "file.bin" not in only(tmp_path)
 
@@ -172,7 +172,7 @@ def test_another_length_than_published_is_refused_before_it_is_fetched(server: S
 
 def test_a_length_that_is_never_reached_is_given_up_with_both_numbers(server: Server, tmp_path: Path) -> None:
     remote = one(server, lambda get: get.send(200, BODY[:-1], len(BODY)), bytes=len(BODY), sha256=SHA256)
-    with pytest.raises(RunError, match="broke off after 299,999 of 300,000 bytes, also when asked again"):
+    with pytest.raises(RunError, match="was interrupted after 299,999 of 300,000 bytes, also after retries"):
         download.fetch(remote, tmp_path)
     assert server.ranges() == [None] + ["bytes=299998-"] * 3
 
@@ -273,7 +273,7 @@ def test_when_no_address_gives_the_file_each_reason_is_told(server: Server, tmp_
         download.fetch(remote, tmp_path)
     said = str(refused.value)
     assert f"{server.address('/gone')} answers 404 Not Found; {server.address('/busy')} answers 503" in said
-    assert said.endswith("try again later, or fetch it by hand and name it with --from")
+    assert said.endswith("try again later, or download it by hand and give it with --from")
     assert [path for path, _ in server.asked] == ["/gone"] + ["/busy"] * 4
 
 
@@ -292,7 +292,7 @@ def test_redirects_are_followed_but_not_into_this_machine(server: Server, tmp_pa
     secret.write_text("secret")
     for target in (secret.as_uri(), "ftp://127.0.0.1/x", "data:,x"):
         server.answers["/x"] = lambda get, target=target: get.send(302, Location=target)
-        with pytest.raises(RunError, match="could not be fetched"):
+        with pytest.raises(RunError, match="could not be downloaded"):
             download.fetch(Remote("other.bin", (server.address(),)), tmp_path)
         assert "other.bin" not in only(tmp_path)
     server.answers["/x"] = lambda get: get.send(302, Location="/x")

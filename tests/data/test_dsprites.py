@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 
 from equipoise.data import Images, load_data
-from equipoise.data.dsprites import FACTOR_NAMES, FACTOR_SIZES, block
+from equipoise.data.sets.dsprites import FACTOR_NAMES, FACTOR_SIZES, block
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "dsprites"
 FILE = "dsprites-64x64-bits.npy"

@@ -99,10 +99,14 @@ WRONG: dict[str, tuple[str, Any, str]] = {
     "class too large": (
         "latents_classes",
         lambda a: a + np.array([0, 3, 0, 0, 0, 0]),
-        "latent classes leave the sizes",
+        "latent classes exceed the sizes",
     ),
-    "negative class": ("latents_classes", lambda a: a - np.array([0, 1, 0, 0, 0, 0]), "latent classes leave the sizes"),
-    "two colours": ("latents_classes", lambda a: a + np.array([1, 0, 0, 0, 0, 0]), "latent classes leave the sizes"),
+    "negative class": (
+        "latents_classes",
+        lambda a: a - np.array([0, 1, 0, 0, 0, 0]),
+        "latent classes exceed the sizes",
+    ),
+    "two colours": ("latents_classes", lambda a: a + np.array([1, 0, 0, 0, 0, 0]), "latent classes exceed the sizes"),
     "pickled images": ("imgs", lambda a: a.astype(object), "imgs is object"),
 }
 

@@ -5,9 +5,10 @@ import pytest
 import torch
 from PIL import Image
 
-from equipoise.data import DATASETS, Images, dsprites_variants, load_data
-from equipoise.data.dsprites import FACTOR_NAMES, FACTOR_SIZES
-from equipoise.data.dsprites_variants import painting, random_bytes, random_words, stand_in
+from equipoise.data import DATASETS, Images, load_data
+from equipoise.data.sets import dsprites_variants
+from equipoise.data.sets.dsprites import FACTOR_NAMES, FACTOR_SIZES
+from equipoise.data.sets.dsprites_variants import painting, random_bytes, random_words, stand_in
 from equipoise.errors import InputError
 
 PAINTED = ("dsprites-color", "dsprites-noisy", "dsprites-scream")
@@ -141,8 +142,8 @@ def test_a_drawn_texture_stands_in_for_the_painting_and_says_so() -> None:
     images = load_data("dsprites-scream")
     assert images.name == "dsprites-scream (stand-in)"
     assert images.source is not None
-    assert "stands in" in images.source
-    assert "stands in" in DATASETS["dsprites-scream"].summary
+    assert "in place of the painting" in images.source
+    assert "without it, of a rendered texture" in DATASETS["dsprites-scream"].summary
     picture = stand_in()
     assert (picture.shape, picture.dtype) == ((3, 274, 216), np.uint8)
     assert picture.std(axis=(1, 2)).min() > 20

@@ -73,7 +73,7 @@ def test_folders_are_a_factor(tmp_path: Path) -> None:
     table = factor_table.of_folders(tmp_path, ["cat/1.png", "dog/old/1.png", "cat/2.png"])
     assert table == (pytest.approx(np.array([[0], [1], [0]])), ("folder",), (2,))
     assert factor_table.of_folders(tmp_path, ["10/a.png", "9/a.png"]).values.tolist() == [[1], [0]]
-    with pytest.raises(InputError, match=r"data\.factors=folders: .*x\.png lies in no sub-folder; move it"):
+    with pytest.raises(InputError, match=r"data\.factors=folders: .*x\.png is in no sub-folder; move it"):
         factor_table.of_folders(tmp_path, ["cat/1.png", "x.png"])
 
 
@@ -116,7 +116,7 @@ def test_table_of_an_array_needs_a_row_for_each_image_and_no_files(tmp_path: Pat
         factor_table.read(csv(tmp_path, "x", "1", "2"), 3)
     with pytest.raises(InputError, match=r"1 row \(line 3\) without an image"):
         factor_table.read(csv(tmp_path, "x", "1", "2"), 1)
-    with pytest.raises(InputError, match=r"names images in a column 'file', but these are no files"):
+    with pytest.raises(InputError, match=r"has a column 'file', but the images are not files"):
         factor_table.read(csv(tmp_path, "file,x", "a.png,1"), 1)
 
 

@@ -11,7 +11,9 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from equipoise.data import folder, kept, load_data, pictures, store
+from equipoise.data import cache as pixel_cache
+from equipoise.data import load_data, pictures, store
+from equipoise.data.readers import folder
 from equipoise.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -217,7 +219,7 @@ def test_all_damaged_files_are_said_at_once(tmp_path: Path) -> None:
     with_damage(tmp_path / "x")
     with pytest.raises(InputError, match=r"3 of 8 files .*: b\.png \(.*\), d\.png \(.*\), f\.png \(.*\); mend") as said:
         load_data(tmp_path / "x")
-    assert str(said.value).endswith("mend or remove them, or set data.skip_damaged=true")
+    assert str(said.value).endswith("mend or remove them, or skip them with data.skip_damaged=true")
 
 
 def test_many_damaged_files_are_counted_and_listed_in_a_file(tmp_path: Path) -> None:
@@ -236,7 +238,7 @@ def test_many_damaged_files_are_counted_and_listed_in_a_file(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("limit", [1, 10**9], ids=["on the disk", "in memory"])
 def test_damaged_files_are_left_out_if_asked(limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "LIMIT", limit)
+    monkeypatch.setattr(pixel_cache, "LIMIT", limit)
     with_damage(tmp_path / "x")
     rows = "".join(f"{name}.png,{value}\n" for value, name in enumerate("abcdefgh"))
     (tmp_path / "x" / "factors.csv").write_text("file,number\n" + rows)
@@ -309,8 +311,8 @@ def test_table_that_does_not_fit_is_refused_before_any_pixel_is_decoded(tmp_path
 @pytest.fixture
 def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of ten images that is too large to be held in memory, read in blocks of three."""
-    monkeypatch.setattr(kept, "LIMIT", 1000)
-    monkeypatch.setattr(kept, "BLOCK", 3)
+    monkeypatch.setattr(pixel_cache, "LIMIT", 1000)
+    monkeypatch.setattr(pixel_cache, "BLOCK", 3)
     for i in range(10):
         save(np.roll(COLOUR, i, axis=0), tmp_path / "large" / f"{i}.png")
     return tmp_path / "large"

@@ -29,7 +29,9 @@ def test_what_is_known_of_a_drawn_set_is_what_it_loads(name: str, drawn: Path, m
 
 @pytest.mark.parametrize("name", [name for name, known in DATASETS.items() if known.draw is None])
 def test_set_that_is_not_here_says_how_to_get_it(name: str) -> None:
-    with pytest.raises(InputError, match=rf"{name} is not here yet; get it once with `equipoise data add {name}"):
+    with pytest.raises(
+        InputError, match=rf"{name} is not available locally; add it once with `equipoise data add {name}"
+    ):
         load_data(name)
 
 
@@ -71,9 +73,7 @@ SETTINGS = [{"crop": 64}, {"grey": True}, {"factors": "a.csv"}, {"skip_damaged":
 def test_settings_of_own_images_are_refused_elsewhere(settings: dict[str, Any]) -> None:
     images = Images(np.zeros((2, 1, 8, 8), np.uint8), name="mine")
     for source in ("dsprites", images):
-        with pytest.raises(
-            InputError, match=rf"data\.{next(iter(settings))}: only for images of your own; leave it out"
-        ):
+        with pytest.raises(InputError, match=rf"data\.{next(iter(settings))}: only for images of your own; remove it"):
             load_data(source, **settings)
 
 

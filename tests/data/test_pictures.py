@@ -64,7 +64,7 @@ def test_damaged_picture_says_its_name_and_the_reason_apart() -> None:
         pictures.Damaged, match=r"number 7 cannot be read as an image \(.+\); mend or remove it"
     ) as said:
         pictures.decode(io.BytesIO(b"hello"), name="number 7")
-    assert said.value.why == "no image of a kind that is read"
+    assert said.value.why == "not an image of a supported format"
 
 
 def test_file_that_may_not_be_read_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,6 +93,6 @@ def test_form_says_the_shape_and_whether_anything_changes(
     form: Form, shape: tuple[int, int, int], becomes: tuple[int, int, int]
 ) -> None:
     pixels = RNG.integers(0, 256, shape, dtype=np.uint8)
-    applied = form.apply(pixels, "a")
+    applied = form.prepare(pictures.image_of(pixels), 1 if form.grey else len(pixels), "a")
     assert form.of(shape, "a") == becomes == applied.shape
     assert form.keeps(shape) == np.array_equal(applied, pixels)

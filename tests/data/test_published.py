@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from tests.data.small_sets import SETS, Small
 
-from equipoise.data import DATASETS, Images, published, store
+from equipoise.data import DATASETS, Images, store
+from equipoise.data.converters import published
 from equipoise.errors import InputError
 
 PUBLISHED = sorted({name.split()[0] for name in SETS})
@@ -108,7 +109,7 @@ def test_blocks_begin_at_any_image_and_are_small(
 
 def test_set_that_was_added_is_loaded_by_its_name(made: tuple[str, Small]) -> None:
     name, small = made
-    with pytest.raises(InputError, match=f"{name} is not here yet; .*equipoise data add {name}"):
+    with pytest.raises(InputError, match=f"{name} is not available locally; .*equipoise data add {name}"):
         DATASETS[name].load()
     small.convert(small.source, store.set_folder(name))
     assert np.array_equal(DATASETS[name].load().pixels([0]), small.images[:1])

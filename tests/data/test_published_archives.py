@@ -10,7 +10,8 @@ import pytest
 from tests.data import small_sets
 from tests.data.small_sets import encoded, pictures, zipped
 
-from equipoise.data import mpi3d, published, store
+from equipoise.data import DATASETS, store
+from equipoise.data.converters import archives
 from equipoise.errors import InputError
 
 PNG = encoded(pictures(1, 8)[0], "png")
@@ -24,8 +25,8 @@ def test_archive_whose_names_lead_out_of_it_is_refused(kind: str, name: str, tmp
     if kind == "zip":  # Python's own writer mends some names
         source.write_bytes(source.read_bytes().replace(name.replace("\\", "/").encode(), name.encode()))
     with (
-        pytest.raises(InputError, match="a name that leads out of its folder; fetch the archive"),
-        published.opened(source),
+        pytest.raises(InputError, match="a name that leads out of its folder; download the archive"),
+        archives.opened(source),
     ):
         pass
 
@@ -40,7 +41,7 @@ def test_links_hidden_files_and_folders_of_an_archive_are_left_out(tmp_path: Pat
             info = tarfile.TarInfo(name)
             info.size = len(PNG)
             archive.addfile(info, io.BytesIO(PNG))
-    with published.opened(tmp_path / "a.tar") as files:
+    with archives.opened(tmp_path / "a.tar") as files:
         assert files.names == ["b/a.png"]
         assert files.read("b/a.png") == PNG
 
@@ -51,10 +52,10 @@ def test_file_of_an_archive_that_would_fill_the_memory_is_refused(
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("000000.png", bytes(100_000))
     small_sets.tarred(tmp_path / "a.tar", {"000000.png": bytes(100_000)})
-    monkeypatch.setattr(published, "LARGEST", 99_999)
+    monkeypatch.setattr(archives, "LARGEST", 99_999)
     for kind in ("zip", "tar"):
         with (
-            published.opened(tmp_path / f"a.{kind}") as files,
+            archives.opened(tmp_path / f"a.{kind}") as files,
             pytest.raises(InputError, match="unpack to 100,000 bytes"),
         ):
             files.read("000000.png")
@@ -62,7 +63,7 @@ def test_file_of_an_archive_that_would_fill_the_memory_is_refused(
 
 def test_pictures_in_a_compressed_tar_must_be_unpacked(tmp_path: Path) -> None:
     source = small_sets.tarred(tmp_path / "a.tar.gz", {"images/000000.png": PNG}, "w:gz")
-    with pytest.raises(InputError, match="cannot be found one by one; unpack it"), published.opened(source):
+    with pytest.raises(InputError, match="cannot be read one by one; unpack it"), archives.opened(source):
         pass
 
 
@@ -71,7 +72,7 @@ def test_damage_in_the_middle_of_a_zip_is_named(at: int, tmp_path: Path) -> None
     data = bytearray(zipped(tmp_path / "a.zip", {"a": bytes(3000)}).read_bytes())
     data[at] ^= 1
     (tmp_path / "a.zip").write_bytes(data)
-    with published.opened(tmp_path / "a.zip") as files, pytest.raises(InputError, match=r"a.zip is damaged .*CRC"):
+    with archives.opened(tmp_path / "a.zip") as files, pytest.raises(InputError, match=r"a.zip is damaged .*CRC"):
         files.read("a")
 
 
@@ -81,8 +82,15 @@ def test_damage_in_the_middle_of_a_zip_is_named(at: int, tmp_path: Path) -> None
 def test_number_of_images_says_which_grid_of_mpi3d_it_is() -> None:
     six, four = 6 * 6 * 2 * 3 * 3 * 40 * 40, 4 * 4 * 2 * 3 * 3 * 40 * 40
     assert (six, four) == (1_036_800, 460_800)
-    known = {name: [int(np.prod(sizes)) for sizes in grids] for name, (_, grids) in mpi3d._FILES.items()}
-    assert known == {
+    grids = {
+        name: [
+            dataset.factor_sizes,
+            *([dataset.convert.keywords["also"]] if "also" in dataset.convert.keywords else []),
+        ]  # type: ignore[union-attr]
+        for name, dataset in DATASETS.items()
+        if name.startswith("mpi3d")
+    }
+    assert {name: [int(np.prod(sizes)) for sizes in of_set] for name, of_set in grids.items()} == {
         "mpi3d-toy": [six, four],
         "mpi3d-realistic": [six, four],
         "mpi3d-real": [six],

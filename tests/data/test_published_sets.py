@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.data import small_sets
-from tests.data.small_sets import encoded, grid, pictures, to_64, write
+from tests.data.small_sets import converter, encoded, grid, pictures, to_64, write
 
-from equipoise.data import DATASETS, celeba, falcor3d, isaac3d, mpi3d, published, shapes3d, store
+from equipoise.data import DATASETS, store
+from equipoise.data.converters import celeba, published
 from equipoise.data.pixels import Bytes
 from equipoise.errors import InputError
 
@@ -37,10 +38,7 @@ def loaded(convert: Callable[[Path, Path], None], source: Path, folder: Path) ->
 
 @pytest.mark.parametrize("name", ["falcor3d", "isaac3d"])
 def test_real_strip_of_pictures_comes_out_in_the_order_of_its_factor(name: str, tmp_path: Path) -> None:
-    factor, convert, k = {
-        "falcor3d": ("lighting_intensity", falcor3d.convert, 0),
-        "isaac3d": ("object_scale", isaac3d.convert, 4),
-    }[name]
+    factor, k = {"falcor3d": ("lighting_intensity", 0), "isaac3d": ("object_scale", 4)}[name]
     dataset, strip = DATASETS[name], real(f"{name}_{factor}_*.png")
     assert dataset.factor_names[k] == factor
     assert len(strip) == dataset.factor_sizes[k]
@@ -50,7 +48,7 @@ def test_real_strip_of_pictures_comes_out_in_the_order_of_its_factor(name: str, 
     labels = io.BytesIO()
     np.save(labels, grid(sizes) / np.maximum(np.array(sizes) - 1, 1))
     write(tmp_path / "files", files | {"train-rec.labels": labels.getvalue(), "labels.npy": labels.getvalue()})
-    pixels = loaded(partial(convert, sizes=sizes), tmp_path / "files", tmp_path / "set")
+    pixels = loaded(converter(name, sizes), tmp_path / "files", tmp_path / "set")
     assert np.array_equal(pixels, to_64(np.stack(strip)))
     if name == "falcor3d":  # the light grows
         order = pixels.mean(axis=(1, 2, 3))
@@ -63,7 +61,7 @@ def test_real_strip_of_pictures_comes_out_in_the_order_of_its_factor(name: str, 
 def test_real_pictures_of_mpi3d_come_out_as_they_are(version: str, tmp_path: Path) -> None:
     images = np.stack(real(f"mpi3d_{version}_*.png"))
     np.savez(tmp_path / "mpi3d.npz", images=images)
-    convert = partial(mpi3d.convert, version=f"mpi3d-{version}", grids=((2, 1, 1, 1, 1, 1, 1),))
+    convert = converter(f"mpi3d-{version}", (2, 1, 1, 1, 1, 1, 1))
     assert np.array_equal(loaded(convert, tmp_path / "mpi3d.npz", tmp_path / "set"), images.transpose(0, 3, 1, 2))
 
 
@@ -81,7 +79,7 @@ def test_real_pictures_of_shapes3d_come_out_as_they_are(
         file["labels"] = np.array(
             [[0.3, 0.1, 0.0, scale, 2.0, turn] for scale in (0.75, 1.25) for turn in (-30.0, 30.0)]
         )
-    pixels = loaded(partial(shapes3d.convert, sizes=(1, 1, 1, 2, 1, 2)), tmp_path, tmp_path / "set")
+    pixels = loaded(converter("shapes3d", (1, 1, 1, 2, 1, 2)), tmp_path, tmp_path / "set")
     assert np.array_equal(pixels, images.transpose(0, 3, 1, 2))
 
 
@@ -89,16 +87,17 @@ def test_shapes3d_without_h5py_says_what_to_install(tmp_path: Path, monkeypatch:
     monkeypatch.setitem(sys.modules, "h5py", None)
     (tmp_path / "3dshapes.h5").write_bytes(b"")
     with pytest.raises(InputError, match=r"pip install equipoise\[hdf5\]"):
-        shapes3d.convert(tmp_path, tmp_path / "set")
+        converter("shapes3d")(tmp_path, tmp_path / "set")
 
 
 def test_published_values_of_shapes3d_are_its_codes() -> None:
     values = [np.arange(10) / 10] * 3 + [np.linspace(0.75, 1.25, 8), np.arange(4.0), np.linspace(-30, 30, 15)]
     small = [column[:2] for column in values]
     labels = np.stack(np.meshgrid(*small, indexing="ij"), axis=-1).reshape(-1, 6)
-    published.check_labels("labels", labels, shapes3d.FACTOR_NAMES, (2,) * 6)
+    names, sizes = DATASETS["shapes3d"].factor_names, DATASETS["shapes3d"].factor_sizes
+    published.check_labels("labels", labels, names, (2,) * 6)
     labels = np.stack(np.meshgrid(*values[2:], indexing="ij"), axis=-1).reshape(-1, 4)
-    published.check_labels("labels", labels, shapes3d.FACTOR_NAMES[2:], shapes3d.FACTOR_SIZES[2:])
+    published.check_labels("labels", labels, names[2:], sizes[2:])
 
 
 def test_conversion_that_broke_off_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +139,7 @@ def test_another_file_of_the_same_name_is_converted_from_its_beginning(
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_memory_stays_that_of_a_few_blocks(save: Callable[..., None], tmp_path: Path) -> None:
     save(tmp_path / "mpi3d_toy.npz", images=np.zeros((4000, 64, 64, 3), np.uint8))
-    convert = partial(mpi3d.convert, version="mpi3d-toy", grids=((10, 10, 40, 1, 1, 1, 1),))
+    convert = converter("mpi3d-toy", (10, 10, 40, 1, 1, 1, 1))
     tracemalloc.start()
     convert(tmp_path, tmp_path / "set")
     peak = tracemalloc.get_traced_memory()[1]
@@ -164,7 +163,7 @@ def test_numbered_pictures_are_found_wherever_they_lie(form: str, name: str, tmp
 
 def test_cars_without_a_list_are_numbered_by_name_and_this_is_said(tmp_path: Path) -> None:
     for listed, said in (
-        ("", "their names, for there is no list.txt"),
+        ("", "their names, without a list.txt"),
         ("car_101_mesh.mat car_007_mesh car_020_mesh", "list.txt"),
     ):
         small = small_sets.cars(tmp_path / said[:4], listed)
@@ -177,7 +176,7 @@ def test_cars_without_a_list_are_numbered_by_name_and_this_is_said(tmp_path: Pat
 @pytest.mark.parametrize("table", ["txt", "csv"])
 def test_celeba_has_its_attributes_and_parts_as_labels(table: str, tmp_path: Path) -> None:
     small = small_sets.faces_of_celeba(tmp_path, table=table)
-    with pytest.raises(InputError, match="does not hold CelebA; add it with"):
+    with pytest.raises(InputError, match="does not contain CelebA; add it with"):
         celeba.labels()
     small.convert(small.source, store.set_folder("celeba"))
     names, labels = celeba.labels()
@@ -210,9 +209,7 @@ def test_grey_chairs_are_the_middle_of_the_picture(tmp_path: Path) -> None:
     picture[100:500, 100:500] = (0, 100, 200)
     name = "image_000_p020_t011_r096.png"
     write(tmp_path / "files", {f"rendered_chairs/a/renders/{name}": encoded(picture, "png")})
-    from equipoise.data.chairs3d import convert
-
-    pixels = loaded(partial(convert, sizes=(1, 1, 1)), tmp_path / "files", tmp_path / "set")
+    pixels = loaded(converter("chairs3d", (1, 1, 1)), tmp_path / "files", tmp_path / "set")
     assert np.unique(pixels).tolist() == [round(0.587 * 100 + 0.114 * 200)]  # ITU-R 601
 
 

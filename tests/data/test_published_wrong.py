@@ -16,7 +16,7 @@ from tests.data import small_sets
 from tests.data.small_sets import Small, encoded, grid, matrix, norb_matrices, pictures, write
 
 from equipoise.data import store
-from equipoise.data.smallnorb import PARTS
+from equipoise.data.converters.smallnorb import PARTS
 from equipoise.errors import InputError
 
 Spoil = Callable[[Path], Small]
@@ -97,13 +97,13 @@ WRONG: dict[str, tuple[Spoil, str]] = {
     "mpi3d torn": (lambda folder: cut(small_sets.mpi, folder, "mpi3d_toy.npz"), "damaged"),
     "falcor3d one missing": (
         lambda folder: replaced(small_sets.falcor, folder, {f"{FALCOR}/images/000003.png": None}),
-        "7 images, and the factor sizes 2 x 2 x 2 x 1 x 1 x 1 x 1 make 8; get the whole set again",
+        "7 pictures where 000000.png to 000007.png are expected, once each; give the whole set",
     ),
     "falcor3d numbered from 1": (
         lambda folder: replaced(
             small_sets.falcor, folder, {f"{FALCOR}/images/000000.png": None, f"{FALCOR}/images/000008.png": PNG}
         ),
-        "the 8 pictures are not numbered 000000.png to 000007.png once each",
+        "8 pictures where 000000.png to 000007.png are expected, once each",
     ),
     "falcor3d labels in another order": (
         lambda folder: replaced(
@@ -178,7 +178,7 @@ WRONG: dict[str, tuple[Spoil, str]] = {
     **{
         f"smallnorb without {part}-{kind}": (
             lambda folder, file=f"{part}-{kind}.mat.gz": replaced(small_sets.norb, folder, {file: None}),
-            f"{part}-{kind}.mat.gz is not there; give the folder that holds all six files",
+            f"{part}-{kind}.mat.gz is not there; give the folder with all six files",
         )
         for part in PARTS
         for kind in ("dat", "cat", "info")
@@ -205,15 +205,15 @@ WRONG: dict[str, tuple[Spoil, str]] = {
     ),
     "smallnorb odd azimuth": (
         lambda folder: norb(folder, f"{PARTS[0]}-info", lambda a: a + np.array([0, 0, 1, 0], np.int32)),
-        "labels do not name every combination of category, .*once",
+        "labels are not every combination of category, .*once",
     ),
     "smallnorb label too large": (
         lambda folder: norb(folder, f"{PARTS[0]}-cat", lambda a: a + np.int32(1)),
-        "labels do not name every combination",
+        "labels are not every combination",
     ),
     "smallnorb combination twice": (
         lambda folder: norb(folder, f"{PARTS[0]}-info", lambda a: np.concatenate([a[:1], a[:-1]])),
-        "labels do not name every combination",
+        "labels are not every combination",
     ),
     "smallnorb torn": (lambda folder: cut(small_sets.norb, folder, f"{PARTS[1]}-dat.mat.gz"), "dat.mat.gz is damaged"),
     "smallnorb torn, unpacked": (
@@ -232,7 +232,7 @@ WRONG: dict[str, tuple[Spoil, str]] = {
     ),
     "celeba one missing": (
         lambda folder: replaced(unpacked_celeba, folder, {"img_align_celeba/000007.jpg": None}),
-        "11 pictures where 000001.jpg to 000012.jpg are expected",
+        "11 pictures where 000001.jpg to 000012.jpg are expected, once each",
     ),
     "celeba not aligned": (
         lambda folder: replaced(unpacked_celeba, folder, {"img_align_celeba/000007.jpg": JPEG}),
@@ -309,8 +309,8 @@ WRONG: dict[str, tuple[Spoil, str]] = {
         r"uint8 \[24, 32, 32\], expected uint8 \[24, 64, 64\]",
     ),
     "faces3d colour": (partial(tensor, torch.zeros(24, 3, 64, 64, dtype=torch.uint8)), r"uint8 \[24, 3, 64, 64\]"),
-    "faces3d floats": (partial(tensor, torch.zeros(24, 64, 64)), "holds torch.float32, expected one tensor uint8"),
-    "faces3d several": (partial(tensor, {"faces": torch.zeros(1)}), "holds dict, expected one tensor"),
+    "faces3d floats": (partial(tensor, torch.zeros(24, 64, 64)), "contains torch.float32, expected one tensor uint8"),
+    "faces3d several": (partial(tensor, {"faces": torch.zeros(1)}), "contains dict, expected one tensor"),
     "faces3d objects": (partial(tensor, Path("x")), "not a tensor saved by torch"),
     "faces3d torn": (lambda folder: cut(small_sets.faces, folder, "basel_face_renders.pth"), "pth is damaged"),
     "faces3d pickled .npy": (

@@ -10,8 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from equipoise.data import load_data, rooms3d, shapes3d
-from equipoise.data.rooms3d import (
+from equipoise.data import DATASETS, load_data
+from equipoise.data.sets import rooms3d
+from equipoise.data.sets.rooms3d import (
     CAPSULE,
     CUBE,
     CYLINDER,
@@ -194,8 +195,8 @@ def test_mean_of_the_set_is_near_that_of_shapes3d(weights: Weights) -> None:
 def test_factors_are_those_of_shapes3d_in_their_order() -> None:
     images = load_data("rooms3d")
     assert (len(images), images.shape) == (480_000, (3, 64, 64))
-    assert images.factor_names == shapes3d.FACTOR_NAMES
-    assert images.factor_sizes == shapes3d.FACTOR_SIZES == SIZES
+    assert images.factor_names == DATASETS["shapes3d"].factor_names
+    assert images.factor_sizes == DATASETS["shapes3d"].factor_sizes == SIZES
     assert images.factors is not None
     strides = [48_000, 4_800, 480, 60, 15, 1]
     assert np.array_equal(images.factors @ strides, np.arange(480_000))

@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset, Subset, TensorDataset
 
-from equipoise.data import kept, load_data
+from equipoise.data import cache as pixel_cache
+from equipoise.data import load_data
 from equipoise.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -115,8 +116,8 @@ def test_mixed_sizes_need_one_to_be_brought_to() -> None:
 
 
 def test_large_sequences_lie_on_the_disk(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "LIMIT", 500)
-    monkeypatch.setattr(kept, "BLOCK", 4)
+    monkeypatch.setattr(pixel_cache, "LIMIT", 500)
+    monkeypatch.setattr(pixel_cache, "BLOCK", 4)
     images = load_data(Faces())
     assert isinstance(images._pixels.array.base, np.memmap)
     assert np.array_equal(images.pixels(ALL), FIRST)
@@ -148,7 +149,9 @@ def test_damaged_pictures_are_all_said_and_left_out_if_asked(tmp_path: Path) -> 
     data[0] = data[0][:60]
     data[4] = data[4][:70]
     table = Table({"image": [lazily(item) for item in data]})
-    with pytest.raises(InputError, match=r"2 of 6 items of the Table .*: item 0 \(.*\), item 4 \(.*\); mend"):
+    with pytest.raises(
+        InputError, match=r"2 of 6 items .*: item 0 of the Table \(.*\), item 4 of the Table \(.*\); mend"
+    ):
         load_data(table)
     table = Table({"image": [lazily(item) for item in data]})
     images = load_data(table, factors=tmp_path / "t.csv", skip_damaged=True)
@@ -156,8 +159,8 @@ def test_damaged_pictures_are_all_said_and_left_out_if_asked(tmp_path: Path) -> 
     assert images.factors is not None
     assert images.factors[:, 0].tolist() == [1, 2, 3, 5]
     assert images.source is not None
-    assert "left out: 2 of 6 items" in images.source
-    with pytest.raises(InputError, match=r"1 of 1 items .*; there is no image left"):
+    assert "left out: Table: 2 of 6 items" in images.source
+    with pytest.raises(InputError, match=r"item 0 of the list cannot .*; there is no image left"):
         load_data([lazily(data[0])], skip_damaged=True)
 
 

@@ -104,7 +104,7 @@ def test_what_else_is_to_be_remembered_is_in_about_json(tmp_path: Path) -> None:
     about = store.describe(tmp_path / "set")
     assert about is not None
     assert (about["sha256"], about["images"]) == ("abc", 60)
-    store.remember(tmp_path / "set", {"more": [1]})
+    store.add_to_about(tmp_path / "set", {"more": [1]})
     assert store.describe(tmp_path / "set") == about | {"more": [1]}
 
 

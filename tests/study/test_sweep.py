@@ -141,7 +141,9 @@ def test_a_study_that_cannot_run_is_refused_before_any_work(monkeypatch: pytest.
             study.sweep(file, engine=engine)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"data: the path sqares\.npz does not exist"):
         study.sweep(write_study(STUDY.replace("squares", "sqares")))
-    with pytest.raises(InputError, match="mpi3d-toy is not here yet; get it once with `equipoise data add mpi3d-toy`"):
+    with pytest.raises(
+        InputError, match="mpi3d-toy is not available locally; add it once with `equipoise data add mpi3d-toy`"
+    ):
         study.sweep(write_study(STUDY.replace("squares.npz", "mpi3d-toy")))
     assert not Path("study").exists()
 

@@ -90,8 +90,8 @@ def data_add(
     dataset = DATASETS[choose("data set", name, DATASETS)]
     folder = store.set_folder(name)
     values = {"name": name, "folder": str(folder), "added": False}
-    if dataset.state == "drawn":
-        return Outcome(values | {"folder": None}, f"{name} is drawn as batches are read; there is nothing to add")
+    if dataset.state == "rendered":
+        return Outcome(values | {"folder": None}, f"{name} is rendered as batches are read; there is nothing to add")
     if dataset.state == "here":
         return Outcome(values, f"{name} is here already: {len(dataset.load()):,} images in {folder}; nothing was done")
     images, files = add(dataset, source)
@@ -150,7 +150,7 @@ def data_check(name: NameOrPath) -> Outcome:
 
     results = list(checks.of_dataset(DATASETS[name]) if name in DATASETS else checks.of_images(load_data(name)))
     width = max(len(check.name) for check in results)
-    lines = [f"{'ok    ' if check.passed else 'FAILED'}  {check.name:<{width}}  {check.found}" for check in results]
+    lines = [f"{'ok    ' if check.passed else 'FAILED'}  {check.name:<{width}}  {check.result}" for check in results]
     passed = all(check.passed for check in results)
     values = {"passed": passed, "checks": [check._asdict() for check in results]}
     return Outcome(values, "\n".join(lines), is_complete=passed)
@@ -166,8 +166,8 @@ def _facts(dataset: "Dataset") -> dict[str, Any]:
     from equipoise.data import store
 
     get = f"equipoise data add {dataset.name}"
-    if dataset.state == "drawn":
-        get = "drawn as batches are read"
+    if dataset.state == "rendered":
+        get = "rendered as batches are read"
     elif not dataset.files:
         get = f"{dataset.by_hand} {get} --from PATH"
     about = None if dataset.draw else store.describe(store.set_folder(dataset.name))
@@ -192,7 +192,7 @@ def _facts(dataset: "Dataset") -> dict[str, Any]:
 def _origin(dataset: "Dataset") -> str:
     """Where the images of a data set come from, in a word or two."""
     if dataset.draw is not None:
-        return "drawn"
+        return "rendered"
     hosts = sorted({urlsplit(remote.addresses[0]).netloc for remote in dataset.files})
     sizes = [remote.bytes or 0 for remote in dataset.files]
     size = f", {sum(sizes) / 1e6:,.0f} MB" if all(sizes) else ""

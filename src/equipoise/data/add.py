@@ -1,4 +1,4 @@
-"""Published sets brought to where they are read from: fetched or given, checked, converted once."""
+"""Add a published set: download its files or take given ones, check them, convert them once."""
 
 import shutil
 import warnings
@@ -6,49 +6,50 @@ from pathlib import Path
 
 from equipoise.data import download, store
 from equipoise.data.dataset import Dataset
-from equipoise.data.download import Fetched
+from equipoise.data.download import Download
 from equipoise.data.images import Images
 from equipoise.errors import InputError
 
 
-def add(dataset: Dataset, given: Path | None) -> tuple[Images, list[Fetched]]:
-    """The set, converted from the files at its addresses or from a file or folder that is given; and these files.
+def add(dataset: Dataset, path: Path | None) -> tuple[Images, list[Download]]:
+    """Convert the set from the files at its addresses, or from a file or folder, and return it with these files.
 
-    Files that were fetched are deleted once they are converted; their addresses and sha256 are kept in about.json.
-    InputError for sets that no program can fetch and for files that are not those of the set; RunError when fetching
-    fails. Warns of a given file that is not the published one, bit by bit, though it holds the same kind of arrays.
+    Downloaded files are deleted after the conversion; about.json lists their addresses and sha256. Warns if a file at
+    `path` differs from the published one. Raises `InputError` for sets that no program can download and for files that
+    are not those of the set, and `RunError` if a download fails.
     """
     folder = store.set_folder(dataset.name)
-    fetched = folder / "fetched"
-    if given is None:
+    downloads = folder / "fetched"
+    if path is None:
         if not dataset.files:
-            raise InputError(f"{dataset.name} cannot be fetched by a program. {dataset.by_hand}")
-        files = [download.fetch(remote, fetched) for remote in dataset.files]
-        source = files[0].path if len(files) == 1 else fetched
-    elif given.exists():
-        files, source = _given(dataset, given), given
+            raise InputError(f"{dataset.name} cannot be downloaded by a program. {dataset.by_hand}")
+        files = [download.fetch(remote, downloads) for remote in dataset.files]
+        source = files[0].path if len(files) == 1 else downloads
+    elif path.exists():
+        files, source = _local(dataset, path), path
     else:
-        raise InputError(f"{given} does not exist; give the file or folder with the images of {dataset.name}")
-    assert dataset.convert is not None  # as all have that are not drawn
-    dataset.convert(source, folder)
-    store.remember(folder, {"files": [file._asdict() | {"path": file.path.name} for file in files]})
-    shutil.rmtree(fetched, ignore_errors=True)
+        raise InputError(f"{path} does not exist; give the file or folder with the images of {dataset.name}")
+    assert dataset.convert is not None  # as every set has that is not rendered
+    dataset.convert(dataset, source, folder)
+    store.add_to_about(folder, {"files": [file._asdict() | {"path": file.path.name} for file in files]})
+    shutil.rmtree(downloads, ignore_errors=True)
     return dataset.load(), files
 
 
-def _given(dataset: Dataset, given: Path) -> list[Fetched]:
-    """The files of the set that are given, with the sha256 they have."""
+def _local(dataset: Dataset, path: Path) -> list[Download]:
+    """The files of the set at a path of the user, with their sha256."""
     files = []
     for remote in dataset.files:
-        path = given / remote.name if given.is_dir() else given
-        if path.is_file():
-            seen = download.digests(path)
-            files.append(Fetched(path, f"given as {path.resolve()}", path.stat().st_size, seen[0]))
-            for kind, found, published in zip(("sha256", "md5"), seen, (remote.sha256, remote.md5), strict=True):
-                if published and found != published.lower():
+        file = path / remote.name if path.is_dir() else path
+        if file.is_file():
+            hashes = download.hashes(file)
+            files.append(Download(file, f"given as {file.resolve()}", file.stat().st_size, hashes["sha256"]))
+            for kind, published in (("sha256", remote.sha256), ("md5", remote.md5)):
+                if published and hashes[kind] != published.lower():
                     warnings.warn(
-                        f"{path} is not the published file: its {kind} is {found}, not {published}", stacklevel=3
+                        f"{file} is not the published file: its {kind} is {hashes[kind]}, not {published}", stacklevel=3
                     )
-    if not dataset.files and given.is_file():
-        files.append(Fetched(given, f"given as {given.resolve()}", given.stat().st_size, download.digests(given)[0]))
+    if not dataset.files and path.is_file():
+        sha256 = download.hashes(path)["sha256"]
+        files.append(Download(path, f"given as {path.resolve()}", path.stat().st_size, sha256))
     return files

@@ -1,4 +1,4 @@
-"""Whether a set is what it should be, read from its first image to its last."""
+"""Checks of a data set or of images, which read all of them."""
 
 import math
 from collections.abc import Iterator
@@ -16,17 +16,17 @@ _BLOCK = 1000  # images read at a time
 
 
 class Check(NamedTuple):
-    """What was looked at, whether it is as it should be, and what was found."""
+    """The subject of a check, whether it passed, and its result in words."""
 
     name: str
     passed: bool
-    found: str
+    result: str
 
 
 def of_dataset(dataset: Dataset) -> Iterator[Check]:
-    """Checks of a set by name: its files, whether it is what was published, and what `of_images` looks at.
+    """Checks of a set by name: its files, whether it equals what was published, and the checks of `of_images`.
 
-    InputError when it is not here.
+    Raises `InputError` if it is not available locally.
     """
     if dataset.draw is not None:
         images = dataset.draw()
@@ -34,16 +34,17 @@ def of_dataset(dataset: Dataset) -> Iterator[Check]:
         raise dataset.missing()
     else:
         try:
-            kept = dataset.load().digest()
+            recorded = dataset.load().digest()
             images = store.read(store.set_folder(dataset.name), trusted=False) or dataset.load()
-        except InputError as error:  # that its files are damaged is what was asked
+        except InputError as error:  # damaged files are a result
             yield Check("files", False, str(error))
             return
-        yield Check("files", True, "of the lengths that about.json says")
-        found = images.digest()
-        said = "as when it was added" if found == kept else f"but {kept} when it was added; delete it and add it again"
-        yield Check("digest", found == kept, f"{found}, {said}")
-    # Some sets were published twice, with fewer codes the first time: then the grid has to be full all the same.
+        yield Check("files", True, "of the lengths in about.json")
+        digest = images.digest()
+        same = digest == recorded
+        past = "as when it was added" if same else f"but {recorded} when it was added; delete it and add it again"
+        yield Check("digest", same, f"{digest}, {past}")
+    # Some sets were published twice, with fewer codes the first time, but with a full grid each time.
     number = len(images) == dataset.images or len(images) == math.prod(images.factor_sizes)
     published = f"{dataset.images:,} of {_shape(dataset.shape)} are published"
     yield Check(
@@ -54,15 +55,15 @@ def of_dataset(dataset: Dataset) -> Iterator[Check]:
 
 
 def of_images(images: Images) -> Iterator[Check]:
-    """Checks of any images: their pixels, their factors, and that a grid of factors has no row twice."""
+    """Checks of any images: their pixels, their factors, and that a grid of factors has every row once."""
     low, high = 255, 0
     with progress.bar("reading", len(images), "images") as advance:
         for first in range(0, len(images), _BLOCK):
             pixels = images.pixels(np.arange(first, min(first + _BLOCK, len(images))))
             low, high = min(low, int(pixels.min())), max(high, int(pixels.max()))
             advance(len(pixels))
-    said = f"from {low} to {high}" if low < high else f"all {low}: there is nothing to see"
-    yield Check("pixels", low < high, f"{len(images):,} images of {_shape(images.shape)} read, {said}")
+    values = f"from {low} to {high}" if low < high else f"all {low}: the images are empty"
+    yield Check("pixels", low < high, f"{len(images):,} images of {_shape(images.shape)} read, {values}")
     if images.factors is None:
         yield Check("factors", True, "none are known")
         return
@@ -71,12 +72,12 @@ def of_images(images: Images) -> Iterator[Check]:
         for name, size, column in zip(images.factor_names, images.factor_sizes, images.factors.T, strict=True)
         if size and len(np.unique(column)) < size
     ]
-    said = f"; no image has {', '.join(unused)}" if unused else ""
-    yield Check("factors", True, f"{len(images):,} rows of {len(images.factor_names)}{said}")
+    without = f"; no image has {', '.join(unused)}" if unused else ""
+    yield Check("factors", True, f"{len(images):,} rows of {len(images.factor_names)}{without}")
     grid = math.prod(images.factor_sizes) == len(images)
-    again = len(images) - len(np.unique(images.factors, axis=0))
-    said = "every combination once" if grid and not again else f"{again:,} rows are like an earlier one"
-    yield Check("duplicates", not (grid and again), said)
+    duplicates = len(images) - len(np.unique(images.factors, axis=0))
+    result = "every combination once" if grid and not duplicates else f"{duplicates:,} rows equal an earlier one"
+    yield Check("duplicates", not (grid and duplicates), result)
 
 
 def _shape(shape: tuple[int, int, int]) -> str:

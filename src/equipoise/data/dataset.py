@@ -1,4 +1,4 @@
-"""What is known of a published data set before any of its files is there."""
+"""What is known of a data set by name before any of its files is there."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from equipoise.errors import InputError
 
 @dataclass(frozen=True)
 class Remote:
-    """A file that is fetched: the name it is kept under, where it lies, and what it must be."""
+    """A file to download: its name here, its addresses, and its published length in bytes and hashes."""
 
     name: str
     addresses: tuple[str, ...]
@@ -23,14 +23,32 @@ class Remote:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set by name: what it holds, and how it is had.
+    """A data set by name: its properties, and how to get its images.
 
-    draw: makes the images of sets that are drawn; None for those that are kept in `store.set_folder(name)`.
-    files: what `equipoise data add` fetches; empty for sets that are drawn, or that a person has to fetch.
-    by_hand: what to do where no program may or can fetch the files, one or two sentences; empty otherwise.
-    convert: from the file that was fetched, the folder that holds them where there are several, or the file or folder
-        a user names, to the memory-mapped form in a folder (`store.write`); None for sets that are drawn.
-    factor_sizes: 0 for continuous factors; no factors where none are known.
+    Args:
+        name: Its name in `data=NAME`.
+        summary: One line for lists.
+        images: The number of images N.
+        shape: (C, H, W).
+        factor_names: The factors; none where none are known.
+        factor_sizes: The number of values of each factor, 0 for a continuous one.
+        home: Its home page.
+        licence: Its licence.
+        citation: What to cite.
+        draw: Renders the images; None for sets that are read from `store.set_folder(name)`.
+        files: What `equipoise data add` downloads; empty for sets that are rendered or downloaded by hand.
+        by_hand: What to do where no program may or can download the files, in one or two sentences; otherwise empty.
+        convert: Called with the data set, the downloaded file (or the folder of several, or the path the user gave) and
+            the folder to write; converts the files to the memory-mapped form with `store.write`. None for sets that
+            are rendered.
+
+    Example:
+        >>> import numpy as np
+        >>> from equipoise.data import Dataset, Images
+        >>> def draw():
+        ...     return Images(np.zeros((4, 1, 8, 8), np.uint8), name="black")
+        >>> Dataset("black", "4 black images", 4, (1, 8, 8), (), (), "", "CC0", "", draw=draw).load()
+        Images(black: 4 of (1, 8, 8), factors: none)
     """
 
     name: str
@@ -45,17 +63,21 @@ class Dataset:
     draw: Callable[[], Images] | None = None
     files: tuple[Remote, ...] = ()
     by_hand: str = ""
-    convert: Callable[[Path, Path], None] | None = None
+    convert: Callable[["Dataset", Path, Path], None] | None = None
 
     @property
-    def state(self) -> Literal["drawn", "here", "not here"]:
-        """Whether its images can be had at once: drawn, or read from where `equipoise data add` put them."""
+    def state(self) -> Literal["rendered", "here", "not here"]:
+        """Whether the images are rendered, or available locally."""
         if self.draw is not None:
-            return "drawn"
+            return "rendered"
         return "here" if (store.set_folder(self.name) / "about.json").exists() else "not here"
 
     def load(self) -> Images:
-        """Its Images: drawn, or memory-mapped from where `equipoise data add` put them, else an InputError."""
+        """The images, rendered or memory-mapped from where `equipoise data add` wrote them.
+
+        Raises:
+            InputError: The set was not added yet, or its folder is damaged.
+        """
         if self.draw is not None:
             return self.draw()
         images = store.read(store.set_folder(self.name))
@@ -64,8 +86,9 @@ class Dataset:
         return images
 
     def missing(self) -> InputError:
-        """What to say when it is asked for and not here."""
-        way = f"equipoise data add {self.name}" + ("" if self.files else " --from PATH")
+        """The error for a data set that was not added yet."""
+        command = f"equipoise data add {self.name}" + ("" if self.files else " --from PATH")
         return InputError(
-            f"{self.name} is not here yet; get it once with `{way}` (`equipoise data info {self.name}` tells more)"
+            f"{self.name} is not available locally; add it once with `{command}` "
+            f"(`equipoise data info {self.name}` describes it)"
         )

@@ -1,4 +1,4 @@
-"""Files that are fetched: resumed where they broke off, and checked before anything reads them."""
+"""Downloads: resumed where they were interrupted, and checked before anything reads the file."""
 
 import hashlib
 import http.client
@@ -20,15 +20,15 @@ from equipoise.data.dataset import Remote
 from equipoise.errors import InputError, RunError
 from equipoise.files import write_text
 
-WAITS = (1.0, 2.0, 4.0)  # seconds before an address that failed is asked again, unless more had come than ever before
+WAITS = (1.0, 2.0, 4.0)  # seconds before each retry of an address; the count starts anew when bytes arrived
 TIMEOUT = 30.0  # seconds without a byte
-_PIECE = 64 << 10  # bytes read in one go from a server: what is lost when it falls silent
-_CHUNK = 1 << 20  # bytes read in one go from the disk
+_PIECE = 64 << 10  # bytes per read from a server, which are lost if it times out
+_CHUNK = 1 << 20  # bytes per read from the disk
 _SCHEMES = ("http", "https", "file")
 
 
-class Fetched(NamedTuple):
-    """A file that is whole: where it lies, where it came from, its bytes, and the sha256 they have."""
+class Download(NamedTuple):
+    """A complete file: its path, its address, its length in bytes, and its sha256."""
 
     path: Path
     address: str
@@ -36,25 +36,25 @@ class Fetched(NamedTuple):
     sha256: str
 
 
-class _Broken(Exception):
-    """Why it failed this time."""
+class _Temporary(Exception):
+    """A failure that may pass."""
 
 
-class _Shorter(_Broken):
-    """The file there ends before the part that is here."""
+class _Shorter(_Temporary):
+    """The file at the address is shorter than the local part."""
 
 
-class _Refused(Exception):
-    """Why it would fail every time."""
+class _Permanent(Exception):
+    """A failure that a retry would repeat."""
 
 
-def fetch(remote: Remote, folder: Path) -> Fetched:
-    """The file in `folder`, fetched from the first of its addresses that gives it as published.
+def fetch(remote: Remote, folder: Path) -> Download:
+    """Download the file into `folder`, from the first of its addresses that has it as published.
 
-    What a broken connection left, in `<name>.part`, is completed; from its beginning where the server sends no ranges,
-    or where no hash is published and the file at the address has changed since. Length, sha256 and md5 are compared as
-    far as they are published. InputError for addresses other than http, https and file, and for a disk that is too
-    small; RunError, with the reason of each address, when none gives the file.
+    An interrupted download, `<name>.part`, is resumed; it starts anew if the server supports no ranges, or if no hash
+    is published and the file at the address has changed. Length, sha256 and md5 are compared where they are published.
+    Raises `InputError` for addresses other than http, https and file, and for a disk that is too small; and `RunError`,
+    with the reason for each address, if none has the file.
     """
     for address in remote.addresses:
         if urllib.parse.urlsplit(address).scheme not in _SCHEMES:
@@ -66,32 +66,32 @@ def fetch(remote: Remote, folder: Path) -> Fetched:
         if target.exists():
             try:
                 return _checked(remote, target, target, " or ".join(remote.addresses))
-            except _Refused:  # what was there is deleted
+            except _Permanent:  # another file, which is now deleted
                 pass
         for address in remote.addresses:
             try:
                 _download(remote, address, part)
                 return _checked(remote, part, target, address)
-            except (_Refused, _Broken) as why:
+            except (_Permanent, _Temporary) as why:
                 reasons.append(f"{address} {why}")
     raise RunError(
-        f"{remote.name} could not be fetched: {'; '.join(reasons)}; try again later, or fetch it by hand and name it "
-        "with --from"
+        f"{remote.name} could not be downloaded: {'; '.join(reasons)}; try again later, or download it by hand and "
+        "give it with --from"
     )
 
 
 def _download(remote: Remote, address: str, part: Path) -> None:
-    """Append to `part` what it lacks of the file at an address, asked again and again while more comes of it."""
+    """Append to `part` what it lacks of the file at an address; retry as long as bytes arrive."""
     farthest, tries = 0, 0
     while True:
         try:
             return _attempt(remote, address, part)
-        except _Broken as why:
+        except _Temporary as why:
             size = part.stat().st_size if part.exists() else 0
             tries = 1 if size > farthest else tries + 1
             farthest = max(size, farthest)
             if tries > len(WAITS):
-                raise _Broken(f"{why}, also when asked again") from why
+                raise _Temporary(f"{why}, also after retries") from why
             time.sleep(WAITS[tries - 1])
 
 
@@ -108,12 +108,12 @@ def _attempt(remote: Remote, address: str, part: Path) -> None:
         start, total = _span(answer, have)
         if total is not None and remote.bytes not in (None, total):
             _drop(part)
-            raise _Refused(f"has a file of {total:,} bytes, expected {remote.bytes:,}")
+            raise _Permanent(f"has a file of {total:,} bytes, expected {remote.bytes:,}")
         most = remote.bytes or total
         store.check_room(part.parent, remote.name, (most or 0) - start)
         if not start:
             tag, date = answer.headers.get("ETag"), answer.headers.get("Last-Modified")
-            version = date if tag is None or tag.startswith("W/") else tag  # a weak tag does not vouch for each byte
+            version = date if tag is None or tag.startswith("W/") else tag  # a weak tag does not identify every byte
             write_text(_note(part), json.dumps({"address": address, "version": version}))
         with open(part, "r+b" if start else "wb") as file, progress.bar(remote.name, most, "bytes") as advance:
             size = file.seek(start)
@@ -125,21 +125,21 @@ def _attempt(remote: Remote, address: str, part: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
     if total is not None and size < total:
-        raise _Broken(f"broke off after {part.stat().st_size:,} of {total:,} bytes")
+        raise _Temporary(f"was interrupted after {part.stat().st_size:,} of {total:,} bytes")
 
 
 def _to_resume(remote: Remote, address: str, part: Path) -> tuple[int, dict[str, str]]:
-    """How many bytes in `part` can be kept, and the headers that ask for those behind them."""
-    # The last byte is asked for again: for none, which is right when the part is whole, a server has no answer.
+    """How many bytes of `part` can be used, and the headers of a request for the rest."""
+    # The last byte is requested again, since servers refuse an empty range, which a complete part would need.
     have = part.stat().st_size - 1 if part.exists() else 0
     if have < 1 or have >= (remote.bytes or have + 1):
         return 0, {}
-    if remote.sha256 or remote.md5:  # whatever is wrong with it will be seen
+    if remote.sha256 or remote.md5:  # the hash will reveal any damage
         return have, {"Range": f"bytes={have}-"}
     try:
-        held = json.loads(_note(part).read_text(encoding="utf-8"))
-        if held["address"] == address and held["version"]:
-            return have, {"Range": f"bytes={have}-", "If-Range": held["version"]}
+        note = json.loads(_note(part).read_text(encoding="utf-8"))
+        if note["address"] == address and note["version"]:
+            return have, {"Range": f"bytes={have}-", "If-Range": note["version"]}
     except (OSError, ValueError, KeyError, TypeError):
         pass
     return 0, {}
@@ -151,32 +151,32 @@ def _drop(path: Path) -> None:
 
 
 def _note(part: Path) -> Path:
-    """Where it is kept which version of which file a part is of."""
+    """The file with the address and the version that a part is of."""
     return part.with_name(f"{part.name}.json")
 
 
 def _opened(remote: Remote, address: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
-    """The answer whose body is the file: behind redirects, and behind the page on which Google Drive asks once more."""
+    """The response with the file, after redirects and after the page on which Google Drive requires a confirmation."""
     answer = _answer(address, headers)
     if answer.headers.get_content_type() == "text/html" and not remote.name.endswith((".html", ".htm")):
         page = _Form()
         with answer:
             page.feed(answer.read(_CHUNK).decode(errors="replace"))
-        # Files that are too large to be scanned for viruses are behind a form of this name (Google Drive, 2024).
+        # Google Drive shows a form of this name for files that are too large for its virus scan (2024).
         if page.action:
             target = urllib.parse.urljoin(answer.url, page.action)
             answer = _answer(f"{target}?{urllib.parse.urlencode(page.fields)}", headers)
         if answer.headers.get_content_type() == "text/html":
             answer.close()
-            raise _Refused("shows a page instead of the file: open it in a browser, and save the file from there")
+            raise _Permanent("shows a page instead of the file: open it in a browser, and save the file from there")
     if address.startswith("https:") and not answer.url.startswith("https:"):
         answer.close()
-        raise _Refused("leads to an address without https")
+        raise _Permanent("redirects to an address without https")
     return answer
 
 
 class _Form(HTMLParser):
-    """The form with the id `download-form` of a page: where it leads, and its hidden fields."""
+    """The action and the hidden fields of the form with the id `download-form`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -184,16 +184,16 @@ class _Form(HTMLParser):
         self.fields: dict[str, str] = {}
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = {name: value or "" for name, value in attrs}
-        if tag == "form" and found.get("id") == "download-form":
-            self.action = found.get("action", "")
-        elif tag == "input" and self.action and found.get("type") == "hidden":
-            self.fields[found.get("name", "")] = found.get("value", "")
+        values = {name: value or "" for name, value in attrs}
+        if tag == "form" and values.get("id") == "download-form":
+            self.action = values.get("action", "")
+        elif tag == "input" and self.action and values.get("type") == "hidden":
+            self.fields[values.get("name", "")] = values.get("value", "")
 
 
 def _answer(address: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
     request = urllib.request.Request(address, headers={"User-Agent": "equipoise", **headers})
-    opener = urllib.request.OpenerDirector()  # with no more than this: urllib's own would also follow ftp: and data:
+    opener = urllib.request.OpenerDirector()  # urllib's default would also open ftp: and data:
     for handler in (
         urllib.request.ProxyHandler(),
         urllib.request.HTTPHandler(),
@@ -212,53 +212,53 @@ def _answer(address: str, headers: Mapping[str, str]) -> http.client.HTTPRespons
         if error.code == 416:
             raise _Shorter(why) from error
         if error.code in (408, 425, 429) or error.code >= 500:
-            raise _Broken(why) from error
-        raise _Refused(why) from error
+            raise _Temporary(why) from error
+        raise _Permanent(why) from error
     except (OSError, http.client.HTTPException) as error:
         why = f"cannot be reached ({getattr(error, 'reason', error)})"
-        raise (_Refused if address.startswith("file:") else _Broken)(why) from error
+        raise (_Permanent if address.startswith("file:") else _Temporary)(why) from error
 
 
 def _span(answer: http.client.HTTPResponse, have: int) -> tuple[int, int | None]:
-    """At which byte the body begins, 0 where the server ignores ranges, and how many bytes the whole file has."""
+    """The first byte of the body, 0 if the server ignores ranges, and the length of the whole file."""
     if answer.status != 206:
         length = answer.headers.get("Content-Length", "")
         return 0, int(length) if length.isdecimal() else None
-    found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
-    if found is None or int(found[1]) != have:
-        raise _Refused(f"sends another range than asked for ({answer.headers.get('Content-Range')})")
-    return have, int(found[2]) if found[2] != "*" else None
+    match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
+    if match is None or int(match[1]) != have:
+        raise _Permanent(f"sends another range than requested ({answer.headers.get('Content-Range')})")
+    return have, int(match[2]) if match[2] != "*" else None
 
 
 def _some(answer: http.client.HTTPResponse) -> bytes:
     try:
         return answer.read(_PIECE)
     except (OSError, http.client.HTTPException) as error:
-        raise _Broken(f"broke off ({error!r})") from error
+        raise _Temporary(f"was interrupted ({error!r})") from error
 
 
-def _checked(remote: Remote, path: Path, target: Path, address: str) -> Fetched:
-    """The file at `target`, if what lies at `path` is what was published; otherwise it is deleted."""
+def _checked(remote: Remote, path: Path, target: Path, address: str) -> Download:
+    """Move the file at `path` to `target` if it is the published one; otherwise delete it."""
     size = path.stat().st_size
     if remote.bytes not in (None, size):
         _drop(path)
-        raise _Refused(f"gave {size:,} bytes, expected {remote.bytes:,}")
-    seen = digests(path)
-    for kind, found, published in zip(("sha256", "md5"), seen, (remote.sha256, remote.md5), strict=True):
-        if published and found != published.lower():
+        raise _Permanent(f"gave {size:,} bytes, expected {remote.bytes:,}")
+    of_file = hashes(path)
+    for kind, published in (("sha256", remote.sha256), ("md5", remote.md5)):
+        if published and of_file[kind] != published.lower():
             _drop(path)
-            raise _Refused(f"gave a file whose {kind} is {found}, expected {published}")
+            raise _Permanent(f"gave a file whose {kind} is {of_file[kind]}, expected {published}")
     os.replace(path, target)
     _note(path).unlink(missing_ok=True)
-    return Fetched(target, address, size, seen[0])
+    return Download(target, address, size, of_file["sha256"])
 
 
-def digests(path: Path) -> tuple[str, str]:
-    """sha256 and md5 of a file, in hexadecimal digits."""
+def hashes(path: Path) -> dict[str, str]:
+    """The sha256 and md5 of a file, in hexadecimal digits."""
     sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
     with open(path, "rb") as file, progress.bar(f"checking {path.name}", path.stat().st_size, "bytes") as advance:
         while data := file.read(_CHUNK):
             sha256.update(data)
             md5.update(data)
             advance(len(data))
-    return sha256.hexdigest(), md5.hexdigest()
+    return {"sha256": sha256.hexdigest(), "md5": md5.hexdigest()}

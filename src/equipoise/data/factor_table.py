@@ -1,4 +1,4 @@
-"""Factors of one's own images: from a table beside them, CSV or Parquet, or from the sub-folders they lie in."""
+"""Stage "factor table": factors of images of one's own, from a CSV or Parquet table, or from their sub-folders."""
 
 import csv
 import importlib
@@ -14,39 +14,42 @@ from equipoise.data.pixels import Indices
 from equipoise.errors import InputError
 
 FILE = "file"  # the column that names the image
-FOLDERS = "folders"  # the setting that takes the sub-folders
+FOLDERS = "folders"  # the setting for the sub-folders
 KINDS = (".csv", ".parquet")
 
 Row = tuple[str, list[str]]
-"""Where a row stands, in words, and its cells as text."""
+"""The place of a row, for messages, and its cells as text."""
 
 
 class Table(NamedTuple):
-    """Factors [N, K] in the order of the images: codes 0..V-1 of size V, or continuous and of size 0."""
+    """Factors [N, K] in the order of the images: codes 0..V-1 of size V, or continuous and of size 0.
+
+    Names and sizes are None and empty where `Images` is to derive them from the values.
+    """
 
     values: Factors
-    names: tuple[str, ...]
-    sizes: tuple[int, ...]
+    names: Sequence[str] | None
+    sizes: Sequence[int]
 
 
 def beside(folder: Path) -> Path | None:
-    """The table that lies in a folder of images; None where there is none. InputError for two."""
-    found = [folder / f"factors{kind}" for kind in KINDS if (folder / f"factors{kind}").is_file()]
-    if len(found) > 1:
+    """The table in a folder of images; None if there is none. Raises `InputError` if there are two."""
+    tables = [folder / f"factors{kind}" for kind in KINDS if (folder / f"factors{kind}").is_file()]
+    if len(tables) > 1:
         raise InputError(f"{folder} has factors.csv and factors.parquet; choose one of them with data.factors=PATH")
-    return found[0] if found else None
+    return tables[0] if tables else None
 
 
 def read(path: Path, images: Sequence[str] | int) -> Table:
     """The factors in a table, .csv (UTF-8, separated by commas) or .parquet, a column for each and a row for an image.
 
-    images: the paths of the images relative to their folder, which the column `file` gives in any order; or their
-    number, when row i is for image i and there is no such column.
+    images: the paths of the images relative to their folder, which are in the column `file` in any order; or their
+    number, if row i belongs to image i and there is no such column.
 
     A column of whole numbers, of words, or of numbers of which most occur more than once, becomes codes 0..V-1 in the
     order of its values, numbers by size; one of other numbers, most of which differ (more than half as many values as
-    images), stays as it is and is continuous. InputError for an image without a row, a row without an image, two rows
-    for an image, an empty cell, and a file that is no such table.
+    images), stays as it is and is continuous. Raises `InputError` for an image without a row, a row without an image,
+    two rows for an image, an empty cell, and a file that is no such table.
     """
     if path.suffix.lower() not in KINDS:
         raise InputError(f"data.factors: {path} is not a kind of table that is read; give a .csv or .parquet file")
@@ -69,7 +72,7 @@ def of_folders(folder: Path, images: Sequence[str]) -> Table:
     for name in images:
         if "/" not in name:
             raise InputError(
-                f"data.factors={FOLDERS}: {folder / name} lies in no sub-folder; move it into one that says what it is"
+                f"data.factors={FOLDERS}: {folder / name} is in no sub-folder; move it into one named after its group"
             )
     column = _Column("folder")
     ids = np.fromiter((column.number(name.partition("/")[0]) for name in images), np.int64, len(images))
@@ -77,14 +80,30 @@ def of_folders(folder: Path, images: Sequence[str]) -> Table:
     return Table(values[:, None], (column.name,), (size,))
 
 
+def choose(setting: str | None, count: int, folder: Path | None, files: Sequence[str]) -> Table | None:
+    """The table that the setting `factors` means for `count` pictures, in a folder or not; None if there is none.
+
+    Raises `InputError` for a table that does not fit the pictures.
+    """
+    if setting == FOLDERS:
+        if folder is None:
+            raise InputError("data.factors=folders is for a folder of images; give the path of a table instead")
+        return of_folders(folder, files)
+    if setting is not None:
+        return read(Path(setting).expanduser(), files or count)
+    table = beside(folder) if folder is not None else None
+    return None if table is None else read(table, files)
+
+
 class _Column:
-    """The different cells of a column, as they are met: their texts are held once."""
+    """The distinct cells of a column, each stored once."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.numbers: dict[str, int] = {}
 
     def number(self, text: str) -> int:
+        """The number of a text, in the order in which the texts occur."""
         return self.numbers.setdefault(text, len(self.numbers))
 
     def factor(self, ids: Indices, path: Path) -> tuple[Factors, int]:
@@ -125,7 +144,7 @@ def _table(path: Path, rows: Iterator[Row], images: Sequence[str] | int) -> Tabl
         where = {name: i for i, name in enumerate(images)}
     elif FILE in header:
         raise InputError(
-            f"{path} names images in a column {FILE!r}, but these are no files; give a row for each in order"
+            f"{path} has a column {FILE!r}, but the images are not files; give a row for each image in order instead"
         )
     columns = {j: _Column(name) for j, name in enumerate(header) if name != FILE or where is None}
     if not columns:

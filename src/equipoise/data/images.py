@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from equipoise.data.pixels import Bytes, Indices, Pixels, held
-from equipoise.data.scale import Resized
+from equipoise.data.resize import Resized
 from equipoise.errors import InputError
 
 Factors = npt.NDArray[np.int64] | npt.NDArray[np.float64]
@@ -113,7 +113,7 @@ class Images:
         return part
 
     def resize(self, size: int) -> "Images":
-        """The same images at `size` x `size` pixels, resized whenever they are asked for (`equipoise.data.scale`).
+        """The same images at `size` x `size` pixels, resized whenever they are asked for (`equipoise.data.resize`).
 
         Images that have this size already are returned as they are. `source` and `digest` name the size.
         """

@@ -1,4 +1,4 @@
-"""Arrays of .npy and .npz files read with care: nothing is unpickled, and what is torn is named."""
+"""Arrays of .npy and .npz files: nothing is unpickled, and errors name the file."""
 
 import math
 import os
@@ -19,7 +19,7 @@ from equipoise.errors import InputError
 
 
 class Header(NamedTuple):
-    """What an array is, before its data is read."""
+    """Shape, order and type of an array, before its data is read."""
 
     shape: tuple[int, ...]
     fortran: bool
@@ -31,7 +31,7 @@ _DAMAGE = (zipfile.BadZipFile, SyntaxError, tokenize.TokenError)  # the last two
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Errors of reading become one `InputError` that names the file."""
+    """Turn errors of reading a file into one `InputError` with its path."""
     try:
         yield
     except InputError:
@@ -46,37 +46,55 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def headers(path: Path) -> dict[str, Header]:
-    """The headers of all arrays in a .npz file by name; those of pickled objects, which are not opened, among them."""
+    """The headers of all arrays in a .npz file by name, also those of pickled objects, which are not opened.
+
+    Raises `InputError` for a damaged file.
+    """
     with naming(path), zipfile.ZipFile(path) as archive:
-        found = {}
+        headers = {}
         for member in archive.namelist():
             if member.endswith(".npy"):
                 with archive.open(member) as file:
                     header = _header(file)
                     length = archive.getinfo(member).file_size - file.tell()
                 if not header.dtype.hasobject and math.prod(header.shape) * header.dtype.itemsize > length:
-                    raise InputError(
-                        f"{path}: {member} is shorter than the shape {list(header.shape)} that it announces"
-                    )
-                found[member.removesuffix(".npy")] = header
-        return found
+                    raise InputError(f"{path}: {member} is shorter than its shape {list(header.shape)}")
+                headers[member.removesuffix(".npy")] = header
+        return headers
 
 
 def header(path: Path) -> Header:
-    """The header of a .npy file."""
+    """The header of a .npy file. Raises `InputError` for a damaged file."""
     with naming(path), open(path, "rb") as file:
         return _header(file)
+
+
+def mapped(path: Path) -> npt.NDArray[Any]:
+    """The array in a .npy file, memory-mapped. Raises `InputError` for an array of Python objects, and an empty one."""
+    check(path, "it", header(path))
+    with naming(path):
+        array: npt.NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
+    return array
+
+
+def check(path: Path, name: str, header: Header) -> None:
+    """Raises `InputError` for an array that could only be unpickled, and for an empty one."""
+    if header.dtype.hasobject:
+        raise InputError(f"{path}: {name} is an array of Python objects, which are never opened; save plain numbers")
+    if 0 in header.shape:
+        raise InputError(f"{path}: {name} is empty, an array of shape {list(header.shape)}; give at least one image")
 
 
 def slabs(path: Path, name: str, rows: int, begin: int = 0) -> Iterator[npt.NDArray[Any]]:
     """The array `name` of a .npz file from row `begin` on, up to `rows` of its first axis at a time.
 
-    The whole need not fit in memory. Read from its first row, its checksum is compared at the end.
+    The whole array need not fit in memory. Its checksum is compared at the end if it is read from its first row. Raises
+    `InputError` for a damaged file.
     """
     with naming(path), zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as file:
         (length, *shape), fortran, dtype = _header(file)
         if fortran or dtype.hasobject:
-            raise InputError(f"{path}: {name} holds objects or is in Fortran order; save it again in C order")
+            raise InputError(f"{path}: {name} has objects or is in Fortran order; save it again in C order")
         per_row = math.prod(shape) * dtype.itemsize
         file.seek(begin * per_row, os.SEEK_CUR)
         for first in range(begin, length, rows):

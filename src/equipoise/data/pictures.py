@@ -1,4 +1,4 @@
-"""One picture at a time: decoded, brought to eight bits, cut, resized, in grey or in colour."""
+"""One picture at a time: decoded, brought to eight bits, cropped, resized, in grey or in colour."""
 
 import struct
 import zlib
@@ -14,16 +14,16 @@ from equipoise.data.pixels import Bytes, Shape
 from equipoise.errors import InputError
 
 KINDS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".pbm", ".pnm")
-_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # whatever their names say, no other decoder is tried
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # no other decoder is tried, whatever the suffix
 _GREY = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")  # Pillow's modes of one channel
-# Where EXIF tags are heeded: a png must be decoded to know of any, and Pillow turns a tif by itself.
+# Formats whose EXIF orientation is applied: a png must be decoded to read its tags, and Pillow turns a tif itself.
 _PHOTOGRAPHS = ("JPEG", "MPO", "WEBP")
 _SWAPPED = range(5, 9)  # EXIF orientations that swap width and height
 _LARGEST = 89_478_485  # pixels; Pillow's own limit against decompression bombs, a quarter of a gigabyte in colour
 
 
 class Damaged(InputError):
-    """A picture that cannot be read because its file is torn, or is no image at all; `why` is the reason alone."""
+    """A picture that cannot be read because its file is damaged or not an image; `why` is the reason alone."""
 
     def __init__(self, name: str, why: str) -> None:
         super().__init__(f"{name} cannot be read as an image ({why}); mend or remove it")
@@ -31,7 +31,7 @@ class Damaged(InputError):
 
 
 class Head(NamedTuple):
-    """What is known of a picture before it is decoded: its size upright, in pixels, and whether it is grey."""
+    """Properties of a picture before it is decoded: its size upright, in pixels, and whether it is grey."""
 
     width: int
     height: int
@@ -39,21 +39,21 @@ class Head(NamedTuple):
 
 
 class Form(NamedTuple):
-    """What pictures are to be brought to: the settings data.size, data.crop and data.grey; see `prepared`."""
+    """The form of the images: the settings data.size, data.crop and data.grey; see `prepared`."""
 
     size: int | None = None
     crop: int | None = None
     grey: bool = False
 
     def check(self) -> None:
-        """InputError for sides that no net takes."""
+        """Raises `InputError` for sides that are too small for every net."""
         for setting in ("size", "crop"):
             side = getattr(self, setting)
             if side is not None and side < 8:
                 raise InputError(f"data.{setting}={side} is too small; give 8 pixels or more, such as 64")
 
     def of(self, shape: Shape, name: str) -> Shape:
-        """What becomes of the shape of a picture. InputError for one too small to be cut."""
+        """The shape of a picture of this shape in this form. Raises `InputError` for one smaller than the crop."""
         channels, height, width = shape
         if self.crop is not None:
             if min(width, height) < self.crop:
@@ -62,20 +62,16 @@ class Form(NamedTuple):
         return (1 if self.grey else channels), self.size or height, self.size or width
 
     def keeps(self, shape: Shape) -> bool:
-        """Whether pictures of this shape, which are not too small to be cut, stay as they are."""
+        """Whether pictures of this shape, which are large enough for the crop, stay as they are."""
         return self.crop in (None, shape[1]) and self.of(shape, "") == shape
 
-    def apply(self, pixels: Bytes, name: str) -> Bytes:
-        """Pixels uint8 [C, H, W], C = 1 or 3, brought to this form."""
-        channels = 1 if self.grey else len(pixels)
-        return prepared(image_of(pixels), channels=channels, crop=self.crop, size=self.size, name=name)
-
-
-AS_IT_IS = Form()
+    def prepare(self, image: Image.Image, channels: int, name: str) -> Bytes:
+        """A picture in this form with 1 or 3 channels, uint8 [C, H, W]."""
+        return prepared(image, channels=channels, crop=self.crop, size=self.size, name=name)
 
 
 def head(file: Path | BinaryIO, *, name: str) -> Head:
-    """The head of an image file. `Damaged` for a file that is none; InputError for animations and bombs."""
+    """The head of an image file. Raises `Damaged` for other files; `InputError` for animations and bombs."""
     with reading(name), _opened(file, name) as image:
         return head_of(image)
 
@@ -90,8 +86,8 @@ def decode(
 ) -> Bytes:
     """The picture in an image file, uint8 [C, H, W]; see `prepared`.
 
-    Read are png, jpeg, bmp, gif, webp, tiff and pnm. `Damaged` for a file that is none of these, or torn; InputError,
-    with the `name`, for animations, and for images of more than 89 million pixels, which may be decompression bombs.
+    Formats are png, jpeg, bmp, gif, webp, tiff and pnm. Raises `Damaged` for other and damaged files; and `InputError`
+    for animations, and for images of more than 89 million pixels, which may be decompression bombs.
     """
     with reading(name), _opened(file, name) as image:
         return prepared(image, channels=channels, crop=crop, size=size, name=name)
@@ -103,11 +99,12 @@ def prepared(
     """Pixels of a Pillow image, uint8 [C, H, W].
 
     channels: 1 is grey (ITU-R 601 luma), 3 is colour; by default as the picture is, palettes counting as colour.
-    crop: first cut a centred square of that many pixels a side. size: then resize to size x size with Lanczos' filter,
-    widened against aliasing as Pillow does it; what is not square is squeezed.
+    crop: first cut out a centred square of that many pixels a side. size: then resize to size x size with Pillow's
+    Lanczos filter, which avoids aliasing; pictures that are not square are squeezed.
 
-    What is transparent is laid on black; 16-bit grey is rounded to 8 bits, 16-bit colour loses its lower 8; a
-    photograph that was read from a file is turned as its EXIF tag says.
+    Transparent pictures are laid on black; 16-bit grey is rounded to 8 bits, 16-bit colour loses its lower 8; a
+    photograph that was read from a file is turned as its EXIF tag says. Raises `InputError` for a picture smaller than
+    the crop, and for pixels outside of their range.
     """
     if channels is None:
         channels = 1 if image.mode in _GREY else 3
@@ -149,7 +146,7 @@ def head_of(image: Image.Image) -> Head:
 
 @contextmanager
 def reading(name: str) -> Iterator[None]:
-    """What Pillow raises for a torn file or no image becomes `Damaged`; for bombs and locked files InputError."""
+    """Turn errors of Pillow into `Damaged`, or into `InputError` for bombs and files without permission."""
     try:
         yield
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -159,21 +156,21 @@ def reading(name: str) -> Iterator[None]:
     except InputError:
         raise
     except UnidentifiedImageError as error:
-        raise Damaged(name, "no image of a kind that is read") from error
+        raise Damaged(name, "not an image of a supported format") from error
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
         raise Damaged(name, str(error)) from error
 
 
 @contextmanager
 def _opened(file: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
-    """An image whose header is read and whose pixels are not."""
+    """An image of which only the header is read."""
     if isinstance(file, Path):
-        # A stream and not its name: Pillow 13 garbles a turned tif that it maps into memory.
+        # Opened as a stream: Pillow 13 decodes a turned tif wrongly if it maps the file into memory.
         with open(file, "rb") as stream, _opened(stream, name) as image:
             yield image
         return
     with Image.open(file, formats=_FORMATS) as image:
-        # Pillow only warns of what is less than twice the limit, and filters of warnings are not safe among threads.
+        # Pillow only warns below twice the limit, and filters of warnings are not safe in threads.
         if image.width * image.height > _LARGEST:
             raise _bomb(name)
         if getattr(image, "is_animated", False) and image.format != "MPO":  # an MPO is a photograph with a preview

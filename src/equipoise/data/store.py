@@ -145,7 +145,7 @@ def describe(folder: Path) -> dict[str, Any] | None:
     return about
 
 
-def remember(folder: Path, more: Mapping[str, object]) -> None:
+def add_to_about(folder: Path, more: Mapping[str, object]) -> None:
     """Write `more`, ready for JSON, into the about.json of the set in `folder`."""
     about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
     write_text(folder / "about.json", json.dumps(about | dict(more), indent=1))

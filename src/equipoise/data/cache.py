@@ -1,8 +1,7 @@
-"""Pixels of one's own images brought to one form: held in memory while they are few, else on the disk."""
+"""Converted pixels of images of one's own: in memory up to 256 MB, otherwise in the cache folder."""
 
 import hashlib
 import math
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,24 +14,24 @@ from equipoise.data import store
 from equipoise.data.pixels import Bytes, Shape
 from equipoise.errors import InputError
 
-LIMIT = 256 << 20  # bytes; more pixels than these are not held in memory
-BLOCK = 512  # files or images in one go
-_BLOCK_BYTES = 32 << 20  # of pixels in one go, at most
+LIMIT = 256 << 20  # bytes of pixels in memory, at most
+BLOCK = 512  # images at once, at most
+_BLOCK_BYTES = 32 << 20  # of pixels at once, at most
 
 
 def place(*identity: object) -> Path:
-    """The folder in the cache for pixels which follow from `identity` alone: what they are made from, and how."""
+    """The folder in the cache for pixels that depend on `identity` alone: their files and how they are converted."""
     return _cache() / "folders" / hashlib.sha256(repr(identity).encode()).hexdigest()[:20]
 
 
-def gathered(
+def gather(
     images: int, shape: Shape, blocks: Callable[[int], Iterator[Bytes]], *, name: str, folder: Path | None = None
 ) -> Bytes:
-    """The images that `blocks` yields, uint8 [N, C, H, W]: in memory up to `LIMIT` bytes, memory-mapped beyond it.
+    """The images that `blocks` yields, uint8 [N, C, H, W]: in memory up to `LIMIT` bytes, otherwise memory-mapped.
 
     blocks: given the number of an image, yields uint8 [n, C, H, W] from that image on.
-    folder: where more than `LIMIT` bytes are kept for the next time (`store.write`, which goes on where it stopped);
-        without it they are in a file in the cache that vanishes with the process.
+    folder: where more than `LIMIT` bytes are stored for the next time (`store.write`, which resumes); without it they
+        are in a temporary file in the cache. Raises `InputError` if the disk is too small.
     """
     size = images * math.prod(shape)
     if size > LIMIT and folder is not None:
@@ -53,23 +52,21 @@ def gathered(
 
 
 def _on_disk(images: int, shape: Shape, blocks: Iterator[Bytes], name: str, advance: Callable[[int], None]) -> Bytes:
-    folder, size = _cache(), images * math.prod(shape)
+    folder = _cache()
     folder.mkdir(parents=True, exist_ok=True)
-    if size > (free := shutil.disk_usage(folder).free):
-        raise InputError(
-            f"{name} needs {size / 1e9:,.1f} GB and {folder} has {free / 1e9:,.1f} GB left; make room, or name a "
-            "folder on a larger disk with EQUIPOISE_CACHE"
-        )
+    store.check_room(folder, name, images * math.prod(shape))
     with tempfile.TemporaryFile(dir=folder) as file:
         for some in blocks:
             file.write(np.ascontiguousarray(some).data)
             advance(len(some))
         file.flush()
-        return np.memmap(file, np.uint8, "r", shape=(images, *shape))  # keeps the file, which has no name, on the disk
+        return np.memmap(
+            file, np.uint8, "r", shape=(images, *shape)
+        )  # the file has no name and is deleted with the array
 
 
 def opened(folder: Path) -> Bytes | None:
-    """The pixels that were kept in a folder, memory-mapped; None where there are none. InputError for damaged ones."""
+    """The pixels stored in a folder, memory-mapped; None if there are none. Raises `InputError` for damaged ones."""
     if store.read(folder) is None:
         return None
     pixels: Bytes = np.lib.format.open_memmap(folder / "images.npy", mode="r")
@@ -77,10 +74,7 @@ def opened(folder: Path) -> Bytes | None:
 
 
 def digest(folder: Path | None, factors: npt.ArrayLike | None, names: Sequence[str] | None) -> str | None:
-    """What `Images.digest` is to say of the kept pixels with these factors, found without reading them.
-
-    None where none are kept.
-    """
+    """The digest of the pixels stored in a folder with these factors, without reading them; None if none are stored."""
     about = None if folder is None else store.describe(folder)
     if about is None:
         return None
@@ -90,7 +84,7 @@ def digest(folder: Path | None, factors: npt.ArrayLike | None, names: Sequence[s
 
 
 def block(shape: Shape) -> int:
-    """How many images of this shape to prepare in one go: up to `BLOCK`, fewer where they are large."""
+    """How many images of this shape to convert at once: up to `BLOCK`, fewer if they are large."""
     return max(1, min(BLOCK, _BLOCK_BYTES // math.prod(shape)))
 
 
@@ -98,4 +92,4 @@ def _cache() -> Path:
     try:
         return store.cache_folder()
     except RuntimeError as error:
-        raise InputError("there is no home folder to keep images in; set EQUIPOISE_CACHE to a folder") from error
+        raise InputError("there is no home folder for the cache; set EQUIPOISE_CACHE to a folder") from error

@@ -1,9 +1,9 @@
-"""dSprites made harder, drawn on top of its sprites: in colour, on noise, on a painting; and without its shape.
+"""Variants of dSprites: sprites in colour, on noise, on a painting; and dSprites without its shape as a factor.
 
-The variants of Locatello et al. 2019, https://arxiv.org/abs/1811.12359, section 5, as their program draws them
-(https://github.com/google-research/disentanglement_lib), but for one thing. There the colour, the noise or the part of
-the painting is drawn anew each time an image is asked for; here it is a function of the image's row, so that the same
-index is the same picture in every batch, process and run. docs/dsprites-variants.md says what that means for results.
+The variants of Locatello et al. 2019, https://arxiv.org/abs/1811.12359, section 5, as their program renders them
+(https://github.com/google-research/disentanglement_lib), with one difference. There the colour, the noise or the part
+of the painting is random each time an image is read; here it is a function of the image's row, so that an index is the
+same picture in every batch, process and run. docs/dsprites-variants.md describes the consequences for results.
 """
 
 import hashlib
@@ -17,11 +17,11 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from equipoise.data import dsprites
 from equipoise.data.dataset import Dataset
 from equipoise.data.images import Images
 from equipoise.data.pictures import decode
 from equipoise.data.pixels import Bytes, Indices, Shape, scaled
+from equipoise.data.sets import dsprites
 from equipoise.errors import InputError
 
 PAINTING = "EQUIPOISE_SCREAM"  # environment variable, the path of a picture of Munch's The Scream
@@ -31,10 +31,10 @@ Words = npt.NDArray[np.uint64]
 
 
 class Painted:
-    """Sprites of dSprites in three channels, `Pixels`.
+    """Sprites of dSprites in three channels; implements `Pixels`.
 
-    paint: gives the pictures, uint8 [B, 3, 64, 64], from their rows, int64 [B], and the sprites, uint8 [B, 1, 64, 64]
-        of 0 and 255.
+    paint: computes the pictures, uint8 [B, 3, 64, 64], from their rows, int64 [B], and the sprites, uint8
+        [B, 1, 64, 64] of 0 and 255.
     """
 
     def __init__(self, sprites: Images, paint: Callable[[Indices, Bytes], Bytes]) -> None:
@@ -42,12 +42,15 @@ class Painted:
         self.shape: Shape = (3, 64, 64)
 
     def __len__(self) -> int:
+        """The number of pictures."""
         return len(self.sprites)
 
     def bytes(self, rows: Indices) -> Bytes:
+        """Pixels 0..255 of the pictures at `rows`, uint8 [B, 3, 64, 64]."""
         return self.paint(rows, self.sprites.pixels(rows))
 
     def floats(self, rows: Indices) -> torch.Tensor:
+        """The bytes divided by 255, float32 [B, 3, 64, 64]."""
         return scaled(self.bytes(rows))
 
 
@@ -75,7 +78,7 @@ def random_words(rows: Indices, words: int) -> Words:
     """Random numbers of 64 bits, uint64 [B, words], each a function of its row and place alone.
 
     Number `row * words + place` of the sequence of SplitMix64 with seed 0 (Steele, Lea and Flood 2014,
-    https://doi.org/10.1145/2714064.2660195), whose numbers can be had in any order.
+    https://doi.org/10.1145/2714064.2660195), whose numbers can be computed in any order.
     """
     place: Words = np.arange(1, words + 1, dtype=np.uint64)
     number: Words = rows.astype(np.uint64)[:, None] * np.uint64(words) + place
@@ -98,7 +101,7 @@ def _bytes(words: Words) -> Bytes:
 def stand_in() -> Bytes:
     """Wavy bands of an evening sky and a fjord, uint8 [3, 274, 216], in place of the painting.
 
-    Of whole numbers alone, so that it is the same on every machine.
+    Computed from whole numbers only, so that it is the same on every machine.
     """
     y, x = np.arange(274)[:, None], np.arange(216)
     knots = random_bytes(np.arange(10), 8).astype(np.int64)  # one every 32 pixels, joined by straight lines
@@ -114,7 +117,10 @@ def stand_in() -> Bytes:
 
 
 def painting(path: Path) -> Bytes:
-    """The picture in a file, shrunk to fit 350 x 274 pixels, uint8 [3, H, W]. InputError when it cannot be had."""
+    """The picture in a file, shrunk to fit 350 x 274 pixels, uint8 [3, H, W].
+
+    Raises `InputError` for a file that is missing, unreadable or too small.
+    """
     if not path.is_file():
         raise InputError(f"{PAINTING}: there is no file {path}; name a picture of the painting, or unset the variable")
     picture = Image.fromarray(decode(path, channels=3, name=str(path)).transpose(1, 2, 0).copy())
@@ -140,19 +146,19 @@ def load_noisy() -> Images:
 def load_scream() -> Images:
     """dSprites on The Scream as Images: 737,280 of (3, 64, 64), the factors of dSprites.
 
-    The painting is read from the file that the environment variable EQUIPOISE_SCREAM names. Without it a drawn texture
-    stands in, which the name of the images and their source say. InputError when the file cannot be read.
+    The painting is read from the file in the environment variable EQUIPOISE_SCREAM. Without it, a rendered texture is
+    used, and the name of the images and their source say so. Raises `InputError` if the file cannot be read.
     """
     if path := os.environ.get(PAINTING):
         picture, name, of = painting(Path(path).expanduser()), "dsprites-scream", f"the painting in {path}"
     else:
-        picture, name, of = stand_in(), "dsprites-scream (stand-in)", "a drawn texture that stands in for the painting"
-    told = hashlib.sha256(repr(picture.shape).encode() + picture.tobytes()).hexdigest()
-    return _painted(name, partial(on_painting, painting=picture), f" on {of}", told)
+        picture, name, of = stand_in(), "dsprites-scream (stand-in)", "a rendered texture in place of the painting"
+    digest = hashlib.sha256(repr(picture.shape).encode() + picture.tobytes()).hexdigest()
+    return _painted(name, partial(on_painting, painting=picture), f" on {of}", digest)
 
 
 def load_noshape() -> Images:
-    """dSprites as Images whose shape, which varies as before, is not among the factors: they are the four others."""
+    """dSprites as Images with four factors: the shape varies as before but is not one of them."""
     sprites = dsprites.load()
     codes = np.stack([sprites.factor(name) for name in dsprites.FACTOR_NAMES[1:]], axis=1)
     return Images(
@@ -168,18 +174,18 @@ def load_noshape() -> Images:
     )
 
 
-def _painted(name: str, paint: Callable[[Indices, Bytes], Bytes], on: str = "", told: str = "") -> Images:
-    """Images of painted sprites. `on` and `told` say, in words and as a digest, what they are painted on."""
+def _painted(name: str, paint: Callable[[Indices, Bytes], Bytes], on: str = "", digest: str = "") -> Images:
+    """Images of painted sprites; `on` and `digest` are the background in words and as a digest."""
     return Images(
         Painted(dsprites.load(), paint),
         name=name,
         factors="grid",
         factor_names=dsprites.FACTOR_NAMES,
         factor_sizes=dsprites.FACTOR_SIZES,
-        source=f"drawn by equipoise.data.dsprites_variants{on}",
+        source=f"rendered by equipoise.data.sets.dsprites_variants{on}",
         licence=dsprites.DSPRITES.licence,
         citation=_CITATION,
-        digest=f"{name}-1 {told}".strip(),
+        digest=f"{name}-1 {digest}".strip(),
     )
 
 
@@ -204,18 +210,19 @@ def _dataset(name: str, draw: Callable[[], Images], summary: str, channels: int 
     )
 
 
-COLOR = _dataset("dsprites-color", load_color, "dSprites, each sprite in a random colour on black; drawn")
-NOISY = _dataset("dsprites-noisy", load_noisy, "dSprites, white on random noise of all colours; drawn")
+COLOR = _dataset("dsprites-color", load_color, "dSprites, each sprite in a random colour on black; rendered")
+NOISY = _dataset("dsprites-noisy", load_noisy, "dSprites, white on random noise of all colours; rendered")
 SCREAM = _dataset(
     "dsprites-scream",
     load_scream,
-    "dSprites, inverting a random part of The Scream, whose file EQUIPOISE_SCREAM names; without it a drawn texture "
-    "stands in for the painting",
+    "dSprites, inverting a random part of The Scream, read from the file in EQUIPOISE_SCREAM; without it, of a "
+    "rendered texture",
 )
 NOSHAPE = _dataset(
     "dsprites-noshape",
     load_noshape,
-    "dSprites without shape among the factors: it varies, but is not asked for",
+    "dSprites without shape among the factors: it varies, but is not scored",
     channels=1,
     first=1,
 )
+DATASETS = (COLOR, NOISY, SCREAM, NOSHAPE)

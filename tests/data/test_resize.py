@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from equipoise.data import DATASETS, Images, load_data, store
-from equipoise.data.scale import block_means
+from equipoise.data.resize import block_means
 from equipoise.errors import InputError
 
 DRAWN = [name for name, known in DATASETS.items() if known.draw is not None]

@@ -1,9 +1,9 @@
-"""dSprites, drawn instead of downloaded: 737,280 sprites of 64 x 64 black and white pixels in about a second.
+"""dSprites, rendered instead of downloaded: 737,280 sprites of 64 x 64 black and white pixels in about a second.
 
 The set of Matthey, Higgins, Hassabis and Lerchner (2017), https://github.com/google-deepmind/dsprites-dataset: every
-combination of 3 shapes, 6 scales, 40 orientations and 32 x 32 positions. The drawing rule was found from published
-images and reproduces all of those we know, pixel by pixel (the tests hold 461). It counts 128,328,864 white pixels,
-where the published mean pixel says 128,328,862: a few images may differ by one pixel of rounding.
+combination of 3 shapes, 6 scales, 40 orientations and 32 x 32 positions. The rendering rule was derived from published
+images and reproduces all that we compared, pixel by pixel (461 are in the tests). It gives 128,328,864 white pixels;
+the published mean pixel corresponds to 128,328,862, so a few images may differ by one pixel of rounding.
 """
 
 from collections.abc import Iterator
@@ -96,7 +96,7 @@ def load() -> Images:
     """dSprites as Images: 737,280 of (1, 64, 64), factors shape, scale, orientation, pos_x, pos_y on a full grid.
 
     The packed pixels (377 MB) are mapped from a file in the cache folder, which all processes of a machine share and
-    which is drawn when it is missing or not what it should be. Where it cannot be written they are held in memory.
+    which is rendered if it is missing or damaged. If it cannot be written, they are kept in memory.
     """
     try:
         path = cache_folder() / "dsprites-64x64-bits.npy"
@@ -108,14 +108,14 @@ def load() -> Images:
         rows = None
     if rows is None:
         rows = np.empty((N, ROW), np.uint8)
-        for i, drawn in enumerate(blocks()):
-            rows[i * BLOCK : (i + 1) * BLOCK] = drawn
-    # Raised when a pixel changes: to compute it would read them all at every start of a run.
-    return named(rows, "grid", source="drawn by equipoise.data.dsprites", digest="dsprites-1")
+        for i, images in enumerate(blocks()):
+            rows[i * BLOCK : (i + 1) * BLOCK] = images
+    # A fixed digest, to be changed with any pixel: computing it would read all pixels at every start of a run.
+    return of_rows(rows, "grid", source="rendered by equipoise.data.sets.dsprites", digest="dsprites-1")
 
 
-def named(rows: Bytes, factors: npt.ArrayLike | Literal["grid"], source: str, digest: str | None = None) -> Images:
-    """Images from packed rows, uint8 [N, 512], under the name, factors, licence and citation of dSprites."""
+def of_rows(rows: Bytes, factors: npt.ArrayLike | Literal["grid"], source: str, digest: str | None = None) -> Images:
+    """Images from packed rows, uint8 [N, 512], with the name, factors, licence and citation of dSprites."""
     return Images(
         rows,
         name=DSPRITES.name,
@@ -131,31 +131,33 @@ def named(rows: Bytes, factors: npt.ArrayLike | Literal["grid"], source: str, di
 
 
 def _mapped(path: Path) -> Bytes | None:
-    """The packed images in a .npy file, memory-mapped; None when the file is missing, torn, or holds something else."""
+    """The packed images in a .npy file, memory-mapped; None if the file is missing or damaged."""
     try:
         rows = np.lib.format.open_memmap(path, mode="r")
     except (FileNotFoundError, ValueError, EOFError):
         return None
     if rows.shape != (N, ROW) or rows.dtype != np.uint8 or path.stat().st_size != rows.offset + rows.nbytes:
         return None
-    for shape, last in enumerate(np.arange(1, 4) * (N // 3)):  # the last block of each shape, drawn again: 3 ms in all
+    for shape, last in enumerate(
+        np.arange(1, 4) * (N // 3)
+    ):  # the last block of each shape, rendered again: 3 ms in all
         if not np.array_equal(rows[last - BLOCK : last], block(shape, 5, 39)):
             return None
     return rows
 
 
 def _write(path: Path) -> None:
-    """Draw all images into a .npy file, block by block, so that no more than one is in memory."""
+    """Render all images into a .npy file, block by block, so that only one block is in memory."""
     header = {"descr": "|u1", "fortran_order": False, "shape": (N, ROW)}
     with replacing(path) as file:
         np.lib.format.write_array_header_1_0(file, header)
-        for drawn in blocks():
-            file.write(drawn.tobytes())
+        for images in blocks():
+            file.write(images.tobytes())
 
 
 DSPRITES = Dataset(
     name="dsprites",
-    summary="737,280 white shapes on black: 3 shapes, 6 scales, 40 orientations, 32 x 32 positions; drawn in a second",
+    summary="737,280 white shapes on black: 3 shapes, 6 scales, 40 orientations, 32 x 32 positions; rendered",
     draw=load,
     images=N,
     shape=(1, 64, 64),
@@ -166,3 +168,4 @@ DSPRITES = Dataset(
     citation="L. Matthey, I. Higgins, D. Hassabis and A. Lerchner: dSprites: Disentanglement testing Sprites dataset, "
     "2017, https://github.com/google-deepmind/dsprites-dataset",
 )
+DATASETS = (DSPRITES,)

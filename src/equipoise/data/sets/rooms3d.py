@@ -1,15 +1,15 @@
-"""Rooms3D, drawn: 480,000 colour pictures of an object in a room, with the six factors of Shapes3D; no file to fetch.
+"""Rooms3D: 480,000 rendered colour pictures of an object in a room, with the six factors of Shapes3D.
 
-A stand-in for Shapes3D (Burgess and Kim 2018, https://github.com/google-deepmind/3d-shapes): names, order, sizes and
-values of the factors are the same. The pictures are not; the scene was fitted to published frames, and docs/rooms3d.md
-shows both side by side.
+A stand-in for Shapes3D (Burgess and Kim 2018, https://github.com/google-deepmind/3d-shapes) that needs no download.
+Names, order, sizes and values of the factors are the same. The pictures differ: the scene was fitted to published
+frames, and docs/rooms3d.md shows both side by side.
 
-Rays are cast once for each of the 480 geometries (scale, shape, orientation). What is kept of a geometry is how much of
-each material every pixel sees. A picture is these weights times the colours of its three hues.
+Rays are cast once for each of the 480 geometries (scale, shape, orientation). A geometry is stored as the weight of
+each material in each pixel. A picture is these weights times the colours of its three hues.
 
-The bytes are the same on every machine. Sines and cosines are cut to 30 bits, where libraries agree. After them come
-sums, products, quotients and roots of single numbers, which IEEE 754 rounds in one way; then whole thousandths, whose
-sums stay below 2**24 and are therefore exact in single precision, in whatever order they are added.
+The bytes are the same on every machine. Sines and cosines are rounded to 30 bits, where libraries agree. Then follow
+sums, products, quotients and roots of single numbers, for which IEEE 754 prescribes the rounding; and sums of whole
+thousandths below 2**24, which are exact in single precision in any order.
 """
 
 import hashlib
@@ -23,10 +23,11 @@ import torch
 from equipoise.data.dataset import Dataset
 from equipoise.data.images import Images
 from equipoise.data.pixels import Bytes, Indices, Shape
-from equipoise.data.shapes3d import FACTOR_NAMES, FACTOR_SIZES
 from equipoise.data.store import cache_folder
 from equipoise.files import replacing
 
+FACTOR_NAMES = ("floor_hue", "wall_hue", "object_hue", "scale", "shape", "orientation")
+FACTOR_SIZES = (10, 10, 10, 8, 4, 15)
 N = 480_000
 GEOMETRIES = 480  # combinations of the last three factors
 CUBE, CYLINDER, SPHERE, CAPSULE = range(4)
@@ -53,7 +54,8 @@ SKY_COLOUR = (155, 224, 250)
 HUES = 255 * np.clip(abs((6 * np.arange(10)[:, None] + (0, 40, 20)) % 60 - 30) - 10, 0, 10) // 10  # [10, RGB]
 
 DIGEST = "3dd38cbee5de86c97f6ce5f8189c28ac2637328f60a727f4988c75daad80929e"  # SHA-256 of the weights
-_AT_ONCE = 16  # pictures drawn in one go: they stay in the cache of a core
+_FILE = "rooms3d-64x64-weights.npy"  # in the cache folder
+_AT_ONCE = 16  # pictures rendered at once: they stay in the cache of a core
 
 _Floats = npt.NDArray[np.float64]
 _Number = float | _Floats
@@ -115,7 +117,7 @@ def geometry(room: View, scale: int, shape: int) -> Weights:
     shade[room.floor[(enter <= leave) & (leave > 0)]] = SHADOW
 
     enter, leave = _span(shape, size, room.camera, room.rays)
-    hit = np.flatnonzero(enter <= leave)  # the object stands free in the room: nothing is before it
+    hit = np.flatnonzero(enter <= leave)  # nothing is in front of the object
     x, y, z = (origin + enter[hit] * ray[hit] for origin, ray in zip(room.camera, room.rays, strict=True))
     material[hit], shade[hit] = OBJECT, _shade(750, 350, _towards_light(shape, size, x, y, z))
 
@@ -134,21 +136,24 @@ def geometries() -> Weights:
 
 
 class Rooms:
-    """All pictures: `Pixels`, drawn when they are asked for from the weights of their geometries."""
+    """All pictures, rendered from the weights of their geometries when a batch is read; implements `Pixels`."""
 
     def __init__(self, weights: Weights) -> None:
         self.weights = weights.reshape(GEOMETRIES, 4, 64 * 64)
         self.shape: Shape = (3, 64, 64)
 
     def __len__(self) -> int:
+        """The number of pictures."""
         return N
 
     def bytes(self, rows: Indices) -> Bytes:
+        """Pixels 0..255 of the pictures at `rows`, uint8 [B, 3, 64, 64]."""
         pictures = np.empty((len(rows), *self.shape), np.uint8)
         self._draw(rows, pictures)
         return pictures
 
     def floats(self, rows: Indices) -> torch.Tensor:
+        """The bytes divided by 255, float32 [B, 3, 64, 64]."""
         pictures = np.empty((len(rows), *self.shape), np.float32)
         self._draw(rows, pictures)
         return torch.from_numpy(pictures).div_(255)
@@ -162,29 +167,29 @@ class Rooms:
         colours[..., FLOOR], colours[..., WALL], colours[..., OBJECT] = HUES[floor], HUES[wall], HUES[thing]
         for first in range(0, len(rows), _AT_ONCE):
             part = slice(first, first + _AT_ONCE)
-            drawn = np.matmul(colours[part], self.weights[geometry[part]].astype(np.float32))
-            drawn /= np.float32(WHOLE)
-            pictures[part] = np.rint(np.minimum(drawn, 255, out=drawn), out=drawn).reshape(-1, *self.shape)
+            values = np.matmul(colours[part], self.weights[geometry[part]].astype(np.float32))
+            values /= np.float32(WHOLE)
+            pictures[part] = np.rint(np.minimum(values, 255, out=values), out=values).reshape(-1, *self.shape)
 
 
 def load() -> Images:
     """Rooms3D as Images: 480,000 of (3, 64, 64) on the full grid of the factors of Shapes3D.
 
-    The weights (16 MB) are read from a file in the cache folder, which is made when it is missing or not what it should
-    be. Where it cannot be written they are made again each time.
+    The weights (16 MB) are read from a file in the cache folder, which is written if it is missing or damaged. If it
+    cannot be written, they are computed each time.
     """
-    weights = _kept()
+    weights = _read_weights()
     if weights is None:
         weights = geometries()
-        with suppress(OSError, RuntimeError):  # no right to write, no room, no home folder
-            _keep(weights)
+        with suppress(OSError, RuntimeError), replacing(cache_folder() / _FILE) as file:  # no permission, room or home
+            np.lib.format.write_array(file, weights, allow_pickle=False)
     return Images(
         Rooms(weights),
         name=ROOMS3D.name,
         factors="grid",
         factor_names=FACTOR_NAMES,
         factor_sizes=FACTOR_SIZES,
-        source="drawn by equipoise.data.rooms3d",
+        source="rendered by equipoise.data.sets.rooms3d",
         licence=ROOMS3D.licence,
         citation=ROOMS3D.citation,
         digest=f"rooms3d-{digest(weights)}",
@@ -192,14 +197,14 @@ def load() -> Images:
 
 
 def digest(weights: Weights) -> str:
-    """SHA-256 of weights, whatever the order of bytes of the machine."""
+    """SHA-256 of weights, independent of the byte order of the machine."""
     return hashlib.sha256(weights.astype("<u2").tobytes()).hexdigest()
 
 
-def _kept() -> Weights | None:
-    """The weights from the file in the cache folder; None when it is missing, torn, or holds something else."""
+def _read_weights() -> Weights | None:
+    """The weights from the file in the cache folder; None if it is missing or damaged."""
     try:
-        with open(cache_folder() / "rooms3d-64x64-weights.npy", "rb") as file:
+        with open(cache_folder() / _FILE, "rb") as file:
             weights: Weights = np.lib.format.read_array(file, allow_pickle=False)
     except (OSError, RuntimeError, ValueError, EOFError):
         return None
@@ -207,16 +212,11 @@ def _kept() -> Weights | None:
     return weights if whole and digest(weights) == DIGEST else None
 
 
-def _keep(weights: Weights) -> None:
-    with replacing(cache_folder() / "rooms3d-64x64-weights.npy") as file:
-        np.lib.format.write_array(file, weights, allow_pickle=False)
-
-
 # --- rays and shapes --------------------------------------------------------------------------------------------------
 
 
 def _turn(angle: float) -> tuple[np.float64, np.float64]:
-    """Cosine and sine, cut to 30 bits after the point."""
+    """Cosine and sine, rounded to 30 bits after the point."""
     return np.rint(np.cos(angle) * 2**30) / 2**30, np.rint(np.sin(angle) * 2**30) / 2**30
 
 
@@ -227,7 +227,7 @@ def _shade(dark: int, more: int, towards_light: _Floats) -> _Floats:
 
 
 def _span(shape: int, size: float, origin: _Vector, ray: _Vector) -> _Span:
-    """Where lines origin + t * ray enter and leave the object, as t. A line that misses it leaves before it enters."""
+    """Where lines origin + t * ray enter and leave the object, as t; for a line that misses it, enter > leave."""
     radius, height = RADII[shape] * size, HEIGHTS[shape] * size
     (x, y, z), (dx, dy, dz) = origin, ray
     if shape == CUBE:
@@ -283,8 +283,8 @@ def _towards_light(shape: int, size: float, x: _Floats, y: _Floats, z: _Floats) 
 
 ROOMS3D = Dataset(
     name="rooms3d",
-    summary="480,000 drawn pictures of an object in a room with the factors of Shapes3D: 10 hues each of floor, wall "
-    "and object, 8 scales, 4 shapes, 15 orientations; a stand-in that needs no file",
+    summary="480,000 rendered pictures of an object in a room with the factors of Shapes3D: 10 hues each of floor, "
+    "wall and object, 8 scales, 4 shapes, 15 orientations; a stand-in that needs no download",
     draw=load,
     images=N,
     shape=(3, 64, 64),
@@ -292,6 +292,7 @@ ROOMS3D = Dataset(
     factor_sizes=FACTOR_SIZES,
     home="https://github.com/google-deepmind/3d-shapes",
     licence="Apache-2.0",
-    citation="drawn by Equipoise with the factors of C. Burgess and H. Kim: 3D Shapes Dataset, 2018, "
+    citation="rendered by Equipoise with the factors of C. Burgess and H. Kim: 3D Shapes Dataset, 2018, "
     "https://github.com/google-deepmind/3d-shapes",
 )
+DATASETS = (ROOMS3D,)

@@ -1,0 +1,181 @@
+"""What the converters of published sets share: pictures by name, blocks, and checks against the grid of factors."""
+
+import io
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from equipoise.data import pictures, store
+from equipoise.data.converters import archives
+from equipoise.data.converters.archives import Files
+from equipoise.data.dataset import Dataset
+from equipoise.data.pixels import Bytes
+from equipoise.errors import InputError
+
+BLOCK = 256  # pictures in memory at a time
+
+
+def from_pictures(
+    dataset: Dataset,
+    source: Path,
+    folder: Path,
+    order: Callable[[Files], Sequence[str]],
+    *,
+    channels: int,
+    crop: int | None = None,
+    size: int = 64,
+    expected: tuple[int, int] | None = None,
+) -> None:
+    """Convert the image files of a folder, .zip or .tar, each cropped and resized.
+
+    order: from the files, the names of the pictures in the order of the set. expected: width and height of a file;
+    None: any square. Raises `InputError` for pictures of another size.
+    """
+    with archives.opened(source) as files:
+        names = order(files)
+
+        def block(rows: range) -> Bytes:
+            how = {"channels": channels, "crop": crop, "size": size, "expected": expected}
+            return np.stack([picture(files, names[row], **how) for row in rows])  # type: ignore[arg-type]
+
+        steps = ["grey"] * (channels == 1) + [f"centred square of {crop} pixels"] * bool(crop)
+        write(
+            dataset,
+            folder,
+            source=source,
+            shape=(channels, size, size),
+            prepared=", ".join([*steps, f"resized to {size} x {size}"]),
+            blocks=in_blocks(len(names), block),
+        )
+
+
+def numbered(files: Files, suffix: str, first: int, images: int) -> list[str]:
+    """Names of the files that six digits number from `first` on, in that order. Raises `InputError` for a gap."""
+    pattern = re.compile(rf"(?:.*/)?(\d{{6}})\.{suffix}")
+    numbers = {name: int(match[1]) for name in files.names if (match := pattern.fullmatch(name))}
+    names = sorted(numbers, key=lambda name: numbers[name])
+    if [numbers[name] for name in names] != list(range(first, first + images)):
+        raise InputError(
+            f"{files.source}: {len(names):,} pictures where {first:06}.{suffix} to {first + images - 1:06}.{suffix} "
+            "are expected, once each; give the whole set as published, and nothing else"
+        )
+    return names
+
+
+def picture(
+    files: Files, name: str, *, channels: int, crop: int | None, size: int, expected: tuple[int, int] | None
+) -> Bytes:
+    """One picture as uint8 [C, size, size]; `expected` as in `from_pictures`."""
+    data, label = io.BytesIO(files.read(name)), f"{files.source}/{name}"
+    head = pictures.head(data, name=label)
+    if (head.width, head.height) != (expected or (head.width, head.width)):
+        size_of_set = f"{expected[0]} x {expected[1]}" if expected else "square"
+        raise InputError(
+            f"{label} is {head.width} x {head.height}, and pictures of this set are {size_of_set}; "
+            "get them as published"
+        )
+    data.seek(0)
+    return pictures.decode(data, channels=channels, crop=crop, size=size, name=label)
+
+
+def in_blocks(images: int, block: Callable[[range], Bytes]) -> Callable[[int], Iterator[Bytes]]:
+    """The `blocks` of `store.write` for images that `block` reads by their numbers."""
+
+    def blocks(first: int) -> Iterator[Bytes]:
+        for start in range(first, images, BLOCK):
+            yield block(range(start, min(start + BLOCK, images)))
+
+    return blocks
+
+
+def array_in_blocks(read: Callable[[], Bytes], first: int) -> Iterator[Bytes]:
+    """The blocks from image `first` on of an array [N, C, H, W] that `read` returns."""
+    array = read()
+    yield from in_blocks(len(array), lambda rows: array[rows.start : rows.stop])(first)
+
+
+def slab_in_blocks(slab: Bytes) -> Iterator[Bytes]:
+    """Blocks [n, C, H, W] of images [N, H, W, C]."""
+    for start in range(0, len(slab), BLOCK):
+        yield np.moveaxis(slab[start : start + BLOCK], 3, 1)
+
+
+def write(
+    dataset: Dataset,
+    folder: Path,
+    *,
+    source: Path,
+    blocks: Callable[[int], Iterator[Bytes]],
+    table: npt.NDArray[np.int64] | None = None,
+    shape: tuple[int, int, int] | None = None,
+    prepared: str = "",
+) -> None:
+    """`store.write` with the properties of the data set: its factors fill their grid unless there is a `table`.
+
+    prepared: what was done to the pictures. An interrupted conversion resumes only if this and the file are the same.
+    """
+    origin = str(source)
+    if source.is_file():
+        state = source.stat()
+        origin += f" of {datetime.fromtimestamp(state.st_mtime, UTC):%Y-%m-%d %H:%M:%S} UTC, {state.st_size:,} bytes"
+    store.write(
+        folder,
+        images=dataset.images,
+        shape=shape or dataset.shape,
+        blocks=blocks,
+        source=f"{origin}; {prepared}" if prepared else origin,
+        name=dataset.name,
+        factors=table if table is not None else "grid" if dataset.factor_sizes else None,
+        factor_names=dataset.factor_names,
+        factor_sizes=dataset.factor_sizes,
+        licence=dataset.licence,
+        citation=dataset.citation,
+    )
+
+
+def file_of(source: Path, name: str) -> Path:
+    """The file `source`, or the file of this name in the folder `source`. Raises `InputError` if there is none."""
+    file = source / name if source.is_dir() else source
+    if not file.is_file():
+        raise InputError(f"{file} does not exist; give {name} as published, or its folder")
+    return file
+
+
+def archive_of(source: Path, name: str) -> Path:
+    """The archive of this name in the folder `source` if there is one, otherwise `source`."""
+    return source / name if (source / name).is_file() else source
+
+
+def check_number(source: Path, images: int, sizes: Sequence[int]) -> None:
+    """Raises `InputError` if the images do not fill the grid of factor sizes."""
+    if images != math.prod(sizes):
+        raise InputError(
+            f"{source}: {images:,} images, and the factor sizes {' x '.join(map(str, sizes))} make "
+            f"{math.prod(sizes):,}; get the whole set again"
+        )
+
+
+def check_labels(source: str, labels: npt.NDArray[Any], names: Sequence[str], sizes: Sequence[int]) -> None:
+    """Raises `InputError` if labels [N, K] are not in the order of the grid, the last factor fastest.
+
+    A code is the rank of a value in its column, in whatever unit: normalised, degrees or whole numbers.
+    """
+    images = math.prod(sizes)
+    if labels.shape != (images, len(sizes)) or labels.dtype.kind not in "iuf":
+        raise InputError(
+            f"{source}: labels are {labels.dtype} {list(labels.shape)} and not numbers {[images, len(sizes)]}; "
+            "get the file again"
+        )
+    digits = np.unravel_index(np.arange(images), tuple(sizes))
+    for name, size, column, codes in zip(names, sizes, labels.T, digits, strict=True):
+        values, ranks = np.unique(np.round(column, 6), return_inverse=True)  # 6: values are a percent apart or more
+        if len(values) != size or (ranks != codes).any():
+            raise InputError(
+                f"{source}: the labels of {name} are not its {size} values in the order of the set; get the file again"
+            )

@@ -1,0 +1,20 @@
+"""Readers of images of one's own: one module for each kind of source, and a line for each in `READERS`."""
+
+from collections.abc import Callable
+from typing import Any
+
+from equipoise.data.images import Images
+from equipoise.data.readers import arrays, dsprites_file, folder, sequence
+from equipoise.data.source import Source
+
+READERS: dict[str, Callable[[Any], Source | Images]] = {
+    "folder": folder.read,
+    ".npy": arrays.read_npy,
+    ".npz": arrays.read_npz,
+    ".hdf5": dsprites_file.read_hdf5,
+    ".h5": dsprites_file.read_hdf5,
+    "array": arrays.read,
+    "sequence": sequence.read,
+}
+"""The reader of each kind of source: a suffix of files, or a kind that `equipoise.data.find` names. Each returns a
+`Source`; or `Images`, which are in their final form except for their size."""

@@ -1,0 +1,68 @@
+"""Pictures at another size, computed when they are asked for."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from equipoise.data import pictures
+from equipoise.data.pixels import Bytes, Indices, Pixels, Shape, scaled
+
+_AT_ONCE = 32  # pictures resized in one go: they stay in the cache of a core
+
+
+class Resized:
+    """The pictures of other `Pixels` at `size` x `size`; nothing is stored, every batch is resized anew.
+
+    Where height and width are whole multiples of `size`, a new pixel is the mean over its block of pixels, rounded to
+    the nearest whole number, halves upwards. Otherwise each channel is resized by Lanczos' filter, as
+    `equipoise.data.pictures.prepared` does it.
+    """
+
+    def __init__(self, pixels: Pixels, size: int) -> None:
+        channels, height, width = pixels.shape
+        self.pixels, self.size = pixels, size
+        self.shape: Shape = (channels, size, size)
+        self.uses_blocks = height % size == 0 and width % size == 0
+
+    def __len__(self) -> int:
+        """N, the number of pictures."""
+        return len(self.pixels)
+
+    def bytes(self, rows: Indices) -> Bytes:
+        """Pixels 0..255 of the pictures at `rows`, a new uint8 array [B, C, size, size]."""
+        resized = np.empty((len(rows), *self.shape), np.uint8)
+        for first in range(0, len(rows), _AT_ONCE):
+            some = slice(first, first + _AT_ONCE)
+            resized[some] = self._resize(self.pixels.bytes(rows[some]))
+        return resized
+
+    def floats(self, rows: Indices) -> torch.Tensor:
+        """The bytes divided by 255, float32 [B, C, size, size]."""
+        return scaled(self.bytes(rows))
+
+    def _resize(self, pixels: Bytes) -> Bytes:
+        if self.uses_blocks:
+            return block_means(pixels, pixels.shape[2] // self.size, pixels.shape[3] // self.size)
+        planes = [pictures.resized(plane, self.size) for picture in pixels for plane in picture]
+        return np.stack(planes).reshape(-1, *self.shape)
+
+
+def block_means(pixels: Bytes, down: int, across: int) -> Bytes:
+    """Means over blocks of `down` x `across` pixels, rounded, halves upwards: uint8 [B, C, H / down, W / across].
+
+    pixels: uint8 [B, C, H, W], where H is a multiple of `down` and W of `across`.
+    """
+    area = down * across
+    # 16 bits hold the sum of a block of up to 256 pixels. Slices with a step are added: 250,000 pictures of 3 x 64 x 64
+    # a second on one core, ten times as many as numpy.mean over the axes of the blocks.
+    sums: npt.NDArray[Any] = pixels[:, :, ::down].astype(np.uint16 if area <= 256 else np.uint32)
+    for row in range(1, down):
+        sums += pixels[:, :, row::down]
+    means: npt.NDArray[Any] = sums[..., ::across].copy()
+    for column in range(1, across):
+        means += sums[..., column::across]
+    means += area // 2
+    means //= area
+    return means.astype(np.uint8)

@@ -1,0 +1,64 @@
+"""The data sets by name.
+
+A new data set is one file in this folder and its name in `FILES`: a module with `DATASETS` for a set that is rendered;
+for a published set a .toml, which names the module of `equipoise.data.converters` that converts its files.
+"""
+
+import tomllib
+from collections.abc import Iterator
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from equipoise.data.dataset import Dataset, Remote
+
+FILES = (
+    "dsprites.py",
+    "dsprites_variants.py",
+    "rooms3d.py",
+    "mpi3d.toml",
+    "nvidia.toml",
+    "shapes3d.toml",
+    "cars3d.toml",
+    "smallnorb.toml",
+    "celeba.toml",
+    "chairs3d.toml",
+    "faces3d.toml",
+)
+
+
+def read(file: str) -> Iterator[Dataset]:
+    """The data sets of a module or a .toml in this folder."""
+    if file.endswith(".py"):
+        yield from import_module(f"{__name__}.{file.removesuffix('.py')}").DATASETS
+        return
+    shared = tomllib.loads((Path(__file__).parent / file).read_text(encoding="utf-8"))
+    for name, own in shared.pop("sets").items():
+        yield _described(name, shared | own)
+
+
+def _described(
+    name: str,
+    known: dict[str, Any],
+) -> Dataset:
+    """The data set of a table of a .toml. The address of its files is that of their folder."""
+    converter = dict(known["convert"])
+    module = import_module(f"equipoise.data.converters.{converter.pop('by')}")
+    return Dataset(
+        name=name,
+        summary=known["summary"],
+        images=known["images"],
+        shape=tuple(known["shape"]),
+        factor_names=tuple(known.get("factors", {})),
+        factor_sizes=tuple(known.get("factors", {}).values()),
+        home=known["home"],
+        licence=known["licence"],
+        citation=known["citation"],
+        files=tuple(Remote(addresses=(known["address"] + file["name"],), **file) for file in known.get("files", [])),
+        by_hand=known.get("by_hand", ""),
+        convert=partial(module.convert, **converter),
+    )
+
+
+DATASETS: dict[str, Dataset] = {dataset.name: dataset for file in FILES for dataset in read(file)}

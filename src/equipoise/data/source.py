@@ -1,0 +1,45 @@
+"""The form in which images of one's own pass from the reader to the following stages of `load_data`."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from equipoise.data.factor_table import Table
+from equipoise.data.pictures import Form
+from equipoise.data.pixels import Bytes, Shape
+
+Picture = Callable[[Form, int], Bytes]
+"""Reads one picture in a form, with this number of channels: uint8 [C, H, W]. Raises `Damaged` if it is unreadable."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """N pictures that a reader found, with their factors where it knows them. No pixel is read yet.
+
+    name: in messages, and of the `Images`.
+    count: N.
+    heads: yields label and shape (C, H, W) of the pictures as they are stored: of all, or of one if all must be alike.
+    read: from a first picture on, yields lists of up to so many pictures, in order.
+    array: the pixels, uint8 [N, C, H, W], if they are in this form already; then they are not copied.
+    label: of a picture in messages, by its number; None for arrays, whose pictures are not read one by one.
+    plural: what the pictures are called in messages.
+    in_threads: whether several pictures may be read at the same time.
+    folder, files: of a folder, and the paths of its pictures relative to it, for tables of factors.
+    key: identifies the pixels, to find them in the cache next time; empty: they are converted anew each time.
+    factors: a table that came with the pictures, or was joined to them.
+    origin: for `Images.source`.
+    """
+
+    name: str
+    count: int
+    heads: Callable[[], Iterator[tuple[str, Shape]]]
+    read: Callable[[int, int], Iterator[list[Picture]]]
+    array: Bytes | None = None
+    label: Callable[[int], str] | None = None
+    plural: str = "images"
+    in_threads: bool = False
+    folder: Path | None = None
+    files: Sequence[str] = ()
+    key: tuple[object, ...] = ()
+    factors: Table | None = None
+    origin: str | None = None
