@@ -232,8 +232,7 @@ def test_a_given_file_that_is_not_the_published_one_is_remarked_on(little: Datas
 def test_add_of_a_set_that_is_drawn_has_nothing_to_do(here: Here, tmp_path: Path) -> None:
     said = here("add", "scribble")
     assert said.code == 0
-    assert said.out == "scribble is rendered as batches are read; there is nothing to add
-"
+    assert said.out == "scribble is rendered as batches are read; there is nothing to add\n"
     assert not (tmp_path / "cache").exists()
 
 
