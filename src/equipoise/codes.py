@@ -1,4 +1,4 @@
-"""Codes: the same images, encoded once, for every run on a data set."""
+"""Codes of a sample of the images, the same images for every run on a data set."""
 
 import math
 from collections import defaultdict
@@ -16,25 +16,25 @@ from equipoise.files import replacing
 from equipoise.model import VAE
 
 Codes = dict[str, npt.NDArray[Any]]
-"""index int64 [N], factors [N, K] where known, mean, logvar, z float32 [N, D], pixels [], and float32 [N]: sse, bce,
-sampled_sse, sampled_bce, log_px_z, kl; see `encode`."""
+"""Arrays by name: index int64 [N]; factors [N, K] if they are known; mean, logvar, z float32 [N, D]; pixels []; and
+float32 [N] sse, bce, sampled_sse, sampled_bce, log_px_z, kl. See `encode`."""
 
 ERRORS = ("sse", "bce", "pixels", "sampled_sse", "sampled_bce", "log_px_z", "kl")  # what metrics call `recon`
 
 
 def index(images: Images, n: int) -> npt.NDArray[np.int64]:
-    """Which images are encoded, [min(n, N)] in random order: the same ones at every call for the same N and n."""
+    """Rows [min(n, N)] of the images to encode, in an order that depends only on N and n."""
     return np.random.default_rng(0).permutation(len(images))[:n]
 
 
 @torch.no_grad()
 def encode(model: VAE, images: Images, index: npt.NDArray[np.int64], batch: int = 500) -> Codes:
-    """Codes of the images at `index`: posterior mean, log-variance and one sample z, and how far the pictures are off.
+    """Codes of the images at `index`: posterior mean, log-variance, one sample z, and errors of reconstruction.
 
-    `sse` and `bce` are the errors of each image's picture decoded from the posterior mean, `sampled_sse` and
-    `sampled_bce` of that decoded from z. `log_px_z` is what the model's own likelihood says of the image given z, `kl`
-    the KL of its posterior and the model's own prior (estimated from z where there is no closed form), in nats per
-    image; their difference is the evidence lower bound. The sample depends on `index` alone, not on the batches.
+    `sse` and `bce` are the errors of the pictures decoded from the posterior mean, `sampled_sse` and `sampled_bce` of
+    those decoded from z. In nats per image, `log_px_z` is the log-likelihood of the image given z and `kl` the KL of
+    posterior and prior, both those of the model; the KL is estimated from z if it has no closed form. `log_px_z` less
+    `kl` is the evidence lower bound. z depends on `index` only, not on `batch`.
     """
     model.eval()
     noise = torch.randn(len(index), model.latent, generator=torch.Generator().manual_seed(0))
@@ -61,14 +61,14 @@ def encode(model: VAE, images: Images, index: npt.NDArray[np.int64], batch: int 
 
 
 def save(path: Path, codes: Codes, checkpoint: str) -> None:
-    """Write `codes` to an `.npz` that names the checkpoint they come from, whole or not at all."""
+    """Write `codes` and the digest of their checkpoint to an `.npz`, which appears whole or not at all."""
     with replacing(path) as file:
         np.savez(file, allow_pickle=False, checkpoint=np.array(checkpoint), **codes)
 
 
 def load(path: Path) -> Codes:
-    """The arrays of an `.npz` of codes, without unpickling; raises `InputError` when it cannot be read."""
-    # Opened here, since numpy leaves a file open that turns out not to be a whole archive.
+    """The arrays of an `.npz` of codes, without unpickling. Raises `InputError` if it cannot be read."""
+    # Opened here, because numpy leaves the file open if it is not a whole archive.
     with npz.naming(path), path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
         if not isinstance(file, np.lib.npyio.NpzFile):
             raise InputError(f"{path} holds a single array; expected an .npz of named ones")

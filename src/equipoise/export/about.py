@@ -2,13 +2,17 @@
 
 import importlib.metadata
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from equipoise import config as configuration
 from equipoise.config import Config
 from equipoise.data import DATASETS
-from equipoise.part import spec_of
+from equipoise.errors import InputError
+from equipoise.likelihoods import LIKELIHOODS
+from equipoise.part import Part, spec_of
+from equipoise.priors import PRIORS
 from equipoise.report.findings import analyse_codes
 from equipoise.report.latents import Latent
 from equipoise.runs import Run
@@ -32,8 +36,8 @@ def describe(run: Run, kind: str) -> dict[str, Any]:
         "latent": model.latent,
         "image": list(model.shape),
         "images": model.dataset_size,
-        "likelihood": spec_of(model.likelihood),
-        "prior": spec_of(model.prior),
+        "likelihood": _spec(model.likelihood, LIKELIHOODS),
+        "prior": _spec(model.prior, PRIORS),
         "name": name(run),
         "step": checkpoint.load(run.path / "checkpoint.pt")["step"],
         "checkpoint": checkpoint.digest(run.path / "checkpoint.pt"),
@@ -45,6 +49,13 @@ def describe(run: Run, kind: str) -> dict[str, Any]:
         ],
         "settings": json.loads(json.dumps(configuration_of(run).flat())),
     }
+
+
+def _spec(part: Part, table: Mapping[str, type[Part]]) -> dict[str, Any]:
+    """Return name and settings of a part. Raise `InputError` if the table does not have it."""
+    if table.get(part.name) is not type(part):
+        raise InputError(f"a model with {type(part).__name__} cannot be exported: it is not in the table of its kind")
+    return spec_of(part)
 
 
 def name(run: Run) -> str:

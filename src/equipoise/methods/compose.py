@@ -14,7 +14,6 @@ from equipoise.adversary import Adversary
 from equipoise.balance import BALANCES, Balance, Fixed, Joint
 from equipoise.errors import InputError
 from equipoise.likelihoods import LIKELIHOODS, SHORT, Likelihood
-from equipoise.methods.isa_vae import leaves
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
 from equipoise.methods.shared import Sigma
 from equipoise.objective import Objective
@@ -30,11 +29,17 @@ RESERVED = ("latent", "view", "betas")  # arguments of parts that are not option
 
 @dataclass(frozen=True, config=STRICT)
 class Compose:
-    """minimises  rec + sum over terms of (weight * term) + the penalties of the balances,  in nats per image.
+    """Minimise  rec + sum over terms of (weight * term) + the penalties of the balances,  in nats per image.
 
-    A part is a name, or a table of a name and its options: {name = "tc", weights = "mss"}. Every term has weight 1
-    unless a balance weighs it; several balances may, each its own terms. `kl_mc` is weighed as kl, and `adversarial_tc`
-    as tc. What cannot work is refused: learned weights on a term that can be negative, for one.
+    A part is a name, or a table of a name and its options: {name = "tc", weights = "mss"}. A term has weight 1 unless a
+    balance weighs it. Several balances are allowed if each has terms of its own. For a balance, `kl_mc` is called kl
+    and `adversarial_tc` tc. Compositions that cannot work are errors, such as learned weights on a term that can be
+    negative.
+
+    Example:
+        >>> method = Compose(terms=("kl", "tc"), balance=({"name": "fixed", "weights": {"tc": 5.0}},))
+        >>> list(method.build(Shape((1, 64, 64), latent=10, images=1000)).terms)
+        ['rec', 'kl', 'tc']
     """
 
     terms: Annotated[
@@ -61,8 +66,10 @@ class Compose:
 
     @property
     def latent(self) -> int | None:
-        """The number of latents in the layout of the prior, if it has one."""
-        return leaves(self.prior.get("layout", ())) or None if isinstance(self.prior, dict) else None
+        """The number of latents if the options of the prior fix it, as a layout does."""
+        if "latent" in options_of(PRIORS[name_in("prior", self.prior, list(PRIORS))]):
+            return None
+        return build("prior", PRIORS, self.prior, {}).latent
 
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape. Raises `InputError` for an invalid composition."""
