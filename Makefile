@@ -4,7 +4,7 @@ BIN = .venv/bin
 # Two processes with one thread each. More threads than cores make a training step many times slower.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: help demo test test-all test-extras test-browser check docs build clean
+.PHONY: help demo test test-all test-extras test-browser mutations check docs build clean
 
 help:
 	@echo "make demo          install into .venv, train L-VAE on dSprites for a few minutes, write a report"
@@ -12,6 +12,7 @@ help:
 	@echo "make test-all      the same with the slow tests"
 	@echo "make test-extras   run the tests of the optional dependencies"
 	@echo "make test-browser  run the tests in headless Chromium (Debian package: chromium)"
+	@echo "make mutations     change the sources fault by fault and check that a test fails each time (about 15 minutes)"
 	@echo "make docs          build the documentation as a site in site/"
 	@echo "make build         build and check the sdist and the wheel in dist/"
 	@echo "make clean         remove .venv, dist, build and site"
@@ -42,6 +43,9 @@ test-all: check
 
 test-extras: .venv/extras
 	$(PYTEST) -m extra
+
+mutations: .venv/ready
+	$(BIN)/python tests/mutations.py --jobs 2
 
 .venv/browser: .venv/ready
 	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev,browser]'
