@@ -1,4 +1,4 @@
-"""HTML pages and parts of pages, from the templates of this package."""
+"""HTML pages and parts of pages, from templates."""
 
 import math
 from functools import cache
@@ -14,7 +14,7 @@ from equipoise.report import figures
 
 
 def template(name: str) -> Template:
-    """Return a template by its path in this package. It escapes values, and raises where one is missing."""
+    """Return a template by its path in the package equipoise. It escapes values, and raises where one is missing."""
     return _environment().get_template(name)
 
 
@@ -30,7 +30,7 @@ def markup(figure: Figure, name: str, alt: str = "") -> Markup:
 
 @cache
 def _environment() -> Environment:
-    files = resources.files(__package__)
+    files = resources.files("equipoise")
     environment = Environment(
         loader=FunctionLoader(lambda file: files.joinpath(file).read_text(encoding="utf-8")),
         autoescape=True,

@@ -30,7 +30,7 @@ def write(run: Run) -> Path:
     """
     findings = analyse(run)
     contents = {section: section.blocks(run, findings) for section in SECTIONS}
-    page = template("page.html").render(
+    page = template("report/page.html").render(
         title=run.path.resolve().name,
         run=run,
         findings=findings,

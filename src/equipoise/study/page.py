@@ -55,9 +55,9 @@ def files(found: Comparison) -> dict[Path, bytes]:
         best = {metric: block.best(metric) for metric in block.averaged}
         details = [_detail(block, metric) for metric in block.metrics]
         sections.append(Section(block, best, None if drawn is None else markup(drawn, name), details))
-    page = template("compare.html").render(
+    page = template("study/compare.html").render(
         title=found.folder.resolve().name,
-        found=found,
+        comparison=found,
         sections=sections,
         methods=list(dict.fromkeys(result.method for result in found.results)),
         seeds=len({result.seed for result in found.results}),

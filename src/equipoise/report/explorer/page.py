@@ -26,7 +26,7 @@ from equipoise.report.latents import typical_row
 from equipoise.scoring import Run
 
 SAMPLES = 24  # images to choose from
-CALIBRATION = 128  # codes and images over which the error of rounded weights is measured
+CALIBRATION = 128  # codes and images over which the error of rounded weights is taken
 
 WORKER = ("weights.js", "net.js", "worker.js")
 PAGE = ("elements.js", "requests.js", "pictures.js", "slots.js", "sliders.js", "traversal.js", "main.js")
@@ -68,7 +68,7 @@ def write(run: Run) -> Path:
         "decoder": [layer.describe() for layer in decoder],
         "encoder": [layer.describe() for layer in encoder],
     }
-    page = template("explorer/page.html").render(
+    page = template("report/explorer/page.html").render(
         title=about["name"],
         run=run,
         findings=findings,

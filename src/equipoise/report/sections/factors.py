@@ -17,7 +17,7 @@ def factors(run: Run, findings: Findings) -> Sequence[Block]:
     """Return the pictures of the active latents over the known factors, and the table of factors."""
     if not findings.factors or not findings.active:
         return []
-    html = macros("sections/factors.html")
+    html = macros("report/sections/factors.html")
     latents, indices = findings.selection, [latent.index for latent in findings.selection]
     names = run.images.factor_names
     figure = mean_code_figure(findings.codes, run.codes["factors"], names, findings.factors, latents)

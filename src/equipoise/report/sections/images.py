@@ -28,7 +28,7 @@ def reconstructions(run: Run, findings: Findings) -> Sequence[Block]:
     figure = figures.reconstruction_figure(run.model, x, titles)
     alt = f"Originals, reconstructions and differences of images with squared errors of {_range(sse[typical])}"
     alt += f", and of the {COUNT} worst, {_range(sse[worst])}." if len(worst) else "."
-    caption = macros("sections/images.html").reconstructions(len(typical), len(worst), total)
+    caption = macros("report/sections/images.html").reconstructions(len(typical), len(worst), total)
     return [Picture("reconstructions", figure, alt, caption)]
 
 

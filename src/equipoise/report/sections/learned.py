@@ -17,7 +17,7 @@ from equipoise.scoring import Run
 
 def learned(run: Run, findings: Findings) -> Sequence[Block]:
     """Return the traversals as a picture and as an animation, the main numbers, the notes and the table of latents."""
-    html = macros("sections/learned.html")
+    html = macros("report/sections/learned.html")
     latents, reference = findings.selection, findings.reference
     figure = traversal_figure(run.model, reference, latents, findings.measure)
     alt = f"A row of pictures for each of {latent_names(latents)}: in each, one latent goes from low to high."

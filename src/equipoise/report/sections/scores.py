@@ -20,7 +20,7 @@ def scores(run: Run, findings: Findings) -> Sequence[Block]:  # noqa: ARG001
     if not run.scores:
         return []
     names = run.images.factor_names
-    body = macros("sections/scores.html").body(
+    body = macros("report/sections/scores.html").body(
         headline={name: run.scores[name] for name in HEADLINE if name in run.scores},
         scores=run.scores,
         convention=json.loads((run.path / "scores.json").read_text(encoding="utf-8"))["convention"],

@@ -15,7 +15,7 @@ def settings(run: Run, findings: Findings) -> Sequence[Block]:  # noqa: ARG001
     settings = (run.path / "config.toml").read_text(encoding="utf-8")
     meta = {key: _text(value) for key, value in run.meta.items() if key not in ("command", "shape", "images")}
     parts = [part.describe() for part in outline(run.config).parts]
-    return [macros("sections/settings.html").body(run, run.logs[-1] if run.logs else {}, settings, parts, meta)]
+    return [macros("report/sections/settings.html").body(run, run.logs[-1] if run.logs else {}, settings, parts, meta)]
 
 
 def _text(value: Any) -> str:

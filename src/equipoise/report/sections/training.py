@@ -19,7 +19,7 @@ def training(run: Run, findings: Findings) -> Sequence[Block]:  # noqa: ARG001
     """Return the figures of the log, or a sentence where the log is empty."""
     if not run.logs:
         return [Markup("<p>The log is empty.</p>")]
-    html = macros("sections/training.html")
+    html = macros("report/sections/training.html")
     blocks = []
     first, last = run.logs[0], run.logs[-1]
     figure = tradeoff(run.logs)
