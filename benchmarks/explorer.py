@@ -85,7 +85,7 @@ def _both(times: Sequence[float]) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Size and speed of the explorer in headless Chromium")
-    parser.add_argument("runs", nargs="*", type=Path, help="folders of runs; by default one of each net is made")
+    parser.add_argument("runs", nargs="*", type=Path, help="folders of runs; by default one of each net is trained")
     parser.add_argument("--out", type=Path, default=Path("explorer-speed.json"), help="JSON file to write")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

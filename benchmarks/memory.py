@@ -1,11 +1,11 @@
-"""Memory that a million images of one's own take: while a net is trained on them, and while their files are looked at.
+"""Memory needed for a million images: while a net is trained on them, and while the files of a folder are inspected.
 
-    python benchmarks/memory.py                      # a million of 64 x 64, a million files
+    python benchmarks/memory.py                      # a million images of 64 x 64, a million files
     python benchmarks/memory.py --quick              # a hundredth of it
 
-Both are measured in processes of their own, as the largest RssAnon (Linux: memory that is not a file's, so that the
-system cannot simply drop it) that /proc/self/status shows every 20 ms. The images lie in a folder that is made for the
-purpose and removed at the end: a .npy of 4 GB, and a folder of hard links to a few small files.
+Both are memory in separate processes, as the largest RssAnon in /proc/self/status, read every 20 ms. RssAnon is
+memory that is not backed by a file, so the system cannot drop it. The images are written to a temporary folder: a .npy
+of 4 GB, and a folder of hard links to a few small files.
 """
 
 import argparse
@@ -34,7 +34,7 @@ PER_FOLDER = 10_000
 Result = dict[str, float]
 
 
-# --- one measurement, in a process of its own -------------------------------------------------------------------------
+# --- one measurement, in a separate process ---------------------------------------------------------------------------
 
 
 def train(place: Path, side: int, steps: int) -> Result:
@@ -47,14 +47,14 @@ def train(place: Path, side: int, steps: int) -> Result:
         "train.device": "cpu",
         "out": str(place / "run"),
     }
-    with peak() as measured:
+    with peak() as memory:
         run = runs.execute(config.resolve(settings), progress=False)
-    return measured | {"images": run.meta["images"], "images_per_second": run.logs[-1]["images_per_second"]}
+    return memory | {"images": run.meta["images"], "images_per_second": run.logs[-1]["images_per_second"]}
 
 
 def files(place: Path) -> Result:
-    """The list of all files in natural order, their sizes and times, and all heads: what precedes the first pixel."""
-    with peak() as measured:
+    """List all files in natural order and read their sizes, times and headers: the work before the first pixel."""
+    with peak() as memory:
         begin = time.monotonic()
         names = folder.listing(place / "files")
         listed = time.monotonic()
@@ -64,12 +64,12 @@ def files(place: Path) -> Result:
             pass
         seen = time.monotonic()
     seconds = {"list": listed - begin, "state": known - listed, "heads": seen - known}
-    return measured | {"files": len(names)} | seconds
+    return memory | {"files": len(names)} | seconds
 
 
 @contextmanager
 def peak() -> Iterator[Result]:
-    """The largest RssAnon in bytes while the block runs, and what it was before."""
+    """Measure the largest RssAnon in bytes while the block runs, and the value before."""
     result: Result = {"before": float(rss_anon()), "peak": 0.0}
     over = threading.Event()
 
@@ -93,11 +93,11 @@ def rss_anon() -> int:
     raise SystemExit("/proc/self/status shows no RssAnon: this needs Linux 4.5 or newer")
 
 
-# --- what is measured -------------------------------------------------------------------------------------------------
+# --- test data --------------------------------------------------------------------------------------------------------
 
 
 def make_images(place: Path, images: int, side: int) -> None:
-    """images.npy, uint8 [N, side, side]: squares at random places, with noise."""
+    """Write images.npy, uint8 [N, side, side]: squares at random positions, with noise."""
     rng = np.random.default_rng(0)
     whole = np.lib.format.open_memmap(place / "images.npy", mode="w+", dtype=np.uint8, shape=(images, side, side))
     block = rng.integers(0, 30, (min(images, 5000), side, side), dtype=np.uint8)
@@ -110,7 +110,7 @@ def make_images(place: Path, images: int, side: int) -> None:
 
 
 def make_files(place: Path, images: int) -> None:
-    """files/000/0.png ...: hard links to small pictures, ten thousand in a folder."""
+    """Write files/000/0.png ...: hard links to small images, ten thousand in a folder."""
     rng = np.random.default_rng(0)
     original = place / "original.png"
     for i in range(images):
@@ -124,7 +124,7 @@ def make_files(place: Path, images: int) -> None:
 
 
 def fresh(what: str, place: Path, side: int, steps: int) -> Result:
-    """A measurement in a process of its own."""
+    """Run a measurement in a separate process."""
     arguments = ["--place", str(place), "--side", str(side), "--steps", str(steps)]
     command = [sys.executable, __file__, "--measure", what, *arguments]
     environment = {**os.environ, "EQUIPOISE_CACHE": str(place / "cache")}
@@ -135,36 +135,34 @@ def fresh(what: str, place: Path, side: int, steps: int) -> Result:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="memory that a million images take")
-    parser.add_argument("--quick", action="store_true", help="ten thousand: shows that it works")
+    parser.add_argument("--quick", action="store_true", help="a short test with ten thousand images")
     parser.add_argument("--images", type=int, default=1_000_000)
-    parser.add_argument("--side", type=int, default=64, help="pixels")
-    parser.add_argument("--steps", type=int, default=300, help="of training")
-    parser.add_argument("--place", type=Path, help="where the images are made for the time being; default: $TMPDIR")
-    parser.add_argument("--out", type=Path, default=Path("memory.json"), help="where the JSON goes")
+    parser.add_argument("--side", type=int, default=64, help="width of the images in pixels")
+    parser.add_argument("--steps", type=int, default=300, help="number of training steps")
+    parser.add_argument("--place", type=Path, help="folder for the temporary images; default: $TMPDIR")
+    parser.add_argument("--out", type=Path, default=Path("memory.json"), help="JSON file to write")
     parser.add_argument("--measure", choices=("train", "files"), help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.measure:
-        print(
-            json.dumps(train(asked.place, asked.side, asked.steps) if asked.measure == "train" else files(asked.place))
-        )
+    args = parser.parse_args()
+    if args.measure:
+        print(json.dumps(train(args.place, args.side, args.steps) if args.measure == "train" else files(args.place)))
         return
-    images = 10_000 if asked.quick else asked.images
-    free, needed = shutil.disk_usage(asked.place or tempfile.gettempdir()).free, images * asked.side**2
+    images = 10_000 if args.quick else args.images
+    free, needed = shutil.disk_usage(args.place or tempfile.gettempdir()).free, images * args.side**2
     if needed > free:
         raise SystemExit(f"{needed / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free; name a --place")
     results: dict[str, Result] = {}
-    with tempfile.TemporaryDirectory(dir=asked.place) as name:
+    with tempfile.TemporaryDirectory(dir=args.place) as name:
         place = Path(name)
-        make_images(place, images, asked.side)
-        results["train"] = fresh("train", place, asked.side, asked.steps)
+        make_images(place, images, args.side)
+        results["train"] = fresh("train", place, args.side, args.steps)
         (place / "images.npy").unlink()
         make_files(place, images)
-        results["files"] = fresh("files", place, asked.side, asked.steps)
-    asked.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        results["files"] = fresh("files", place, args.side, args.steps)
+    args.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     for what, result in results.items():
         print(f"{what}: RssAnon {result['peak'] / 2**20:,.0f} MiB at most, {result['before'] / 2**20:,.0f} MiB before")
         print("  " + ", ".join(f"{key} {value:,.1f}" for key, value in result.items() if key not in ("peak", "before")))
-    print(f"wrote {asked.out}")
+    print(f"wrote {args.out}")
     if max(result["peak"] for result in results.values()) > LARGEST:
         raise SystemExit(f"more than {LARGEST / 2**30:g} GiB")
 

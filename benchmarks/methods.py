@@ -1,14 +1,17 @@
-"""What a training step of each method costs beside the plain VAE's, images a second, and what of it can be explained.
+"""Speed of a training step of each method relative to the plain VAE, and how much of it is explained.
 
     python benchmarks/methods.py [--net NAME] [--batch B] [--threads N] [--methods NAME ...] [--out FILE]
 
-All train the same net on the same ready batches in fp32, with squared error (sigma-VAE has its own) and 20 latents,
-which is what ISA-VAE's subspaces need. Each method is measured in a fresh process, in which it takes turns with the
-VAE, so that a neighbour's load hits both; `ratio` is the median over rounds, and that of the VAE against itself shows
-the noise. `flops` is the ratio that the products of a step allow, from the method's definition; `predicted` also counts
-the parameters that Adam steps, and `beyond` is what a step takes beyond that, in ms. `counted` is the products that a
-step really does, over those it needs: more than 1 is waste. `bar` is for methods without a discriminator whose terms do
-not compare all pairs of a batch.
+All methods train the same net on the same batches, prepared in advance, in fp32, with squared error (sigma-VAE has its
+own likelihood) and 20 latents, as ISA-VAE's subspaces need. Each method is measured in a fresh process and takes turns
+with the VAE, so that other load affects both. Columns:
+
+ratio      median over rounds; the ratio of the VAE to itself shows the noise
+flops      the ratio that the products of a step allow, from the method's definition
+predicted  the same, including the parameters that Adam updates
+beyond     the time that a step takes beyond that, in ms
+counted    executed products divided by required ones; more than 1 is waste
+bar        the target, for methods without a discriminator whose terms do not compare all pairs of a batch
 """
 
 import argparse
@@ -41,7 +44,7 @@ WARM_UP = 3  # steps, at the start of each turn
 Result = dict[str, Any]
 
 
-# --- one method beside the VAE, in a process of its own ---------------------------------------------------------------
+# --- one method and the VAE, in a separate process --------------------------------------------------------------------
 
 
 def measure(method: str, net: str, batch: int, threads: int, rounds: int, seconds: float) -> Result:
@@ -78,7 +81,7 @@ def measure(method: str, net: str, batch: int, threads: int, rounds: int, second
 
 
 def untrained(method: str, net: str, batch: int, threads: int) -> Training:
-    """The training of a method before its first step; all settings are said here or the library's defaults."""
+    """Return the training of a method before its first step. Other settings are the defaults of the library."""
     settings: dict[str, object] = {
         "data": "dsprites",
         "method": method,
@@ -91,19 +94,19 @@ def untrained(method: str, net: str, batch: int, threads: int) -> Training:
     }
     if hasattr(METHODS[method], "likelihood"):
         settings["method.likelihood"] = "mse"
-    resolved = config.resolve(settings, complete=True)  # without the defaults that a method has for net and training
+    resolved = config.resolve(settings, complete=True)  # without the method's defaults for net and training
     return Training(*runs.build(resolved, SHAPE, IMAGES), resolved.train, torch.device("cpu"))
 
 
 def turn(training: Training, batches: list[Tensor], now: Callable[[], float], seconds: float) -> float:
-    """The duration of a step, the median of those of `seconds` seconds, after a few whose duration is not taken."""
+    """Return the median duration of a step over `seconds` seconds, after a few steps of warm-up."""
     training.model.train()
     training.objective.train()
     ticks: list[float] = []
     while len(ticks) < WARM_UP + 3 or ticks[-1] - ticks[WARM_UP] < seconds:
         advance(training, batches)
         ticks.append(now())
-    training.row()  # all that was measured was finite
+    training.row()  # raises if a value was not finite
     return statistics.median(after - before for before, after in itertools.pairwise(ticks[WARM_UP:]))
 
 
@@ -113,7 +116,7 @@ def advance(training: Training, batches: list[Tensor]) -> None:
 
 
 def adam_seconds(training: Training, now: Callable[[], float]) -> float:
-    """What the optimiser takes of a step: it reads and writes memory, and is not in the products."""
+    """Return the time of the optimiser in a step, which is memory traffic and not part of the products."""
     ticks = [now()]
     for _ in range(10):
         training.optimisers["model"].step()
@@ -121,17 +124,17 @@ def adam_seconds(training: Training, now: Callable[[], float]) -> float:
     return statistics.median(after - before for before, after in itertools.pairwise(ticks))
 
 
-# --- what a step needs ------------------------------------------------------------------------------------------------
+# --- operations of a step ---------------------------------------------------------------------------------------------
 
 
 def arithmetic(training: Training) -> dict[str, float]:
-    """Floating-point operations, of the products and convolutions alone, that one image needs in a step, by part."""
+    """Return the floating-point operations of products and convolutions for one image and step, by part."""
     model, adversary = training.model, training.objective.adversary
     x, z = torch.zeros(2, *SHAPE), torch.zeros(2, LATENT)
     parts = {"VAE": flop(model.encoder, x, "parameters") + flop(model.decoder, z, "both")}
     if isinstance(adversary, Adversary):
         parts["estimate"] = flop(adversary.net, z, "input")
-        parts["discriminator"] = 2 * flop(adversary.net, z, "parameters")  # codes, and as many that are shuffled
+        parts["discriminator"] = 2 * flop(adversary.net, z, "parameters")  # codes and shuffled codes
         parts["second encoding"] = flop(model.encoder, x, "nothing")
     if isinstance(adversary, ImageAdversary):
         parts["two decodes"] = 2 * flop(model.decoder, z, "nothing")
@@ -142,7 +145,7 @@ def arithmetic(training: Training) -> dict[str, float]:
 
 
 def flop(net: nn.Module, x: Tensor, to: Literal["nothing", "input", "parameters", "both"]) -> float:
-    """Operations of one row of x forward, and backward to what is named."""
+    """Return the operations of one row of x, forward and backward to the named inputs."""
     parameters = list(net.parameters())
     needed = [parameter.requires_grad for parameter in parameters]
     for parameter in parameters:
@@ -158,30 +161,30 @@ def flop(net: nn.Module, x: Tensor, to: Literal["nothing", "input", "parameters"
 
 
 def counted(training: Training, batches: list[Tensor]) -> float:
-    """The same of all that a step really does."""
+    """Return the operations that a step executes."""
     with FlopCounterMode(display=False) as counter:
         advance(training, batches)
     return float(counter.get_total_flops()) / len(batches[0])
 
 
 def stepped_parameters(training: Training) -> int:
-    """How many parameters Adam steps in a step; DAVA's model takes two."""
+    """Return the number of parameters that Adam updates in a step; DAVA updates its model twice."""
     groups = training.objective.parameter_groups(training.model)
     own = {"model": 2 if isinstance(training.objective.adversary, ImageAdversary) else 1}
     return sum(own.get(group["optimiser"], 1) * parameter.numel() for group in groups for parameter in group["params"])
 
 
 def pairwise(training: Training, batch: int) -> int:
-    """How many densities q(z_ik|x_j) a step takes, for a method whose total correlation is that of the batch."""
+    """Return the number of densities q(z_ik|x_j) in a step, for methods that estimate TC from the batch."""
     objective = training.objective
     return batch * batch * LATENT if "tc" in objective.terms and objective.adversary is None else 0
 
 
-# --- all of them ------------------------------------------------------------------------------------------------------
+# --- all methods ------------------------------------------------------------------------------------------------------
 
 
 def fresh(**arguments: Any) -> Result:
-    """`measure` in a process of its own."""
+    """Run `measure` in a separate process."""
     command = [sys.executable, __file__, "--measure", json.dumps(arguments)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     result: Result = json.loads(done.stdout.splitlines()[-1])
@@ -213,28 +216,33 @@ def explanation(row: Result) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="training speed of each method against the plain VAE")
-    parser.add_argument("--net", choices=NETS, default="mlp_lvae", help="of all methods")
-    parser.add_argument("--batch", type=int, default=64, help="images a step")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of torch")
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="those to measure")
-    parser.add_argument("--rounds", type=int, default=5, help="turns that each of a pair takes")
-    parser.add_argument("--seconds", type=float, default=1.0, help="of a turn")
-    parser.add_argument("--out", type=Path, default=Path("methods-speed.json"), help="where the JSON goes")
+    parser.add_argument("--net", choices=NETS, default="mlp_lvae", help="net of all methods")
+    parser.add_argument("--batch", type=int, default=64, help="images per step")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="methods to measure")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each method")
+    parser.add_argument("--seconds", type=float, default=1.0, help="duration of a turn")
+    parser.add_argument("--out", type=Path, default=Path("methods-speed.json"), help="JSON file to write")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.measure:
-        print(json.dumps(measure(**json.loads(asked.measure))))
+    args = parser.parse_args()
+    if args.measure:
+        print(json.dumps(measure(**json.loads(args.measure))))
         return
-    how = {name: getattr(asked, name) for name in ("net", "batch", "threads", "rounds", "seconds")}
+    how = {name: getattr(args, name) for name in ("net", "batch", "threads", "rounds", "seconds")}
     rows = []
-    for method in asked.methods:
+    for method in args.methods:
         print(f"\r{method:<24}", end="", file=sys.stderr)
         rows.append(fresh(method=method, **how))
     print("\r" + " " * 24, end="\r", file=sys.stderr)
-    about = {"processor": speed.processor(), "torch": torch.__version__, "clock": clock(asked.threads).__name__, **how}
-    asked.out.write_text(json.dumps(about | {"rows": rows}, indent=1) + "\n", encoding="utf-8")
-    print(f"{asked.net}, batch {asked.batch}: {about['processor']}, {asked.threads} threads, torch {torch.__version__}")
-    print(f"{table(rows)}\nwrote {asked.out}")
+    about = {
+        "processor": speed.processor(),
+        "torch": torch.__version__,
+        "clock": clock(args.threads).__name__,
+        **how,
+    }
+    args.out.write_text(json.dumps(about | {"rows": rows}, indent=1) + "\n", encoding="utf-8")
+    print(f"{args.net}, batch {args.batch}: {about['processor']}, {args.threads} threads, torch {torch.__version__}")
+    print(f"{table(rows)}\nwrote {args.out}")
 
 
 if __name__ == "__main__":

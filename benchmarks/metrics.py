@@ -1,23 +1,22 @@
-"""Speed of the metrics: CPU seconds of each, and of the way that published programs compute the same value.
+"""Speed of the metrics: CPU seconds of each, compared with the algorithm of published programs for the same value.
 
     python benchmarks/metrics.py [--rows N [N ...]] [--rounds N] [--slow] [--out FILE]
 
-Codes of 10 latents, five that follow a factor with noise and five of noise alone, and factors as in dSprites, 10,000
-and 100,000 rows of them unless `--rows` says otherwise. On one thread. `other way` is in `published.py`, written as the
-published programs are: loops, and one call of a library for each factor and latent. Both sides take turns in one
-process, must agree on the value, and a ratio is the median over rounds of CPU times taken one after the other; what
-takes minutes is compared once, and at 10,000 rows or fewer. `reference` is the CPU time of the published program itself
-on another machine, to judge the other way by. The rows of the 2022 review's code need the library which that calls:
-pip install pyitlib.
+The data are codes of 10 latents, five that follow a factor with noise and five of noise, and factors as in dSprites,
+with 10,000 and 100,000 rows by default, on one thread. `other way` is the code in `published.py`, written like the
+published programs: loops, and one call of a library for each factor and latent. Both sides take turns in one process
+and must agree on the value. A ratio is the median over rounds of CPU times measured in the same round. Comparisons that
+take minutes run once, with at most 10,000 rows. `reference` is the CPU time of the published program itself on another
+machine. The rows of the 2022 review need its library: pip install pyitlib.
 
-The second table has every metric with its defaults and without interval: CPU and wall seconds, and the peak of the
-memory that NumPy and Python took for it. Metrics outside the default selection share what they can, as in a call of
-`score`, and what they share counts for the first of them. Boosted trees are those of scikit-learn on either side, and
-take minutes at 10,000 rows, ten times that at 100,000: `--slow` adds those that are not on binned codes. What is left,
-errors and the KL, is a line of NumPy.
+The second table has every metric with its defaults, without interval: CPU and wall seconds, and the peak memory of
+NumPy and Python. Metrics outside the default selection share intermediate results, as in a call of `score`; the first
+of them is charged for these. Boosted trees are those of scikit-learn on both sides. They take minutes at 10,000 rows
+and ten times that at 100,000; `--slow` includes those on raw codes. Errors and the KL are omitted: each is one line of
+NumPy.
 
-Last comes what one call of `score` takes: the six measures of the L-VAE paper, and the default selection without and
-with intervals.
+The last part is the time of one call of `score`: the six measures of the L-VAE paper, and the default selection without
+and with intervals.
 """
 
 import argparse
@@ -43,22 +42,22 @@ from equipoise.metrics.inputs import Codes
 from equipoise.training import speed
 
 SIZES = (3, 6, 40, 32, 32)
-SIX = ("beta_vae", "factor_vae", "mig", "sap", "explicitness", "irs")  # the measures of the L-VAE paper
-FIVE = ("mig", "mig_sup", "dcimig", "jemmig", "modularity")  # all from the same tables
+SIX = ("beta_vae", "factor_vae", "mig", "sap", "explicitness", "irs")  # measures of the L-VAE paper
+FIVE = ("mig", "mig_sup", "dcimig", "jemmig", "modularity")  # computed from the same tables
 BOOSTED = ("dci_disentanglement", "dci_completeness", "dci_informativeness")
 MOST_SIX, MOST_EACH = 8, 60  # CPU seconds at 10,000 rows, of the six together and of every other metric
 ROWS = (10_000, 100_000)
 COMPARED_ONCE = 10_000  # rows at most, where the other way takes minutes
 
-Given = dict[str, Any]  # inputs of metrics by name
+Inputs = dict[str, Any]  # inputs of metrics by name
 Row = dict[str, Any]
 
 
 # --- data -------------------------------------------------------------------------------------------------------------
 
 
-def inputs(rows: int) -> Given:
-    """All that a metric may need, by the names of `Metric.needs`."""
+def inputs(rows: int) -> Inputs:
+    """Return the inputs of all metrics, by the names in `Metric.needs`."""
     rng = np.random.default_rng(0)
     factors = rng.integers(SIZES, size=(rows, len(SIZES)))
     live = factors / (np.array(SIZES) - 1) + 0.15 * rng.standard_normal(factors.shape)
@@ -82,20 +81,20 @@ def inputs(rows: int) -> Given:
 
 @dataclass(frozen=True)
 class Case:
-    """Two ways to one value.
+    """Two algorithms for the same value.
 
     Attributes:
         name, ours, other: other gives the values of ours, from the inputs by name.
         bar: the ratio that is to be reached at 10,000 rows.
-        reference: CPU seconds of the published program at 10,000 and 100,000 rows, where somebody measured.
+        reference: CPU seconds of the published program at 10,000 and 100,000 rows, if it was measured.
         tolerance: between the values; of solvers, or of other random draws, where not rounding.
         pyitlib: whether the other way calls that library.
         once: whether the other way takes minutes.
     """
 
     name: str
-    ours: Callable[[Given], Score | list[Score]]
-    other: Callable[[Given], float | list[float]]
+    ours: Callable[[Inputs], Score | list[Score]]
+    other: Callable[[Inputs], float | list[float]]
     bar: float | None = None
     reference: Sequence[float] = ()
     tolerance: float = 1e-8
@@ -103,31 +102,31 @@ class Case:
     once: bool = False
 
 
-def by(name: str, convention: str, **params: Any) -> Callable[[Given], Score]:
-    """One of our metrics with the parameters of a convention; "" for the defaults."""
+def by(name: str, convention: str, **params: Any) -> Callable[[Inputs], Score]:
+    """Return a metric of Equipoise with the parameters of a convention; "" for the defaults."""
     settings = {**METRICS[name].conventions.get(convention, {}), **params}
-    return lambda given: call(name, given, given["codes"], **settings)
+    return lambda data: call(name, data, data["codes"], **settings)
 
 
-def together(names: Sequence[str], convention: str = "") -> Callable[[Given], list[Score]]:
-    """Several of our metrics, which share what they can, as `score` hands it on."""
+def together(names: Sequence[str], convention: str = "") -> Callable[[Inputs], list[Score]]:
+    """Return several metrics that share intermediate results, as in `score`."""
 
-    def all_of(given: Given) -> list[Score]:
-        shared = Codes(given["codes"])
-        return [call(name, given, shared, **METRICS[name].conventions.get(convention, {})) for name in names]
+    def all_of(data: Inputs) -> list[Score]:
+        shared = Codes(data["codes"])
+        return [call(name, data, shared, **METRICS[name].conventions.get(convention, {})) for name in names]
 
     return all_of
 
 
-def call(name: str, given: Given, codes: Any, **params: Any) -> Score:
+def call(name: str, data: Inputs, codes: Any, **params: Any) -> Score:
     metric = METRICS[name]
-    arrays = [codes if need == "codes" else given[need] for need in metric.needs]
-    return metric.function(*arrays, *(given.get(use) for use in metric.uses), **params)
+    arrays = [codes if need == "codes" else data[need] for need in metric.needs]
+    return metric.function(*arrays, *(data.get(use) for use in metric.uses), **params)
 
 
-def pair(way: Callable[..., Any]) -> Callable[[Given], Any]:
-    """A published way that takes codes and factors."""
-    return lambda given: way(given["codes"], given["factors"])
+def pair(way: Callable[..., Any]) -> Callable[[Inputs], Any]:
+    """Return a published algorithm that takes codes and factors."""
+    return lambda data: way(data["codes"], data["factors"])
 
 
 REVIEW, LOCATELLO = "carbonneau", "locatello"
@@ -170,32 +169,32 @@ CASES = [
     Case("dci_lasso, review", together(LASSO, REVIEW), pair(published.dci_lasso_review), None, (0.29, 2.43), 1e-4),
     Case("infom and infoc", together(("infom", "infoc")), pair(published.infomec_neighbours), None, (1.69,), 1e-2),
     Case("infoe", by("infoe", ""), pair(published.infoe_published), None, (1.13,), 0.02),
-    Case("udr", by("udr", ""), lambda given: published.udr_lasso(given["codes"], given["group"]), tolerance=1e-3),
+    Case("udr", by("udr", ""), lambda data: published.udr_lasso(data["codes"], data["group"]), tolerance=1e-3),
     Case(
         "the three of codes alone",
         together(("mutual_information", "gaussian_tc", "wasserstein")),
-        lambda given: published.of_codes_locatello(given["codes"]),
+        lambda data: published.of_codes_locatello(data["codes"]),
         None,
         (0.14, 0.74),
     ),
     Case(
         "the parts of the KL, Chen",
         together(("index_code_mi", "total_correlation", "dimension_wise_kl")),
-        lambda given: published.kl_parts_chen(given["codes"], given["logvar"], given["sample"]),
+        lambda data: published.kl_parts_chen(data["codes"], data["logvar"], data["sample"]),
         once=True,
     ),
     Case(
         "mig_aggregate, Chen",
         by("mig_aggregate", ""),
-        lambda given: published.mig_aggregate_chen(*(given[need] for need in METRICS["mig_aggregate"].needs)),
+        lambda data: published.mig_aggregate_chen(*(data[need] for need in METRICS["mig_aggregate"].needs)),
         once=True,
     ),
 ]
 
 
-def compare(given: Given, rounds: int) -> list[Row]:
-    """A row per case: median CPU seconds of both ways, the median ratio, the bar, and the reference's seconds."""
-    rows, size = [], len(given["codes"])
+def compare(data: Inputs, rounds: int) -> list[Row]:
+    """Return a row per case: median CPU seconds of both sides, median ratio, target and time of the reference."""
+    rows, size = [], len(data["codes"])
     for case in CASES:
         if case.pyitlib and not find_spec("pyitlib"):
             print(f"{case.name}: not compared, pip install pyitlib", file=sys.stderr)
@@ -205,9 +204,9 @@ def compare(given: Given, rounds: int) -> list[Row]:
         say(case.name)
         ours, other = [], []
         for _ in range(1 if case.once else rounds):
-            result, seconds, _ = timed(lambda: case.ours(given))  # noqa: B023
+            result, seconds, _ = timed(lambda: case.ours(data))  # noqa: B023
             ours.append(seconds)
-            value, seconds, _ = timed(lambda: case.other(given))  # noqa: B023
+            value, seconds, _ = timed(lambda: case.other(data))  # noqa: B023
             other.append(seconds)
             agree(case, result, value)
         rows.append(
@@ -231,13 +230,13 @@ def agree(case: Case, result: Score | list[Score], value: float | list[float]) -
 
 
 def say(what: str) -> None:
-    """Shows on a terminal what is being timed."""
+    """Print the name of the current measurement to a terminal."""
     if sys.stderr.isatty():
         print(f"\r{what:<40}\r", end="", file=sys.stderr)
 
 
 def timed(work: Callable[[], Any], least: float = 0.1) -> tuple[Any, float, float]:
-    """What the work gives, its CPU and its wall seconds, medians of as many calls, one or more, as fit `least`."""
+    """Return the result of `work` and its CPU and wall seconds, medians over calls for at least `least` seconds."""
     cpu: list[float] = []
     wall: list[float] = []
     while not cpu or sum(wall) < least:
@@ -251,19 +250,19 @@ def timed(work: Callable[[], Any], least: float = 0.1) -> tuple[Any, float, floa
 # --- every metric -----------------------------------------------------------------------------------------------------
 
 
-def each(given: Given, slow: bool) -> list[Row]:
-    """A row per metric: CPU and wall seconds with its defaults, peak memory in MB, and the value."""
+def each(data: Inputs, slow: bool) -> list[Row]:
+    """Return a row per metric: CPU and wall seconds with its defaults, peak memory in MB, and the value."""
     rows = []
-    shared, traced = Codes(given["codes"]), Codes(given["codes"])
+    shared, traced = Codes(data["codes"]), Codes(data["codes"])
     for name, metric in METRICS.items():
         if name in BOOSTED and not slow:
             continue
         say(name)
-        codes, again = (given["codes"], given["codes"]) if metric.cheap else (shared, traced)
-        least = 0.1 if metric.cheap else 0.0  # a second call would find what the first made
-        result, cpu, wall = timed(lambda: call(name, given, codes), least)  # noqa: B023
+        codes, again = (data["codes"], data["codes"]) if metric.cheap else (shared, traced)
+        least = 0.1 if metric.cheap else 0.0  # a second call would use the cache of the first
+        result, cpu, wall = timed(lambda: call(name, data, codes), least)  # noqa: B023
         tracemalloc.start()
-        call(name, given, again)
+        call(name, data, again)
         peak = tracemalloc.get_traced_memory()[1] / 1e6
         tracemalloc.stop()
         rows.append({"name": name, "cpu": cpu, "wall": wall, "peak_mb": peak, "value": result.value})
@@ -271,17 +270,17 @@ def each(given: Given, slow: bool) -> list[Row]:
     return rows
 
 
-def in_one_call(given: Given) -> Row:
-    """CPU seconds of one call of `score` for the six, for the default selection, and with intervals; MB of the last."""
-    recon = given["recon"] | {f"sampled_{name}": given["recon"][name] for name in ("sse", "bce")}
-    arrays = {name: given[name] for name in ("codes", "factors", "logvar", "sample", "group")} | {"recon": recon}
+def in_one_call(data: Inputs) -> Row:
+    """Return the CPU seconds of `score` for the six, for the default selection, and with intervals; MB of the last."""
+    recon = data["recon"] | {f"sampled_{name}": data["recon"][name] for name in ("sse", "bce")}
+    arrays = {name: data[name] for name in ("codes", "factors", "logvar", "sample", "group")} | {"recon": recon}
 
     def taken(**params: Any) -> float:
         start = time.process_time()
         score(**arrays, **params)
         return time.process_time() - start
 
-    found = {
+    results = {
         "six": taken(which=SIX, convention=REVIEW, interval=False),
         "default": taken(interval=False),
         "with_intervals": taken(),
@@ -290,58 +289,58 @@ def in_one_call(given: Given) -> Row:
     taken(interval=False)
     peak = tracemalloc.get_traced_memory()[1] / 1e6
     tracemalloc.stop()
-    return found | {"peak_mb": peak}
+    return results | {"peak_mb": peak}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="CPU seconds of the metrics, ours and the published way")
-    parser.add_argument("--rows", type=int, nargs="+", default=ROWS, help="codes; each in turn")
-    parser.add_argument("--rounds", type=int, default=5, help="of each comparison")
-    parser.add_argument("--slow", action="store_true", help="boosted trees on raw codes too: minutes at 10,000")
-    parser.add_argument("--out", type=Path, default=Path("metrics-speed.json"), help="where the JSON goes")
-    asked = parser.parse_args()
+    parser.add_argument("--rows", type=int, nargs="+", default=ROWS, help="numbers of codes")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of each comparison")
+    parser.add_argument("--slow", action="store_true", help="also boosted trees on raw codes: minutes at 10,000")
+    parser.add_argument("--out", type=Path, default=Path("metrics-speed.json"), help="JSON file to write")
+    args = parser.parse_args()
     about = {
         "processor": speed.processor(),
         "numpy": np.__version__,
         "scikit-learn": sklearn.__version__,
-        "rounds": asked.rounds,
+        "rounds": args.rounds,
     }
     print(f"{about['processor']}, 10 latents, one thread")
-    found: list[Row] = []
-    for size in asked.rows:
-        given = inputs(size)
+    results: list[Row] = []
+    for size in args.rows:
+        data = inputs(size)
         with threadpool_limits(1), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            part = {"rows": size, "cases": compare(given, asked.rounds), "metrics": each(given, asked.slow)}
-            found.append(part | in_one_call(given))
-        asked.out.write_text(json.dumps(about | {"sizes": found}, indent=1) + "\n", encoding="utf-8")
-        print(text(found[-1]))
-    print(f"wrote {asked.out}")
+            part = {"rows": size, "cases": compare(data, args.rounds), "metrics": each(data, args.slow)}
+            results.append(part | in_one_call(data))
+        args.out.write_text(json.dumps(about | {"sizes": results}, indent=1) + "\n", encoding="utf-8")
+        print(text(results[-1]))
+    print(f"wrote {args.out}")
 
 
-def text(found: Row) -> str:
+def text(size: Row) -> str:
     lines = [
-        f"\n{found['rows']:,} rows",
+        f"\n{size['rows']:,} rows",
         f"{'':<28}{'ours, s':>10}{'other way':>11}{'ratio':>8}{'bar':>6}{'reference':>11}",
     ]
-    for row in found["cases"]:
+    for row in size["cases"]:
         bar = "-" if row["bar"] is None else f"{row['bar']:g}"
         known = "-" if row["reference"] is None else f"{row['reference']:g}"
         lines.append(
             f"{row['name']:<28}{row['ours']:>10.4f}{row['other']:>11.4f}{row['ratio']:>8.1f}{bar:>6}{known:>11}"
         )
     lines += ["", f"{'':<28}{'CPU s':>10}{'wall s':>11}{'MB':>8}{'value':>10}"]
-    for row in found["metrics"]:
+    for row in size["metrics"]:
         lines.append(
             f"{row['name']:<28}{row['cpu']:>10.4f}{row['wall']:>11.4f}{row['peak_mb']:>8.1f}{row['value']:>10.4f}"
         )
-    longest = max(found["metrics"], key=lambda row: float(row["cpu"]))
+    longest = max(size["metrics"], key=lambda row: float(row["cpu"]))
     return "\n".join(
         [
             *lines,
             "",
-            f"one call of score: the six measures of the L-VAE paper {found['six']:.2f} CPU s, the default selection "
-            f"{found['default']:.2f} CPU s and {found['peak_mb']:.0f} MB, with intervals {found['with_intervals']:.1f} "
+            f"one call of score: the six measures of the L-VAE paper {size['six']:.2f} CPU s, the default selection "
+            f"{size['default']:.2f} CPU s and {size['peak_mb']:.0f} MB, with intervals {size['with_intervals']:.1f} "
             "CPU s",
             f"the longest metric, {longest['name']}, {longest['cpu']:.2f} CPU s (bars at 10,000 rows, without "
             f"intervals: {MOST_SIX} for the six, {MOST_EACH} for each other but boosted trees)",

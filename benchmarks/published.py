@@ -1,7 +1,7 @@
-"""Metrics as published programs compute them: loops, and one call of a library for each factor and latent.
+"""Metrics with the algorithms of published programs: loops, and one call of a library for each factor and latent.
 
-Written here after their definitions, with their settings, for `metrics.py` to compare speed and values with. Those of
-the 2022 review of metrics call pyitlib, as its code does.
+`metrics.py` compares speed and values with them. They are written from the definitions, with the published settings.
+Those of the 2022 review of metrics call pyitlib, as its code does.
 """
 
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def top_two(values: Array) -> Array:
 
 
 def review(name: str) -> Any:
-    """A function of the library that the code of the 2022 review calls for each pair."""
+    """Return the function of pyitlib that the code of the 2022 review calls for each pair."""
     return getattr(import_module("pyitlib.discrete_random_variable"), name)
 
 
@@ -260,11 +260,11 @@ def infomec_neighbours(codes: Array, factors: Array) -> list[float]:
 
 def infoe_published(codes: Array, factors: Array) -> float:
     scaled = StandardScaler().fit_transform(codes)
-    told = []
+    skills = []
     for label in factors.T:
         model = LogisticRegression(C=np.inf, class_weight="balanced", max_iter=100).fit(scaled, label)
-        told.append(1 - log_loss(label, model.predict_proba(scaled)) / np.log(len(model.classes_)))
-    return float(np.mean(told))
+        skills.append(1 - log_loss(label, model.predict_proba(scaled)) / np.log(len(model.classes_)))
+    return float(np.mean(skills))
 
 
 def udr_lasso(codes: Array, group: list[tuple[Array, Array]]) -> float:
@@ -278,7 +278,7 @@ def udr_lasso(codes: Array, group: list[tuple[Array, Array]]) -> float:
 
 
 def of_codes_locatello(codes: Array) -> list[float]:
-    """Mean mutual information of two codes, Gaussian total correlation, Wasserstein dependence."""
+    """Return the mean mutual information of two codes, Gaussian TC and Wasserstein dependence."""
     bits = by_pair(range_bins(codes), range_bins(codes), mutual_info_score)
     latents, covariance = len(bits), np.cov(codes.T)
     variances = np.diag(covariance)
@@ -291,7 +291,7 @@ def of_codes_locatello(codes: Array) -> list[float]:
 
 
 def kl_parts_chen(mean: Array, logvar: Array, sample: Array) -> list[float]:
-    """Index-code information, total correlation and dimension-wise KL, ten draws at a time."""
+    """Return index-code information, total correlation and dimension-wise KL, with ten draws at a time."""
     joint, marginal = [], []
     for start in range(0, len(sample), 10):
         z = sample[start : start + 10, None]
@@ -317,9 +317,9 @@ def mig_aggregate_chen(codes: Array, factors: Array, logvar: Array, sample: Arra
     gaps = []
     for label in factors.T:
         counts = np.bincount(label)
-        given = sum(entropies(np.flatnonzero(label == value)) * count for value, count in enumerate(counts)) / len(
+        within = sum(entropies(np.flatnonzero(label == value)) * count for value, count in enumerate(counts)) / len(
             codes
         )
-        first, second = top_two(np.maximum(whole - given, 0)[None])[0]
+        first, second = top_two(np.maximum(whole - within, 0)[None])[0]
         gaps.append((first - second) / scipy_entropy(counts))
     return float(np.mean(gaps))

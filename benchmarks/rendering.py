@@ -1,9 +1,9 @@
-"""Speed of the drawn data sets: images a second on one thread, and the seconds of what is drawn once.
+"""Speed of the rendered data sets: images per second on one thread, and the seconds of the one-time work.
 
     python benchmarks/rendering.py [--size N] [--seconds S] [--out FILE]
 
-Batches are drawn at random rows, as bytes and as the floats that training reads. A rate is that of the median batch, of
-wall time; `bar` is the least that the bytes are to reach.
+Batches are rendered at random rows, as bytes and as the floats that training uses. A rate is that of the median batch,
+in wall time; `bar` is the target for bytes.
 """
 
 import argparse
@@ -36,7 +36,7 @@ Row = dict[str, Any]
 
 
 def rate(draw: Callable[[Any], object], images: int, batch: int, seconds: float) -> float:
-    """Images a second in batches at random rows."""
+    """Return the images per second in batches at random rows."""
     rng = np.random.default_rng(0)
     took: list[float] = []
     end = time.perf_counter() + seconds
@@ -49,7 +49,7 @@ def rate(draw: Callable[[Any], object], images: int, batch: int, seconds: float)
 
 
 def once() -> dict[str, float]:
-    """Seconds to draw what a first use draws: the sprites of dSprites, in memory, and the geometries of Rooms3D."""
+    """Return the seconds of the first use: the sprites of dSprites, in memory, and the geometries of Rooms3D."""
     start = time.perf_counter()
     for _ in dsprites.blocks():
         pass
@@ -61,21 +61,21 @@ def once() -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Images a second of the drawn data sets, on one thread")
     parser.add_argument("--size", type=int, default=64, help="resize to this many pixels a side, as data.size does")
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
-    parser.add_argument("--out", type=Path, default=Path("rendering-speed.json"), help="where the JSON goes")
-    asked = parser.parse_args()
+    parser.add_argument("--seconds", type=float, default=2.0, help="duration of each measurement")
+    parser.add_argument("--out", type=Path, default=Path("rendering-speed.json"), help="JSON file to write")
+    args = parser.parse_args()
     torch.set_num_threads(1)
     rows: list[Row] = []
     with threadpool_limits(1):
         first = once()
         for name, bar in BARS.items():
-            images = load_data(name, size=asked.size)
+            images = load_data(name, size=args.size)
             for batch in BATCHES:
-                as_bytes = rate(images.pixels, len(images), batch, asked.seconds)
-                as_floats = rate(images.floats, len(images), batch, asked.seconds)
+                as_bytes = rate(images.pixels, len(images), batch, args.seconds)
+                as_floats = rate(images.floats, len(images), batch, args.seconds)
                 rows.append({"name": name, "batch": batch, "bytes": as_bytes, "floats": as_floats, "bar": bar})
     about = {"processor": speed.processor(), "numpy": np.__version__, "torch": torch.__version__}
-    asked.out.write_text(json.dumps({**about, "once": first, "rates": rows}, indent=1) + "\n", encoding="utf-8")
+    args.out.write_text(json.dumps({**about, "once": first, "rates": rows}, indent=1) + "\n", encoding="utf-8")
     print(f"{about['processor']}, one thread; images a second")
     print(f"{'':<20}{'batch':>6}{'bytes':>12}{'floats':>12}{'bar':>8}")
     for row in rows:
@@ -83,7 +83,7 @@ def main() -> None:
         print(f"{row['name']:<20}{row['batch']:>6}{row['bytes']:>12,.0f}{row['floats']:>12,.0f}{least:>8}")
     for name, seconds in first.items():
         print(f"{name}: {seconds:.2f} s, once")
-    print(f"wrote {asked.out}")
+    print(f"wrote {args.out}")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
-"""Rooms3D beside published frames of Shapes3D: their factors, how much differs, and the pictures of docs/rooms3d.md.
+"""Comparison of Rooms3D with published frames of Shapes3D: factors, differences, and the pictures of docs/rooms3d.md.
 
     python benchmarks/rooms3d.py [--frames FOLDER] [--out FOLDER]
 
-The frames came without their factors. Hues are those nearest to the floor, the wall and the object at places where
-these always are. Of the 480 geometries it is the one whose regions (sky, floor, shadow, object, back, left and right
-wall) leave the least variance of colour within them. A pixel's label is sky, floor, wall or object: in a frame, the one
-whose colour, darkened or not, is nearest to the pixel's, which needs a frame of three different hues; in the drawing,
-the one of the largest weight.
+The frames have no factor labels. The hues are the nearest ones at positions that always show the floor, the wall and
+the object. The geometry is the one of the 480 whose regions (sky, floor, shadow, object, back, left and right wall)
+leave the least variance of colour within them. Each pixel is labelled as sky, floor, wall or object: in a frame by the
+nearest colour, darkened or not, which needs three different hues; in the rendering by the largest weight.
 """
 
 import argparse
@@ -25,14 +24,14 @@ Array = Any  # of numpy
 
 
 def hues(frame: Array) -> list[int]:
-    """Codes of floor, wall and object in a frame, uint8 [64, 64, 3]."""
+    """Return the hue codes of floor, wall and object in a frame, uint8 [64, 64, 3]."""
     colours = rooms3d.HUES / np.linalg.norm(rooms3d.HUES, axis=1, keepdims=True)
     places = frame[62:, :4], frame[26:32, 2:6], frame[42:48, 31:34]
     return [int(np.bincount((place.reshape(-1, 3) @ colours.T).argmax(axis=1)).argmax()) for place in places]
 
 
 def regions(weights: Array) -> Array:
-    """The region of every pixel of every geometry, one-hot float32 [480, 7, 4096]."""
+    """Return the region of every pixel of every geometry, one-hot float32 [480, 7, 4096]."""
     flat = weights.reshape(rooms3d.GEOMETRIES, 4, -1)
     region = flat.argmax(axis=1)
     shade = flat.max(axis=1) / rooms3d.WHOLE
@@ -44,18 +43,18 @@ def regions(weights: Array) -> Array:
 
 
 def fitting(frames: Array, weights: Array) -> Array:
-    """Codes of the factors of frames, uint8 [n, 64, 64, 3]: int64 [n, 6]."""
+    """Return the factor codes, int64 [n, 6], of frames, uint8 [n, 64, 64, 3]."""
     masks = regions(weights)
     pixels = frames.transpose(1, 2, 0, 3).reshape(4096, -1).astype(np.float32)
     sums = (masks.reshape(-1, 4096) @ pixels).reshape(*masks.shape[:2], len(frames), 3)
-    # The variance within is the variance of all, the same for every geometry, less that of the means of the regions.
+    # The variance within regions is the total variance, the same for every geometry, minus that of the means.
     between = (sums**2 / np.maximum(masks.sum(axis=2), 1)[:, :, None, None]).sum(axis=(1, 3))
     geometry = np.stack(np.unravel_index(between.argmax(axis=0), rooms3d.ROOMS3D.factor_sizes[3:]), axis=1)
     return np.hstack([[hues(frame) for frame in frames], geometry])
 
 
 def labels(frame: Array, codes: Array) -> Array:
-    """Sky 0, floor 1, wall 2, object 3 for each pixel of a frame, int64 [64, 64]."""
+    """Return sky 0, floor 1, wall 2 or object 3 for each pixel of a frame, int64 [64, 64]."""
     colours = np.vstack([rooms3d.SKY_COLOUR, rooms3d.HUES[codes[:3]]]).astype(np.float64)
     pixels = frame[:, :, None].astype(np.float64)
     shade = np.clip((pixels * colours).sum(axis=-1) / (colours**2).sum(axis=-1), [1, 0.3, 0.3, 0.3], [1, 1.2, 1.2, 1.2])
@@ -63,7 +62,7 @@ def labels(frame: Array, codes: Array) -> Array:
 
 
 def pairs(frames: Array, drawn: Array) -> Image.Image:
-    """Five times five pairs, a frame on the left and its drawing on the right."""
+    """Return five times five pairs, a frame on the left and its rendering on the right."""
     picture = Image.new("RGB", (5 * 268, 5 * 138), "white")
     for k, both in enumerate(zip(frames, drawn, strict=True)):
         for side, image in enumerate(both):
@@ -73,7 +72,7 @@ def pairs(frames: Array, drawn: Array) -> Image.Image:
 
 
 def traversals() -> Image.Image:
-    """A row for each factor, whose codes run through their range while the others stay."""
+    """Return a row for each factor, which varies while the others are fixed."""
     images = load_data("rooms3d")
     codes = np.tile([5, 7, 1, 5, 0, 9], (6, 10, 1))
     for k, size in enumerate(images.factor_sizes):
@@ -91,9 +90,9 @@ def traversals() -> Image.Image:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Rooms3D beside published frames of Shapes3D")
     parser.add_argument("--frames", type=Path, default=ROOT / "tests" / "golden" / "rooms3d", help="folder of .png")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images", help="where the pictures go")
-    asked = parser.parse_args()
-    names = sorted(asked.frames.glob("*.png"))
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images", help="folder for the pictures")
+    args = parser.parse_args()
+    names = sorted(args.frames.glob("*.png"))
     frames = np.stack([np.asarray(Image.open(name)) for name in names])
     weights = rooms3d.geometries()
     codes = fitting(frames, weights)
@@ -111,9 +110,9 @@ def main() -> None:
         difference = np.abs(frames[k].astype(np.int64) - drawn[k]).mean()
         print(f"{name.stem:<16}{' '.join(map(str, codes[k])):<24}{share:>12}{difference:>26.1f}")
     print(f"{np.mean(shares):.1%} of the pixels of {len(shares)} frames with three different hues have another label")
-    pairs(frames, drawn).save(asked.out / "rooms3d-published.png", optimize=True)
-    traversals().save(asked.out / "rooms3d.png", optimize=True)
-    print(f"wrote {asked.out / 'rooms3d-published.png'} and rooms3d.png")
+    pairs(frames, drawn).save(args.out / "rooms3d-published.png", optimize=True)
+    traversals().save(args.out / "rooms3d.png", optimize=True)
+    print(f"wrote {args.out / 'rooms3d-published.png'} and rooms3d.png")
 
 
 if __name__ == "__main__":

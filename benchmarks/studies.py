@@ -1,10 +1,10 @@
-"""Does a study slow its runs down? Two runs of one thread under each engine against two plain processes.
+"""Overhead of a study: two runs of one thread under each engine, compared with two plain processes.
 
     python benchmarks/studies.py [--rounds 3] [--engines local ray] [--out FILE]
 
-`plain` is `equipoise train` twice at the same time, each process started by itself with one thread. An engine runs the
-same two runs as a study with two workers. The sides take turns; a side's rate is the sum of both runs' images a second,
-each the median over the rows of its log but the first; a ratio is the median over rounds of rates of the same round.
+`plain` is `equipoise train` twice at the same time, each as a process with one thread. An engine runs the same two runs
+as a study with two workers. The sides take turns. A side's rate is the sum of both runs' images per second, each the
+median over the rows of its log except the first; a ratio is the median over rounds of rates of the same round.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def settings(net: str) -> dict[str, dict[str, object]]:
 
 
 def plain(net: str, folder: Path) -> list[Path]:
-    """Two processes that know nothing of each other; the folders of their runs."""
+    """Train in two independent processes, and return the folders of the runs."""
     words = [f"{section}.{key}={value}" for section, table in settings(net).items() for key, value in table.items()]
     words = [word.replace("'", '"') for word in words]
     runs = [folder / f"seed{seed}" for seed in (0, 1)]
@@ -55,7 +55,7 @@ def plain(net: str, folder: Path) -> list[Path]:
 
 
 def engine(name: str, net: str, folder: Path) -> list[Path]:
-    """The same two runs as a study; their folders."""
+    """Train the same two runs as a study, and return their folders."""
     file = folder.with_suffix(".toml")
     file.write_text(tomli_w.dumps({"out": str(folder), "seeds": 2, **settings(net)}))
     command = [sys.executable, "-m", "equipoise", "sweep", str(file), "--engine", name, "--workers", "2"]
@@ -64,7 +64,7 @@ def engine(name: str, net: str, folder: Path) -> list[Path]:
 
 
 def rate(runs: Sequence[Path]) -> float:
-    """Images a second of all runs together."""
+    """Return the images per second of all runs together."""
     logs = [[json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()] for run in runs]
     return sum(statistics.median(float(row["images_per_second"]) for row in rows[1:]) for rows in logs)
 
@@ -75,26 +75,26 @@ def main() -> None:
     parser.add_argument("--engines", nargs="+", default=["local", "ray"])
     parser.add_argument("--nets", nargs="+", default=list(STEPS))
     parser.add_argument("--out", type=Path, default=None)
-    said = parser.parse_args()
+    args = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
 
-    found: dict[str, dict[str, list[float]]] = {}
+    results: dict[str, dict[str, list[float]]] = {}
     with tempfile.TemporaryDirectory() as scratch:
-        for net in said.nets:
-            rates: dict[str, list[float]] = {side: [] for side in ("plain", *said.engines)}
-            for number in range(said.rounds):
+        for net in args.nets:
+            rates: dict[str, list[float]] = {side: [] for side in ("plain", *args.engines)}
+            for number in range(args.rounds):
                 for side in rates:
                     folder = Path(scratch) / f"{net}-{side}-{number}"
                     rates[side].append(rate(plain(net, folder) if side == "plain" else engine(side, net, folder)))
-            found[net] = rates
+            results[net] = rates
             print(f"{net}: two plain processes {statistics.median(rates['plain']):,.0f} images/s")
-            for side in said.engines:
+            for side in args.engines:
                 ratios = [ours / theirs for ours, theirs in zip(rates[side], rates["plain"], strict=True)]
                 each = ", ".join(f"{ratio:.2f}" for ratio in ratios)
                 print(f"  {side}: {statistics.median(ratios):.2f} of it (rounds {each}; bar {BAR})")
-    if said.out:
-        said.out.write_text(json.dumps(found, indent=1))
-        print(f"wrote {said.out}")
+    if args.out:
+        args.out.write_text(json.dumps(results, indent=1))
+        print(f"wrote {args.out}")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,15 @@
-"""Training speed: a step of Equipoise against the plain loop that libraries of the field run, images a second.
+"""Training speed in images per second: a step of Equipoise compared with a plain PyTorch loop.
 
     python benchmarks/training.py [--quick] [--threads N] [--out FILE]
 
-Both sides train the same layers on the same ready batches with the same number of threads. `plain` is torch as it
-comes: squared error + KL, default Adam, default allocator, default matrix products, fp32. Ours is `training.loop.fit`,
-which a run calls, with L-VAE's learned weights, in fp32 and in bf16; `dsprites` also assembles each batch.
-Every measurement is a fresh process, the sides take turns, and a ratio is the median over rounds of rates taken within
-the same round, so that a neighbour's load hits both. `gemm` is the rate of one large matrix product in that process, in
-GFLOP/s and the precision of that side, and `peak` the share of it that the step as a whole reaches: the bars were set
-where oneDNN's fp32 product is twice as fast as the default one, and no step can gain more from it than `gemm` does.
+Both sides train the same layers on the same batches, prepared in advance, with the same number of threads. `plain` is
+torch with its defaults: squared error + KL, Adam, allocator, matrix products, fp32. `fp32` and `bf16` are
+`training.loop.fit`, which runs use, with L-VAE's learned weights; `dsprites` also assembles each batch.
+
+Every measurement is a fresh process and the sides take turns. A ratio is the median over rounds of rates of the same
+round, so that other load affects both. `gemm` is the rate of one large matrix product in that process, in GFLOP/s and
+the precision of that side, and `peak` is the fraction of it that the whole step reaches. The targets were set on a
+processor on which oneDNN's fp32 product is twice as fast as the default one; a step cannot gain more than `gemm` does.
 """
 
 import argparse
@@ -49,11 +50,11 @@ LARGEST_LOSS = 0.05  # of the rate, by assembling batches
 Result = dict[str, float]
 
 
-# --- one measurement, in a process of its own -------------------------------------------------------------------------
+# --- one measurement, in a separate process ---------------------------------------------------------------------------
 
 
 def measure(side: str, net: str, batch: int, seconds: float, threads: int) -> Result:
-    """images_per_second, gemm (GFLOP/s of a product of 2048^3), peak (share of it) and faults (page faults a step)."""
+    """Return images_per_second, gemm (GFLOP/s of a product of 2048^3), peak (fraction of it) and faults (per step)."""
     torch.manual_seed(0)
     if side == "plain":
         torch.set_num_threads(threads)
@@ -121,7 +122,7 @@ def ours(net: str, batch: int, seconds: float, threads: int, precision: str, *, 
 
 
 class Timer:
-    """The duration of each step after the first few, until `seconds` of them are over."""
+    """Measure the duration of each step after the first few, for `seconds` seconds."""
 
     def __init__(self, seconds: float, threads: int) -> None:
         self.seconds, self.clock = seconds, clock(threads)
@@ -129,7 +130,7 @@ class Timer:
         self.faults: list[int] = []
 
     def tick(self) -> None:
-        """A step is over."""
+        """Record the end of a step."""
         self.ticks.append(self.clock())
         self.faults.append(page_faults())
 
@@ -137,7 +138,7 @@ class Timer:
         return len(self.ticks) > WARM_UP + 2 and self.ticks[-1] - self.ticks[WARM_UP] > self.seconds
 
     def result(self, net: str, batch: int, gemm: float) -> Result:
-        # The median step, not the sum: a neighbour's burst is in a few steps only.
+        # The median step, not the sum: a burst of other load affects only a few steps.
         rate = batch / statistics.median(after - before for before, after in itertools.pairwise(self.ticks[WARM_UP:]))
         return {
             "images_per_second": rate,
@@ -148,18 +149,18 @@ class Timer:
 
 
 def clock(threads: int) -> Callable[[], float]:
-    """Seconds; with one thread those of this process alone, which do not count the time others had the core."""
+    """Return a clock: with one thread CPU time, which excludes other processes, otherwise wall time."""
     return time.process_time if threads == 1 else time.perf_counter
 
 
 def ready(batch: int) -> list[Tensor]:
-    """Eight batches of random binary images, float [B, 1, 64, 64]."""
+    """Return eight batches of random binary images, float [B, 1, 64, 64]."""
     generator = torch.Generator().manual_seed(0)
     return [(torch.rand((batch, *SHAPE), generator=generator) > 0.9).float() for _ in range(8)]
 
 
 def product_rate(dtype: torch.dtype, threads: int) -> float:
-    """GFLOP/s of a product of 2048^3, the best of ten."""
+    """Return the GFLOP/s of a product of 2048^3, the best of ten."""
     now = clock(threads)
     a, b = (torch.ones(2048, 2048, dtype=dtype) for _ in range(2))
     times = []
@@ -171,7 +172,7 @@ def product_rate(dtype: torch.dtype, threads: int) -> float:
 
 
 def flops(net: str) -> float:
-    """Floating-point operations of the products and convolutions of one image's step, forward and backward."""
+    """Return the floating-point operations of products and convolutions for one image, forward and backward."""
     encoder, decoder = nets.build(net, SHAPE, LATENT)
     with FlopCounterMode(display=False) as counter:
         decoder(encoder(torch.zeros(2, *SHAPE))[:, :LATENT]).sum().backward()
@@ -184,7 +185,7 @@ def page_faults() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 
-# --- all of them ------------------------------------------------------------------------------------------------------
+# --- all measurements -------------------------------------------------------------------------------------------------
 
 
 def compare(rounds: int, seconds: float, threads: int) -> list[dict[str, Any]]:
@@ -213,7 +214,7 @@ def compare(rounds: int, seconds: float, threads: int) -> list[dict[str, Any]]:
 
 
 def fresh(**arguments: Any) -> Result:
-    """`measure` in a process of its own."""
+    """Run `measure` in a separate process."""
     command = [sys.executable, __file__, "--measure", json.dumps(arguments)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     result: Result = json.loads(done.stdout.splitlines()[-1])
@@ -235,26 +236,26 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="training speed against a plain torch loop")
-    parser.add_argument("--quick", action="store_true", help="one short round: shows that it works, not how fast")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of torch, on both sides")
-    parser.add_argument("--out", type=Path, default=Path("training-speed.json"), help="where the JSON goes")
+    parser.add_argument("--quick", action="store_true", help="one short round, as a test")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch, on both sides")
+    parser.add_argument("--out", type=Path, default=Path("training-speed.json"), help="JSON file to write")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.measure:
-        print(json.dumps(measure(**json.loads(asked.measure))))
+    args = parser.parse_args()
+    if args.measure:
+        print(json.dumps(measure(**json.loads(args.measure))))
         return
-    rounds, seconds = (1, 1.0) if asked.quick else (5, 5.0)
-    rows = compare(rounds, seconds, asked.threads)
+    rounds, seconds = (1, 1.0) if args.quick else (5, 5.0)
+    rows = compare(rounds, seconds, args.threads)
     about = {
         "processor": speed.processor(),
         "torch": torch.__version__,
-        "threads": asked.threads,
+        "threads": args.threads,
         "rounds": rounds,
         "seconds": seconds,
-        "clock": clock(asked.threads).__name__,
+        "clock": clock(args.threads).__name__,
     }
-    asked.out.write_text(json.dumps(about | {"rows": rows}, indent=1) + "\n", encoding="utf-8")
-    print(f"{about['processor']}, {asked.threads} threads, torch {torch.__version__}\n{table(rows)}\nwrote {asked.out}")
+    args.out.write_text(json.dumps(about | {"rows": rows}, indent=1) + "\n", encoding="utf-8")
+    print(f"{about['processor']}, {args.threads} threads, torch {torch.__version__}\n{table(rows)}\nwrote {args.out}")
 
 
 if __name__ == "__main__":
