@@ -13,6 +13,8 @@ from torch import Tensor
 import equipoise as eq
 from equipoise import report
 from equipoise.balance import Balance, Seen, Weights
+from equipoise.commands import data as data_commands
+from equipoise.data import DATASETS, Dataset, Images, sets
 from equipoise.likelihoods import Likelihood
 from equipoise.part import Aims, Remark, Rows, column
 from equipoise.priors import Prior
@@ -131,3 +133,60 @@ def test_a_balance_a_likelihood_and_a_prior_are_a_class_and_an_entry(
     assert torch.equal(model.encode(images)[0], run.model.encode(images)[0])
     assert np.isfinite([score.value for score in run.scores.values()]).all()
     assert "toy-balance" in eq.methods.compose.parts()["balances"]
+
+
+TOY_SET = """
+# What the file of a new published set holds: its properties, and the converter of its files.
+[sets.toy-set]
+summary = "24 toy pictures"
+images = 24
+shape = [1, 16, 16]
+home = "https://example.org"
+licence = "CC0"
+citation = "nobody, 2026"
+by_hand = "Make it yourself."
+
+[sets.toy-set.factors]
+row = 4
+column = 6
+
+[sets.toy-set.convert]
+by = "faces3d"
+"""
+
+
+def draw_toy() -> Images:
+    """Squares at 4 x 6 places: what the file of a new rendered set holds, with the `Dataset` below."""
+    pixels = np.zeros((24, 1, 16, 16), np.uint8)
+    for i, (y, x) in enumerate(np.ndindex(4, 6)):
+        pixels[i, :, 3 * y : 3 * y + 4, 2 * x : 2 * x + 4] = 255
+    return Images(pixels, name="toy", factors="grid", factor_names=("row", "column"), factor_sizes=(4, 6))
+
+
+def test_a_data_set_is_a_file_and_an_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    toy = Dataset("toy", "24 toy pictures", 24, (1, 16, 16), ("row", "column"), (4, 6), "", "CC0", "", draw=draw_toy)
+    monkeypatch.setitem(DATASETS, "toy", toy)
+    settings = {
+        "net.latent": 3,
+        "train.batch": 8,
+        "evaluate.which": ["mig"],
+        "train.threads": 1,
+        "data.keep": {"row": "::2"},
+        "data.size": 8,
+    }
+    run = eq.train("toy", "vae", net="burgess", steps=2, out=tmp_path / "run", settings=settings, progress=False)
+    assert run.meta["data"]["shape"] == [1, 8, 8]
+    assert run.meta["images"] == 12
+    assert set(run.scores) == {"mig"}
+    assert "24 toy pictures" in data_commands.data_info("toy", tmp_path / "toy.png").text
+    assert eq.open_run(tmp_path / "run").images.factor_names == ("row", "column")
+
+
+def test_a_published_set_is_a_toml_and_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "toy.toml").write_text(TOY_SET)
+    (toy,) = sets.read(str(tmp_path / "toy.toml"))
+    monkeypatch.setitem(DATASETS, "toy-set", toy)
+    assert (toy.factor_names, toy.factor_sizes) == (("row", "column"), (4, 6))
+    assert toy.by_hand == "Make it yourself."
+    assert toy.state == "not here"
+    assert toy.convert is not None

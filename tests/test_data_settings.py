@@ -109,10 +109,10 @@ def test_a_slice_that_looks_like_a_time_is_a_slice() -> None:
         (['data.correlate=["pos_x"]', "data.sigma=1"], r"data\.correlate is \('pos_x',\)"),
         (['data.correlate=["pos_x","pos_y"]', "data.sigma=0"], r"data\.sigma is 0; input should be greater than 0"),
         (["data.scored=tset"], r"data\.scored is 'tset'; input should be 'train', 'validation', 'test', 'all' or"),
-        (["data.scored=test"], r"data\.scored is test, but nothing is split"),
+        (["data.scored=test"], r"data\.scored is test, but there is no split"),
         (["data.scored=validation", "data.split=[0.5,0.5]"], r"data\.split has 2 parts; give three"),
-        (["data.scored=left_out"], r"data\.scored is left_out, but nothing is"),
-        (["data.split=[1.0]"], r"expected two or more positive shares"),
+        (["data.scored=left_out"], r"data\.scored is left_out, but no images are"),
+        (["data.split=[1.0]"], r"expected two or more positive fractions"),
         (["data.factors="], r"data\.factors is ''"),
     ],
 )

@@ -69,7 +69,7 @@ def test_continuous_factors_keep_every_digit(out: str, tmp_path: Path) -> None:
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures" / "mine.txt").write_text("mine")
-    with pytest.raises(InputError, match="pictures is there already; name a new folder"):
+    with pytest.raises(InputError, match="pictures exists already; give a new or empty folder"):
         export.to_folder(scribble(), tmp_path / "pictures")
     (tmp_path / "pictures" / "mine.txt").unlink()
     export.to_folder(scribble(), tmp_path / "pictures")
@@ -77,7 +77,7 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_images_that_are_no_pictures_are_refused_as_pictures(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="2 channels are no pictures"):
+    with pytest.raises(InputError, match="2 channels cannot be written as pictures"):
         export.to_folder(Images(PIXELS[:, :2], name="odd"), tmp_path / "pictures")
     assert not list(tmp_path.iterdir())
 

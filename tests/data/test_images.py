@@ -316,7 +316,7 @@ def test_index_that_is_none_is_refused(index: npt.ArrayLike, sentence: str) -> N
         (binary().astype(np.float32), {}, r"images are uint8 .*, not float32 \[50, 1, 16, 16\]"),
         (binary()[:, 0], {}, r"not uint8 \[50, 16, 16\]"),
         (binary().reshape(50, -1), {"shape": (1, 16, 16)}, r"not uint8 \[50, 256\]"),
-        (binary(0), {}, "holds no images"),
+        (binary(0), {}, "has no images"),
         (binary(), {"factors": "grid", "factor_sizes": (7, 7)}, "50 images do not fill the grid .* 49 cells"),
         (binary(), {"factors": np.zeros((49, 2), int)}, r"factors of 50 images are .*, not int64 \[49, 2\]"),
         (binary(), {"factors": np.zeros(50, int)}, r"not int64 \[50\]"),

@@ -235,7 +235,7 @@ def test_a_disk_that_fills_up_is_said_and_what_was_written_is_used_again(tmp_pat
     limit, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (128 + 30 * 192, hard))  # room for 30 images
     try:
-        with pytest.raises(RunError, match="disk was full before little was whole; make room"):
+        with pytest.raises(RunError, match="disk was full before little was complete; make room"):
             write(tmp_path / "set")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
@@ -258,7 +258,7 @@ def test_a_disk_that_is_too_small_is_said_before_anything_is_written(tmp_path: P
         ({"factor_sizes": (6, 9)}, "do not fill the grid"),
         ({"factors": TABLE[:50]}, "factors of 60 images"),
         ({"factor_names": ("a", "a")}, "different names"),
-        ({"images": 0, "factors": None, "factor_names": None, "factor_sizes": ()}, "holds no images"),
+        ({"images": 0, "factors": None, "factor_names": None, "factor_sizes": ()}, "has no images"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused_before_anything_is_written(

@@ -196,8 +196,8 @@ def test_variants_of_the_same_data_have_digests_of_their_own() -> None:
         ({"x": [0, -1]}, r"the factor x takes the codes 0\.\.3, not \[0, -1\]"),
         ({"x": []}, r"the factor x takes the codes 0\.\.3, not \[\]"),
         ({"x": "4:"}, r"the factor x takes the codes 0\.\.3, not 4:"),
-        ({"x": "::0"}, "'::0' are no codes of x; expected a slice such as ::2"),
-        ({"x": "a:b"}, "'a:b' are no codes of x; expected a slice such as ::2"),
+        ({"x": "::0"}, "'::0' are not codes of x; expected a slice such as ::2"),
+        ({"x": "a:b"}, "'a:b' are not codes of x; expected a slice such as ::2"),
     ],
 )
 def test_codes_that_do_not_exist_are_refused(codes: Mapping[str, Codes], sentence: str) -> None:

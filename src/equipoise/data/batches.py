@@ -1,4 +1,4 @@
-"""Batches as a pure function of seed, step and stream: nothing to save, nothing to restore."""
+"""Batches as a pure function of seed, step and stream, so that a checkpoint needs no state of the data."""
 
 from functools import lru_cache
 
@@ -11,13 +11,13 @@ from equipoise.errors import InputError
 
 
 class Batches:
-    """Batches of `size` images, in an order that depends on `seed` alone; `rows` are those of them that are wanted.
+    """Batches of `size` images, in an order that depends on `seed` alone; of each batch, only `rows` are read.
 
-    InputError when there are fewer images than a batch needs.
+    Raises `InputError` if there are fewer images than a batch needs.
     """
 
     def __init__(self, images: Images, size: int, seed: int, rows: slice = slice(None)) -> None:
-        batch_index(len(images), size, seed, step=0)  # what cannot work fails before any training
+        batch_index(len(images), size, seed, step=0)  # raises before training if there are too few images
         self.images, self.size, self.seed, self.rows = images, size, seed, rows
 
     def __call__(self, step: int, stream: int = 0) -> torch.Tensor:
@@ -28,10 +28,10 @@ class Batches:
 def batch_index(n: int, size: int, seed: int, step: int, stream: int = 0) -> Indices:
     """Which of n images make up the batch of a step, counted from 0: int64 [size], a pure function of the arguments.
 
-    Each epoch is its own permutation of the images, cut into batches; what is left over at its end is dropped, so an
-    epoch shows each image at most once. Stream 1 walks the same permutation half an epoch ahead: its batch shares no
-    image with that of stream 0 at the same step, as the second batch of FactorVAE (Kim and Mnih 2018, algorithm 2)
-    asks. InputError when n < size, and when n < 2 * size for stream 1.
+    Each epoch is a new permutation of the images, cut into batches; an incomplete last batch is dropped, so an epoch
+    contains each image at most once. Stream 1 is half an epoch ahead in the same permutation, so its batch has no image
+    in common with that of stream 0 at the same step, as the second batch of FactorVAE requires (Kim and Mnih 2018,
+    algorithm 2). Raises `InputError` if n < size, and if n < 2 * size for stream 1.
     """
     if size < 1 or step < 0 or seed < 0 or stream not in (0, 1):
         raise InputError(
@@ -51,7 +51,7 @@ def batch_index(n: int, size: int, seed: int, step: int, stream: int = 0) -> Ind
     return _permutation(n, seed, epoch)[first : first + size].copy()
 
 
-@lru_cache(maxsize=4)  # the epoch of training and that of an evaluation beside it; 6 MB each for dSprites
+@lru_cache(maxsize=4)  # the epochs of training and of an evaluation at the same time; 6 MB each for dSprites
 def _permutation(n: int, seed: int, epoch: int) -> Indices:
-    # Not the seed (seed, epoch): numpy takes (0, 0) and 0 for the same, and 0 may be what the data were split with.
+    # Not the seed (seed, epoch): numpy treats (0, 0) like 0, which may be the seed of the split.
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(epoch,))).permutation(n)

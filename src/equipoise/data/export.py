@@ -1,4 +1,4 @@
-"""Images written for other programs: one .npz, or a folder of .png with a table of factors."""
+"""Export images for other programs: to an .npz, or to a folder of .png with a table of factors."""
 
 import csv
 import os
@@ -18,11 +18,11 @@ from equipoise.data.pixels import Bytes
 from equipoise.errors import InputError
 from equipoise.files import replacing
 
-_BLOCK = 1000  # images held at a time
+_BLOCK = 1000  # images in memory at a time
 
 
 def to_npz(images: Images, path: Path) -> None:
-    """Write `images` uint8 [N, C, H, W] to `path`, with `factors` [N, K] and `factor_names` where they are known."""
+    """Write `images` uint8 [N, C, H, W] to an .npz, with `factors` [N, K] and `factor_names` if they are known."""
     with (
         store.filling(path.parent, path.name),
         replacing(path) as file,
@@ -40,14 +40,17 @@ def to_npz(images: Images, path: Path) -> None:
 
 
 def to_folder(images: Images, folder: Path) -> None:
-    """Write a .png for each image and, where factors are known, factors.csv: the column `file`, and one a factor.
+    """Write a .png for each image and, if factors are known, factors.csv with a column `file` and one for each factor.
 
-    The folder is new or empty, and appears when all is written. InputError for another number of channels than 1 or 3.
+    The folder has to be new or empty, and appears when all is written. Raises `InputError` for a folder with files, and
+    for images with other numbers of channels than 1 and 3.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} is there already; name a new folder, or one that is empty")
+        raise InputError(f"{folder} exists already; give a new or empty folder")
     if images.shape[0] not in (1, 3):
-        raise InputError(f"{images.name}: images of {images.shape[0]} channels are no pictures; write an .npz instead")
+        raise InputError(
+            f"{images.name}: images of {images.shape[0]} channels cannot be written as pictures; write an .npz instead"
+        )
     digits = len(str(len(images) - 1))
     names = [f"{number:0{digits}}.png" for number in range(len(images))]
     folder.parent.mkdir(parents=True, exist_ok=True)

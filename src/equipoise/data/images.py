@@ -1,4 +1,4 @@
-"""Images and their factors of variation: the one form in which data travels."""
+"""Images and their factors of variation: the one form in which data is used."""
 
 import copy
 import hashlib
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from equipoise.data.pixels import Bytes, Indices, Pixels, held
+from equipoise.data.pixels import Bytes, Indices, Pixels, from_array
 from equipoise.data.resize import Resized
 from equipoise.errors import InputError
 
@@ -19,19 +19,38 @@ Factors = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 
 
 class Images:
-    """N images of C channels and H x W pixels, with the K factors they were made from where these are known.
+    """N images of C channels and H x W pixels, with the K factors of variation they were made from if these are known.
 
-    pixels: uint8 [N, C, H, W]; or, black and white and packed to bits, uint8 [N, C*H*W/8] in the order of
-        `numpy.packbits` with `shape` = (C, H, W) beside it; in memory or memory-mapped, used as it is, not copied. Or
-        `Pixels`, which draw them when they are asked for.
-    factors: a table [N, K], a column for each factor, of codes 0..V-1 or of any floats where it is continuous; or
-        "grid": every combination of `factor_sizes` once, the last factor running fastest; or None.
-    factor_sizes: the number of values V of each factor that has codes, 0 of each that is continuous. By default all of
-        a table of whole numbers are codes, V the largest + 1, and all of a table of floats are continuous.
-    source, licence, citation: where the images come from and what their authors ask, for `describe`.
-    digest: what `digest` is to say, where it is known without reading all pixels.
+    `name`, `shape`, `factors`, `factor_names` and `factor_sizes` may be read, but not changed.
 
-    `name`, `shape`, `factors`, `factor_names` and `factor_sizes` are for reading. InputError when the parts do not fit.
+    Args:
+        pixels: uint8 [N, C, H, W], 0..255; or black and white pictures packed to bits, uint8 [N, C*H*W/8] in the order
+            of `numpy.packbits` with `shape`; in memory or memory-mapped, not copied. Or `equipoise.data.pixels.Pixels`,
+            which compute them for each batch.
+        name: The name in messages and reports.
+        shape: (C, H, W); only needed for packed pixels.
+        factors: A table [N, K] with a column for each factor, codes 0..V-1 or floats; "grid" for every combination of
+            `factor_sizes` once, the last factor varying fastest; None if no factors are known.
+        factor_names: K different names; default: factor_0, factor_1 and so on.
+        factor_sizes: The number of values V of each factor, 0 for a continuous one. Default: V is the largest code + 1
+            for a table of whole numbers, and 0 for a table of floats.
+        source: Where the images come from, for `describe`.
+        licence: Their licence, for `describe`.
+        citation: What to cite, for `describe`.
+        digest: The value of `digest()`, if it is known without reading all pixels.
+
+    Raises:
+        InputError: The arguments do not fit each other.
+
+    Example:
+        >>> import numpy as np
+        >>> from equipoise import Images
+        >>> pixels = np.zeros((6, 1, 8, 8), np.uint8)
+        >>> images = Images(pixels, name="toy", factors="grid", factor_names=["row", "column"], factor_sizes=[2, 3])
+        >>> images
+        Images(toy: 6 of (1, 8, 8), factors: row 2, column 3)
+        >>> images.subset([1, 4]).factors.tolist()
+        [[0, 1], [1, 1]]
     """
 
     def __init__(
@@ -49,12 +68,12 @@ class Images:
         digest: str | None = None,
     ) -> None:
         self.name, self.source, self.licence, self.citation = name, source, licence, citation
-        self._pixels = held(pixels, shape, name) if isinstance(pixels, np.ndarray) else pixels
+        self._pixels = from_array(pixels, shape, name) if isinstance(pixels, np.ndarray) else pixels
         self.shape = self._pixels.shape
         self._rows: Indices | None = None  # of the pixels, for a subset
         self._whole: Images | None = None  # of which this is a subset
         self._digest = digest
-        self._table: Factors | None = None  # of all that the pixels hold; a grid needs none
+        self._table: Factors | None = None  # a row for each picture in `_pixels`; a grid needs none
         if isinstance(factors, str):
             self.factor_sizes = tuple(factor_sizes)
             if len(self._pixels) != math.prod(self.factor_sizes):
@@ -75,15 +94,17 @@ class Images:
         self._sorted: dict[int, tuple[Indices, Indices]] = {}
 
     def __len__(self) -> int:
+        """The number of images N."""
         return len(self._pixels) if self._rows is None else len(self._rows)
 
     def __repr__(self) -> str:
+        """Name, number, shape and factors."""
         factors = ", ".join(f"{name} {size}" for name, size in zip(self.factor_names, self.factor_sizes, strict=True))
         return f"Images({self.name}: {len(self):,} of {self.shape}, factors: {factors or 'none'})"
 
     @cached_property
     def factors(self) -> Factors | None:
-        """Codes of the factors, int64 [N, K] in 0..V-1; float64 where some are continuous; None when not known."""
+        """The factors, int64 codes [N, K] in 0..V-1, or float64 if some are continuous; None if they are not known."""
         if self._table is not None:
             return self._table if self._rows is None else self._table[self._rows]
         if not self.factor_sizes:
@@ -91,31 +112,86 @@ class Images:
         return np.stack([self._codes(k) for k in range(len(self.factor_sizes))], axis=1)
 
     def factor(self, name: str) -> Indices:
-        """Codes of the factor of this name, int64 [N]. InputError when there is none, and when it is continuous."""
+        """Codes of one factor.
+
+        Args:
+            name: One of `factor_names`.
+
+        Returns:
+            int64 [N] in 0..V-1.
+
+        Raises:
+            InputError: There is no such factor, or it is continuous.
+        """
         return self._codes(self._number(name))
 
     def pixels(self, index: npt.ArrayLike) -> Bytes:
-        """Pixels 0..255 of the images at `index` (whole numbers, [B]), a new uint8 array [B, C, H, W]."""
+        """Pixels of some images as bytes.
+
+        Args:
+            index: Numbers of images, [B] in 0..N-1.
+
+        Returns:
+            A new array, uint8 [B, C, H, W] in 0..255.
+
+        Raises:
+            InputError: A number is not in 0..N-1.
+        """
         return self._pixels.bytes(self._at(index))
 
     def floats(self, index: npt.ArrayLike) -> torch.Tensor:
-        """Pixels divided by 255 of the images at `index`, float32 [B, C, H, W] in [0, 1]: what training runs on."""
+        """Pixels of some images as floats, as they are used in training.
+
+        Args:
+            index: Numbers of images, [B] in 0..N-1.
+
+        Returns:
+            The bytes divided by 255, float32 [B, C, H, W] in [0, 1], on the CPU.
+
+        Raises:
+            InputError: A number is not in 0..N-1.
+        """
         return self._pixels.floats(self._at(index))
 
     def subset(self, index: npt.ArrayLike) -> "Images":
-        """The images at `index` (whole numbers, [n]) in that order; a view, the pixels are not copied."""
+        """Some of the images, without a copy of the pixels.
+
+        Args:
+            index: Numbers of images, [n] in 0..N-1.
+
+        Returns:
+            The images at `index`, in that order.
+
+        Raises:
+            InputError: The index is empty, or a number is not in 0..N-1.
+        """
         part = copy.copy(self)
         part._rows, part._whole, part._digest = self._at(index), self if self._whole is None else self._whole, None
         part._sorted = {}
-        part.__dict__.pop("factors", None)  # those of all images, if they were asked for
+        part.__dict__.pop("factors", None)  # the cached table of all images
         if not len(part):
             raise InputError(f"{self.name}: a subset needs at least one image")
         return part
 
     def resize(self, size: int) -> "Images":
-        """The same images at `size` x `size` pixels, resized whenever they are asked for (`equipoise.data.resize`).
+        """The same images at another size, resized batch by batch.
 
-        Images that have this size already are returned as they are. `source` and `digest` name the size.
+        If their sides are multiples of `size`, each block of pixels is replaced by its rounded mean. Otherwise they are
+        resized with Lanczos' filter.
+
+        Args:
+            size: The new side in pixels.
+
+        Returns:
+            The images at `size` x `size` pixels, whose source and digest include the size; these images if they have
+            that size already.
+
+        Example:
+            >>> import numpy as np
+            >>> from equipoise import Images
+            >>> picture = np.array([[0, 255], [255, 255]], np.uint8).repeat(8, axis=0).repeat(8, axis=1)
+            >>> Images(picture[None, None], name="toy").resize(1).pixels([0]).tolist()
+            [[[[191]]]]
         """
         if self.shape[1:] == (size, size):
             return self
@@ -128,17 +204,31 @@ class Images:
         return part
 
     def split(self, fractions: Sequence[float], seed: int = 0) -> tuple["Images", ...]:
-        """Disjoint random parts that together hold every image, one for each of the fractions, which add up to 1.
+        """Split the images at random into disjoint parts.
 
-        Each part keeps the order of the whole. The same seed gives the same parts.
+        Args:
+            fractions: The fraction of each part, positive, with the sum 1.
+            seed: The same seed gives the same parts.
+
+        Returns:
+            One part for each fraction, in the order of the images.
+
+        Raises:
+            InputError: The fractions are not positive, do not add up to 1, or leave a part empty.
+
+        Example:
+            >>> import numpy as np
+            >>> from equipoise import Images
+            >>> images = Images(np.zeros((10, 1, 8, 8), np.uint8), name="toy")
+            >>> [len(part) for part in images.split([0.8, 0.2])]
+            [8, 2]
         """
         if not math.isclose(sum(fractions), 1, abs_tol=1e-9) or min(fractions) <= 0:
             raise InputError(
                 f"data.split: {list(fractions)} must be positive and add up to 1, such as [0.85, 0.075, 0.075]"
             )
         ends = np.rint(np.cumsum(fractions) * len(self)).astype(np.int64)
-        # Not the seed alone: the images that a run encodes are the first of the permutation that 0 gives, and would all
-        # be of one part.
+        # Not the seed alone: a run encodes the first images of the permutation of seed 0, which would be in one part.
         parts = np.split(np.random.default_rng([seed, *b"split"]).permutation(len(self)), ends[:-1])
         if any(part.size == 0 for part in parts):
             raise InputError(
@@ -147,33 +237,44 @@ class Images:
         return tuple(self.subset(np.sort(part)) for part in parts)
 
     def sample(self, n: int, rng: np.random.Generator, fixed: Mapping[str, int] | None = None) -> Indices:
-        """Indices, int64 [n], drawn independently and uniformly from the images whose named factors have these codes.
+        """Draw images independently and uniformly, with replacement, from those with some codes.
 
-        `fixed` = {"shape": 2} draws hearts of dSprites. InputError for a factor or a code that does not exist, for
-        continuous factors, and when no image fits.
+        Args:
+            n: How many.
+            rng: The generator.
+            fixed: The code of each factor that is fixed; {"shape": 2} draws hearts of dSprites.
+
+        Returns:
+            Numbers of images, int64 [n].
+
+        Raises:
+            InputError: A factor or a code does not exist, a factor is continuous, or no image has these codes.
         """
-        wanted = dict(self._code(factor, value) for factor, value in (fixed or {}).items())
-        if not wanted:
+        codes = dict(self._code(factor, value) for factor, value in (fixed or {}).items())
+        if not codes:
             return rng.integers(len(self), size=n)
-        if self._table is None and self._rows is None:  # the whole grid: draw the other factors, no table needed
-            drawn = [
-                np.full(n, wanted[k]) if k in wanted else rng.integers(size, size=n)
+        if self._table is None and self._rows is None:  # the whole grid: draw the other factors, without a table
+            columns = [
+                np.full(n, codes[k]) if k in codes else rng.integers(size, size=n)
                 for k, size in enumerate(self.factor_sizes)
             ]
-            return np.ravel_multi_index(drawn, self.factor_sizes)
-        found = min((self._having(k, code) for k, code in wanted.items()), key=len)
-        if len(wanted) > 1:
+            return np.ravel_multi_index(columns, self.factor_sizes)
+        matches = min((self._having(k, code) for k, code in codes.items()), key=len)
+        if len(codes) > 1:
             assert self.factors is not None
-            found = found[(self.factors[found][:, list(wanted)] == list(wanted.values())).all(axis=1)]
-        if not found.size:
+            matches = matches[(self.factors[matches][:, list(codes)] == list(codes.values())).all(axis=1)]
+        if not matches.size:
             raise InputError(f"{self.name}: no image has {dict(fixed or {})}; fix fewer factors")
-        return found[rng.integers(found.size, size=n)]
+        return matches[rng.integers(matches.size, size=n)]
 
     def digest(self) -> str:
-        """What tells these images and factors from others, in letters and digits; the same whenever they are loaded.
+        """A text that identifies these images and factors.
 
-        It is the one given to the constructor; otherwise it is computed once, from all pixels and factors. That of a
-        subset is computed from the digest of the whole and the rows.
+        It is the argument of the constructor or, by default, computed once from all pixels and factors. The digest of a
+        subset is computed from that of the whole and the rows.
+
+        Returns:
+            Letters and digits, the same each time the images are loaded.
         """
         if self._digest is None:
             state = hashlib.sha256()
@@ -190,7 +291,11 @@ class Images:
         return self._digest
 
     def describe(self) -> dict[str, Any]:
-        """Name, number, shape, factors, source, licence and citation, ready for JSON; None where not known."""
+        """Properties of the images, ready for JSON.
+
+        Returns:
+            Name, number, shape, factors, source, licence and citation; None for what is not known.
+        """
         return {
             "name": self.name,
             "images": len(self),
@@ -203,7 +308,7 @@ class Images:
         }
 
     def _at(self, index: npt.ArrayLike) -> Indices:
-        """Rows of the pixels for the images at `index`."""
+        """Rows of `_pixels` of the images at `index`."""
         index = np.asarray(index)
         if index.ndim != 1 or (index.dtype.kind not in "iu" and index.size):
             raise InputError(f"an index of images is whole numbers in one row, not {index.dtype} {list(index.shape)}")
@@ -216,7 +321,7 @@ class Images:
         return index if self._rows is None else self._rows[index]
 
     def _number(self, factor: str) -> int:
-        """Number of the factor of this name, which has codes."""
+        """Number of the factor of this name. Raises `InputError` if it does not exist or is continuous."""
         if factor not in self.factor_names:
             raise InputError(
                 f"{self.name} has no factor {factor!r}; it has {', '.join(self.factor_names) or 'no known factors'}"
@@ -229,7 +334,7 @@ class Images:
         return k
 
     def _code(self, factor: str, value: int) -> tuple[int, int]:
-        """Number of the factor of this name, and the code checked."""
+        """Number of the factor of this name, and the code, both checked."""
         k = self._number(factor)
         size = self.factor_sizes[k]
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 0 <= value < size:
@@ -245,7 +350,7 @@ class Images:
         return column.astype(np.int64, copy=False)
 
     def _having(self, k: int, code: int) -> Indices:
-        """The images whose factor k has this code, in order. The first call sorts the factor, later ones look up."""
+        """The images whose factor k has this code, in order. The first call sorts the factor."""
         if k not in self._sorted:
             codes = self._codes(k)
             order = np.argsort(codes, kind="stable")
@@ -258,7 +363,7 @@ class Images:
 def _factors(
     table: npt.NDArray[Any], sizes: tuple[int, ...], images: int, name: str
 ) -> tuple[Factors, tuple[int, ...]]:
-    """The table as int64 [N, K], or float64 where a factor is continuous, and the sizes; checked against each other."""
+    """The table as int64 [N, K], or float64 if a factor is continuous, and the sizes, checked against each other."""
     if table.ndim != 2 or table.dtype.kind not in "iuf" or len(table) != images or not table.shape[1]:
         raise InputError(
             f"{name}: factors of {images:,} images are whole numbers or floats [{images}, K], "

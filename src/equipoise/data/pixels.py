@@ -1,4 +1,4 @@
-"""Where the pixels of images are held: as bytes, as bits, or nowhere, drawn when they are asked for."""
+"""How the pixels of images are stored: as bytes, as bits, or not at all but computed for each batch."""
 
 import math
 from typing import Any, Protocol
@@ -15,15 +15,19 @@ Shape = tuple[int, int, int]
 
 
 class Pixels(Protocol):
-    """N pictures of the shape (C, H, W), found by their rows, int64 [B] in 0..N-1."""
+    """N pictures of one shape, read by their rows, int64 [B] in 0..N-1. A row is always the same picture."""
 
     @property
-    def shape(self) -> Shape: ...
+    def shape(self) -> Shape:
+        """(C, H, W)."""
+        ...
 
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        """N."""
+        ...
 
     def bytes(self, rows: Indices) -> Bytes:
-        """0..255, a new uint8 array [B, C, H, W], contiguous. The same row is the same picture, always."""
+        """Pixels 0..255, a new contiguous array, uint8 [B, C, H, W]."""
         ...
 
     def floats(self, rows: Indices) -> torch.Tensor:
@@ -37,19 +41,22 @@ def scaled(pixels: Bytes) -> torch.Tensor:
 
 
 class Stored:
-    """Pictures in an array uint8 [N, C, H, W], in memory or memory-mapped; used as it is, not copied."""
+    """Pictures in an array uint8 [N, C, H, W], in memory or memory-mapped, which is not copied."""
 
     def __init__(self, array: Bytes) -> None:
         self.array = np.asarray(array)  # the plain view: a numpy.memmap is slower to index
         self.shape: Shape = self.array.shape[1:]
 
     def __len__(self) -> int:
+        """N."""
         return len(self.array)
 
     def bytes(self, rows: Indices) -> Bytes:
+        """Pixels 0..255, uint8 [B, C, H, W]."""
         return np.ascontiguousarray(self.array[rows])
 
     def floats(self, rows: Indices) -> torch.Tensor:
+        """The bytes divided by 255, float32 [B, C, H, W]."""
         return scaled(self.bytes(rows))
 
 
@@ -60,30 +67,33 @@ class Packed:
         self.array, self.shape = np.asarray(array), shape
 
     def __len__(self) -> int:
+        """N."""
         return len(self.array)
 
     def bytes(self, rows: Indices) -> Bytes:
+        """Pixels 0 and 255, uint8 [B, C, H, W]."""
         return self._bits(rows) * np.uint8(255)
 
     def floats(self, rows: Indices) -> torch.Tensor:
-        # 64 of 64 x 64 take 0.05 ms, 0.1 ms as bytes. `numpy.unpackbits` was as fast as a table from byte to eight
-        # floats, and half the time of the same table in torch.
+        """0 and 1, float32 [B, C, H, W]."""
+        # 64 pictures of 64 x 64 take 0.05 ms, and 0.1 ms by way of bytes. `numpy.unpackbits` is as fast as a table from
+        # a byte to eight floats, and takes half the time of such a table in torch.
         return torch.from_numpy(self._bits(rows)).to(torch.float32)
 
     def _bits(self, rows: Indices) -> Bytes:
         return np.unpackbits(self.array[rows], axis=1).reshape(-1, *self.shape)
 
 
-def held(array: npt.NDArray[Any], shape: Shape | None, name: str) -> Pixels:
-    """`Stored` or, where a shape is given beside rows of bits, `Packed`; InputError for any other array."""
+def from_array(array: npt.NDArray[Any], shape: Shape | None, name: str) -> Pixels:
+    """`Stored`, or `Packed` for rows of bits with a shape. Raises `InputError` for other arrays."""
     if array.dtype == np.uint8 and array.size:
         if array.ndim == 4 and shape in (None, array.shape[1:]):
             return Stored(array)
         if array.ndim == 2 and shape is not None and array.shape[1] * 8 == math.prod(shape):
             return Packed(array, shape)
     if array.dtype == np.uint8 and array.ndim in (2, 4) and not array.size:
-        raise InputError(f"{name}: an array of shape {list(array.shape)} holds no images; give at least one")
+        raise InputError(f"{name}: an array of shape {list(array.shape)} has no images; give at least one")
     raise InputError(
-        f"{name}: images are uint8 [N, C, H, W], or uint8 [N, C*H*W/8] with the shape (C, H, W) beside it, "
+        f"{name}: images are uint8 [N, C, H, W], or uint8 [N, C*H*W/8] with their shape (C, H, W), "
         f"not {array.dtype} {list(array.shape)}"
     )

@@ -1,4 +1,4 @@
-"""Pictures at another size, computed when they are asked for."""
+"""Pictures at another size, computed for each batch."""
 
 from typing import Any
 
@@ -9,15 +9,15 @@ import torch
 from equipoise.data import pictures
 from equipoise.data.pixels import Bytes, Indices, Pixels, Shape, scaled
 
-_AT_ONCE = 32  # pictures resized in one go: they stay in the cache of a core
+_AT_ONCE = 32  # pictures resized at once: they stay in the cache of a core
 
 
 class Resized:
-    """The pictures of other `Pixels` at `size` x `size`; nothing is stored, every batch is resized anew.
+    """The pictures of other `Pixels` at `size` x `size`; implements `Pixels`. Nothing is stored.
 
-    Where height and width are whole multiples of `size`, a new pixel is the mean over its block of pixels, rounded to
-    the nearest whole number, halves upwards. Otherwise each channel is resized by Lanczos' filter, as
-    `equipoise.data.pictures.prepared` does it.
+    If height and width are multiples of `size`, a new pixel is the mean over its block of pixels, rounded to the
+    nearest whole number, halves upwards. Otherwise each channel is resized with Lanczos' filter, as in
+    `equipoise.data.pictures.prepared`.
     """
 
     def __init__(self, pixels: Pixels, size: int) -> None:
@@ -27,7 +27,7 @@ class Resized:
         self.uses_blocks = height % size == 0 and width % size == 0
 
     def __len__(self) -> int:
-        """N, the number of pictures."""
+        """N."""
         return len(self.pixels)
 
     def bytes(self, rows: Indices) -> Bytes:

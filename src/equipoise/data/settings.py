@@ -30,73 +30,75 @@ Codes = dict[str, Annotated[int | str | tuple[int, ...], BeforeValidator(_codes)
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
 class Data:
-    """[data] what is learned from, and what is scored."""
+    """[data] the images to train on and to score."""
 
     name: Annotated[
         str, Field(min_length=1, description="a data set (`equipoise list data`) or the path of images of your own")
     ]
     size: Annotated[int | None, Field(ge=8, description="resize the images to this many pixels a side")] = None
-    crop: Annotated[int | None, Field(ge=8, description="first cut a centred square of this many pixels a side")] = None
-    grey: Annotated[bool, Field(description="turn images of your own to grey")] = False
+    crop: Annotated[
+        int | None, Field(ge=8, description="first cut out a centred square of this many pixels a side")
+    ] = None
+    grey: Annotated[bool, Field(description="convert images of your own to grey")] = False
     factors: Annotated[
         str | None,
         Field(
             min_length=1,
-            description="of images of your own: a table in a file, or `folders`: what the folders are called",
+            description="factors of images of your own: the path of a table, or `folders` to use the sub-folders",
         ),
     ] = None
-    skip_damaged: Annotated[bool, Field(description="go on without those images of a folder that cannot be read")] = (
-        False
-    )
+    skip_damaged: Annotated[bool, Field(description="leave out images of a folder that cannot be read")] = False
     keep: Annotated[
         Codes | None,
-        Field(description="only images with these codes of these factors, such as data.keep.shape=[0,2]; unset: all"),
+        Field(description="only images with these codes of these factors, such as data.keep.shape=[0,2]; default: all"),
     ] = None
-    n: Annotated[int | None, Field(ge=1, description="so many images drawn at random; unset: all")] = None
+    n: Annotated[int | None, Field(ge=1, description="use a random sample of this many images; default: all")] = None
     split: Annotated[
         tuple[float, ...],
         Field(
-            description="shares of a random split: the first part is trained on, the last one scored ([0.85, 0.075, "
-            "0.075] is the L-VAE paper's); empty: all images serve both, as is usual where training sees no labels"
+            description="fractions of a random split: train on the first part, score the last one ([0.85, 0.075, "
+            "0.075] in the L-VAE paper); default: train on and score all images, as is usual for training without labels"
         ),
     ] = ()
     leave_out: Annotated[
         Codes | None,
         Field(
-            description="not trained on: images with these codes of all these factors together, such as "
+            description="do not train on images with these codes of all these factors together, such as "
             "data.leave_out.shape=0 data.leave_out.pos_x=16:"
         ),
     ] = None
     correlate: Annotated[
-        tuple[str, str] | None, Field(description="two factors that are correlated in what is trained on; unset: none")
+        tuple[str, str] | None, Field(description="two factors to correlate in the training images; default: none")
     ] = None
     sigma: Annotated[
         float | None,
-        Field(gt=0, description="width of that correlation, in parts of a factor's range: 0.2 is strong, 0.7 is weak"),
+        Field(
+            gt=0, description="width of that correlation, as a fraction of a factor's range: 0.2 is strong, 0.7 is weak"
+        ),
     ] = None
     scored: Annotated[
         Literal["train", "validation", "test", "all", "left_out"] | None,
         Field(
-            description="train: what is trained on; validation, test: the second and last part of the split; all: all "
-            "that is split; left_out: what leave_out names; unset: test, or all without a split"
+            description="images to score: train: the training images; validation, test: the second and last part of "
+            "the split; all: all parts; left_out: those of leave_out; default: test, or all without a split"
         ),
     ] = None
-    seed: Annotated[int, Field(ge=0, description="of n, split and correlate")] = 0
+    seed: Annotated[int, Field(ge=0, description="seed of n, split and correlate")] = 0
 
     @property
     def reading(self) -> dict[str, Any]:
-        """What `load_data` is told besides the name: how to read images of one's own."""
+        """The keyword arguments of `load_data`."""
         return {key: getattr(self, key) for key in ("size", "crop", "grey", "factors", "skip_damaged")}
 
 
 def check(data: Data) -> None:
-    """Raises `InputError` for shares that are none, and for settings that need one another."""
+    """Raises `InputError` for fractions that do not add up to 1, and for settings that require others."""
     split = data.split
     if split and (len(split) < 2 or min(split) <= 0 or abs(sum(split) - 1) > 1e-6):
-        raise InputError(f"data.split is {list(split)}; expected two or more positive shares whose sum is 1")
+        raise InputError(f"data.split is {list(split)}; expected two or more positive fractions whose sum is 1")
     if (data.correlate is None) != (data.sigma is None):
         raise InputError(
-            "data.correlate names two factors and data.sigma says how strongly they go together; set both, such as "
+            "data.correlate names two factors and data.sigma sets how strongly they are correlated; set both, such as "
             'data.correlate=["pos_x","pos_y"] data.sigma=0.2'
         )
     if data.scored == "validation" and len(split) < 3:
@@ -105,6 +107,8 @@ def check(data: Data) -> None:
             f"data.split=[0.85,0.075,0.075]"
         )
     if data.scored == "test" and not split:
-        raise InputError("data.scored is test, but nothing is split; set data.split=[0.85,0.15], or leave scored out")
+        raise InputError(
+            "data.scored is test, but there is no split; set data.split=[0.85,0.15], or remove data.scored"
+        )
     if data.scored == "left_out" and not data.leave_out:
-        raise InputError("data.scored is left_out, but nothing is; set data.leave_out, or leave scored out")
+        raise InputError("data.scored is left_out, but no images are; set data.leave_out, or remove data.scored")

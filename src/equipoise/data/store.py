@@ -1,4 +1,4 @@
-"""Sets of images in folders of their own: written once, block by block, then memory-mapped by all who ask for them."""
+"""Converted sets of images, each in a folder: written once, block by block, and memory-mapped by every run."""
 
 import contextlib
 import errno
@@ -26,16 +26,16 @@ from equipoise.files import replacing, write_text
 if sys.platform != "win32":
     import fcntl
 
-FORMAT = 1  # of these folders; raised when their files change
-_MARK = 64 << 20  # bytes between two marks: what is converted again at most after a power cut
-_CHUNK = 1 << 20  # bytes read in one go
+FORMAT = 1  # of these folders; to be increased when their files change
+_MARK = 64 << 20  # bytes between two marks, which are converted again at most after a power cut
+_CHUNK = 1 << 20  # bytes per read
 
 
 def cache_folder() -> Path:
-    """The folder for files that can be made again; it need not exist.
+    """The folder for files that can be computed again; it need not exist.
 
     `EQUIPOISE_CACHE`, else `XDG_CACHE_HOME`/equipoise, else ~/.cache/equipoise. A relative `XDG_CACHE_HOME` is ignored,
-    as the XDG Base Directory Specification asks. RuntimeError when the user has no home folder.
+    as the XDG Base Directory Specification requires. Raises `RuntimeError` if the user has no home folder.
     """
     if chosen := os.environ.get("EQUIPOISE_CACHE"):
         return Path(chosen).expanduser()
@@ -44,11 +44,11 @@ def cache_folder() -> Path:
 
 
 def set_folder(name: str) -> Path:
-    """Where the set of this name lies once it is added; InputError when the user has no home folder."""
+    """The folder of the set of this name. Raises `InputError` if the user has no home folder."""
     try:
         return cache_folder() / "data" / name
     except RuntimeError as error:
-        raise InputError("there is no home folder to keep data in; set EQUIPOISE_CACHE to a folder") from error
+        raise InputError("there is no home folder for data; set EQUIPOISE_CACHE to a folder") from error
 
 
 def write(
@@ -66,18 +66,18 @@ def write(
     citation: str | None = None,
     about: Mapping[str, object] | None = None,
 ) -> None:
-    """Write a set of images into `folder`: images.npy, factors.npy where there is a table, and, last, about.json.
+    """Write a set of images into `folder`: images.npy, factors.npy if there is a table, and, last, about.json.
 
-    blocks: given the number of an image, yields uint8 [n, C, H, W] from that image on; only one block is held.
-    source: what the pixels were made from. A conversion that broke off goes on behind the last of its blocks that is
-        known to be on the disk when `source`, `images` and `shape` are the same; one that is whole is left as it is.
-    about: what else about.json is to say, ready for JSON. The other arguments are those of `Images`.
+    blocks: given the number of an image, yields uint8 [n, C, H, W] from that image on; one block is in memory.
+    source: what the pixels were converted from. An interrupted conversion with the same `source`, `images` and `shape`
+        resumes after the last block that is known to be on the disk; a finished one is not repeated.
+    about: more entries of about.json, ready for JSON. The other arguments are those of `Images`.
 
-    Without about.json a folder holds no set, so that nothing looks finished which is not. Processes that write the same
-    folder wait for each other. InputError before anything is written for parts that do not fit or a disk that is too
-    small, and when the blocks do not fit; RunError when the disk fills all the same.
+    A folder without about.json counts as empty, so that an unfinished set is never read. Processes that write the same
+    folder wait for each other. Raises `InputError` before writing for arguments that do not fit and for a disk that is
+    too small, and later for blocks that do not fit; and `RunError` if the disk becomes full.
     """
-    zeros = np.broadcast_to(np.uint8(0), (images, *shape))  # takes no memory; Images checks that all parts fit
+    zeros = np.broadcast_to(np.uint8(0), (images, *shape))  # takes no memory; Images checks the arguments
     fits = Images(zeros, name=name, factors=factors, factor_names=factor_names, factor_sizes=factor_sizes)
     kind = "grid" if isinstance(factors, str) else None if fits.factors is None else "table"
     described = {
@@ -91,7 +91,7 @@ def write(
             return
         part = folder / "images.npy.part"
         digest = _write_pixels(part, fits, blocks, source)
-        (folder / "about.json").unlink(missing_ok=True)  # of an older set: it is gone from here on
+        (folder / "about.json").unlink(missing_ok=True)  # of an older set, whose files are replaced now
         if kind == "table":
             with replacing(folder / "factors.npy") as file:
                 np.save(file, np.ascontiguousarray(fits.factors), allow_pickle=False)
@@ -101,10 +101,10 @@ def write(
 
 
 def read(folder: Path, *, trusted: bool = True) -> Images | None:
-    """The set in `folder`, memory-mapped; None when there is none, or none that is finished.
+    """The set in `folder`, memory-mapped; None if there is none, or only an unfinished one.
 
-    trusted: its digest is the one that was computed when it was written; otherwise `digest` reads all pixels again.
-    InputError when about.json cannot be read, or the other files are not of the sizes it says.
+    trusted: use the digest that was computed when the set was written; otherwise `digest` reads all pixels again.
+    Raises `InputError` if about.json cannot be read, or the sizes of the other files differ from it.
     """
     about = describe(folder)
     if about is None:
@@ -113,7 +113,7 @@ def read(folder: Path, *, trusted: bool = True) -> Images | None:
         pixels = np.lib.format.open_memmap(folder / "images.npy", mode="r")
         shape = (about["images"], *about["shape"])
         if pixels.shape != shape or pixels.dtype != np.uint8 or not pixels.flags.c_contiguous:
-            raise ValueError(f"images.npy holds {pixels.dtype} {list(pixels.shape)} and not uint8 {list(shape)}")
+            raise ValueError(f"images.npy has {pixels.dtype} {list(pixels.shape)} and not uint8 {list(shape)}")
         if (folder / "images.npy").stat().st_size != pixels.offset + pixels.nbytes:
             raise ValueError("images.npy is longer than the array in it")
         factors = about["factors"]
@@ -133,7 +133,7 @@ def read(folder: Path, *, trusted: bool = True) -> Images | None:
 
 
 def describe(folder: Path) -> dict[str, Any] | None:
-    """What about.json says of the set in `folder`; None when no finished one is there. InputError if damaged."""
+    """The about.json of the set in `folder`; None if there is no finished set. Raises `InputError` if it is damaged."""
     try:
         about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
@@ -146,7 +146,7 @@ def describe(folder: Path) -> dict[str, Any] | None:
 
 
 def add_to_about(folder: Path, more: Mapping[str, object]) -> None:
-    """Write `more`, ready for JSON, into the about.json of the set in `folder`."""
+    """Add entries, ready for JSON, to the about.json of the set in `folder`."""
     about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
     write_text(folder / "about.json", json.dumps(about | dict(more), indent=1))
 
@@ -164,7 +164,7 @@ def _is_whole(folder: Path, source: str, images: int, shape: tuple[int, int, int
 
 
 def _write_pixels(part: Path, fits: Images, blocks: Callable[[int], Iterator[Bytes]], source: str) -> str:
-    """Append to `part`, an .npy file in the making, what it lacks; the digest of all pixels and factors."""
+    """Append the missing images to `part`, an unfinished .npy file, and return the digest of all pixels and factors."""
     images, shape, name = len(fits), fits.shape, fits.name
     each = math.prod(shape)
     mark = part.with_name("part.json")
@@ -175,7 +175,7 @@ def _write_pixels(part: Path, fits: Images, blocks: Callable[[int], Iterator[Byt
     if done and (not part.exists() or part.stat().st_size < header.tell() + done * each):
         done = 0
     check_room(part.parent, name, (images - done) * each)
-    # The same as `Images.digest` computes; the tests compare them.
+    # The same digest as that of `Images.digest`; the tests compare them.
     state = hashlib.sha256(repr((images, shape, fits.factor_names, fits.factor_sizes)).encode())
     with (
         filling(part.parent, name),
@@ -184,7 +184,7 @@ def _write_pixels(part: Path, fits: Images, blocks: Callable[[int], Iterator[Byt
     ):
         file.write(header.getvalue())
         file.truncate(file.tell() + done * each)
-        for data in iter(lambda: file.read(_CHUNK), b""):  # what is there already belongs to the digest
+        for data in iter(lambda: file.read(_CHUNK), b""):  # the digest includes the images that are there
             state.update(data)
         advance(done)
         unmarked = 0
@@ -196,10 +196,10 @@ def _write_pixels(part: Path, fits: Images, blocks: Callable[[int], Iterator[Byt
             done += len(block)
             unmarked += block.nbytes
             advance(len(block))
-            # The last block is marked by about.json alone: a source may find out at its end that it is damaged.
+            # Only about.json marks the last block: the damage of a source may become known at its end.
             if unmarked >= _MARK and done < images:
                 file.flush()
-                os.fsync(file.fileno())  # before the mark, which says that so much is on the disk
+                os.fsync(file.fileno())  # before the mark, so that the marked images are on the disk
                 write_text(mark, json.dumps(key | {"done": done}))
                 unmarked = 0
         file.flush()
@@ -212,25 +212,25 @@ def _write_pixels(part: Path, fits: Images, blocks: Callable[[int], Iterator[Byt
 
 
 def _marked(mark: Path, key: Mapping[str, object]) -> int:
-    """How many images an earlier conversion of the same source left on the disk."""
+    """How many images an earlier conversion of the same source wrote."""
     try:
-        held = json.loads(mark.read_text(encoding="utf-8"))
+        values = json.loads(mark.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return 0
-    done = held.pop("done", 0) if isinstance(held, dict) else 0
-    return done if held == key and isinstance(done, int) else 0
+    done = values.pop("done", 0) if isinstance(values, dict) else 0
+    return done if values == key and isinstance(done, int) else 0
 
 
 def _check_block(block: Bytes, most: int, shape: tuple[int, int, int], name: str) -> None:
     if block.dtype != np.uint8 or block.ndim != 4 or block.shape[1:] != shape or not 0 < len(block) <= most:
         raise InputError(
             f"{name}: a block is {block.dtype} {list(block.shape)}, expected uint8 [n, {', '.join(map(str, shape))}] "
-            f"with n from 1 to {most:,}; its files are not what they should be"
+            f"with n from 1 to {most:,}; its files are not as published"
         )
 
 
 def check_room(folder: Path, name: str, needed: int) -> None:
-    """InputError when fewer than `needed` bytes are left where `folder` is."""
+    """Raises `InputError` if fewer than `needed` bytes are free on the disk of `folder`."""
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise InputError(
@@ -241,27 +241,27 @@ def check_room(folder: Path, name: str, needed: int) -> None:
 
 @contextlib.contextmanager
 def filling(folder: Path, name: str) -> Iterator[None]:
-    """A disk that turns out to be full is one sentence."""
+    """Turn the error of a full disk into one `RunError`."""
     try:
         yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         raise RunError(
-            f"{folder}: the disk was full before {name} was whole; make room and run the same command again, which "
-            "goes on where it stopped"
+            f"{folder}: the disk was full before {name} was complete; make room and run the same command again, which "
+            "resumes"
         ) from error
 
 
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Waits until no other process writes into `folder`; the system lets go of the lock when a process dies."""
+    """Wait until no other process writes into `folder`; the system releases the lock when a process ends."""
     with open(folder / ".lock", "w") as file:
         if sys.platform != "win32":
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                warnings.warn(f"waiting for another process which writes {folder}", stacklevel=3)
+                warnings.warn(f"waiting for another process that writes {folder}", stacklevel=3)
                 fcntl.flock(file, fcntl.LOCK_EX)
             except OSError:  # some file systems of clusters have no locks
                 pass

@@ -1,7 +1,7 @@
-"""Data for a study, made from other data: fewer codes, fewer images, gaps in the grid, factors that are correlated.
+"""Stage "variants": data for a study with fewer codes, fewer images, gaps in the grid, or correlated factors.
 
-Each function gives a view of the images it is given: no pixel is copied, and codes and sizes of factors stay as they
-are. Codes of a factor are one of them (2), several ([0, 2]) or a slice in Python's notation ("::2", ":16").
+Each function returns a view of its images: no pixel is copied, and codes and sizes of factors do not change. Codes of a
+factor are one code (2), several ([0, 2]) or a slice in Python's notation ("::2", ":16").
 """
 
 import operator
@@ -18,33 +18,33 @@ Codes = int | str | Sequence[int]
 
 
 def keep(images: Images, codes: Mapping[str, Codes]) -> Images:
-    """The images whose named factors all have one of the codes given for them.
+    """The images whose factors have these codes.
 
-    {"shape": [0, 2], "orientation": "::2"} keeps squares and hearts of dSprites in every second orientation. InputError
-    for factors and codes that do not exist, for continuous factors, and when no image is left.
+    {"shape": [0, 2], "orientation": "::2"} keeps squares and hearts of dSprites in every second orientation. Raises
+    `InputError` for factors and codes that do not exist, for continuous factors, and if no image is left.
     """
-    found = np.flatnonzero(_having(images, codes))
-    if not found.size:
-        raise InputError(f"{images.name}: no image has the codes {_said(codes)} together; keep more of them")
-    return images.subset(found)
+    matches = np.flatnonzero(_having(images, codes))
+    if not matches.size:
+        raise InputError(f"{images.name}: no image has the codes {_text(codes)} together; keep more of them")
+    return images.subset(matches)
 
 
 def leave_out(images: Images, codes: Mapping[str, Codes]) -> Images:
-    """The images that `keep` would not keep: all but those whose named factors have these codes together.
+    """All images except those whose factors have these codes together, which `keep` returns.
 
-    {"shape": 0, "pos_x": "16:"} leaves a gap in the grid of dSprites: squares are never on the right, hearts and
+    {"shape": 0, "pos_x": "16:"} leaves a gap in the grid of dSprites: squares are never on the right, but hearts and
     ellipses are, as in the "recombination to range" of Montero et al. 2021, https://openreview.net/forum?id=qbH974jKUVy.
-    InputError as for `keep`, and when nothing or everything would be left out.
+    Raises `InputError` as `keep` does, and if nothing or everything would be left out.
     """
-    gone = _having(images, codes)
-    if not gone.any() or gone.all():
-        which, then = ("all images have", "name fewer") if gone.all() else ("no image has", "name others")
-        raise InputError(f"{images.name}: {which} the codes {_said(codes)} that are to be left out; {then}")
-    return images.subset(np.flatnonzero(~gone))
+    matches = _having(images, codes)
+    if not matches.any() or matches.all():
+        which, then = ("all images have", "name fewer") if matches.all() else ("no image has", "name others")
+        raise InputError(f"{images.name}: {which} the codes {_text(codes)} that are to be left out; {then}")
+    return images.subset(np.flatnonzero(~matches))
 
 
 def random_subset(images: Images, n: int, seed: int = 0) -> Images:
-    """n of the images, drawn at random, in the order they had. InputError when there are fewer than n."""
+    """A random sample of n images, in their order. Raises `InputError` if there are fewer than n."""
     if not 1 <= n <= len(images):
         raise InputError(
             f"data.n is {n:,} but {images.name} has {len(images):,} images; set data.n from 1 to that many"
@@ -54,12 +54,12 @@ def random_subset(images: Images, n: int, seed: int = 0) -> Images:
 
 
 def correlate(images: Images, first: str, second: str, sigma: float, seed: int = 0) -> Images:
-    """As many images, drawn from them so that two factors are correlated: p(a, b) ~ exp(-(a - b)^2 / (2 sigma^2)).
+    """A sample of the same size in which two factors are correlated: p(a, b) ~ exp(-(a - b)^2 / (2 sigma^2)).
 
-    a and b are the codes of the factors, each scaled to run from 0 to 1 over those that the images have; images of
-    equal a and b are equally probable. An image that is expected m times among those drawn is there m times, rounded up
-    or down: none twice unless it has to be, and each once where sigma is large. InputError for factors that do not
-    exist, are continuous or have one code only, and for sigma that is not positive.
+    a and b are the codes of the factors, each scaled from 0 for the smallest to 1 for the largest code of the images;
+    images of equal a and b are equally probable. An image with the expected count m is in the sample m times, rounded
+    up or down: no image is repeated without need, and each occurs once if sigma is large. Raises `InputError` for
+    factors that do not exist, are continuous or have one code only, and for sigma that is not positive.
 
     Source: Träuble et al. 2021, On Disentangled Representations Learned from Correlated Data,
     https://arxiv.org/abs/2006.07886; there (a - alpha b) of codes that are not scaled, alpha the ratio of their ranges.
@@ -70,24 +70,24 @@ def correlate(images: Images, first: str, second: str, sigma: float, seed: int =
         raise InputError(f"data.sigma is {sigma}; give a positive width, such as 0.2 for a strong correlation")
     a, b = _scaled(images, first), _scaled(images, second)
     cell = images.factor(first) * (images.factor(second).max() + 1) + images.factor(second)
-    # The smallest exponent is taken out: a small sigma leaves the images nearest the line, not zeros everywhere.
+    # The smallest exponent is subtracted, so that a small sigma leaves the images nearest the line and not only zeros.
     exponent = ((a - b) / sigma) ** 2 / 2
     p = np.exp(exponent.min() - exponent) / np.bincount(cell)[cell]
-    # Systematic resampling: n points at even distances on the line on which each image has a stretch as long as p. They
-    # are shuffled first, or the distance could fall into step with the order of a grid.
+    # Systematic resampling: n equidistant points on a line on which each image has an interval of length p. The images
+    # are shuffled first, since the distance could coincide with a period of the grid.
     rng = np.random.default_rng([seed, *b"correlate"])
     order = rng.permutation(len(images))
     ends = np.cumsum(p[order])
     points = (np.arange(len(images)) + rng.random()) / len(images) * ends[-1]
-    drawn = np.minimum(np.searchsorted(ends, points, side="right"), len(images) - 1)
-    return images.subset(np.sort(order[drawn]))
+    sample = np.minimum(np.searchsorted(ends, points, side="right"), len(images) - 1)
+    return images.subset(np.sort(order[sample]))
 
 
 def prepare(images: Images, data: Data) -> tuple[Images, Images]:
-    """The images to train on and those to score, made in this order: keep, n, split, leave out, correlate.
+    """The images to train on and those to score, after these steps: keep, n, split, leave out, correlate.
 
-    The last two change the first part of the split alone, which is what is trained on, so that what is scored has the
-    factors as they were, unless `data.scored` says otherwise.
+    The last two change only the training images, the first part of the split, so that the scored images have the
+    original factors unless `data.scored` selects others. Raises `InputError` for settings that do not fit the images.
     """
     whole = keep(images, data.keep) if data.keep else images
     whole = random_subset(whole, data.n, data.seed) if data.n else whole
@@ -109,13 +109,13 @@ def prepare(images: Images, data: Data) -> tuple[Images, Images]:
 
 
 def _having(images: Images, codes: Mapping[str, Codes]) -> npt.NDArray[np.bool_]:
-    """[N], whether the named factors all have one of the codes."""
+    """Whether the factors of each image all have one of the codes, bool [N]."""
     having = np.ones(len(images), bool)
-    for factor, wanted in codes.items():
+    for factor, of_factor in codes.items():
         column = images.factor(factor)
         size = images.factor_sizes[images.factor_names.index(factor)]
         allowed = np.zeros(size, bool)
-        allowed[_listed(wanted, factor, size, images.name)] = True
+        allowed[_listed(of_factor, factor, size, images.name)] = True
         having &= allowed[column]
     return having
 
@@ -124,7 +124,7 @@ def _listed(codes: Codes, factor: str, size: int, name: str) -> list[int]:
     """The codes one by one, checked."""
     if isinstance(codes, str):
         if not (parts := SLICE.fullmatch(codes)) or parts[3] in ("0", "-0"):
-            raise InputError(f"{name}: {codes!r} are no codes of {factor}; expected a slice such as ::2 or 0:8")
+            raise InputError(f"{name}: {codes!r} are not codes of {factor}; expected a slice such as ::2 or 0:8")
         listed = list(range(size)[slice(*(None if part is None else int(part) for part in parts.groups()))])
     else:
         listed = [operator.index(code) for code in ([codes] if isinstance(codes, int) else codes)]
@@ -134,7 +134,7 @@ def _listed(codes: Codes, factor: str, size: int, name: str) -> list[int]:
 
 
 def _scaled(images: Images, factor: str) -> npt.NDArray[np.float64]:
-    """The codes of a factor from 0 for the smallest to 1 for the largest that the images have, [N]."""
+    """The codes of a factor, scaled from 0 for the smallest to 1 for the largest code of the images, [N]."""
     codes = images.factor(factor)
     low, high = codes.min(), codes.max()
     if low == high:
@@ -142,5 +142,5 @@ def _scaled(images: Images, factor: str) -> npt.NDArray[np.float64]:
     return np.asarray((codes - low) / (high - low))
 
 
-def _said(codes: Mapping[str, Codes]) -> str:
-    return ", ".join(f"{factor} {wanted}" for factor, wanted in codes.items())
+def _text(codes: Mapping[str, Codes]) -> str:
+    return ", ".join(f"{factor} {of_factor}" for factor, of_factor in codes.items())

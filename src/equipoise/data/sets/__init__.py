@@ -29,7 +29,12 @@ FILES = (
 
 
 def read(file: str) -> Iterator[Dataset]:
-    """The data sets of a module or a .toml in this folder."""
+    """The data sets of a module or a .toml in this folder.
+
+    A .toml has a table [sets.NAME] for each set, with the attributes of `Dataset`; keys before them are shared by all.
+    [factors] has the number of values of each factor, `address` is the folder of the [[files]] on their server, and
+    [convert] names a module of `equipoise.data.converters` (`by`) with the settings of its function `convert`.
+    """
     if file.endswith(".py"):
         yield from import_module(f"{__name__}.{file.removesuffix('.py')}").DATASETS
         return
@@ -38,11 +43,7 @@ def read(file: str) -> Iterator[Dataset]:
         yield _described(name, shared | own)
 
 
-def _described(
-    name: str,
-    known: dict[str, Any],
-) -> Dataset:
-    """The data set of a table of a .toml. The address of its files is that of their folder."""
+def _described(name: str, known: dict[str, Any]) -> Dataset:
     converter = dict(known["convert"])
     module = import_module(f"equipoise.data.converters.{converter.pop('by')}")
     return Dataset(
