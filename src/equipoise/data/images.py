@@ -228,7 +228,7 @@ class Images:
                 f"data.split: {list(fractions)} must be positive and add up to 1, such as [0.85, 0.075, 0.075]"
             )
         ends = np.rint(np.cumsum(fractions) * len(self)).astype(np.int64)
-        # Not the seed alone: a run encodes the first images of the permutation of seed 0, which would be in one part.
+        # Not the seed alone: a run encodes the first images of the permutation of seed 0, all of one part.
         parts = np.split(np.random.default_rng([seed, *b"split"]).permutation(len(self)), ends[:-1])
         if any(part.size == 0 for part in parts):
             raise InputError(
