@@ -57,7 +57,7 @@ class Data:
         tuple[float, ...],
         Field(
             description="fractions of a random split: train on the first part, score the last one ([0.85, 0.075, "
-            "0.075] in the L-VAE paper); default: train on and score all images, as is usual for training without labels"
+            "0.075] in the L-VAE paper); default: train on and score all images, as is usual without labels"
         ),
     ] = ()
     leave_out: Annotated[
