@@ -178,7 +178,7 @@ def test_another_variant_in_the_same_folder_is_refused(squares: Callable[[], str
 def test_settings_for_files_are_refused_for_images_that_are_there(tmp_path: Path) -> None:
     images = Images(np.zeros((20, 1, 16, 16), np.uint8), name="own")
     for key, value in (("data.size", 32), ("data.factors", "folders"), ("data.skip_damaged", True)):
-        with pytest.raises(InputError, match=f"{key}: for images that are read from files"):
+        with pytest.raises(InputError, match=f"{key} applies to image files"):
             eq.train(images, "vae", out=tmp_path / "run", settings={key: value}, progress=False)
 
 
@@ -191,7 +191,7 @@ def test_how_files_are_read_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(runs, "load_data", load)
     said = ["data=own", "data.size=16", "data.crop=20", "data.grey=true", "data.factors=2021-01-01"]
-    runs._parts(resolve(*said, "data.skip_damaged=true"), None)
+    runs.load_images(resolve(*said, "data.skip_damaged=true"), None)
     reading = {"size": 16, "crop": 20, "grey": True, "factors": "2021-01-01", "skip_damaged": True}
     assert told == [{"name": "own", **reading}]
 

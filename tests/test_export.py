@@ -27,6 +27,7 @@ from equipoise.export.hub import text
 from equipoise.methods import METHODS
 from equipoise.model import VAE
 from equipoise.part import rebuild, spec_of
+from equipoise.run_folder import identity
 from equipoise.training import checkpoint
 from equipoise.training.loop import Training
 
@@ -58,7 +59,7 @@ def a_run(folder: Path, method: str, said: dict[str, object]) -> eq.Run:
     (folder / "config.toml").write_text(config.to_toml())
     about = {"format": 1, "shape": SHAPE.image, "images": SHAPE.images, "data": {"factor_names": []}}
     (folder / "meta.json").write_text(json.dumps(about))
-    checkpoint.save(folder / "checkpoint.pt", {"settings": runs._settings(config), **training.state()})
+    checkpoint.save(folder / "checkpoint.pt", {"settings": identity(config), **training.state()})
     return eq.open_run(folder)
 
 

@@ -33,6 +33,7 @@ ORDER = [
     "metrics",
     "training",
     "scoring",
+    "run_folder",
     "report",
     "runs",
     "export",

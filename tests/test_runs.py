@@ -159,7 +159,7 @@ def test_more_steps_extend_a_run_as_if_they_had_been_asked_for_at_once(
     ("before", "after", "said"),
     [
         ({}, {"train__lr": 0.5}, "holds another run"),
-        ({}, {"train__steps": 5}, "10 steps, more than the 5"),
+        ({}, {"train__steps": 5}, "10 steps, more than 5"),
         (
             {"train__schedule": "one-cycle"},
             {"train__schedule": "one-cycle", "train__steps": 20},
@@ -195,7 +195,7 @@ def test_a_run_on_an_array_is_scored_and_reported(tmp_path: Path) -> None:
     of_codes = {"mutual_information", "gaussian_tc", "wasserstein", "kl", "active_units"}
     assert set(done.scores) == {"sse", "mse", "psnr", "bce", "log_px_z", "elbo", *of_codes}
     assert done.config.data.name.startswith("array-")
-    with pytest.raises(InputError, match="an array that only its owner has"):
+    with pytest.raises(InputError, match="an array, which the run does not store"):
         _ = eq.open_run(done.path).images
     again = eq.train(
         x, "beta-vae", net="burgess", steps=3, out=tmp_path / "run", settings={"train.batch": 8}, progress=False

@@ -17,7 +17,7 @@ from tests.test_runs import SMALL
 from equipoise import runs, trackers
 from equipoise.config import Config, identity, resolve
 from equipoise.errors import InputError
-from equipoise.trackers import check, listed, writers
+from equipoise.trackers import check, connect, split_names
 from equipoise.training.loop import Row, Training, fit
 
 SETTINGS: dict[str, Any] = {"method.name": "l-vae", "train.lr": 1e-4, "train.betas": [0.9, 0.999], "train.fast": True}
@@ -133,7 +133,7 @@ def test_a_run_that_was_killed_goes_on_in_the_same_run_and_no_row_comes_twice(
     told: Told = request.getfixturevalue(name)
 
     def until_the_kill() -> None:
-        with writers([name], tmp_path, SETTINGS) as track:
+        with connect([name], tmp_path, SETTINGS) as track:
             track.row(ROWS[0])
             track.row({"step": 5, "mig": 0.25}, "scores")
             track.row(ROWS[1])
@@ -141,7 +141,7 @@ def test_a_run_that_was_killed_goes_on_in_the_same_run_and_no_row_comes_twice(
 
     with pytest.raises(KeyboardInterrupt):
         until_the_kill()
-    with writers([name], tmp_path, SETTINGS | {"train.steps": 90}) as track:  # from a checkpoint of step 3
+    with connect([name], tmp_path, SETTINGS | {"train.steps": 90}) as track:  # from a checkpoint of step 3
         track.row({"step": 5, "mig": 0.25}, "scores")
         track.row(ROWS[1])
         track.row({"step": 9, "mig": 0.5}, "scores")
@@ -157,10 +157,10 @@ def test_a_run_that_was_killed_goes_on_in_the_same_run_and_no_row_comes_twice(
 def test_wandb_is_told_settings_and_final_scores_and_left_its_environment(
     wandb: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with writers(["wandb"], tmp_path / "first", SETTINGS) as track:
+    with connect(["wandb"], tmp_path / "first", SETTINGS) as track:
         track.final({"mig": 0.5}, 9)
     monkeypatch.setenv("WANDB_PROJECT", "mine")
-    with writers(["wandb"], tmp_path / "second", SETTINGS):
+    with connect(["wandb"], tmp_path / "second", SETTINGS):
         pass
     first, second = wandb.starts
     assert first["config"] == SETTINGS
@@ -177,7 +177,7 @@ def test_mlflow_is_told_settings_once_and_in_parts(
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "raced")  # by another run of the same study
     many = {**SETTINGS, **{f"method.s{j}": j for j in range(150)}, "data.name": "x" * 9000}
     for _ in range(2):
-        with writers(["mlflow"], tmp_path, many) as track:
+        with connect(["mlflow"], tmp_path, many) as track:
             track.row({"step": 4, "loss": 1.0, "wide": [0.0] * 1500})
     (run,) = mlflow.runs.values()
     assert (run["experiment"], run["name"]) == ("of raced", tmp_path.name)
@@ -218,28 +218,24 @@ def test_a_tracker_neither_ends_nor_changes_a_training_and_is_complained_of_once
         method = {"at the start": "create_run", "at the end": "set_terminated"}[fails]
         monkeypatch.setattr(sys.modules["mlflow"].MlflowClient, method, wrong)  # type: ignore[attr-defined]
     plain = trained(lambda _: None)
-    with writers(["mlflow", "wandb"], tmp_path, SETTINGS) as track:
+    with connect(["mlflow", "wandb"], tmp_path, SETTINGS) as track:
         mlflow.broken = fails == "in a row"
         tracked = trained(track.row)
     assert all(map(torch.equal, plain, tracked))
     (run,) = wandb.runs.values()
     assert {step for step, *_ in run["rows"]} == {2, 4, 6}
     said = [str(warning.message) for warning in recwarn]
-    assert said == (
-        []
-        if fails == "never"
-        else ["mlflow is left out from here on (the server is gone); training goes on without it"]
-    )
+    assert said == ([] if fails == "never" else ["mlflow failed (the server is gone); training continues without it"])
 
 
 def test_damaged_notes_begin_anew(wandb: Told, tmp_path: Path) -> None:
     for notes in ("{", "[]", '{"wandb": 3}'):
         (tmp_path / "trackers.json").write_text(notes)
         if notes.startswith('{"'):
-            with pytest.warns(UserWarning, match="wandb is left out"), writers(["wandb"], tmp_path, SETTINGS):
+            with pytest.warns(UserWarning, match="wandb failed"), connect(["wandb"], tmp_path, SETTINGS):
                 pass
             continue
-        with writers(["wandb"], tmp_path, SETTINGS) as track:
+        with connect(["wandb"], tmp_path, SETTINGS) as track:
             track.row(ROWS[0])
     assert [len(run["rows"]) for run in wandb.runs.values()] == [3, 3]
 
@@ -251,7 +247,7 @@ def test_a_tracker_that_is_unknown_or_not_installed_is_refused_before_anything_i
         monkeypatch.setattr(trackers, "find_spec", lambda _, spec=missing: spec)
         with (
             pytest.raises(InputError, match=r"needs mlflow; pip install equipoise\[track\]"),
-            writers(["mlflow"], tmp_path, SETTINGS),
+            connect(["mlflow"], tmp_path, SETTINGS),
         ):
             pass
     with pytest.raises(InputError, match="did you mean wandb"):
@@ -260,15 +256,15 @@ def test_a_tracker_that_is_unknown_or_not_installed_is_refused_before_anything_i
 
 
 def test_without_trackers_nothing_is_written(tmp_path: Path) -> None:
-    with writers([], tmp_path, SETTINGS) as track:
+    with connect([], tmp_path, SETTINGS) as track:
         track.row(ROWS[0])
         track.final({"mig": 1.0}, 3)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_names_are_taken_with_commas_between_them_or_as_a_list() -> None:
-    assert listed("tensorboard, wandb") == ("tensorboard", "wandb")
-    assert listed(["mlflow"]) == ["mlflow"]
+    assert split_names("tensorboard, wandb") == ("tensorboard", "wandb")
+    assert split_names(["mlflow"]) == ["mlflow"]
 
 
 @pytest.fixture
@@ -287,12 +283,12 @@ def board(tmp_path: Path) -> Callable[[], Any]:
 def test_tensorboard_reads_back_every_row_once_though_a_kill_left_some_without_a_note(
     board: Callable[[], Any], tmp_path: Path
 ) -> None:
-    with writers(["tensorboard"], tmp_path, SETTINGS) as track:
+    with connect(["tensorboard"], tmp_path, SETTINGS) as track:
         track.row(ROWS[0])
         noted = (tmp_path / "trackers.json").read_text()
         track.row(ROWS[1])
     (tmp_path / "trackers.json").write_text(noted)  # as if killed between the row and its note
-    with writers(["tensorboard"], tmp_path, SETTINGS) as track:
+    with connect(["tensorboard"], tmp_path, SETTINGS) as track:
         for row in ROWS:
             track.row(row)
         track.row({"step": 9, "mig": 0.5}, "scores")
@@ -308,7 +304,7 @@ def test_tensorboard_reads_back_every_row_once_though_a_kill_left_some_without_a
     assert len(text) == 1
     assert b"method.name = l-vae" in text[0].tensor_proto.string_val[0]
     assert any("session_start_info" in tag for tag in found.summary_metadata)
-    assert json.loads((tmp_path / "trackers.json").read_text())["tensorboard"]["told"] == {"train": 9, "scores": 9}
+    assert json.loads((tmp_path / "trackers.json").read_text())["tensorboard"]["steps"] == {"train": 9, "scores": 9}
 
 
 def test_runs_that_differ_in_trackers_alone_are_the_same_run(

@@ -1,7 +1,7 @@
-"""Settings: typed, frozen, written out in full beside every result.
+"""Settings of a run: typed, frozen, validated before any work, and written to the run's folder in full.
 
-Order, later wins: library default, the method's default, preset, file, command line. A setting is `section.key`;
-`data=X`, `method=X` and `net=X` mean `.name`. Whatever is wrong is said at once, before any work.
+Later sources override earlier ones: library default, the method's default, preset, file, command line. A setting is
+`section.key`; `data=X`, `method=X` and `net=X` are short for `data.name=X` and so on.
 """
 
 import dataclasses
@@ -26,24 +26,24 @@ from equipoise.methods import METHODS, Method, Shape
 from equipoise.methods.method import STRICT
 from equipoise.nets import NETS
 from equipoise.objective import Objective
-from equipoise.trackers import TrackerName, listed
+from equipoise.trackers import TrackerName, split_names
 
 Section = TypeVar("Section")
 Settings = Mapping[str, object]
-"""Settings by dotted key, such as {"train.steps": 2000}."""
+"""Settings by dotted key, such as `{"train.steps": 2000}`."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class Net:
-    """[net] encoder and decoder."""
+    """[net]: encoder and decoder."""
 
     name: Annotated[str, Field(description="architecture (`equipoise list nets`)")] = "locatello"
-    latent: Annotated[int, Field(ge=1, description="latent dimensions; 10 is the field's habit")] = 10
+    latent: Annotated[int, Field(ge=1, description="latent dimensions; 10 is common in the literature")] = 10
 
 
 @dataclass(frozen=True, config=STRICT)
 class Train:
-    """[train] how long, how fast, on what."""
+    """[train]: duration, batches, optimiser, devices, logs."""
 
     steps: Annotated[
         int, Field(ge=1, description="training steps; 50,000 take half an hour to an hour on two cores")
@@ -51,66 +51,96 @@ class Train:
     schedule_steps: Annotated[
         int | None, Field(ge=1, description="length of every schedule in steps; unset: `steps`")
     ] = None
-    batch: Annotated[int, Field(ge=2, description="images a step; 64 is the field's common protocol")] = 64
-    lr: Annotated[float, Field(gt=0, description="learning rate of Adam; 1e-4 is the field's common protocol")] = 1e-4
+    batch: Annotated[int, Field(ge=2, description="images per step; 64 is the protocol of Locatello et al. (2019)")] = (
+        64
+    )
+    lr: Annotated[
+        float, Field(gt=0, description="learning rate of Adam; 1e-4 is the protocol of Locatello et al. (2019)")
+    ] = 1e-4
     betas: Annotated[tuple[float, float], Field(description="Adam's decay rates")] = (0.9, 0.999)
     schedule: Annotated[
         Literal["constant", "one-cycle"],
-        Field(description="of the learning rate; one-cycle: from lr/10 up to lr at half the schedule, down to lr/100"),
+        Field(description="of the learning rate; one-cycle: from lr/10 up to lr at half the schedule, then to lr/100"),
     ] = "constant"
-    clip: Annotated[float | None, Field(gt=0, description="largest norm of the networks' gradient; unset: none")] = None
-    seed: Annotated[int, Field(ge=0, description="of weights, batches and noise")] = 0
-    device: Annotated[str, Field(description="auto, cpu, cuda or cuda:N; auto takes CUDA where there is one")] = "auto"
+    clip: Annotated[
+        float | None, Field(gt=0, description="largest norm of the gradient of encoder and decoder; unset: unlimited")
+    ] = None
+    seed: Annotated[int, Field(ge=0, description="seed of weights, batches and noise")] = 0
+    device: Annotated[str, Field(description="auto, cpu, cuda or cuda:N; auto: CUDA if available, else cpu")] = "auto"
     devices: Annotated[
         int | None,
         Field(
             ge=1,
-            description="processes a node, each on a GPU or on cores of its own; they share each batch; unset: one",
+            description="processes per machine, each on its own GPU or cores; they share each batch; unset: one",
         ),
     ] = None
-    nodes: Annotated[int | None, Field(ge=1, description="machines, joined by torchrun or Slurm; unset: one")] = None
+    nodes: Annotated[int | None, Field(ge=1, description="machines, connected by torchrun or Slurm; unset: one")] = None
     threads: Annotated[
-        int | None, Field(ge=1, description="threads of torch in each process; unset: as many as cores in all")
+        int | None, Field(ge=1, description="threads of torch in each process; unset: all cores, divided by devices")
     ] = None
     precision: Annotated[
-        Literal["fp32", "bf16"], Field(description="bf16 runs encoder and decoder, nothing else, in bfloat16")
+        Literal["fp32", "bf16"], Field(description="bf16: encoder and decoder in bfloat16, everything else in fp32")
     ] = "fp32"
-    fast: Annotated[bool, Field(description="the guarded fast parts: oneDNN, allocator, channels_last")] = True
-    log_every: Annotated[int, Field(ge=1, description="steps between rows of log.jsonl, each a mean over them")] = 100
+    fast: Annotated[
+        bool, Field(description="use oneDNN, allocator options and channels_last if they are exact here")
+    ] = True
+    log_every: Annotated[int, Field(ge=1, description="steps between rows of log.jsonl; a row is a mean over them")] = (
+        100
+    )
     checkpoint_every: Annotated[int, Field(ge=1, description="steps between checkpoints")] = 2_000
     track: Annotated[
         tuple[TrackerName, ...] | None,
-        BeforeValidator(listed),
-        Field(description="told of rows and scores too: tensorboard, wandb, mlflow, or several; unset: none"),
+        BeforeValidator(split_names),
+        Field(description="experiment trackers to log to: tensorboard, wandb, mlflow (comma-separated); unset: none"),
     ] = None
 
     @property
     def processes(self) -> int:
+        """Processes on all machines."""
         return (self.devices or 1) * (self.nodes or 1)
 
     @property
     def schedule_length(self) -> int:
+        """Length of every schedule in steps."""
         return self.steps if self.schedule_steps is None else self.schedule_steps
 
 
 @dataclass(frozen=True, config=STRICT)
 class Evaluate:
-    """[evaluate] codes and scores."""
+    """[evaluate]: codes and scores."""
 
-    every: Annotated[int | None, Field(ge=1, description="also score every so many steps; unset: at the end")] = None
-    which: Annotated[str | tuple[str, ...], Field(description="metrics: default, all, or names")] = "default"
+    every: Annotated[
+        int | None, Field(ge=1, description="steps between scores during training; unset: score at the end only")
+    ] = None
+    which: Annotated[str | tuple[str, ...], Field(description="metrics to compute: default, all, or names")] = "default"
     convention: Annotated[
         Literal["default", "carbonneau", "locatello"],
-        Field(description="whose parameters; carbonneau is what the L-VAE paper reports"),
+        Field(description="parameters of the metrics; carbonneau is that of the L-VAE paper"),
     ] = "carbonneau"
-    n: Annotated[
-        int, Field(ge=2, description="images encoded and scored, the same ones for all runs on a data set")
-    ] = 10_000
+    n: Annotated[int, Field(ge=2, description="images to encode and score, the same for all runs on a data set")] = (
+        10_000
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """All settings of a run."""
+    """All settings of a run, as `resolve` returns them.
+
+    Args:
+        data: The section [data].
+        method: The method with its settings.
+        preset: The preset of the method, or None.
+        net: The section [net].
+        train: The section [train].
+        evaluate: The section [evaluate].
+        out: The run's folder.
+
+    Example:
+        >>> from equipoise.config import resolve
+        >>> config = resolve({"data": "dsprites", "method": "beta-vae", "method.beta": 2.0, "train.steps": 2000})
+        >>> config.method.beta, config.train.steps, config.net.name
+        (2.0, 2000, 'locatello')
+    """
 
     data: Data
     method: Method
@@ -121,7 +151,7 @@ class Config:
     out: str
 
     def to_dict(self) -> dict[str, dict[str, object] | str]:
-        """Sections as plain values, without what is unset, as `config.toml` holds them."""
+        """Return the sections with plain values, without unset settings, as in `config.toml`."""
         sections: dict[str, dict[str, object] | str] = {"out": self.out}
         for section in SECTIONS:
             sections[section] = _values(getattr(self, section))
@@ -132,10 +162,11 @@ class Config:
         return sections
 
     def to_toml(self) -> str:
+        """Return the settings as TOML."""
         return tomli_w.dumps(self.to_dict())
 
     def flat(self) -> dict[str, object]:
-        """Settings by dotted key, but `out`, on how many devices and who is told: what makes a run the run it is."""
+        """Return the settings that identify a run by dotted key: all but `out`, devices, nodes and trackers."""
         return {
             f"{section}.{key}": value
             for section, values in self.to_dict().items()
@@ -149,26 +180,39 @@ TEXT = (
     *("out", "data", "method", "net", "data.name", "data.factors"),
     *("method.name", "method.preset", "net.name", "train.device", "train.track"),
 )
-"""Settings whose words are taken as they are, though they may look like a number or a date."""
+"""Settings that are text, even if the text looks like a number or a date."""
 
 SECTIONS: dict[str, type] = {"data": Data, "net": Net, "train": Train, "evaluate": Evaluate}
 
 
 def resolve(settings: Settings, complete: bool = False) -> Config:
-    """The settings of a run, complete and valid, from what the user said. Raises `InputError` with one sentence.
+    """Complete and validate the settings of a run.
 
-    `complete` settings are a run's own: what they leave out is unset, and neither defaults nor preset fill it.
+    Args:
+        settings: Settings by dotted key.
+        complete: Whether these are the written settings of a run. Then neither defaults nor a preset are applied.
+
+    Returns:
+        The settings of the run.
+
+    Raises:
+        InputError: If a setting is unknown, invalid, missing or does not fit another.
+
+    Example:
+        >>> from equipoise.config import resolve
+        >>> resolve({"data": "dsprites", "train.seed": 3}).method.name
+        'l-vae'
     """
-    said = {f"{key}.name" if key in ("data", "method", "net") else key: value for key, value in settings.items()}
-    name = said.pop("method.name", "l-vae")
+    overrides = {f"{key}.name" if key in ("data", "method", "net") else key: value for key, value in settings.items()}
+    name = overrides.pop("method.name", "l-vae")
     method = METHODS[choose("method", name, METHODS)]
-    preset = said.pop("method.preset", None)
+    preset = overrides.pop("method.preset", None)
     layers: dict[str, object] = {}
     if not complete:
         layers |= method.defaults
         if preset is not None:
             layers |= method.presets[choose(f"preset of {method.name}", preset, method.presets)].settings
-    layers |= said
+    layers |= overrides
 
     out = layers.pop("out", None)
     fields: dict[str, dict[str, object]] = {section: {} for section in (*SECTIONS, "method")}
@@ -184,22 +228,22 @@ def resolve(settings: Settings, complete: bool = False) -> Config:
         table = fields[section].get(field)
         fields[section][field] = {**(table if isinstance(table, dict) else {}), entry: value} if entry else value
     if "name" not in fields["data"]:
-        raise InputError("data is missing; say what to learn from, such as data=dsprites or data=path/to/images")
+        raise InputError("data is missing; set it, such as data=dsprites or data=path/to/images")
     choose("net", fields["net"].get("name", Net.name), NETS)
-    chosen = _validated("method", method, fields["method"], method.name)
-    implied = getattr(chosen, "latent", None)
+    selection = _validated("method", method, fields["method"], method.name)
+    implied = getattr(selection, "latent", None)
     if implied is not None:
         fields["net"].setdefault("latent", implied)
     config = Config(
         data=_validated("data", Data, fields["data"], "data"),
-        method=chosen,
+        method=selection,
         preset=None if preset is None else str(preset),
         net=_validated("net", Net, fields["net"], "net"),
         train=_validated("train", Train, fields["train"], "train"),
         evaluate=_validated("evaluate", Evaluate, fields["evaluate"], "evaluate"),
         out="",
     )
-    _combination(config)
+    _check_combination(config)
     if out is None:
         data = Path(config.data.name).stem or "data"
         out = f"runs/{data}-{method.name}-{identity(config)}"
@@ -209,10 +253,9 @@ def resolve(settings: Settings, complete: bool = False) -> Config:
 
 
 def identity(config: Config) -> str:
-    """Ten hexadecimal digits that two runs share when one is the other, or goes on where it ended.
+    """Ten hexadecimal digits that identify a run.
 
-    They depend on all settings but those that `flat` leaves out, and but `train.steps` where more steps only extend a
-    run.
+    They depend on the settings in `flat`, without `train.steps` if a run with more steps extends this one.
     """
     settings = config.flat()
     if extendable(config):
@@ -221,21 +264,19 @@ def identity(config: Config) -> str:
 
 
 def extendable(config: Config) -> bool:
-    """Whether a run with more steps begins as this one: no schedule is as long as the run."""
+    """Whether a run with more steps extends this one, because no schedule depends on the number of steps."""
     scheduled = config.train.schedule != "constant" or outline(config).balance.is_scheduled
     return config.train.schedule_steps is not None or not scheduled
 
 
 def outline(config: Config) -> Objective:
-    """The objective without its numbers, for questions about how it is composed. Raises `InputError` where it cannot
-    be.
-    """
+    """The objective on torch's meta device, without values. Raises `InputError` if its parts do not fit."""
     with torch.device("meta"):
         return config.method.build(Shape((1, 64, 64), config.net.latent, config.train.batch))
 
 
 def read(path: Path) -> dict[str, object]:
-    """The settings of a TOML file by dotted key."""
+    """Read the settings of a TOML file by dotted key. Raises `InputError` when it cannot be read."""
     try:
         sections = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -243,7 +284,7 @@ def read(path: Path) -> dict[str, object]:
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); expected a file of settings in TOML") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid TOML ({error}); mend that line") from None
+        raise InputError(f"{path} is not valid TOML ({error}); correct that line") from None
     flat: dict[str, object] = {}
     for section, values in sections.items():
         flat |= (
@@ -255,7 +296,7 @@ def read(path: Path) -> dict[str, object]:
 
 
 def parse(overrides: Iterable[str]) -> dict[str, object]:
-    """Settings from `key=value` words; a value is read as TOML, and as text where it is none."""
+    """Settings from words `key=value`; a value is TOML, or else text. Raises `InputError` for another word."""
     settings: dict[str, object] = {}
     for word in overrides:
         key, equals, value = word.partition("=")
@@ -264,34 +305,34 @@ def parse(overrides: Iterable[str]) -> dict[str, object]:
         settings[key] = value
         if key not in TEXT:
             with suppress(tomllib.TOMLDecodeError):
-                read = tomllib.loads(f"x = {value}")["x"]
-                # No setting is a date or a time: 10:40:10 is a slice.
-                settings[key] = value if isinstance(read, datetime.date | datetime.time) else read
+                parsed = tomllib.loads(f"x = {value}")["x"]
+                # 10:40:10 is a slice; no setting is a date or a time.
+                settings[key] = value if isinstance(parsed, datetime.date | datetime.time) else parsed
     return settings
 
 
 def command(settings: Settings) -> str:
-    """The shortest line in a shell that trains a run of these settings, a run's own by dotted key."""
+    """The shortest shell command that trains a run with these complete settings."""
     named = {key: settings[key] for key in ("data.name", "method.name", "method.preset") if key in settings}
-    given = resolve(named).flat()
+    defaults = resolve(named).flat()
     words = [word(key.removesuffix(".name"), value) for key, value in named.items()]
-    words += [word(key, value) for key, value in settings.items() if key not in named and given.get(key) != value]
+    words += [word(key, value) for key, value in settings.items() if key not in named and defaults.get(key) != value]
     return shlex.join(["equipoise", "train", *words])
 
 
 def word(key: str, value: object) -> str:
-    """A setting as it is typed, which `parse` reads: text as it is, unless it would be read as something else."""
+    """A setting as a word that `parse` reads. Text is quoted if it would be read as another type."""
     if isinstance(value, str) and parse([f"{key}={value}"])[key] == value:
         return f"{key}={value}"
     return f"{key}={_toml(value)}"
 
 
 def _toml(value: object) -> str:
-    """A value as TOML writes it on one line."""
+    """A value in TOML on one line."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(of)}" for key, of in value.items()) + "}"
+        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(each)}" for key, each in value.items()) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_toml(of) for of in value) + "]"
+        return "[" + ", ".join(_toml(each) for each in value) + "]"
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -300,18 +341,20 @@ def _names(kind: type) -> list[str]:
 
 
 def _values(section: object) -> dict[str, object]:
+    """The settings of a section that are not None."""
     values = {name: getattr(section, name) for name in _names(type(section))}
-    return {key: _listed(value) for key, value in values.items() if value is not None}
+    return {key: _plain(value) for key, value in values.items() if value is not None}
 
 
-def _listed(value: object) -> object:
-    """The value as TOML gives it back: lists for tuples, in tables too."""
+def _plain(value: object) -> object:
+    """The value as TOML returns it: tuples become lists, also in tables."""
     if isinstance(value, dict):
-        return {key: _listed(entry) for key, entry in value.items()}
-    return [_listed(entry) for entry in value] if isinstance(value, tuple | list) else value
+        return {key: _plain(entry) for key, entry in value.items()}
+    return [_plain(entry) for entry in value] if isinstance(value, tuple | list) else value
 
 
 def _validated(section: str, kind: type[Section], values: Mapping[str, object], owner: str) -> Section:
+    """A section with these settings. Raises `InputError` for an unknown or invalid setting."""
     for key in values:
         if key not in _names(kind):
             raise InputError(f"{section}.{key}: no such setting of {owner}; {nearest(key, _names(kind))}")
@@ -321,7 +364,8 @@ def _validated(section: str, kind: type[Section], values: Mapping[str, object], 
         raise InputError(sentence(error, values, f"{section}.{{}}")) from None
 
 
-def _combination(config: Config) -> None:
+def _check_combination(config: Config) -> None:
+    """Raise `InputError` for settings that are valid alone but not together."""
     outline(config)
     train = config.train
     if train.schedule == "one-cycle" and train.steps > train.schedule_length:
@@ -333,8 +377,8 @@ def _combination(config: Config) -> None:
         lower = train.batch // train.processes * train.processes
         near = f"{lower} or {lower + train.processes}" if lower else str(train.processes)
         raise InputError(
-            f"train.batch is {train.batch}, of which {train.processes} processes (train.devices times train.nodes) "
-            f"cannot have equal parts; set train.batch to {near}"
+            f"train.batch is {train.batch}, which {train.processes} processes (train.devices times train.nodes) "
+            f"cannot share equally; set train.batch to {near}"
         )
     check(config.data)
     if not all(0 <= beta < 1 for beta in train.betas):

@@ -1,8 +1,8 @@
-"""Rows and scores of a run for TensorBoard, Weights & Biases and MLflow, beside its own files, which stay the truth.
+"""Logs rows and scores of a run to TensorBoard, Weights & Biases and MLflow, in addition to the run's own files.
 
-A tracker only watches. One that fails is left out with a warning, and training goes on as it would have; two runs that
-differ in trackers alone are the same run. What a tracker calls a run, and how far it was told, is kept in
-`trackers.json` in the run's folder: so a run that goes on after a kill goes on there too, and no row is told twice.
+A tracker that fails is dropped with a warning, and training continues. Trackers do not identify a run. `trackers.json`
+in the run's folder holds the tracker's name of the run and the last step of each section that was logged, so a resumed
+run continues in the same tracker run, and no row is logged twice.
 """
 
 import json
@@ -26,27 +26,33 @@ Values = Mapping[str, float]
 
 
 class Tracker(Protocol):
-    """One tracker of one run: made from the run's folder, its settings by dotted key, what it was called before, and
-    the last step that was told then (0: none)."""
+    """A tracker of one run.
 
-    name: str  # what the tracker calls the run, under which it is found again
+    folder: the run's folder. settings: those of the run by dotted key. name: the tracker's name of the run, if it was
+    logged before. step: the last step that was logged, 0 if none.
+    """
+
+    name: str
 
     def __init__(self, folder: Path, settings: Settings, name: str | None, step: int) -> None: ...
 
-    def row(self, values: Values, step: int) -> None: ...
+    def row(self, values: Values, step: int) -> None:
+        """Log the values of a step."""
 
-    def final(self, values: Values, settings: Settings, step: int) -> None: ...
+    def final(self, values: Values, settings: Settings, step: int) -> None:
+        """Log the scores of the last step."""
 
-    def close(self, whole: bool) -> None: ...
+    def close(self, is_finished: bool) -> None:
+        """End the tracker's run, as finished or as failed."""
 
 
 class TensorBoard:
-    """Event files in the run's folder, under `tensorboard`."""
+    """Event files in the folder `tensorboard` of the run."""
 
     def __init__(self, folder: Path, settings: Settings, name: str | None, step: int) -> None:
         self._board: Any = import_module("torch.utils.tensorboard")
         self.name = "tensorboard"
-        # A row that a kill left without a note in trackers.json comes again: what was written after `step` is void.
+        # A row that was logged before a kill, but not noted in trackers.json, comes again: remove it.
         self._writer = self._board.SummaryWriter(folder / self.name, purge_step=step + 1)
         if name is None:
             self._writer.add_text("settings", "\n".join(f"    {key} = {value}" for key, value in settings.items()))
@@ -58,24 +64,26 @@ class TensorBoard:
 
     def final(self, values: Values, settings: Settings, step: int) -> None:
         self.row(values, step)
-        plain = {key: of if isinstance(of, bool | int | float | str) else str(of) for key, of in settings.items()}
-        # Into the same file: `add_hparams` would begin another, and TensorBoard reads the newest alone.
+        plain = {
+            key: each if isinstance(each, bool | int | float | str) else str(each) for key, each in settings.items()
+        }
+        # In the same file: `add_hparams` would start another, and TensorBoard reads only the newest.
         for summary in self._board.summary.hparams(plain, dict(values)):
             self._writer.file_writer.add_summary(summary)
 
-    def close(self, whole: bool) -> None:  # noqa: ARG002 - TensorBoard knows no runs that failed
+    def close(self, is_finished: bool) -> None:  # noqa: ARG002 - TensorBoard has no failed runs
         self._writer.close()
 
 
 class WandB:
     """A run of Weights & Biases in the project `equipoise`, or the one that WANDB_PROJECT names.
 
-    WANDB_MODE and what else W&B reads from the environment hold: `offline` keeps all in the run's folder.
+    W&B reads its other settings from the environment. WANDB_MODE=offline writes to the run's folder only.
     """
 
     def __init__(self, folder: Path, settings: Settings, name: str | None, step: int) -> None:  # noqa: ARG002
         wandb: Any = import_module("wandb")
-        # Not made from the settings: the same run, trained anew elsewhere, would go on in the old one.
+        # Random, so that the same settings trained in another folder are another run.
         self.name = name or secrets.token_hex(4)
         self._run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", "equipoise"),
@@ -85,7 +93,7 @@ class WandB:
             config=dict(settings),
             allow_val_change=True,  # a longer run has more train.steps
             dir=str(folder),
-            reinit="create_new",  # a run that the caller has open is not ours to write to
+            reinit="create_new",  # does not write to a run that the caller has open
             settings=wandb.Settings(console="off"),
         )
 
@@ -95,17 +103,17 @@ class WandB:
     def final(self, values: Values, settings: Settings, step: int) -> None:  # noqa: ARG002
         self._run.summary.update(dict(values))
 
-    def close(self, whole: bool) -> None:
-        self._run.finish(exit_code=0 if whole else 1)
+    def close(self, is_finished: bool) -> None:
+        self._run.finish(exit_code=0 if is_finished else 1)
 
 
 class MLflow:
     """A run of MLflow in the experiment `equipoise`, or the one that MLFLOW_EXPERIMENT_NAME names.
 
-    It lies where MLFLOW_TRACKING_URI says, or where MLflow puts it by default. Nothing is made active.
+    MLFLOW_TRACKING_URI names the server or folder. No run is made active.
     """
 
-    _METRICS, _PARAMS, _LETTERS = 1000, 100, 6000  # the most that a request, and a value, may hold
+    _METRICS, _PARAMS, _LETTERS = 1000, 100, 6000  # limits of a request and of a value
 
     def __init__(self, folder: Path, settings: Settings, name: str | None, step: int) -> None:  # noqa: ARG002
         self._entities: Any = import_module("mlflow.entities")
@@ -121,17 +129,17 @@ class MLflow:
             self._client.log_batch(self.name, params=params[first : first + self._PARAMS])
 
     def _experiment(self) -> str:
+        """The identifier of the experiment, which is created if it does not exist."""
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "equipoise")
-        found = self._client.get_experiment_by_name(name)
-        if found is not None:
-            return str(found.experiment_id)
-        try:
-            return str(self._client.create_experiment(name))
-        except Exception:  # another run of the same study was a moment earlier
-            found = self._client.get_experiment_by_name(name)
-            if found is None:
-                raise
-            return str(found.experiment_id)
+        experiment = self._client.get_experiment_by_name(name)
+        if experiment is None:
+            try:
+                return str(self._client.create_experiment(name))
+            except Exception:  # another run of the same study created it at the same time
+                experiment = self._client.get_experiment_by_name(name)
+                if experiment is None:
+                    raise
+        return str(experiment.experiment_id)
 
     def row(self, values: Values, step: int) -> None:
         now = round(time.time() * 1000)
@@ -142,116 +150,120 @@ class MLflow:
     def final(self, values: Values, settings: Settings, step: int) -> None:  # noqa: ARG002
         self.row(values, step)
 
-    def close(self, whole: bool) -> None:
-        self._client.set_terminated(self.name, "FINISHED" if whole else "FAILED")
+    def close(self, is_finished: bool) -> None:
+        self._client.set_terminated(self.name, "FINISHED" if is_finished else "FAILED")
 
 
 TrackerName = Literal["tensorboard", "wandb", "mlflow"]
 TRACKERS: dict[str, type[Tracker]] = {"tensorboard": TensorBoard, "wandb": WandB, "mlflow": MLflow}
-"""Every tracker by name; the name is that of its package too."""
+"""The trackers by name, which is also the name of the package."""
 
 
-class Track:
-    """What tells the trackers of a run that are still well; see `writers`."""
+class Tracking:
+    """The working trackers of a run; see `connect`."""
 
     def __init__(self, names: Sequence[str], folder: Path, settings: Settings) -> None:
         self._file, self._settings = folder / "trackers.json", settings
-        try:
-            kept = json.loads(self._file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            kept = {}  # none yet; or damaged, and then the trackers begin anew
-        # By tracker: what it calls the run, and the last step of each section that it was told.
-        self._kept: dict[str, dict[str, Any]] = kept if isinstance(kept, dict) else {}
+        self._state = _read_state(self._file)  # by tracker: its name of the run, and the last step of each section
         self._open: dict[str, Tracker] = {}
         for name in names:
-            with self._watching(name), warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # what a tracker's packages say of each other is not for the user
-                known = self._kept.setdefault(name, {"name": None, "told": {}})
-                told = max(known["told"].values(), default=0)
-                self._open[name] = TRACKERS[name](folder, settings, known["name"], told)
-                known["name"] = self._open[name].name
-        self._keep()
+            with self._dropping(name), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # those of the tracker's packages about each other
+                state = self._state.setdefault(name, {"name": None})
+                last = max(state.setdefault("steps", {}).values(), default=0)
+                self._open[name] = TRACKERS[name](folder, settings, state["name"], last)
+                state["name"] = self._open[name].name
+        self._write_state()
 
     def row(self, row: Mapping[str, Any], section: str = "train") -> None:
-        """Tell a row of `log.jsonl` as train/<name>, or one of `scores_history.jsonl` as <section>/<name>.
+        """Log a row of `log.jsonl` as train/<name>, or a row of `scores_history.jsonl` as <section>/<name>.
 
-        Lists are told number by number, as <name>/0, <name>/1. A row that was told before is left out.
+        The numbers of a list are logged as <name>/0, <name>/1. A row that was logged before is skipped.
         """
         step, values = int(row["step"]), scalars(row, section)
 
-        def tell(name: str, tracker: Tracker) -> None:
-            told = self._kept[name]["told"]
-            if step > told.get(section, 0):
+        def log(name: str, tracker: Tracker) -> None:
+            steps = self._state[name]["steps"]
+            if step > steps.get(section, 0):
                 tracker.row(values, step)
-                told[section] = step
+                steps[section] = step
 
-        self._each(tell)
-        self._keep()
+        self._each(log)
+        self._write_state()
 
     def final(self, scores: Mapping[str, Any], step: int) -> None:
-        """Tell the scores of the last step as final/<name>, with the settings where a tracker shows both together."""
+        """Log the scores of the last step as final/<name>, with the settings if the tracker displays them together."""
         values = scalars(scores, "final")
         self._each(lambda _, tracker: tracker.final(values, self._settings, step))
 
-    def close(self, whole: bool) -> None:
-        """Say that the run is over for now, whole or not."""
-        self._each(lambda _, tracker: tracker.close(whole))
+    def close(self, is_finished: bool) -> None:
+        """End the run of every tracker, as finished or as failed."""
+        self._each(lambda _, tracker: tracker.close(is_finished))
 
-    def _each(self, tell: Callable[[str, Tracker], None]) -> None:
+    def _each(self, action: Callable[[str, Tracker], None]) -> None:
         for name, tracker in list(self._open.items()):
-            with self._watching(name):
-                tell(name, tracker)
+            with self._dropping(name):
+                action(name, tracker)
 
     @contextmanager
-    def _watching(self, name: str) -> Iterator[None]:
-        """Leave a tracker out that fails in this block, whatever the reason: it must not end what it watches."""
+    def _dropping(self, name: str) -> Iterator[None]:
+        """Drop the tracker with a warning if the block fails, for any reason: a tracker must not end a training."""
         try:
             yield
         except Exception as error:
             self._open.pop(name, None)
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            warnings.warn(f"{name} is left out from here on ({reason}); training goes on without it", stacklevel=2)
+            warnings.warn(f"{name} failed ({reason}); training continues without it", stacklevel=2)
 
-    def _keep(self) -> None:
+    def _write_state(self) -> None:
         if self._open:
-            write_text(self._file, json.dumps(self._kept, indent=1))
+            write_text(self._file, json.dumps(self._state, indent=1))
 
 
 @contextmanager
-def writers(names: Sequence[str], folder: Path, settings: Settings) -> Iterator[Track]:
-    """Tells the trackers called `names` of the run in `folder`: rows as they come, scores at the end.
+def connect(names: Sequence[str], folder: Path, settings: Settings) -> Iterator[Tracking]:
+    """Connect to the trackers called `names` for the run in `folder`, and close them at the end of the block.
 
-    settings: those of the run by dotted key. Raises `InputError` for a tracker that is not there, see `check`. Without
-    names nothing is written.
+    settings: those of the run by dotted key. Raises `InputError` as `check` does. Without names nothing is written.
     """
     check(names)
-    track = Track(names, folder, settings)
+    tracking = Tracking(names, folder, settings)
     try:
-        yield track
+        yield tracking
     except BaseException:
-        track.close(whole=False)
+        tracking.close(is_finished=False)
         raise
-    track.close(whole=True)
+    tracking.close(is_finished=True)
 
 
 def check(names: Sequence[str]) -> None:
-    """Raises `InputError` for a name that no tracker has, and for a tracker whose package is not installed."""
+    """Raise `InputError` for an unknown tracker, and for a tracker whose package is not installed."""
     for name in names:
-        found = find_spec(choose("tracker", name, TRACKERS))
-        if found is None or found.origin is None:  # without an origin: a folder of that name, such as W&B leaves
+        spec = find_spec(choose("tracker", name, TRACKERS))
+        if spec is None or spec.origin is None:  # no origin: a folder of that name, such as W&B's
             raise InputError(f"train.track={name} needs {name}; pip install equipoise[track]")
 
 
-def listed(said: object) -> object:
-    """Names as a setting takes them: a list as it is, words with commas between them as the list of these."""
-    return tuple(word.strip() for word in said.split(",") if word.strip()) if isinstance(said, str) else said
+def split_names(value: object) -> object:
+    """The names in a comma-separated string, as a tuple. Any other value is returned unchanged."""
+    return tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
 
 
 def scalars(row: Mapping[str, Any], section: str) -> dict[str, float]:
-    """The finite numbers of a row but its step, as <section>/<name>, those of lists as <section>/<name>/<index>."""
+    """The finite numbers of a row except its step, as <section>/<name>, and of lists as <section>/<name>/<index>."""
     values: dict[str, float] = {}
     for name, value in row.items():
-        if name != "step":
-            numbers = {f"/{j}": one for j, one in enumerate(value)} if isinstance(value, list) else {"": value}
-            values |= {f"{section}/{name}{end}": float(one) for end, one in numbers.items() if one is not None}
+        if name == "step":
+            continue
+        numbers = {f"/{index}": each for index, each in enumerate(value)} if isinstance(value, list) else {"": value}
+        values |= {f"{section}/{name}{end}": float(each) for end, each in numbers.items() if each is not None}
     return {name: value for name, value in values.items() if math.isfinite(value)}
+
+
+def _read_state(path: Path) -> dict[str, dict[str, Any]]:
+    """The content of `trackers.json`; empty if it is missing or damaged, so that the trackers start anew."""
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return state if isinstance(state, dict) else {}

@@ -263,7 +263,7 @@ def test_a_study_folder_may_be_moved(tmp_path: Path) -> None:
         (BASE + "bta = 2", "a run of this study cannot be (data.name=dsprites, method.name=beta-vae): method.bta: no"),
         (BASE + "beta = [1.0, -1.0]", "method.beta is -1.0; input should be greater than or equal to 0"),
         (BASE + "beta = {unifrom = [1, 6]}", "method.beta is {'unifrom': [1, 6]}; input should be a valid number"),
-        ('[method]\nname = "vae"', "data is missing; say what to learn from"),
+        ('[method]\nname = "vae"', "data is missing; set it, such as"),
         (
             BASE + "[train]\nsteps = [100, 200]",
             "train.steps = [100, 200] would be one run, trained on; give the largest",

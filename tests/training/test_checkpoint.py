@@ -27,7 +27,7 @@ def test_a_writer_that_is_not_sure_keeps_the_older_checkpoint(tmp_path: Path) ->
         raise RunError("taken over")
 
     with pytest.raises(RunError, match="taken over"):
-        checkpoint.save(path, {"step": 2}, sure=refuse)
+        checkpoint.save(path, {"step": 2}, before_save=refuse)
     assert checkpoint.load(path) == {"step": 1}
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
 

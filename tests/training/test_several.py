@@ -226,7 +226,7 @@ def test_on_how_many_devices_a_run_is_trained_is_no_part_of_what_it_is() -> None
 @pytest.mark.parametrize(
     ("said", "sentence"),
     [
-        ({"train.batch": 64, "train.devices": 3}, r"train\.batch is 64, of which 3 processes .* set .* to 63 or 66"),
+        ({"train.batch": 64, "train.devices": 3}, r"train\.batch is 64, which 3 processes .* set .* to 63 or 66"),
         ({"train.batch": 2, "train.devices": 2, "train.nodes": 2}, r"set train\.batch to 4$"),
         ({"train.devices": 0}, r"train\.devices is 0"),
     ],
@@ -350,7 +350,7 @@ def test_what_several_processes_cannot_do_is_refused_before_any_is_started(
 def test_a_process_that_cannot_begin_ends_the_others(
     squares: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(devices, "FOLLOW", "raise SystemExit('no room here')")
+    monkeypatch.setattr(devices, "PROGRAM", "raise SystemExit('no room here')")
     config = configuration.resolve({"data": squares(), "out": str(tmp_path / "run"), **SMALL_RUN, "train.devices": 2})
     with pytest.raises(RunError, match=r"process 1 of train\.devices ended with exit code 1 \(no room here\)"):
         runs.execute(config, progress=False)

@@ -54,7 +54,7 @@ def work(config: Config, study: Path, stop: Callable[[], bool] = lambda: False) 
     try:
         with _threads(config.train.threads):
             if not runs.finished(config):  # by the one who held it a moment ago
-                runs.execute(config, progress=False, stop=asked, sure=claim.check)
+                runs.execute(config, progress=False, stop=asked, before_save=claim.check)
         if not runs.finished(config):
             raise RunError(f"{config.out} lacks rows of its log; delete that folder and sweep with --again")
     except Stopped:

@@ -1,1 +1,1 @@
-"""Training: one step, the loop around it, its log and its checkpoints."""
+"""Training: the step, the loop, checkpoints, devices and speed."""

@@ -1,4 +1,4 @@
-"""Checkpoints: one file, replaced as a whole, that says which settings it belongs to."""
+"""Reading and writing of checkpoints and logs."""
 
 import hashlib
 import json
@@ -17,29 +17,29 @@ from equipoise.files import replacing
 FORMAT = 1
 
 
-def save(path: Path, state: dict[str, Any], sure: Callable[[], object] = lambda: None) -> None:
-    """Write `state`, tensors and plain values, to `path`, whole or not at all.
+def save(path: Path, state: dict[str, Any], before_save: Callable[[], object] = lambda: None) -> None:
+    """Write `state`, tensors and plain values, to `path`, atomically.
 
-    `sure` is called when nothing but the renaming is left to do, and may raise to keep the older file.
+    `before_save()` is called before the older checkpoint is overwritten; raise to keep the older one.
     """
     with replacing(path) as file:
         torch.save({"format": FORMAT, **state}, file)
         file.flush()
-        os.fsync(file.fileno())  # the slow part
-        sure()
+        os.fsync(file.fileno())  # slow, so before the check
+        before_save()
 
 
 def load(path: Path) -> dict[str, Any]:
-    """The state in `path`, its tensors on the CPU. Nothing is unpickled but tensors and plain values.
+    """Load the state in `path`, with tensors on the CPU. Only tensors and plain values are unpickled.
 
-    Raises `RunError` when the file is torn, truncated or not one of ours.
+    Raises `RunError` when the file is damaged or not a checkpoint of this version.
     """
-    _expect(path)
+    _check_exists(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, BadZipFile, pickle.UnpicklingError, ValueError) as error:
         reason = str(error).partition("\n")[0]
-        raise RunError(f"{path} cannot be read ({reason}); delete it, and the same command trains anew") from None
+        raise RunError(f"{path} cannot be read ({reason}); delete it and run the same command to train again") from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise RunError(
             f"{path} is not a checkpoint of this version; expected format {FORMAT}; train into another folder"
@@ -49,14 +49,14 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def digest(path: Path) -> str:
-    """Sixteen hexadecimal digits of the file's contents, by which codes and scores name it."""
-    _expect(path)
+    """The first 16 hexadecimal digits of the SHA-256 of a checkpoint, which codes and scores record."""
+    _check_exists(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def read_log(path: Path, until: int | None = None) -> list[dict[str, Any]]:
-    """The rows of a `log.jsonl` up to and with step `until`, without one that was cut off while it was written."""
+    """The rows of a `log.jsonl` up to step `until`, without a last row that was cut off while it was written."""
     rows: list[dict[str, Any]] = []
     if not path.exists():
         return rows
@@ -64,7 +64,7 @@ def read_log(path: Path, until: int | None = None) -> list[dict[str, Any]]:
         try:
             row = json.loads(line)
         except json.JSONDecodeError:
-            break  # torn by a kill: it was never a whole row, and nothing after it can be
+            break  # cut off by a kill, so it is the last line
         if until is not None and row["step"] > until:
             break
         rows.append(row)
@@ -72,7 +72,7 @@ def read_log(path: Path, until: int | None = None) -> list[dict[str, Any]]:
 
 
 def last_row(path: Path) -> dict[str, Any]:
-    """The last whole row of a `log.jsonl`, read from its end; nothing when there is none."""
+    """The last complete row of a `log.jsonl`, read from its end; empty when there is none."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - 65_536))
@@ -83,10 +83,10 @@ def last_row(path: Path) -> dict[str, Any]:
         try:
             return dict(json.loads(line))
         except ValueError:
-            continue  # empty, or being written just now
+            continue  # empty, or still being written
     return {}
 
 
-def _expect(path: Path) -> None:
+def _check_exists(path: Path) -> None:
     if not path.exists():
         raise RunError(f"{path.parent} has no checkpoint yet; run the same train command again")

@@ -1,4 +1,4 @@
-"""One training step, and the loop around it."""
+"""The training step and the loop around it."""
 
 from collections.abc import Callable
 from time import monotonic
@@ -16,22 +16,26 @@ from equipoise.training import speed
 from equipoise.training.schedule import rate
 
 Row = dict[str, Any]
-"""A row of `log.jsonl`: numbers, and lists of numbers for what is logged per dimension."""
+"""A row of `log.jsonl`: numbers, and a list of numbers for a value per dimension."""
 
-
-ASK = 10  # steps between two times that several processes ask each other whether to stop
-NOT_SAVED = "training stopped, and no checkpoint later than that is kept; try a smaller train.lr, or train.clip=1"
+ASK = 10  # steps between checks whether one of several processes has to stop
+NOT_SAVED = "training stopped, and the last checkpoint is of an earlier step; try a smaller train.lr, or train.clip=1"
 
 
 class Stopped(RunError):
-    """Training was asked to stop before its last step; all that was done is in the checkpoint."""
+    """Training stopped before its last step, after saving a checkpoint."""
 
 
 class Training:
-    """Model, objective, optimisers and clock: what a step changes, and all that a checkpoint holds.
+    """Model, objective, optimisers and step counter: everything that a step changes and a checkpoint holds.
 
-    `step` counts the steps done. Batches are for the caller to give, so whatever yields tensors can be trained on. Of
-    several processes each is given its `shard` of a batch, and has the same state and the same logs as the others.
+    Args:
+        model: The model; moved to the device.
+        objective: Its objective; moved to the device.
+        train: The settings of [train].
+        device: Where to train.
+        shard: The part of each batch that this process computes; default: the whole batch. All processes have the
+            same state and the same logs.
     """
 
     def __init__(
@@ -41,7 +45,7 @@ class Training:
         self.device = device
         self.shard = model.shard = shard or Shard()
         self.layout = speed.memory_format(model) if train.fast else torch.contiguous_format
-        # channels_last concerns 4-D weights only; `to` leaves the others alone.
+        # `to` applies channels_last to 4-D weights only.
         self.model = model.to(device, memory_format=self.layout)  # type: ignore[call-overload]
         self.model.bf16 = train.precision == "bf16"
         self.objective = objective.to(device)
@@ -49,7 +53,7 @@ class Training:
             objective.adversary.shard = self.shard
         groups = objective.parameter_groups(model)
         self.optimisers = {
-            name: speed.adam(_of(groups, name, train), train.fast)
+            name: speed.adam(_groups_of(name, groups, train), train.fast)
             for name in dict.fromkeys(group["optimiser"] for group in groups)
         }
         self.clipped = [p for group in groups if group["clip"] for p in group["params"]]
@@ -57,13 +61,17 @@ class Training:
         self.generator = torch.Generator(device)
         self.step = 0
         self.seconds = 0.0
-        self.sizes: dict[str, int | None] = {}  # what is logged, with its dimensions, None for a scalar
-        self.pending: list[Tensor] = []  # one row of logged values a step since the last row of the log
+        self.sizes: dict[str, int | None] = {}  # length of each logged value, None for a scalar
+        self.pending: list[Tensor] = []  # logged values of each step since the last row of the log
 
     def advance(self, x: Tensor, second: Tensor | None = None) -> None:
-        """One step on x, float [B, C, H, W] in [0, 1]; `second` is the disjoint batch that some objectives ask for.
+        """Do one step on a batch.
 
-        Nothing in here waits for the device, and all randomness is a function of the seed and the step.
+        The step does not wait for the device. All random numbers are a function of the seed and the step.
+
+        Args:
+            x: Images, float [B, C, H, W] in [0, 1].
+            second: A batch of other images, for objectives with `needs_second_batch`.
         """
         train = self.train
         factor = rate(train.schedule, self.step + 1, train.schedule_length)
@@ -90,15 +98,15 @@ class Training:
         self.pending.append(torch.cat([value.reshape(-1).float() for value in logs.values()]))
         self.step += 1
 
-    def stops(self, said: bool) -> bool:
-        """Whether to stop before the next step; several processes stop at the same one, if any of them says so."""
+    def must_stop(self, stop: bool) -> bool:
+        """Whether to stop before the next step. Several processes stop at the same step, if any of them has to."""
         if self.shard.processes == 1:
-            return said
-        return self.step % ASK == 0 and self.shard.any(said, self.device)
+            return stop
+        return self.step % ASK == 0 and self.shard.any(stop, self.device)
 
     def row(self) -> Row:
-        """The means of what was logged since the last row. Raises `RunError` if a value is not finite."""
-        values = self._checked().mean(0).tolist()
+        """Return the means of the values since the last row. Raises `RunError` if a value is not finite."""
+        values = self._finite_pending().mean(0).tolist()
         self.pending = []
         row: Row = {"step": self.step}
         for name, size in self.sizes.items():
@@ -106,11 +114,12 @@ class Training:
         return row
 
     def state(self) -> dict[str, Any]:
-        """All that the next step depends on, and the values not yet in the log.
+        """Return the state for a checkpoint, with the values that are not yet in the log.
 
-        Raises `RunError` if any of it is not finite: a step can spoil the weights and leave its own loss intact.
+        Raises `RunError` if a value or a weight is not finite. A step can make a weight infinite while its own loss is
+        still finite.
         """
-        pending = self._checked() if self.pending else None
+        pending = self._finite_pending() if self.pending else None
         tensors = [*self.model.state_dict().values(), *self.objective.state_dict().values()]
         if not all(bool(tensor.isfinite().all()) for tensor in tensors):
             raise RunError(f"step {self.step}: a weight is not finite; {NOT_SAVED}")
@@ -124,7 +133,7 @@ class Training:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from `state`."""
+        """Restore a state that `state()` returned."""
         self.step, self.seconds = state["step"], state["seconds"]
         self.clock.fill_(self.step)
         self.model.load_state_dict(state["model"])
@@ -133,16 +142,17 @@ class Training:
             optimiser.load_state_dict(state["optimisers"][name])
         self.pending = [] if state["pending"] is None else list(state["pending"])
 
-    def _checked(self) -> Tensor:
+    def _finite_pending(self) -> Tensor:
+        """The pending values, double [steps, values]. Raises `RunError` that names the first value not finite."""
         rows = torch.stack([row.cpu() for row in self.pending]).double()
-        wrong = (~rows.isfinite()).nonzero()
-        if len(wrong):
-            at = int(wrong[0, 0])
-            names = [name for name, size in self.sizes.items() for _ in range(size or 1)]
-            # The loss is wrong because a term is: name the term where there is one.
-            terms = [names[int(column)] for row, column in wrong if int(row) == at]
-            name = next((name for name in terms if name != "loss"), "loss").removesuffix("_dims")
-            raise RunError(f"step {self.step - len(rows) + at + 1}: {name} is not finite; {NOT_SAVED}")
+        infinite = (~rows.isfinite()).nonzero()
+        if len(infinite):
+            first = int(infinite[0, 0])
+            columns = [name for name, size in self.sizes.items() for _ in range(size or 1)]
+            names = [columns[int(column)] for row, column in infinite if int(row) == first]
+            # A term makes the loss infinite, so name the term.
+            name = next((name for name in names if name != "loss"), "loss").removesuffix("_dims")
+            raise RunError(f"step {self.step - len(rows) + first + 1}: {name} is not finite; {NOT_SAVED}")
         return rows
 
 
@@ -155,18 +165,27 @@ def fit(
     after: Callable[[int], object],
     stop: Callable[[], bool],
 ) -> None:
-    """Train up to `train.steps` on `batch(step, stream)`, float [B, C, H, W] in [0, 1].
+    """Train up to step `train.steps`.
 
-    `log` gets a row every `train.log_every` steps, `after` is called each step, `save` every `train.checkpoint_every`.
-    When `stop` says so, the state is saved and `Stopped` raised.
+    Args:
+        training: The state to start from.
+        batch: Returns the batch of a step and a stream (0, or 1 for the second batch), float [B, C, H, W] in [0, 1].
+        log: Called with a row every `train.log_every` steps.
+        save: Called every `train.checkpoint_every` steps, at the last step, and before stopping.
+        after: Called with the number of steps done after each step, before `save`.
+        stop: Called before each step. When it returns True, the state is saved.
+
+    Raises:
+        Stopped: If `stop` returned True.
+        RunError: If a value or a weight is not finite.
     """
     train = training.train
     training.model.train()
     training.objective.train()
-    began, images = monotonic(), 0
+    start, images = monotonic(), 0
     while training.step < train.steps:
-        if training.stops(stop()):
-            training.seconds += monotonic() - began
+        if training.must_stop(stop()):
+            training.seconds += monotonic() - start
             save()
             raise Stopped(f"stopped after step {training.step} of {train.steps}")
         x = batch(training.step, 0)
@@ -176,17 +195,17 @@ def fit(
         if done % train.log_every == 0 or done == train.steps:
             row = training.row()
             now = monotonic()
-            training.seconds += now - began
+            training.seconds += now - start
             learning_rate = training.optimisers["model"].param_groups[0]["lr"]
-            log(row | {"lr": learning_rate, "images_per_second": images / (now - began), "seconds": training.seconds})
-            began, images = now, 0
-        after(done)  # before the checkpoint: a step that is saved is never looked at again
+            log(row | {"lr": learning_rate, "images_per_second": images / (now - start), "seconds": training.seconds})
+            start, images = now, 0
+        after(done)  # before the checkpoint, since a saved step is not repeated
         if done % train.checkpoint_every == 0 or done == train.steps:
             save()
 
 
 def device(name: str) -> torch.device:
-    """The device called `name`; `auto` is CUDA where there is one. Raises `InputError` for one that is not here."""
+    """The device called `name`; `auto` is CUDA if available, else the CPU. Raises `InputError` for a missing device."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name != "cpu" and not (name.partition(":")[0] == "cuda" and torch.cuda.is_available()):
@@ -194,12 +213,13 @@ def device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _of(groups: list[Group], name: str, train: Train) -> list[dict[str, Any]]:
-    """The parameter groups of the optimiser called `name`, as torch takes them."""
-    found = []
+def _groups_of(name: str, groups: list[Group], train: Train) -> list[dict[str, Any]]:
+    """The parameter groups of the optimiser called `name`, in the form of torch."""
+    selection = []
     for group in groups:
         if group["optimiser"] == name:
             lr = group.get("lr", train.lr)
-            # "base_lr" is the group's own learning rate, which the schedule scales.
-            found.append({"params": group["params"], "lr": lr, "base_lr": lr, "betas": group.get("betas", train.betas)})
-    return found
+            betas = group.get("betas", train.betas)
+            # The schedule scales "base_lr", the group's own learning rate.
+            selection.append({"params": group["params"], "lr": lr, "base_lr": lr, "betas": betas})
+    return selection

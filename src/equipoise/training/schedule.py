@@ -1,15 +1,16 @@
-"""Schedules of the learning rate, as pure functions of the step, so that a resumed run needs no state."""
+"""Schedules of the learning rate. They are functions of the step alone, so a checkpoint holds no schedule."""
 
 import math
 from typing import Literal
 
 
 def rate(schedule: Literal["constant", "one-cycle"], step: int, length: int) -> float:
-    """The factor on the learning rate at `step` (1 for the first) of a schedule of `length` steps.
+    """The factor of the learning rate at `step` (the first is 1) of a schedule of `length` steps.
 
-    `one-cycle` rises from 0.1 to 1 over the first half and falls to 0.01 over the second, both along half a cosine:
-    with a rate of 1e-4 it is the L-VAE paper's (section 6.3). It equals `torch.optim.lr_scheduler.OneCycleLR` with
-    `div_factor=10, final_div_factor=10, pct_start=0.5, cycle_momentum=False`; momentum stays, as the paper fixes it.
+    `one-cycle` rises from 0.1 to 1 over the first half and falls to 0.01 over the second half, each along half a
+    cosine. With a learning rate of 1e-4 this is the schedule of the L-VAE paper (section 6.3). It equals
+    `torch.optim.lr_scheduler.OneCycleLR` with `div_factor=10, final_div_factor=10, pct_start=0.5,
+    cycle_momentum=False`.
     """
     if schedule == "constant":
         return 1.0
@@ -20,4 +21,5 @@ def rate(schedule: Literal["constant", "one-cycle"], step: int, length: int) -> 
 
 
 def _cosine(start: float, end: float, share: float) -> float:
+    """Half a cosine from `start` at share 0 to `end` at share 1."""
     return end + (start - end) / 2 * (1 + math.cos(math.pi * share))

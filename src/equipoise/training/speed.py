@@ -1,4 +1,4 @@
-"""What makes a training step fast, each part guarded by a check that it does what it should on this processor."""
+"""Settings that make a training step fast. Each is checked on this processor before it is used."""
 
 import ctypes
 import platform
@@ -11,18 +11,18 @@ from typing import Any
 import torch
 from torch import nn
 
-EXACT = 1e-5  # largest relative error of a product that still counts as fp32; bfloat16 arithmetic is at 4e-3
+EXACT = 1e-5  # largest relative error of an fp32 product; that of bfloat16 is 4e-3
 
-# Options by their number in glibc's malloc.h: no separate mappings, nothing given back, 64 MiB ahead.
+# Options of malloc.h in glibc: no separate mappings, no memory returned to the system, 64 MiB in advance.
 MALLOC = ((-4, 0), (-1, 2**31 - 1), (-2, 64 << 20))
 
 
 @contextmanager
 def fast_parts(enabled: bool, threads: int | None, precision: str = "fp32") -> Iterator[dict[str, Any]]:
-    """Switches the fast parts on inside the block, and says which are on and why others are not, for `meta.json`.
+    """Switch the fast parts on inside the block. Yields which are on, and why others are not, for `meta.json`.
 
-    The number of threads and the precision of oneDNN are put back at the end; the allocator's settings stay, they
-    change no result. Warns when this processor emulates the precision.
+    The number of threads and the precision of oneDNN are restored at the end. The settings of the allocator remain;
+    they change no result. Warns when this processor emulates the precision.
     """
     if precision == "bf16" and not has_bf16():
         warnings.warn(
@@ -49,11 +49,11 @@ def fast_parts(enabled: bool, threads: int | None, precision: str = "fp32") -> I
 
 @contextmanager
 def onednn(enabled: bool = True) -> Iterator[str]:
-    """Lets oneDNN do fp32 matrix products inside the block, where it does them in fp32; says what it does.
+    """Compute fp32 matrix products with oneDNN inside the block, if they are exact. Yields "on" or "off" and why.
 
-    torch hands products to oneDNN when they may be computed in bfloat16. A processor without AMX has no such units,
-    and oneDNN then computes in true fp32, up to twice as fast as the default library on AMD; with AMX it would round,
-    so a product is compared with float64 first.
+    torch uses oneDNN for products that may be computed in bfloat16. A processor without AMX has no unit for them, so
+    oneDNN computes in fp32, up to twice as fast as the default library on AMD. With AMX it would round, so a product
+    is compared with float64 first.
     """
     matmul: Any = getattr(torch.backends.mkldnn, "matmul", None)
     if not enabled or matmul is None or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
@@ -61,7 +61,7 @@ def onednn(enabled: bool = True) -> Iterator[str]:
         return
     before = matmul.fp32_precision
     if before == torch.backends.mkldnn.fp32_precision:
-        before = "none"  # most likely inherited from all of oneDNN, and put back as a value it would stop following it
+        before = "none"  # inherited from all of oneDNN; restoring the value itself would end the inheritance
     matmul.fp32_precision = "bf16"
     try:
         error = product_error()
@@ -86,7 +86,10 @@ def product_error() -> float:
 
 
 def tune_malloc() -> bool:
-    """Tell glibc to keep what a step frees, which saves thousands of page faults a step; whether it took effect."""
+    """Make glibc reuse the memory that a step frees, which saves thousands of page faults a step.
+
+    Returns whether glibc accepted all options.
+    """
     if platform.libc_ver()[0] != "glibc":
         return False
     libc = ctypes.CDLL(None)
@@ -94,12 +97,12 @@ def tune_malloc() -> bool:
 
 
 def adam(groups: list[dict[str, Any]], fused: bool) -> torch.optim.Adam:
-    """Adam with eps 1e-8 and no decay; `fused` is the same arithmetic in one pass over the parameters."""
+    """Adam with eps 1e-8 and no decay. `fused` computes the same update in one pass over the parameters."""
     return torch.optim.Adam(groups, eps=1e-8, fused=fused)
 
 
 def memory_format(model: nn.Module) -> torch.memory_format:
-    """channels_last where there are convolutions, which then read their pixels in order."""
+    """channels_last for a model with convolutions, which then read pixels in order; else contiguous."""
     convolutional = any(isinstance(layer, nn.Conv2d) for layer in model.modules())
     return torch.channels_last if convolutional else torch.contiguous_format
 

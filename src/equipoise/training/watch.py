@@ -1,4 +1,4 @@
-"""What a person sees of a training, and how they stop it."""
+"""Progress of a training on the terminal, and signals that stop it."""
 
 import math
 import signal
@@ -14,20 +14,23 @@ from equipoise.training.loop import Row, Training
 
 @contextmanager
 def signals() -> Iterator[threading.Event]:
-    """An event that SIGTERM and Ctrl-C set, so that training saves before it stops; a second Ctrl-C stops at once."""
-    asked = threading.Event()
+    """Yield an event that SIGTERM and Ctrl-C set, so that training saves before it stops.
+
+    A second Ctrl-C raises `KeyboardInterrupt` at once. Outside the main thread the event is never set.
+    """
+    event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield asked  # signals reach the main thread alone
+        yield event
         return
 
-    def ask(number: int, frame: object) -> None:  # noqa: ARG001
-        if asked.is_set():
+    def handle(number: int, frame: object) -> None:  # noqa: ARG001
+        if event.is_set():
             raise KeyboardInterrupt
-        asked.set()
+        event.set()
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield asked
+        yield event
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -35,27 +38,31 @@ def signals() -> Iterator[threading.Event]:
 
 @contextmanager
 def bar(console: Console, training: Training) -> Iterator[Callable[[Row], None]]:
-    """A function that shows a row of the log: a moving bar on a terminal, a line every tenth of the run elsewhere."""
+    """Yield a function that displays a row of the log.
+
+    A terminal displays a moving bar. Any other output gets a line for every tenth of the run.
+    """
     steps = training.train.steps
     if not console.is_terminal:
-        tenth = {math.ceil(steps * share / 10) for share in range(1, 11)}
-        passed = {step for step in tenth if step <= training.step}
+        tenths = {math.ceil(steps * tenth / 10) for tenth in range(1, 11)}
+        printed = {step for step in tenths if step <= training.step}
 
         def line(row: Row) -> None:
-            due = {step for step in tenth if step <= row["step"]}
-            if due - passed:
-                passed.update(due)
-                console.print(f"step {row['step']:,} of {steps:,}: {_said(row)}", highlight=False, soft_wrap=True)
+            due = {step for step in tenths if step <= row["step"]}
+            if due - printed:
+                printed.update(due)
+                console.print(f"step {row['step']:,} of {steps:,}: {_summary(row)}", highlight=False, soft_wrap=True)
 
         yield line
         return
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=steps, completed=training.step)
-        yield lambda row: progress.update(task, completed=row["step"], description=_said(row))
+        yield lambda row: progress.update(task, completed=row["step"], description=_summary(row))
 
 
-def _said(row: Row) -> str:
+def _summary(row: Row) -> str:
+    """Loss, reconstruction error, KL, beta and speed of a row, as far as it has them."""
     words = [f"loss {row['loss']:.2f}", f"rec {row['rec']:.2f}"]
     if "kl" in row:
         words.append(f"kl {row['kl']:.2f}")

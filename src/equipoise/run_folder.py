@@ -1,0 +1,109 @@
+"""The folder of a run: which run it holds, and whether new settings may use it."""
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+import shlex
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from equipoise import config as configuration
+from equipoise.config import Config
+from equipoise.data import DATASETS, Images
+from equipoise.errors import InputError, RunError
+from equipoise.files import read_json, write_text
+from equipoise.training import checkpoint
+
+FORMAT = 1
+ARRAY = "array-"  # start of the data name of a run that was trained on an array
+
+
+def check_folder(path: Path, config: Config) -> None:
+    """Raise `InputError` when `path` holds anything but a run that these settings resume or extend."""
+    # Ignore leftover .part files from an interrupted write.
+    if not path.exists() or (path.is_dir() and all(file.suffix == ".part" for file in path.iterdir())):
+        return
+    if not (path / "config.toml").is_file():
+        raise InputError(f"{path} is there already and is not a run; choose another out")
+    before = configuration.resolve(configuration.read(path / "config.toml"), complete=True)
+    old, new = before.flat(), config.flat()
+    differing = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key) and key != "train.steps")
+    if differing:
+        key = differing[0]
+        more = f" and {len(differing) - 1} more" if len(differing) > 1 else ""
+        raise InputError(
+            f"{path} holds another run ({key} is {old.get(key)} there, {new.get(key)} here{more}); choose another out"
+        )
+    old_steps, new_steps = before.train.steps, config.train.steps
+    if new_steps < old_steps:
+        raise InputError(f"{path} holds a run of {old_steps} steps, more than {new_steps}; choose another out")
+    if new_steps > old_steps and not configuration.extendable(before):
+        raise InputError(
+            f"{path} was trained on a schedule of {old_steps} steps, so a longer run differs from the first step on; "
+            f"choose another out, or set train.schedule_steps from the start"
+        )
+
+
+def check_data(path: Path, name: str, data: Mapping[str, Any]) -> None:
+    """Raise `InputError` when the run in `path` was trained on other data than the data `name` is now."""
+    meta = path / "meta.json"
+    if meta.exists() and read_json(meta)["data"]["digest"] != data["digest"]:
+        raise InputError(f"{path} was trained on other images or factors than {name} has now; choose another out")
+
+
+def write_settings(path: Path, config: Config, meta: Mapping[str, Any]) -> None:
+    """Write config.toml, and meta.json unless it exists."""
+    path.mkdir(parents=True, exist_ok=True)
+    write_text(path / "config.toml", config.to_toml())
+    if not (path / "meta.json").exists():
+        write_text(path / "meta.json", json.dumps(meta, indent=1))
+
+
+def identity(config: Config) -> str:
+    """The settings that a checkpoint must share with its run: all but the folder and the number of steps."""
+    return json.dumps({key: value for key, value in config.flat().items() if key != "train.steps"}, sort_keys=True)
+
+
+def load_checkpoint(path: Path, config: Config) -> dict[str, Any]:
+    """The state in the checkpoint of the run in `path`. Raises `RunError` if it is missing or of other settings."""
+    file = path / "checkpoint.pt"
+    state = checkpoint.load(file)
+    if state["settings"] != identity(config):
+        raise RunError(f"{file} was trained with other settings than those of {path / 'config.toml'}; restore them")
+    return state
+
+
+def fingerprint(config: Config, images: Iterable[Images]) -> dict[str, Any]:
+    """What distinguishes the data of a run from other data of the same name: its digest, and absolute paths."""
+    data, content = config.data, {"digest": digest(images)}
+    if data.name in DATASETS or data.name.startswith(ARRAY):
+        return content
+    paths = {"name": data.name} | ({} if data.factors in (None, "folders") else {"factors": data.factors})
+    return content | {"paths": {key: str(Path(path).resolve()) for key, path in paths.items()}}
+
+
+def describe(images: Images, data: Mapping[str, Any], fast: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of meta.json."""
+    packages = ("equipoise", "torch", "numpy", "scipy", "scikit-learn")
+    versions = {name: importlib.metadata.version(name) for name in packages}
+    is_shell = Path(sys.argv[0]).stem in ("equipoise", "__main__")
+    return {
+        "format": FORMAT,
+        "command": shlex.join(["equipoise", *sys.argv[1:]]) if is_shell else "equipoise.train(...)",
+        "begun": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": versions | {"python": platform.python_version()},
+        "platform": platform.platform(),
+        "parts": dict(fast),
+        "data": {**images.describe(), **data},
+        "shape": list(images.shape),
+        "images": len(images),
+    }
+
+
+def digest(images: Iterable[Images]) -> str:
+    """Ten hexadecimal digits that identify several sets of images."""
+    return hashlib.sha256(" ".join(each.digest() for each in images).encode()).hexdigest()[:10]
