@@ -258,8 +258,8 @@ def each(data: Inputs, slow: bool) -> list[Row]:
         if name in BOOSTED and not slow:
             continue
         say(name)
-        codes, again = (data["codes"], data["codes"]) if metric.cheap else (shared, traced)
-        least = 0.1 if metric.cheap else 0.0  # a second call would use the cache of the first
+        codes, again = (data["codes"], data["codes"]) if metric.is_cheap else (shared, traced)
+        least = 0.1 if metric.is_cheap else 0.0  # a second call would use the cache of the first
         result, cpu, wall = timed(lambda: call(name, data, codes), least)  # noqa: B023
         tracemalloc.start()
         call(name, data, again)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.metrics.inputs import parameters as defaults
 from typer.testing import CliRunner
 
 from equipoise.cli import app
@@ -55,10 +56,6 @@ def parameters(page: str) -> dict[str, dict[str, str]]:
     header = re.search(r"^\| parameter \| (.*) \|$", text, re.MULTILINE)
     columns = header[1].replace("`", "").split(" | ") if header else []
     return {name: dict(zip(columns, cells, strict=True)) for name, *cells in rows(text)}
-
-
-def defaults(name: str) -> dict[str, Any]:
-    return METRICS[name].function.__kwdefaults__ or {}
 
 
 def test_every_metric_is_on_one_page() -> None:
@@ -107,7 +104,7 @@ def test_the_index_names_every_metric_with_its_page_labels_and_floor() -> None:
         name, page = re.fullmatch(r"\[`(\w+)`]\((\w+)\.md\)", link).groups()
         assert name in head(page)
         assert labels == ("yes" if "factors" in METRICS[name].needs else "no"), name
-        assert (noise == "baseline") == METRICS[name].shuffles, name
+        assert (noise == "baseline") == METRICS[name].has_baseline, name
         found[name] = page
     assert len(table) == len(found)
     assert set(found) == set(METRICS)

@@ -1,5 +1,6 @@
 """Small inputs for every metric, and calls of it that take no longer than they must."""
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -52,3 +53,9 @@ def evaluate(name: str, given: Given, **params: Any) -> Score:
 
 def value(name: str, given: Given, **params: Any) -> float:
     return evaluate(name, given, **params).value
+
+
+def parameters(name: str) -> dict[str, Any]:
+    """The keyword arguments of a metric with their defaults."""
+    known = inspect.signature(METRICS[name].function).parameters.values()
+    return {each.name: each.default for each in known if each.kind is each.KEYWORD_ONLY}

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.linear_model import Lasso
+from tests.metrics.inputs import parameters
 from tests.metrics.test_golden import EXPECTED, SETS, cases, load, number, within
 
 from equipoise.errors import InputError
-from equipoise.metrics import METRICS, Score, ScoreWarning, dci, importance, score
+from equipoise.metrics import METRICS, Score, ScoreWarning, dci, dci_hist, dci_lasso, importance, score
 from equipoise.metrics.importance import Importance
 from equipoise.metrics.inputs import Pair, pair
-from equipoise.metrics.lasso import lasso
 
 LASSO, FOREST, BOOSTED = "carbonneau/dci_lasso", "carbonneau/dci_random_forest", "disentanglement_lib/dci_gbt"
 PARTS = ("disentanglement", "completeness", "informativeness")
@@ -46,7 +46,7 @@ def test_lasso_equals_the_published_program(name: str) -> None:
             three("dci_lasso", codes, factors)
         return
     ours = three("dci_lasso", codes, factors)
-    ours[0] = dci.dci_lasso_disentanglement(codes, factors, strict=True)
+    ours[0] = dci_lasso.dci_lasso_disentanglement(codes, factors, strict=True)
     values = [result.value for result in ours]
     if name == "edge_single_valued_factor":  # left out here, an unpredictable one there
         assert values == [result.value for result in three("dci_lasso", codes, factors[:, [0, 2]])]
@@ -65,10 +65,10 @@ def test_lasso_equals_the_published_program(name: str) -> None:
 def test_constant_first_latent_stops_the_strict_loop_only() -> None:
     codes, factors = load("dead_dsprites")
     assert SETS["dead_dsprites"]["values"][LASSO]["value"][0] == 0
-    assert dci.dci_lasso_disentanglement(codes, factors).value == pytest.approx(0.996, abs=1e-3)
+    assert dci_lasso.dci_lasso_disentanglement(codes, factors).value == pytest.approx(0.996, abs=1e-3)
     live = codes[:, np.ptp(codes, axis=0) > 0]
-    without = dci.dci_lasso_disentanglement(live, factors).value
-    assert dci.dci_lasso_disentanglement(codes, factors).value == pytest.approx(without, abs=1e-12)
+    without = dci_lasso.dci_lasso_disentanglement(live, factors).value
+    assert dci_lasso.dci_lasso_disentanglement(codes, factors).value == pytest.approx(without, abs=1e-12)
 
 
 def close_to_published(name: str, results: list[Score]) -> None:
@@ -118,13 +118,13 @@ def test_forest_agrees_with_the_published_program(name: str) -> None:
         assert result.value == pytest.approx(part["mean"], abs=within(FOREST, part, 1))
 
 
-def formulas(matrix: np.ndarray, **params: Any) -> tuple[float, float]:
+def formulas(matrix: np.ndarray, strict: bool = False) -> tuple[float, float]:
     """Disentanglement and completeness of an importance matrix [K, L]."""
     factors, latents = matrix.shape
     rng = np.random.default_rng(1)
     data = pair(rng.random((20, latents)), rng.integers(4, size=(20, factors)))
     fitted = Importance(matrix, np.ones(factors))
-    return dci._disentanglement(data, fitted, params, None).value, dci._completeness(data, fitted, params, None).value
+    return importance.disentanglement(data, fitted, strict).value, importance.completeness(data, fitted).value
 
 
 def test_scores_of_an_importance_matrix_are_those_of_the_definition() -> None:
@@ -179,14 +179,14 @@ def test_value_that_was_not_fitted_is_an_error(prefix: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("prefix", "fit"), [("dci", "by_boosting"), ("dci_lasso", "by_lasso"), ("dci_hist", "by_histograms")]
+    ("module", "fit"), [(dci, "by_boosting"), (dci_lasso, "by_lasso"), (dci_hist, "by_histograms")]
 )
-def test_three_numbers_are_fitted_once_in_a_call(prefix: str, fit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_three_numbers_are_fitted_once_in_a_call(module: Any, fit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fits = []
-    once = getattr(importance, fit)
-    monkeypatch.setattr(dci, fit, lambda *args: fits.append(args) or once(*args))
+    once = getattr(module, fit)
+    monkeypatch.setattr(module, fit, lambda *args: fits.append(args) or once(*args))
     codes, factors = toy(90)
-    three(prefix, codes, factors)
+    three(module.__name__.split(".")[-1], codes, factors)
     assert len(fits) == 1
 
 
@@ -199,7 +199,7 @@ def test_rows_are_left_out_once_for_all_three_numbers_and_few_times_for_slow_tre
         fits.append(len(data.codes))
         return Importance(np.abs(data.factors.T @ data.codes), np.ones(data.size))
 
-    monkeypatch.setattr(dci, "by_histograms", fit)
+    monkeypatch.setattr(dci_hist, "by_histograms", fit)
     names = [f"dci_hist_{part}" for part in PARTS]
     results = score(*toy(90), which=names).values()
     assert fits == [90, *[72] * 5, 90]  # all, without each block of a fifth, shuffled
@@ -221,18 +221,18 @@ def test_bar_counts_the_trees_on_a_terminal_and_nowhere_else(monkeypatch: pytest
         assert ("boosted trees" in said) == ("70/70" in said) == screen.isatty()  # three and four values, ten stages
 
 
-def test_lasso_is_that_of_scikit_learn() -> None:
+@pytest.mark.parametrize("alpha", [0.01, 0.2])
+def test_importance_by_lasso_is_the_absolute_coefficient(alpha: float) -> None:
     codes, factors = toy()
-    x, y = codes - codes.mean(axis=0), factors - factors.mean(axis=0)
-    alphas = np.array([0.01, 0.2])
-    ours = lasso(x.T @ x / len(x), x.T @ y / len(x), (y * y).mean(axis=0), alphas, 1e-4)
-    for column, alpha, target in zip(ours.T, alphas, y.T, strict=True):
-        np.testing.assert_allclose(column, Lasso(alpha=alpha, random_state=0).fit(x, target).coef_, atol=1e-10)
+    x, y = ((columns - columns.min(axis=0)) / np.ptp(columns, axis=0) for columns in (codes, factors))
+    matrix = METRICS["dci_lasso_completeness"].function(codes, factors, alphas=(alpha,)).matrix
+    for row, target in zip(matrix, y.T, strict=True):
+        np.testing.assert_allclose(row, abs(Lasso(alpha=alpha, random_state=0).fit(x, target).coef_), atol=1e-10)
 
 
 def test_scores_by_lasso_are_linear_predictions() -> None:
     codes, factors = toy(1000)
-    result = dci.dci_lasso_informativeness(codes, factors)
+    result = dci_lasso.dci_lasso_informativeness(codes, factors)
     design = np.column_stack([codes, np.ones(len(codes))])
     errors = [np.linalg.lstsq(design, y / y.max(), rcond=None)[1][0] / len(y) for y in factors.T]
     assert result.value == pytest.approx(1 - 12 * np.mean(errors), abs=1e-4)
@@ -260,4 +260,4 @@ def test_parameter_out_of_range_is_an_error(name: str, params: dict[str, Any], m
 def test_parameters_in_the_result_are_all_that_the_function_has(prefix: str) -> None:
     for part in PARTS:
         function = METRICS[f"{prefix}_{part}"].function
-        assert set(function(*toy(60), **FEW).params) == set(function.__kwdefaults__) - {"seed"}
+        assert set(function(*toy(60), **FEW).params) == set(parameters(f"{prefix}_{part}")) - {"seed"}

@@ -1,7 +1,10 @@
 """SAP by classifiers and explicitness: the published values, and the fits behind them."""
 
+from functools import partial
+
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import cross_val_score
 from sklearn.svm import LinearSVC
@@ -11,7 +14,7 @@ from tests.metrics.test_golden import EXPECTED, SETS, cases, load
 from equipoise import metrics
 from equipoise.errors import InputError
 from equipoise.metrics import METRICS, ScoreWarning
-from equipoise.metrics.accuracy import _support_vectors, svc_accuracy, tree_accuracy
+from equipoise.metrics.accuracy import svc_accuracy, tree_accuracy
 
 SVC, MULTINOMIAL = "disentanglement_lib/sap_linear_svc", "disentanglement_lib/explicitness"
 LOCATELLO = {key: METRICS[name].conventions["locatello"] for key, name in ((SVC, "sap"), (MULTINOMIAL, "explicitness"))}
@@ -43,29 +46,31 @@ def test_support_vectors_are_those_of_a_converged_fit_where_the_published_one_st
     ratios = []
     for column in factors.T:
         train = 2 * len(codes) // 3
-        x, labels = codes[:train, 1], np.unique(column, return_inverse=True)[1][:train]
-        theirs = LinearSVC(C=0.01, class_weight="balanced", dual=False, random_state=0).fit(x[:, None], labels)
-        ours = _support_vectors(x, labels, len(theirs.classes_), 0.01)
+        x, labels = codes[:, 1], np.unique(column, return_inverse=True)[1]
+        theirs = LinearSVC(C=0.01, class_weight="balanced", dual=False).fit(x[:train, None], labels[:train])
+        margins = []
         for value in theirs.classes_:
-            own = labels == value
+            own = labels[:train] == value
             weight = train / (len(theirs.classes_) * own.sum())
-            stopped = loss(x, own, weight, theirs.coef_[value, 0], theirs.intercept_[value])
-            ratios.append(stopped / loss(x, own, weight, ours[0][value], ours[1][value]))
+            at = partial(loss, x[:train], own, weight)
+            # In steps of the size of the codes, in which the loss is well conditioned.
+            best = minimize(lambda p: at(p[0] / 1e8, p[1]), np.zeros(2), options={"gtol": 1e-9})  # noqa: B023
+            margins.append(best.x[0] / 1e8 * x[train:] + best.x[1])
+            ratios.append(at(theirs.coef_[value, 0], theirs.intercept_[value]) / best.fun)
+        expected = (theirs.classes_[np.argmax(margins, axis=0)] == labels[train:]).mean()
+        assert svc_accuracy(x, labels, train, 0.01) == expected
     assert min(ratios) >= 1
     assert max(ratios) > 1.5
 
 
 @pytest.mark.parametrize("values", [2, 5])
 @pytest.mark.parametrize("shift", [0.0, 3.0])
-def test_support_vectors_equal_those_of_a_tight_fit(values: int, shift: float) -> None:
+def test_accuracy_of_support_vectors_is_that_of_a_tight_fit(values: int, shift: float) -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(values, size=400)
     x = shift + labels + rng.standard_normal(400)
-    fit = LinearSVC(C=0.1, class_weight="balanced", dual=False, tol=1e-12, random_state=0)
-    fit.fit(x[:, None], labels)
-    slope, intercept = _support_vectors(x, labels, values, 0.1)
-    np.testing.assert_allclose(slope[-len(fit.coef_) :], fit.coef_[:, 0], atol=1e-5)
-    np.testing.assert_allclose(intercept[-len(fit.coef_) :], fit.intercept_, atol=1e-5)
+    fit = LinearSVC(C=0.1, class_weight="balanced", dual=False, tol=1e-12).fit(x[:300, None], labels[:300])
+    assert svc_accuracy(x, labels, 300, 0.1) == fit.score(x[300:, None], labels[300:])
 
 
 def test_value_that_only_later_rows_have_is_an_error_of_the_support_vectors() -> None:

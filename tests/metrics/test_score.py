@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.metrics.inputs import parameters
 
 from equipoise import metrics
 from equipoise.errors import InputError
 from equipoise.metrics import METRICS, Score, ScoreWarning, information, score
 from equipoise.metrics.fit import of_samples
 
-SUPERVISED = [name for name, metric in METRICS.items() if "factors" in metric.needs and metric.cheap]
+SUPERVISED = [name for name, metric in METRICS.items() if "factors" in metric.needs and metric.is_cheap]
 OF_CODES = ["mutual_information", "gaussian_tc", "wasserstein"]
 
 
@@ -39,7 +40,7 @@ def test_default_is_what_the_inputs_allow(given: dict[str, Any]) -> None:
     assert list(score(**bare, recon=bare_recon)) == [*OF_CODES, "sse", "mse", "psnr", "bce"]
     assert list(score(**bare, recon=given["recon"])) == [*OF_CODES, "sse", "mse", "psnr", "bce", "log_px_z"]
     assert list(score(**bare, group=given["group"])) == ["udr", *OF_CODES]
-    assert list(score(**given, interval=False)) == [name for name, metric in METRICS.items() if metric.cheap]
+    assert list(score(**given, interval=False)) == [name for name, metric in METRICS.items() if metric.is_cheap]
     assert set(score(**given, which="all", interval=False)) == set(METRICS)
 
 
@@ -64,7 +65,7 @@ def test_metrics_are_chosen_by_name(given: dict[str, Any]) -> None:
     [
         ({"which": "migg"}, "no metric named 'migg'; did you mean mig?"),
         ({"which": ["mig", "fid"]}, "no metric named 'fid'; choose one of beta_vae, "),
-        ({"which": "mig", "factors": None}, "mig needs factors; give that"),
+        ({"which": "mig", "factors": None}, "mig needs factors; pass that input, or choose other metrics"),
         ({"which": "sse", "recon": None}, "sse needs recon"),
         ({"which": "kl", "logvar": None}, "kl needs logvar"),
         ({"seed": -1}, "seed = -1: expected 0 or more"),
@@ -73,7 +74,7 @@ def test_metrics_are_chosen_by_name(given: dict[str, Any]) -> None:
         ({"which": "udr", "group": None}, "udr needs group"),
         (
             {"which": "elbo", "recon": (np.ones((400, 3)), np.ones((400, 3)))},
-            "elbo needs recon with sampled_sse and sampled_bce; give that",
+            "elbo needs recon with sampled_sse and sampled_bce; pass that input",
         ),
         ({"logvar": np.zeros((400, 3))}, r"logvar has shape \(400, 3\), codes \(400, 2\)"),
         ({"sample": np.zeros((399, 2))}, r"sample has shape \(399, 2\)"),
@@ -156,7 +157,7 @@ def test_tables_are_counted_once_for_all_metrics_of_a_call(
 def test_parameters_in_the_result_are_all_that_the_function_has(given: dict[str, Any]) -> None:
     for name, result in score(**given, interval=False).items():
         if name not in ("sse", "mse", "psnr", "bce"):
-            assert set(result.params) == set(METRICS[name].function.__kwdefaults__ or {}) - {"seed"}
+            assert set(result.params) == set(parameters(name)) - {"seed"}
         arrays = {**given, "sampled": of_samples(given["recon"])}
         assert METRICS[name].function(*[arrays[need] for need in METRICS[name].needs]).params == result.params
 

@@ -58,7 +58,7 @@ def test_factor_without_two_rows_that_share_the_others_makes_it_undefined() -> N
     codes = factors.astype(float)
     codes[:, 1] += 0.1
     assert math.isfinite(metrics.z_max(codes, factors, factor_bins=None, train=50, evaluate=50).value)
-    with pytest.warns(ScoreWarning, match="no batch for factor 0: too few rows share what is held"):
+    with pytest.warns(ScoreWarning, match="no batch for factor 0: too few rows share the fixed values"):
         assert math.isnan(metrics.z_max(codes, factors, factor_bins=None, min_rows=3).value)
 
 

@@ -46,7 +46,7 @@ def test_settings_that_differ_in_the_last_digit_are_told_apart(tmp_path: Path) -
 
 def test_scores_against_factors_are_shares_of_a_perfect_score_of_which_more_is_better() -> None:
     supervised = {name for name, metric in METRICS.items() if "factors" in metric.needs}
-    assert {name for name, metric in METRICS.items() if metric.share} == supervised | {"udr"}
+    assert {name for name, metric in METRICS.items() if metric.is_normalised} == supervised | {"udr"}
     assert all(METRICS[name].better == 1 for name in supervised)
 
 

@@ -166,7 +166,7 @@ def test_a_search_that_cannot_run_writes_nothing(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "optuna", json)  # any module: nothing is asked of it
     np.savez("unknown.npz", images=np.load("squares.npz")["images"])
     read(SEARCH.replace("squares", "unknown"))
-    with pytest.raises(InputError, match="mig needs factors; give that, or choose other metrics"):
+    with pytest.raises(InputError, match="mig needs factors; pass that input, or choose other metrics"):
         searching.search("search.toml")
     read(SEARCH.replace("squares", "absent"))
     with pytest.raises(InputError, match=r"data: the path absent\.npz does not exist"):

@@ -1,4 +1,4 @@
-"""Metrics of codes: `score` for a selection of them at once, `METRICS` for the table, a plain function for each."""
+"""Metrics of codes: `score` computes several at once, `METRICS` is the table, each is also a plain function."""
 
 import time
 import warnings
@@ -11,9 +11,22 @@ from numpy.typing import ArrayLike
 from rich.console import Console
 
 from equipoise.errors import InputError, nearest
-from equipoise.metrics import aggregate, dci, fit, infomec, information, intervention, predictor, ranking, unsupervised
+from equipoise.metrics import (
+    aggregate,
+    dci,
+    dci_hist,
+    dci_lasso,
+    fit,
+    infomec,
+    information,
+    intervention,
+    predictor,
+    ranking,
+    robustness,
+    unsupervised,
+)
 from equipoise.metrics.fit import Recon, of_samples, reconstruction
-from equipoise.metrics.inputs import Codes, group_codes, matching, matrix, pair
+from equipoise.metrics.inputs import Codes, floats, group_codes, matching, matrix, pair
 from equipoise.metrics.interval import Call, evaluations, with_intervals
 from equipoise.metrics.result import Metric, Score, ScoreWarning
 from equipoise.progress import bar, on
@@ -22,9 +35,12 @@ __all__ = ["METRICS", "Metric", "Score", "ScoreWarning", "score", "select"]
 
 METRICS: dict[str, Metric] = {
     **intervention.METRICS,
+    **robustness.METRICS,
     **information.METRICS,
     **predictor.METRICS,
     **dci.METRICS,
+    **dci_lasso.METRICS,
+    **dci_hist.METRICS,
     **infomec.METRICS,
     **ranking.METRICS,
     **unsupervised.METRICS,
@@ -32,21 +48,22 @@ METRICS: dict[str, Metric] = {
     **fit.METRICS,
 }
 
-_SAID = {  # of an input that its name alone does not explain
+_EXPLAINED = {  # inputs whose name alone does not explain them
     "sampled": "recon with sampled_sse and sampled_bce",
     "group": "group (the codes of other models of the same images)",
 }
-_LONG = 3.0  # seconds of scoring, after which a bar shows how far it is
+_LONG = 3.0  # seconds, after which a bar shows the progress
 
 
 def __getattr__(name: str) -> Callable[..., Score]:
-    """The plain function of a metric by its name, as `METRICS` has it: `metrics.mig(codes, factors, bins=20)`."""
+    """Return the function of a metric by its name, as in `metrics.mig(codes, factors, bins=20)`."""
     if name in METRICS:
         return METRICS[name].function
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
+    """Return the names of the module, the metrics included."""
     return [*globals(), *METRICS]
 
 
@@ -64,34 +81,51 @@ def score(
     interval: bool = True,
     progress: bool = True,
 ) -> dict[str, Score]:
-    """Scores of the codes by metric name, in the order of `METRICS`.
+    """Compute several metrics of codes.
 
-    codes: [N, L], posterior means; factors: integer labels or floats [N, K]; logvar: [N, L], logarithm of the
-    posterior variance; sample: [N, L], one draw from each posterior; recon: errors per image {"sse": [N], "bce": [N],
-    "pixels": int}, with more of them for log_px_z and elbo (see `fit.reconstruction`), or images and their
-    reconstructions (x, xhat) in [0, 1]; group: codes [N, L'], or a tuple (codes, logvar), of each further model on the
-    same rows. NumPy arrays, data frames and torch tensors are taken, all computing is in float64 on the CPU.
+    Any codes of any model can be scored. NumPy arrays, data frames and torch tensors are accepted; all computation is
+    in float64 on the CPU. For 10,000 codes of 10 latents with the factors of dSprites, the default selection takes
+    about SECONDS seconds of one core without intervals and INTERVALS with them, the slow metrics 20 seconds and two
+    minutes, boosted trees on raw codes three and a half minutes and twenty. It needs 0.05 GB beside the inputs, and
+    0.35 GB for 100,000 codes.
 
-    which: "default", every metric that the inputs allow, but the slow ones; "all", with the slow ones, and one
-    warning lists those that the inputs do not allow; or a name or names of `METRICS`, for which a missing input is an
-    InputError. convention: "carbonneau" or "locatello" sets all parameters as that published code has them; a metric
-    that lacks the convention is left out with a warning, or an InputError if asked for by name. A single parameter is
-    changed in the plain function: `mig(codes, factors, **METRICS["mig"].conventions["carbonneau"] | {"bins": 20})`.
+    Args:
+        codes: [N, L], posterior means.
+        factors: [N, K] integer labels or floats.
+        logvar: [N, L], logarithm of the posterior variance.
+        sample: [N, L], one draw from each posterior.
+        recon: errors per image {"sse": [N], "bce": [N], "pixels": int}, with further ones for log_px_z and elbo (see
+            `fit.reconstruction`), or images and their reconstructions (x, xhat) in [0, 1].
+        group: for each further model its codes [N, L'] of the same images, or a tuple (codes, logvar).
+        which: "default" is every metric that the inputs allow except slow ones. "all" includes the slow ones, and one
+            warning lists the metrics that the inputs do not allow. For a name or names of `METRICS`, a missing input is
+            an error.
+        convention: "carbonneau" or "locatello" sets all parameters as in that published code. A metric without the
+            convention is left out with a warning, or is an error if it is selected by name. To change one parameter,
+            call the plain function: `mig(codes, factors, **METRICS["mig"].conventions["carbonneau"] | {"bins": 20})`.
+        seed: at least 0. The same seed gives the same bits, with any number of threads.
+        interval: False leaves out intervals and shuffled baselines, which cost 2 to 21 times the metric. A random
+            metric is then its value for `seed`, otherwise the mean over several seeds.
+        progress: show a bar on a terminal during long computations.
 
-    seed: the same seed gives the same bits, with any number of threads. interval: False leaves out the intervals and
-    the shuffled baselines, which cost 2 to 21 times the metric; a random metric is then its value under `seed` alone,
-    otherwise the mean over several seeds. progress: whether a bar shows on a terminal how far a long scoring is.
+    Returns:
+        A `Score` for each metric by name, in the order of `METRICS`. A single `ScoreWarning` lists what leaves a score
+        defined but needs care, such as a factor with one value or constant codes.
 
-    For 10,000 codes of 10 latents with the factors of dSprites, the default selection takes about a second of one
-    core without intervals and ten with them, the slow metrics 20 seconds and two minutes, boosted trees on raw codes
-    three and a half minutes and twenty. It needs 0.05 GB beside the inputs, for 100,000 codes 0.35.
+    Raises:
+        InputError: before any computation, for inputs that are not finite, not numeric, of the wrong shape or missing,
+            and for unknown metrics and conventions.
 
-    What leaves a score defined but needs care (a factor with one value, constant codes) is said in one ScoreWarning.
-    Raises InputError for anything not finite, not numeric, or of the wrong shape, before any work.
+    Example:
+        >>> import numpy as np
+        >>> factors = np.random.default_rng(0).integers((3, 4), size=(500, 2))
+        >>> scores = score(factors + 0.0, factors, which=("mig", "irs"))
+        >>> round(scores["mig"].value, 2), round(scores["irs"].value, 2)
+        (1.0, 1.0)
     """
     if seed < 0:
         raise InputError(f"seed = {seed}: expected 0 or more")
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always", ScoreWarning)
         inputs = _inputs(codes, factors, logvar, sample, recon, group)
         calls = {name: _call(METRICS[name], convention) for name in select(which, inputs, convention)}
@@ -99,24 +133,26 @@ def score(
         with on(Console(stderr=True, quiet=not progress)), _counted(values) as done:
             scores = {name: _timed(call, inputs, seed, done) for name, call in calls.items()}
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ScoreWarning)  # said once of the rows themselves
+                warnings.simplefilter("ignore", ScoreWarning)  # already issued for all rows
                 scores |= _attainable(calls, scores, inputs)
                 if interval:
                     scores = with_intervals(calls, scores, inputs, seed, done)
-    notes = dict.fromkeys(str(item.message) for item in caught if issubclass(item.category, ScoreWarning))
-    for item in caught:
-        if not issubclass(item.category, ScoreWarning):
-            warnings.warn_explicit(item.message, item.category, item.filename, item.lineno)
-    if notes:
-        warnings.warn("; ".join(notes), ScoreWarning, stacklevel=2)
+    messages = dict.fromkeys(str(note.message) for note in notes if issubclass(note.category, ScoreWarning))
+    for note in notes:
+        if not issubclass(note.category, ScoreWarning):
+            warnings.warn_explicit(note.message, note.category, note.filename, note.lineno)
+    if messages:
+        warnings.warn("; ".join(messages), ScoreWarning, stacklevel=2)
     return scores
 
 
 def _call(metric: Metric, convention: str | None) -> Call:
+    """Return the metric with the parameters of a convention."""
     return Call(metric, metric.conventions[convention] if convention and metric.conventions else {})
 
 
 def _timed(call: Call, inputs: Mapping[str, Any], seed: int, done: Callable[[], None]) -> Score:
+    """Return the score of a metric with its time."""
     start = time.perf_counter()
     result = call(inputs, **({"seed": seed} if call.metric.repeats else {}))
     done()
@@ -124,15 +160,15 @@ def _timed(call: Call, inputs: Mapping[str, Any], seed: int, done: Callable[[], 
 
 
 def _attainable(calls: Mapping[str, Call], scores: Mapping[str, Score], inputs: Mapping[str, Any]) -> dict[str, Score]:
-    """The scores that a perfect code can stay below, with what the factors themselves score as codes."""
-    bounded = {name: call for name, call in calls.items() if call.metric.attains}
+    """Return the scores of metrics with a ceiling, with the score of the factors themselves as codes."""
+    bounded = {name: call for name, call in calls.items() if call.metric.has_ceiling}
     perfect = {**inputs, "codes": Codes(inputs["factors"].astype("float64"))} if bounded else {}
     return {name: replace(scores[name], attainable=call(perfect).value) for name, call in bounded.items()}
 
 
 @contextmanager
 def _counted(total: int) -> Iterator[Callable[[], None]]:
-    """A function to call after each of `total` values; once they take long a bar counts them."""
+    """Return a function to call after each of `total` values; a bar counts them if they take long."""
     start, count = time.monotonic(), 0
     with ExitStack() as stack:
         advance: Callable[[int], None] | None = None
@@ -157,8 +193,8 @@ def _inputs(
     recon: Recon | None,
     group: Sequence[Any] | None,
 ) -> dict[str, Any]:
-    """The inputs that were given, checked, by the names that `Metric.needs` uses."""
-    z = matrix(codes, "codes").astype("float64", copy=False)
+    """Return the inputs that are not None, checked, by the names in `Metric.needs`."""
+    z = floats(codes, "codes")
     inputs: dict[str, Any] = {"codes": Codes(z)}
     if factors is not None:
         inputs["factors"] = matrix(factors, "factors")
@@ -183,19 +219,21 @@ def _inputs(
 
 
 def _names(which: str | Sequence[str]) -> list[str]:
+    """Return the metrics of a selection; `InputError` for an unknown name."""
     if which == "all" or which == "default":
-        return [name for name, metric in METRICS.items() if metric.cheap or which == "all"]
-    asked = [which] if isinstance(which, str) else list(which)
-    for name in asked:
+        return [name for name, metric in METRICS.items() if metric.is_cheap or which == "all"]
+    names = [which] if isinstance(which, str) else list(which)
+    for name in names:
         if name not in METRICS:
             raise InputError(f"which: no metric named {name!r}; {nearest(name, METRICS)}")
-    return [name for name in METRICS if name in asked]
+    return [name for name in METRICS if name in names]
 
 
 def select(which: str | Sequence[str], inputs: Container[str], convention: str | None = None) -> list[str]:
-    """The metrics that `score` would compute, from the names of the inputs there are, as `Metric.needs` has them.
+    """Return the metrics that `score` computes for a selection, from the names of the inputs that exist.
 
-    What the inputs or the convention do not allow raises InputError, is warned of, or passes, as `score` says.
+    Metrics that the inputs or the convention do not allow raise `InputError`, cause a warning, or are left out
+    silently, see `score`.
     """
     names = _names(which)
     known = sorted({name for metric in METRICS.values() for name in metric.conventions})
@@ -209,11 +247,11 @@ def select(which: str | Sequence[str], inputs: Container[str], convention: str |
         if not lacking and not unconventional:
             possible.append(name)
             continue
-        wanted = " and ".join(_SAID.get(need, need) for need in lacking)
-        reason = f"{name} needs {wanted}" if lacking else f"{name} has no convention {convention}"
+        missing = " and ".join(_EXPLAINED.get(need, need) for need in lacking)
+        reason = f"{name} needs {missing}" if lacking else f"{name} has no convention {convention}"
         if which not in ("default", "all"):
-            mend = "give that, or choose other metrics" if lacking else "choose other metrics or another convention"
-            raise InputError(f"{reason}; {mend}")
+            remedy = "pass that input" if lacking else "choose another convention"
+            raise InputError(f"{reason}; {remedy}, or choose other metrics")
         if which == "all" or not lacking:
             refused.append(reason)
     if refused:

@@ -1,4 +1,4 @@
-"""Bins, labels and contingency tables, from which every metric of information is computed."""
+"""Bins, labels and contingency tables, from which the metrics of mutual information are computed."""
 
 from typing import Any, Literal
 
@@ -13,16 +13,17 @@ from equipoise.metrics.result import Floats
 Ints = NDArray[np.int64]
 Edges = Literal["unit", "range"]
 
-CONTINUOUS_BINS = 10  # of the 2022 review of metrics, for factors and codes alike
+CONTINUOUS_BINS = 10  # as in the 2022 review of metrics, for factors and codes
 _CHUNK = 1_000_000  # elements of a temporary index: large enough for speed, small enough for the cache
 
 
 def binned(columns: Floats, bins: int, edges: Edges) -> Ints:
-    """Bin of each value, 0 to bins - 1, in `bins` bins of equal width over each column's range; int64 [N, L].
+    """Return the bin of each value, 0 to bins - 1, in `bins` bins of equal width over each column's range, [N, L].
 
-    A bin is closed on the left; the top edge belongs to the last bin. "unit" scales each column to [0, 1] first and
-    cuts there, "range" cuts the raw column between its extremes (half a unit around a constant): equal in exact
-    arithmetic, but values on an edge, which is every value of a discrete code, fall by the rounding of either.
+    A bin is closed on the left, and the top edge belongs to the last bin. "unit" scales each column to [0, 1] first and
+    cuts there; "range" cuts the raw column between its extremes (half a unit around a constant). Both are equal in
+    exact arithmetic, but a value on an edge, as all values of a discrete code are, falls on either side by rounding.
+    Raises `InputError` for fewer than 2 bins.
     """
     if bins < 2:
         raise InputError(f"{bins} bins: expected at least 2")
@@ -37,11 +38,11 @@ def binned(columns: Floats, bins: int, edges: Edges) -> Ints:
     out = np.empty(columns.shape, dtype=np.int64, order="F")
     for j, column in enumerate(columns.T):
         cut = cuts[:, j]
-        if cut[-1] - cut[0] < 100 * bins * np.spacing(np.abs(cut).max()):  # edges a few roundings apart: search
+        if cut[-1] - cut[0] < 100 * bins * np.spacing(np.abs(cut).max()):  # edges only a few roundings apart
             out[:, j] = np.searchsorted(cut[:-1], column, side="right") - 1
             continue
-        # The arithmetic guess is at most one bin off: mended against the true edges it is exact, and several times
-        # faster than a search.
+        # The computed bin is at most one off. Corrected by the true edges it is exact, and several times faster than
+        # a search.
         guess = ((column - cut[0]) * (bins / (cut[-1] - cut[0]))).astype(np.int64)
         np.minimum(guess, bins - 1, out=guess)
         guess -= column < cut[guess]
@@ -51,12 +52,12 @@ def binned(columns: Floats, bins: int, edges: Edges) -> Ints:
 
 
 def binned_codes(codes: ArrayLike, columns: Floats, bins: int, edges: Edges) -> Ints:
-    """`binned` columns, those of the codes, for all metrics of the same `Codes` at once."""
+    """Return `binned` columns of the codes, computed once for all metrics of the same `Codes`."""
     return once(codes, ("binned", bins, edges), lambda: binned(columns, bins, edges))
 
 
 def encoded(column: NDArray[Any]) -> tuple[Ints, int]:
-    """Labels 0 to V - 1 in the order of the values, and V; values may be negative, with gaps, or floats."""
+    """Return labels 0 to V - 1 in the order of the values, and V; values may be negative, have gaps, or be floats."""
     if column.dtype.kind == "i" and int(column.max()) - int(column.min()) <= 4 * len(column) + 1000:
         shifted = column - column.min()
         present = np.bincount(shifted) > 0
@@ -68,15 +69,16 @@ def encoded(column: NDArray[Any]) -> tuple[Ints, int]:
 def factor_labels(
     data: Pair, bins: int | None, edges: Edges = "unit", continuous: int = CONTINUOUS_BINS
 ) -> list[tuple[Ints, int]]:
-    """Labels 0 to V - 1 and V of each kept factor.
+    """Return labels 0 to V - 1, and V, of each used factor.
 
-    With `bins` every factor is cut into so many bins first. Without, discrete factors keep their values and
-    continuous ones, floats with more than max(50, sqrt(N)) values, are cut into `continuous` unit bins.
+    With `bins`, every factor is cut into that many bins first. Without, discrete factors keep their values, and
+    continuous ones, which are floats with more than max(50, sqrt(N)) values, are cut into `continuous` unit bins.
     """
     return once(data, ("labels", bins, edges, continuous), lambda: _labels(data, bins, edges, continuous))
 
 
 def _labels(data: Pair, bins: int | None, edges: Edges, continuous: int) -> list[tuple[Ints, int]]:
+    """Return what `factor_labels` caches."""
     out = []
     for column in data.factors.T:
         labels, values = encoded(column)
@@ -88,12 +90,12 @@ def _labels(data: Pair, bins: int | None, edges: Edges, continuous: int) -> list
 
 
 def is_continuous(column: NDArray[Any], values: int) -> bool:
-    """Whether a factor [N] of so many values is to be taken as continuous."""
+    """Return whether a factor [N] with this number of different values counts as continuous."""
     return column.dtype.kind == "f" and values > max(50, len(column) ** 0.5)
 
 
 def tables(labels: Ints, values: int, codes: Ints, bins: int) -> Ints:
-    """Counts [V, L, bins] of label and bin of each latent; labels [N], binned codes [N, L]."""
+    """Return the counts [V, L, bins] of label and bin of each latent; labels [N], binned codes [N, L]."""
     latents = codes.shape[1]
     size = latents * bins
     counts = np.zeros(values * size, dtype=np.int64)
@@ -106,9 +108,9 @@ def tables(labels: Ints, values: int, codes: Ints, bins: int) -> Ints:
 
 
 def mutual_information(counts: Ints) -> Floats:
-    """Plug-in mutual information of label and each latent's bin, in nats, [L], from counts [V, L, bins].
+    """Return the plug-in mutual information of label and each latent's bin, in nats, [L]; counts [V, L, bins].
 
-    Biased upwards by about (V - 1)(bins - 1)/(2N).
+    It is biased upwards by about (V - 1)(bins - 1)/(2N).
     """
     rows = counts.sum(axis=(0, 2))
     parts = _nlogn(counts, (0, 2)) - _nlogn(counts.sum(axis=2), 0) - _nlogn(counts.sum(axis=0), 1)
@@ -117,24 +119,25 @@ def mutual_information(counts: Ints) -> Floats:
 
 
 def entropy(counts: Ints) -> Floats:
-    """Entropy of counts over their last axis, in nats."""
+    """Return the entropy of counts over their last axis, in nats."""
     rows = counts.sum(axis=-1)
     nats: Floats = np.maximum(np.log(rows) - _nlogn(counts, -1) / rows, 0.0)
     return nats
 
 
 def _nlogn(counts: Ints, axis: int | tuple[int, ...]) -> Floats:
+    """Return the sum of n log n over an axis of counts."""
     total: Floats = xlogy(counts, counts).sum(axis=axis)
     return total
 
 
 def gap(values: Floats) -> Floats:
-    """Largest minus second largest value over the last axis; a lone value has 0 as its second."""
+    """Return the largest minus the second largest value over the last axis; the second of a single value is 0."""
     ordered = np.sort(values, axis=-1)
     return ordered[..., -1] - (ordered[..., -2] if values.shape[-1] > 1 else 0.0)
 
 
 def grouped(labels: Ints, values: int) -> tuple[Ints, Ints]:
-    """Order [N] that brings rows of equal label together, and the count [V] of each label."""
-    small = labels.astype(np.uint16) if values <= 2**16 else labels  # 16-bit labels are sorted by radix
+    """Return an order [N] that brings rows of equal label together, and the count [V] of each label."""
+    small = labels.astype(np.uint16) if values <= 2**16 else labels  # NumPy sorts 16-bit labels by radix
     return np.argsort(small, kind="stable"), np.bincount(labels, minlength=values)

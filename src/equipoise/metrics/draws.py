@@ -1,4 +1,4 @@
-"""Random rows that share the value of a factor."""
+"""Random draws of rows that share the value of a factor."""
 
 from collections.abc import Sequence
 
@@ -7,53 +7,51 @@ import numpy as np
 from equipoise.metrics.discretise import Ints, encoded, factor_labels, grouped
 from equipoise.metrics.inputs import Pair, once
 
-Groups = Sequence[Sequence[Ints]]  # of each factor, of each of its values (or settings of the others): the rows
+Groups = Sequence[Sequence[Ints]]  # for each factor and each of its values (or settings of the others): the rows
 
 
 def groups_by_value(data: Pair, factor_bins: int | None) -> Groups:
-    """Rows of each value of each kept factor, without the values of one row."""
-    return once(data, ("groups", factor_bins), lambda: _by_value(data, factor_bins))
+    """Return the rows of each value of each used factor, without the values of one row."""
+    labels = factor_labels(data, factor_bins)
+    return once(data, ("groups", factor_bins), lambda: [_groups(*each, min_rows=2) for each in labels])
 
 
-def _by_value(data: Pair, factor_bins: int | None) -> Groups:
-    out = []
-    for labels, size in factor_labels(data, factor_bins):
-        order, counts = grouped(labels, size)
-        out.append([rows for rows in np.split(order, np.cumsum(counts)[:-1]) if len(rows) > 1])
-    return out
+def _groups(labels: Ints, size: int, min_rows: int) -> list[Ints]:
+    """Return the rows of each label that has at least `min_rows`."""
+    order, counts = grouped(labels, size)
+    return [rows for rows in np.split(order, np.cumsum(counts)[:-1]) if len(rows) >= min_rows]
 
 
 def groups_by_the_others(data: Pair, factor_bins: int | None, min_rows: int) -> Groups:
-    """Rows that differ in one kept factor alone: of each factor, of each combination of the others with `min_rows`."""
+    """Return, for each used factor, the rows of each combination of all others that has at least `min_rows`."""
     labels = factor_labels(data, factor_bins)
     out = []
     for k in range(len(labels)):
         key, size = np.zeros(len(data.codes), dtype=np.int64), 1
         for other, values in labels[:k] + labels[k + 1 :]:
-            key, size = encoded(key * values + other)  # counted anew each time: the product of sizes could overflow
-        order, counts = grouped(key, size)
-        out.append([rows for rows in np.split(order, np.cumsum(counts)[:-1]) if len(rows) >= min_rows])
+            key, size = encoded(key * values + other)  # encoded each time, because the product of sizes could overflow
+        out.append(_groups(key, size, min_rows))
     return out
 
 
 def draw_pairs(rng: np.random.Generator, values: Sequence[Ints], count: int) -> tuple[Ints, Ints]:
-    """Rows of `count` pairs that share a value, in random order; values drawn uniformly.
+    """Return the rows of `count` pairs that share a value, in random order; the values are drawn uniformly.
 
-    The pairs of one value are the two halves of permutations of its rows: no row is paired with itself.
+    The pairs of one value are the two halves of permutations of its rows, so no row is paired with itself.
     """
-    shares = np.bincount(rng.integers(len(values), size=count), minlength=len(values))
+    counts = np.bincount(rng.integers(len(values), size=count), minlength=len(values))
     one, other = [], []
-    for rows, share in zip(values, shares, strict=True):
+    for rows, size in zip(values, counts, strict=True):
         half = len(rows) // 2
-        order = rows[_permutations(rng, len(rows), -(-int(share) // half))]
-        one.append(order[:, :half].ravel()[:share])
-        other.append(order[:, half : 2 * half].ravel()[:share])
+        order = rows[_permutations(rng, len(rows), -(-int(size) // half))]
+        one.append(order[:, :half].ravel()[:size])
+        other.append(order[:, half : 2 * half].ravel()[:size])
     order = _permutations(rng, count, 1)[0]
     return np.concatenate(one)[order], np.concatenate(other)[order]
 
 
 def draw_batches(rng: np.random.Generator, values: Sequence[Ints], count: int, batch: int) -> Ints:
-    """Rows [count, batch]; each batch shares a value, drawn uniformly, and is a slice of permutations of its rows."""
+    """Return rows [count, batch]: each batch is a slice of permutations of the rows of a uniformly drawn value."""
     chosen = rng.integers(len(values), size=count)
     out = np.empty((count, batch), dtype=np.int64)
     for value, rows in enumerate(values):
@@ -65,9 +63,9 @@ def draw_batches(rng: np.random.Generator, values: Sequence[Ints], count: int, b
 
 
 def _permutations(rng: np.random.Generator, size: int, count: int) -> Ints:
-    """Random permutations of 0 to size - 1, [count, size].
+    """Return random permutations of 0 to size - 1, [count, size].
 
-    Sorts random numbers whose low bits are the position, which is ten times as fast as shuffling each row.
+    It sorts random numbers whose low bits are the position, which is ten times as fast as shuffling each row.
     """
     bits = np.uint64(max(size - 1, 1).bit_length())
     keys = rng.integers(2**64, size=(count, size), dtype=np.uint64) >> bits << bits

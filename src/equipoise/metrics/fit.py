@@ -1,4 +1,4 @@
-"""Measures of the model's fit: reconstruction, KL, ELBO, active units."""
+"""Metrics of the model's fit: reconstruction, KL, ELBO, active units."""
 
 import math
 from collections.abc import Mapping
@@ -9,34 +9,27 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from equipoise.errors import InputError
-from equipoise.metrics.inputs import matching, matrix, numbers
+from equipoise.metrics.inputs import floats, matching, numbers
 from equipoise.metrics.result import Floats, Metric, Score
 
 Recon = Mapping[str, Any] | tuple[ArrayLike, ArrayLike]
 Likelihood = Literal["model", "bernoulli", "gaussian"]
 
-_LOG_FLOOR = -100.0  # of the Bernoulli log-likelihood of a pixel, as in torch: one certain mistake is not infinite
+_LOG_FLOOR = -100.0  # of the Bernoulli log-likelihood of a pixel, as in torch, so that no single error is infinite
 _PIXELS = 4_000_000  # pixels in float64 at once
-_SAMPLED, _OWN = ("sampled_sse", "sampled_bce"), ("log_px_z", "kl")
+_SAMPLED, _MODEL = ("sampled_sse", "sampled_bce"), ("log_px_z", "kl")
 
 
 def reconstruction(recon: Recon) -> dict[str, Any]:
-    """Errors per image, {"sse": [N], "bce": [N], "pixels": number of values in an image}.
+    """Return the errors per image, {"sse": [N], "bce": [N], "pixels": number of values in an image}.
 
-    recon: such a mapping, or (x, xhat), images [N, ...] in [0, 1] and their mean reconstructions. A mapping may also
-    have, of pictures decoded from one draw of each posterior, "sampled_sse" and "sampled_bce" [N], and what the model
-    itself says of the images, in nats: "log_px_z" [N], of the same draw by its likelihood, and "kl" [N], of the
-    posterior and its prior.
+    recon: such a mapping, or (x, xhat), images [N, ...] in [0, 1] and their mean reconstructions. A mapping can also
+    have "sampled_sse" and "sampled_bce" [N], the errors of images decoded from one draw of each posterior, and in nats
+    by the model itself "log_px_z" [N], for the same draw and the model's likelihood, and "kl" [N], of the posterior and
+    the model's prior. Raises `InputError` for anything else.
     """
     if isinstance(recon, Mapping):
-        missing = [name for name in ("sse", "bce", "pixels") if name not in recon]
-        if missing:
-            raise InputError(f"recon lacks {missing[0]}: expected sse [N], bce [N] and pixels, or images (x, xhat)")
-        given = [name for name in ("sse", "bce", *_SAMPLED, *_OWN) if name in recon]
-        errors = {name: _per_image(recon[name], name) for name in given}
-        if len({len(values) for values in errors.values()}) > 1 or int(recon["pixels"]) < 1:
-            raise InputError(f"recon: expected {', '.join(given)} of the same images, and pixels of at least 1")
-        return {**errors, "pixels": int(recon["pixels"])}
+        return _errors(recon)
     if len(recon) != 2:
         raise InputError(f"recon has {len(recon)} parts: expected (x, xhat)")
     x, xhat = numbers(recon[0], "x"), numbers(recon[1], "xhat")
@@ -58,52 +51,123 @@ def reconstruction(recon: Recon) -> dict[str, Any]:
     return {"sse": sse, "bce": bce, "pixels": x.shape[1]}
 
 
+def _errors(recon: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a checked mapping of errors."""
+    missing = [name for name in ("sse", "bce", "pixels") if name not in recon]
+    if missing:
+        raise InputError(f"recon lacks {missing[0]}: expected sse [N], bce [N] and pixels, or images (x, xhat)")
+    errors: dict[str, Any] = {}
+    for name in ("sse", "bce", *_SAMPLED, *_MODEL):
+        if name in recon:
+            array = numbers(recon[name], f"recon {name}")
+            if array.ndim != 1:
+                raise InputError(f"recon {name} has shape {array.shape}: expected one value for each image")
+            errors[name] = floats(array[:, None], f"recon {name}")[:, 0]
+    if len({len(values) for values in errors.values()}) > 1 or int(recon["pixels"]) < 1:
+        raise InputError(f"recon: expected {', '.join(errors)} of the same images, and pixels of at least 1")
+    return {**errors, "pixels": int(recon["pixels"])}
+
+
 def of_samples(errors: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The errors of pictures decoded from draws of the posterior, as `reconstruction` has them; None if not known."""
+    """Return the errors of images decoded from draws of the posterior, in the same form; None if they are missing."""
     if any(name not in errors for name in _SAMPLED):
         return None
     sampled = {"sse": errors["sampled_sse"], "bce": errors["sampled_bce"], "pixels": errors["pixels"]}
-    return sampled | {name: errors[name] for name in _OWN if name in errors}
-
-
-def _per_image(values: ArrayLike, name: str) -> Floats:
-    array = numbers(values, f"recon {name}")
-    if array.ndim != 1:
-        raise InputError(f"recon {name} has shape {array.shape}: expected one value for each image")
-    return matrix(array[:, None], f"recon {name}")[:, 0].astype(np.float64)
+    return sampled | {name: errors[name] for name in _MODEL if name in errors}
 
 
 def sse(recon: Recon) -> Score:
-    """Squared error of the reconstruction: sum over pixels of (x - xhat)^2, mean over images.
+    """Squared error per image: the sum of (x - xhat)^2 over pixels and channels, averaged over images.
 
-    recon: see `reconstruction`; xhat decoded from the posterior mean unless the caller says otherwise.
+    Args:
+        recon: images and reconstructions (x, xhat), each [N, ...] in [0, 1], or a mapping of errors, see
+            `reconstruction`. The images are decoded from the posterior mean unless the caller does otherwise.
+
+    Returns:
+        A score of at least 0.
+
+    Raises:
+        InputError: for images out of range or of different shapes, and for a mapping without errors.
+
+    Source:
+        The sum of squares over an image.
+
+    Example:
+        >>> sse((np.zeros((2, 3)), np.ones((2, 3)))).value
+        3.0
     """
     errors = reconstruction(recon)
     return Score(float(errors["sse"].mean()), n=len(errors["sse"]), params={"pixels": errors["pixels"]})
 
 
 def mse(recon: Recon) -> Score:
-    """Squared error per pixel and channel: `sse` divided by the number of pixels times channels."""
+    """Squared error per pixel and channel: `sse` divided by the number of pixels times channels.
+
+    Args:
+        recon: as in `sse`.
+
+    Returns:
+        A score in [0, 1].
+
+    Raises:
+        InputError: as in `sse`.
+
+    Source:
+        The mean of squares over an image.
+
+    Example:
+        >>> mse((np.zeros((2, 3)), np.ones((2, 3)))).value
+        1.0
+    """
     errors = reconstruction(recon)
     value = float(errors["sse"].mean()) / errors["pixels"]
     return Score(value, n=len(errors["sse"]), params={"pixels": errors["pixels"]})
 
 
 def bce(recon: Recon) -> Score:
-    """Bernoulli cross-entropy in nats: sum over pixels of -x log xhat - (1 - x) log(1 - xhat), mean over images.
+    """Bernoulli cross-entropy per image, in nats: the sum of -x log xhat - (1 - x) log(1 - xhat) over pixels.
 
-    Grey pixels keep it above 0 at perfect reconstruction. A logarithm below -100 counts as -100.
-    recon: see `reconstruction`.
+    Args:
+        recon: as in `sse`.
+
+    Returns:
+        A score of at least 0 nats, averaged over images. Grey pixels keep perfect reconstructions above 0. A logarithm
+        below -100 counts as -100.
+
+    Raises:
+        InputError: as in `sse`.
+
+    Source:
+        Kingma and Welling 2014, Auto-encoding variational Bayes, appendix C.1, https://arxiv.org/abs/1312.6114
+
+    Example:
+        >>> round(bce((np.ones((2, 3)), np.full((2, 3), 0.5))).value, 2)  # 3 log 2
+        2.08
     """
     errors = reconstruction(recon)
     return Score(float(errors["bce"].mean()), n=len(errors["bce"]), params={"pixels": errors["pixels"]})
 
 
 def psnr(recon: Recon) -> Score:
-    """Peak signal-to-noise ratio of the reconstruction in dB: -10 log10 of `mse`, for pixels in [0, 1].
+    """Peak signal-to-noise ratio of the reconstructions, in dB: -10 log10 of `mse`.
 
-    Of the mean error over all images, not the mean of ratios, which one perfect image would make infinite; infinite
-    when all are perfect. recon: see `reconstruction`.
+    It uses the mean error over all images. The mean of the ratios would be infinite for a single perfect image.
+
+    Args:
+        recon: as in `sse`.
+
+    Returns:
+        A score of at least 0 dB; infinite if all reconstructions are perfect.
+
+    Raises:
+        InputError: as in `sse`.
+
+    Source:
+        -10 log10 of the mean square, for pixels in [0, 1].
+
+    Example:
+        >>> psnr((np.zeros((2, 3)), np.full((2, 3), 0.1))).value
+        20.0
     """
     error = mse(recon)
     value = -10 * math.log10(error.value) if error.value > 0 else math.inf
@@ -111,15 +175,28 @@ def psnr(recon: Recon) -> Score:
 
 
 def log_px_z(sampled: Recon, *, likelihood: Likelihood | None = None, sigma: float = 1.0) -> Score:
-    """Log-likelihood of the images under one draw of their posterior, E_q log p(x|z), in nats, mean over images.
+    """Log-likelihood of an image under a draw of its posterior, E_q log p(x|z), in nats, averaged over images.
 
-    likelihood: "bernoulli" is -bce; "gaussian" has the standard deviation `sigma` around xhat, -sse / (2 sigma^2) -
-    d / 2 log(2 pi sigma^2) with d pixels times channels, which may be above 0; "model" is what the model itself says,
-    the "log_px_z" of a mapping. None is "model" where that is known, as it is of a run, and else "bernoulli". Values of
-    different likelihoods cannot be compared.
+    Args:
+        sampled: as `recon` in `sse`, but for images decoded from one draw z ~ q(z|x) each. Those decoded from the
+            posterior mean would make it too high.
+        likelihood: "bernoulli" is -bce. "gaussian" is -sse / (2 sigma^2) - d / 2 log(2 pi sigma^2), with d pixels times
+            channels, and can be above 0. "model" is the "log_px_z" of a mapping, by the model's own likelihood. None is
+            "model" if that is known, as for a run, and "bernoulli" otherwise. Do not compare different likelihoods.
+        sigma: standard deviation of the Gaussian, above 0.
 
-    sampled: see `reconstruction`, but of pictures decoded from one draw z ~ q(z|x) each; those decoded from the
-    posterior mean would make it too high.
+    Returns:
+        A score in nats.
+
+    Raises:
+        InputError: as in `sse`, for an unknown likelihood, and for "model" without "log_px_z".
+
+    Source:
+        Kingma and Welling 2014, Auto-encoding variational Bayes, section 2.3, https://arxiv.org/abs/1312.6114
+
+    Example:
+        >>> round(log_px_z((np.ones((2, 3)), np.full((2, 3), 0.5))).value, 2)
+        -2.08
     """
     errors = reconstruction(sampled)
     likelihood = likelihood or ("model" if "log_px_z" in errors else "bernoulli")
@@ -128,138 +205,129 @@ def log_px_z(sampled: Recon, *, likelihood: Likelihood | None = None, sigma: flo
             f"likelihood {likelihood!r}, sigma {sigma}: expected model, bernoulli or gaussian, and above 0"
         )
     if likelihood == "model" and "log_px_z" not in errors:
-        raise InputError(
-            "likelihood model: recon lacks log_px_z; pass what the model says, or choose another likelihood"
-        )
+        raise InputError("likelihood model: recon lacks log_px_z; add the values of the model, or choose another one")
     if likelihood == "model":
         each = errors["log_px_z"]
     elif likelihood == "bernoulli":
         each = -errors["bce"]
     else:
         each = -errors["sse"] / (2 * sigma**2) - errors["pixels"] / 2 * math.log(2 * math.pi * sigma**2)
-    return Score(float(each.mean()), n=len(each), params={"likelihood": likelihood, "sigma": sigma})
+    return Score(float(each.mean()), n=len(each), params={"likelihood": likelihood})
 
 
 def elbo(
-    mean: ArrayLike,
+    codes: ArrayLike,
     logvar: ArrayLike,
     sampled: Recon,
     *,
     likelihood: Likelihood | None = None,
     sigma: float = 1.0,
 ) -> Score:
-    """Evidence lower bound of the images in nats, `log_px_z` less the KL, mean over images; both are in `extra`.
+    """Evidence lower bound per image, in nats: `log_px_z` minus the KL, averaged over images.
 
-    The KL is that of the model's own prior where `sampled` has it, as it has of a run, and else of N(0, I), as `kl`.
-    mean, logvar: [N, L]; sampled, likelihood, sigma: see `log_px_z`.
+    Args:
+        codes: [N, L], posterior means.
+        logvar: [N, L], logarithm of the posterior variance.
+        sampled: as in `log_px_z`. Its "kl", if present as for a run, is that of the model's own prior; without it the
+            KL to N(0, I) is subtracted.
+        likelihood: as in `log_px_z`.
+        sigma: as in `log_px_z`.
+
+    Returns:
+        A score in nats; `extra` has "log_px_z" and "kl".
+
+    Raises:
+        InputError: as in `log_px_z`, and for different numbers of images.
+
+    Source:
+        Kingma and Welling 2014, Auto-encoding variational Bayes, section 2.2, https://arxiv.org/abs/1312.6114
+
+    Example:
+        >>> images = np.ones((2, 3)), np.full((2, 3), 0.5)
+        >>> round(elbo(np.ones((2, 1)), np.zeros((2, 1)), images).value, 2)  # -2.08 - 0.5
+        -2.58
     """
-    told = log_px_z(sampled, likelihood=likelihood, sigma=sigma)
+    likely, divergence = log_px_z(sampled, likelihood=likelihood, sigma=sigma), kl(codes, logvar)
+    if likely.n != divergence.n:
+        raise InputError(f"sampled has {likely.n} images, codes {divergence.n} rows: pass those of the same images")
     own = reconstruction(sampled).get("kl")
-    divergence = kl(mean, logvar)
-    if told.n != divergence.n:
-        raise InputError(f"sampled has {told.n} images, codes {divergence.n} rows: pass those of the same images")
     nats = divergence.value if own is None else float(own.mean())
-    return replace(told, value=told.value - nats, extra={"log_px_z": told.value, "kl": nats})
+    return replace(likely, value=likely.value - nats, extra={"log_px_z": likely.value, "kl": nats})
 
 
-def kl(mean: ArrayLike, logvar: ArrayLike) -> Score:
-    """KL(q(z|x) || N(0, I)) in nats: sum over latents, mean over images; `per_latent` has the terms of the sum.
+def kl(codes: ArrayLike, logvar: ArrayLike) -> Score:
+    """KL of posterior and standard normal prior, KL(q(z|x) || N(0, I)), in nats per image.
 
     It is against N(0, I) whatever prior the model was trained with, so that models can be compared.
-    mean, logvar: [N, L] of the diagonal Gaussian q(z|x); logvar is the logarithm of the variance, not of sigma.
+
+    Args:
+        codes: [N, L], means of the diagonal Gaussian q(z|x).
+        logvar: [N, L], logarithm of the variance, not of the standard deviation.
+
+    Returns:
+        A score of at least 0 nats, averaged over images; `per_latent` has the terms of the sum over latents.
+
+    Raises:
+        InputError: for arrays that are not finite matrices of the same shape.
+
+    Source:
+        Kingma and Welling 2014, Auto-encoding variational Bayes, appendix B, https://arxiv.org/abs/1312.6114
+
+    Example:
+        >>> kl([[1.0], [-1.0]], [[0.0], [0.0]]).value
+        0.5
     """
-    means, each = _kl(mean, logvar)
+    means, each = _kl(codes, logvar)
     return Score(float(each.sum()), n=len(means), per_latent=each)
 
 
-def _kl(mean: ArrayLike, logvar: ArrayLike) -> tuple[Floats, Floats]:
-    """Means [N, L] and the KL of each latent in nats, [L]."""
-    means = matrix(mean, "codes").astype(np.float64, copy=False)
+def _kl(codes: ArrayLike, logvar: ArrayLike) -> tuple[Floats, Floats]:
+    """Return the means [N, L] and the KL of each latent in nats, [L]."""
+    means = floats(codes, "codes")
     logvars = matching(logvar, means, "logvar")
     each: Floats = 0.5 * (means**2 + np.expm1(logvars) - logvars).mean(axis=0)
     return means, each
 
 
-def active_units(mean: ArrayLike, logvar: ArrayLike, *, threshold: float = 0.01) -> Score:
-    """Number of latents in use: those whose posterior mean has a variance over the images above `threshold`.
+def active_units(codes: ArrayLike, logvar: ArrayLike, *, threshold: float = 0.01) -> Score:
+    """Number of active latents: those whose posterior mean has a variance over the images above a threshold.
 
-    `per_latent` has the variances (divided by N - 1); `extra` the second count in use, of latents with a KL above
-    `threshold` nats, as `by_kl`, and the KL of each latent.
+    Args:
+        codes: [N, L], posterior means.
+        logvar: [N, L], logarithm of the posterior variance.
+        threshold: of the variance, divided by N - 1.
 
-    mean, logvar: [N, L], see `kl`.
-    Source: Burda et al. 2016, section 5.2, https://arxiv.org/abs/1509.00519
+    Returns:
+        A number from 0 to L; `per_latent` has the variances. `extra` has a second count, "by_kl", of the latents whose
+        KL in nats is above the threshold, and these KLs as "kl".
+
+    Raises:
+        InputError: for arrays that are not finite matrices of the same shape.
+
+    Source:
+        Burda et al. 2016, Importance weighted autoencoders, section 5.2, https://arxiv.org/abs/1509.00519
+
+    Example:
+        >>> active_units([[1.0, 0.0], [-1.0, 0.0]], np.zeros((2, 2))).value
+        1.0
     """
-    means, each = _kl(mean, logvar)
+    means, each = _kl(codes, logvar)
     variance = means.var(axis=0, ddof=1)
     return Score(
         float((variance > threshold).sum()),
         n=len(means),
         per_latent=variance,
-        params={"threshold": threshold},
         extra={"by_kl": int((each > threshold).sum()), "kl": each},
     )
 
 
 METRICS = {
-    "sse": Metric(
-        sse,
-        needs=("recon",),
-        summary="squared error per image",
-        citation="sum of squares over an image",
-        better=-1,
-        share=False,
-    ),
-    "mse": Metric(
-        mse,
-        needs=("recon",),
-        summary="squared error per pixel",
-        citation="mean of squares over an image",
-        better=-1,
-        share=False,
-    ),
-    "psnr": Metric(
-        psnr,
-        needs=("recon",),
-        summary="peak signal-to-noise ratio of the reconstructions, in dB",
-        citation="-10 log10 of the mean square, for pixels in [0, 1]",
-        share=False,
-    ),
-    "bce": Metric(
-        bce,
-        needs=("recon",),
-        summary="Bernoulli cross-entropy per image, in nats",
-        citation="Kingma, Welling. Auto-encoding variational Bayes. ICLR 2014, appendix C.1",
-        better=-1,
-        share=False,
-    ),
-    "log_px_z": Metric(
-        log_px_z,
-        needs=("sampled",),
-        summary="log-likelihood of an image under a sample of its posterior, in nats",
-        citation="Kingma, Welling. Auto-encoding variational Bayes. ICLR 2014, section 2.3",
-        share=False,
-    ),
-    "elbo": Metric(
-        elbo,
-        needs=("codes", "logvar", "sampled"),
-        summary="evidence lower bound per image, in nats",
-        citation="Kingma, Welling. Auto-encoding variational Bayes. ICLR 2014, section 2.2",
-        share=False,
-    ),
-    "kl": Metric(
-        kl,
-        needs=("codes", "logvar"),
-        summary="KL of posterior and standard normal prior per image, in nats",
-        citation="Kingma, Welling. Auto-encoding variational Bayes. ICLR 2014, appendix B",
-        better=0,
-        share=False,
-    ),
-    "active_units": Metric(
-        active_units,
-        needs=("codes", "logvar"),
-        summary="number of latents that carry information about the images",
-        citation="Burda, Grosse, Salakhutdinov. Importance weighted autoencoders. ICLR 2016",
-        better=0,
-        share=False,
-    ),
+    "sse": Metric(sse, range=(0.0, math.inf), better=-1),
+    "mse": Metric(mse, range=(0.0, 1.0), better=-1),
+    "psnr": Metric(psnr, range=(0.0, math.inf)),
+    "bce": Metric(bce, range=(0.0, math.inf), better=-1),
+    "log_px_z": Metric(log_px_z, range=(-math.inf, math.inf)),
+    "elbo": Metric(elbo, range=(-math.inf, math.inf)),
+    "kl": Metric(kl, range=(0.0, math.inf), better=0),
+    "active_units": Metric(active_units, range=(0.0, math.inf), better=0),
 }

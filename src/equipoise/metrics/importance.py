@@ -1,5 +1,6 @@
-"""How much each latent counts in predicting each factor: by lasso, random forest or boosted trees."""
+"""Importance of each latent for predicting each factor: what the predictors of DCI share, and its three scores."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -8,42 +9,30 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import (
-    GradientBoostingClassifier,
-    GradientBoostingRegressor,
-    HistGradientBoostingClassifier,
-    HistGradientBoostingRegressor,
-    RandomForestRegressor,
-)
 from sklearn.metrics import recall_score
-from sklearn.model_selection import KFold, cross_val_score
 
 from equipoise import progress
+from equipoise.errors import InputError
 from equipoise.metrics.discretise import encoded, is_continuous
-from equipoise.metrics.inputs import Pair
-from equipoise.metrics.lasso import lasso
-from equipoise.metrics.result import Floats
-from equipoise.metrics.threads import one_thread
+from equipoise.metrics.inputs import Pair, warn
+from equipoise.metrics.result import Floats, Score
 
-# The 2022 review's code searches these by cross-validation in ten folds of consecutive rows.
-ALPHAS = (1e-4, 1e-3, 0.01, 0.1, 0.2, 0.4, 0.8, 1.0)
-_FOLDS = 10
-_TOLERANCE = 1e-4  # of the lasso, scikit-learn's default, which that code leaves as it is
-_DEPTHS = (8, 16, 32, 64, 128)
-_SHARES = (0.2, 0.4, 0.8, 1.0)  # of the latents, tried at each split
+FOLDS = 10  # of consecutive rows, in which the code of the 2022 review cross-validates
 
-_UNIFORM = 12  # 1 / variance of a uniform variable on [0, 1]: what the review's code takes a factor for
+_UNIFORM = 12  # 1 / variance of a uniform variable on [0, 1], which the review's code takes a factor to be
+
+Fit = Callable[[int, Callable[[int], None]], tuple[Floats, Floats]]  # factor, progress -> importance, prediction
 
 
 @dataclass(frozen=True)
 class Importance:
-    """What one kind of predictor makes of all kept factors.
+    """The result of one kind of predictor for all used factors.
 
     Attributes:
-        matrix: [K', L], importance of each latent for each factor, 0 or more; a row of boosted trees or of a forest
-            sums to 1, one of the lasso holds absolute coefficients.
+        matrix: [K', L], importance of each latent for each factor, 0 or more. A row of trees sums to 1, a row of the
+            lasso contains absolute coefficients.
         quality: [K'], how well each factor is predicted, in [0, 1].
-        measures: name -> [K'], further measures of that.
+        measures: name -> [K'], further measures of the prediction.
     """
 
     matrix: Floats
@@ -51,132 +40,114 @@ class Importance:
     measures: Mapping[str, Floats] = field(default_factory=dict)
 
 
-def by_lasso(data: Pair, alphas: Sequence[float]) -> Importance:
-    """Absolute coefficients of the lasso on codes and factors scaled to [0, 1], alpha by 10-fold cross-validation."""
-    z, y = _unit(data.codes), _unit(data.factors.astype(np.float64))
-    each, repeated = np.tile(alphas, y.shape[1]), np.repeat(y, len(alphas), axis=1)
-    with one_thread():
-        errors = np.zeros(len(each))
-        for train, test in KFold(min(_FOLDS, len(z))).split(z):
-            slope, intercept = _lasso_fit(z[train], repeated[train], each)
-            errors += ((z[test] @ slope + intercept - repeated[test]) ** 2).mean(axis=0)
-        best = np.asarray(alphas)[errors.reshape(-1, len(alphas)).argmin(axis=1)]
-        slope, intercept = _lasso_fit(z, y, best)
-        guess = z @ slope + intercept
-    return _regressed(np.abs(slope.T), guess, y)
+def disentanglement(data: Pair, fitted: Importance, strict: bool) -> Score:
+    """Return the disentanglement of an importance matrix."""
+    weight = fitted.matrix.sum(axis=0)
+    if strict and not weight.all():
+        weight = np.where(np.arange(len(weight)) < np.argmin(weight > 0), weight, 0.0)
+    if len(data.columns) == 1:
+        warn("DCI disentanglement: with one factor there is nothing to tell apart")
+        scores, value = np.full(len(weight), np.nan), math.nan
+    else:
+        scores = np.where(weight > 0, _concentration(fitted.matrix.T), 0.0)
+        value = min(float(scores @ weight / weight.sum()), 1.0) if weight.any() else 0.0  # rounding may exceed 1
+    parts = np.where(data.live, scores, np.nan)
+    return data.score(value, per_latent=parts, matrix=fitted.matrix, left_out=data.constant)
 
 
-def _lasso_fit(z: Floats, y: Floats, alpha: Floats) -> tuple[Floats, Floats]:
-    middle, level = z.mean(axis=0), y.mean(axis=0)
-    z, y = z - middle, y - level
-    slope = lasso(z.T @ z / len(z), z.T @ y / len(z), (y * y).mean(axis=0), alpha, _TOLERANCE)
-    return slope, level - middle @ slope
+def completeness(data: Pair, fitted: Importance) -> Score:
+    """Return the completeness of an importance matrix."""
+    if fitted.matrix.shape[1] == 1:
+        warn("DCI completeness: with one latent there is nothing to tell apart")
+        scores = np.full(len(data.columns), np.nan)
+    else:
+        scores = _concentration(fitted.matrix)
+    return data.score(scores.mean(), per_factor=scores, matrix=fitted.matrix)
 
 
-def _regressed(matrix: Floats, guess: Floats, y: Floats) -> Importance:
-    """Importance with the quality of guesses [N, K'] of y in [0, 1] on the rows that were fitted."""
-    error = ((guess - y) ** 2).mean(axis=0)
-    share = error / y.var(axis=0)
-    return Importance(matrix, np.maximum(0.0, 1 - _UNIFORM * error), {"r2": 1 - share, "nrmse": np.sqrt(share)})
+def informativeness(data: Pair, fitted: Importance) -> Score:
+    """Return the mean quality of the predictions, with the means of the further measures."""
+    measures = {name: float(values.mean()) for name, values in fitted.measures.items()}
+    return data.score(fitted.quality.mean(), per_factor=fitted.quality, matrix=fitted.matrix, extra=measures)
 
 
-def _unit(columns: Floats) -> Floats:
-    """Columns scaled to [0, 1], a constant one 0."""
+def _concentration(rows: Floats) -> Floats:
+    """Return 1 minus the entropy of each normalised row in base of its length: 1 for one entry, 0 for equal ones."""
+    total = rows.sum(axis=1, keepdims=True)
+    normalised = np.divide(rows, total, out=np.full_like(rows, 1 / rows.shape[1]), where=total > 0)
+    nats = -(normalised * np.log(np.where(normalised > 0, normalised, 1))).sum(axis=1)
+    concentration: Floats = np.where(total[:, 0] > 0, np.clip(1 - nats / math.log(rows.shape[1]), 0.0, 1.0), 0.0)
+    return concentration
+
+
+def scaled(columns: Floats) -> Floats:
+    """Return columns scaled to [0, 1]; a constant one becomes 0."""
     low, spread = columns.min(axis=0), np.ptp(columns, axis=0)
     scaled: Floats = (columns - low) / np.where(spread > 0, spread, 1)
     return scaled
 
 
-def by_forest(data: Pair, trees: int, seed: int) -> Importance:
-    """Impurity importance in a forest of regression trees, its depth and share of latents by 10-fold cross-validation.
+def regressed(matrix: Floats, prediction: Floats, y: Floats) -> Importance:
+    """Return the importance with the quality of predictions [N, K'] of y in [0, 1] on the fitted rows."""
+    error = ((prediction - y) ** 2).mean(axis=0)
+    relative = error / y.var(axis=0)
+    return Importance(matrix, np.maximum(0.0, 1 - _UNIFORM * error), {"r2": 1 - relative, "nrmse": np.sqrt(relative)})
 
-    Codes and factors are scaled to [0, 1].
+
+def boosted(
+    data: Pair, fit: Callable[..., tuple[Any, Floats]], stages: int, text: str, workers: int | None = None
+) -> Importance:
+    """Return the importance by trees fitted to the first two thirds of the rows and scored on the rest.
+
+    fit: (codes, factor, whether it is continuous, progress in stages) -> model and importance [L].
     """
-    z, y = _unit(data.codes), _unit(data.factors.astype(np.float64))
-    grid = [(depth, share) for depth in _DEPTHS for share in _SHARES]
-
-    def forest(depth: int, share: float) -> RandomForestRegressor:
-        return RandomForestRegressor(n_estimators=trees, max_depth=depth, max_features=share, random_state=seed)
-
-    def fit(k: int, advance: Callable[[int], None]) -> tuple[Floats, Floats]:
-        errors = []
-        for settings in grid:
-            folds = KFold(min(_FOLDS, len(z)))
-            scores = cross_val_score(forest(*settings), z, y[:, k], cv=folds, scoring="neg_mean_squared_error")
-            errors.append(-scores.mean())
-            advance(1)
-        model = forest(*grid[int(np.argmin(errors))]).fit(z, y[:, k])
-        return model.feature_importances_, model.predict(z)
-
-    # One after the other: a forest sets the warning filters of the whole process while it grows, and puts them back.
-    parts = _side_by_side(fit, [len(grid)] * y.shape[1], "random forests", workers=1)
-    return _regressed(np.stack([part[0] for part in parts]), np.stack([part[1] for part in parts], axis=1), y)
-
-
-def by_boosting(data: Pair, stages: int, depth: int, rate: float, seed: int) -> Importance:
-    """Impurity importance in gradient-boosted trees, fitted to the first two thirds of the rows, scored on the rest."""
-    params = {"n_estimators": stages, "max_depth": depth, "learning_rate": rate, "random_state": seed}
-
-    def fit(k: int, advance: Callable[[int], None]) -> tuple[Floats, Floats]:
-        def monitor(*_: object) -> None:
-            advance(sizes[k])
-
-        z, y, train = data.codes, targets[k], 2 * len(data.codes) // 3
-        if (y[:train] == y[0]).all():
-            return np.zeros(z.shape[1]), np.full(len(y), y[0])
-        model = (GradientBoostingRegressor if continuous[k] else GradientBoostingClassifier)(**params)
-        model.fit(z[:train], y[:train], monitor=monitor)
-        return model.feature_importances_, model.predict(z)
-
-    targets, continuous, sizes = _targets(data)
-    parts = _side_by_side(fit, [size * stages for size in sizes], "boosted trees")
-    return _held_out(parts, targets, continuous)
-
-
-def by_histograms(data: Pair, stages: int, depth: int, rate: float) -> Importance:
-    """Gain in boosted trees on binned codes, fitted to the first two thirds of the rows, scored on the rest."""
-    params = {"max_iter": stages, "max_depth": depth, "max_leaf_nodes": 2**depth, "learning_rate": rate}
-    params |= {"min_samples_leaf": 1, "early_stopping": False, "random_state": 0}
-    targets, continuous, sizes = _targets(data)
-
-    def fit(k: int, advance: Callable[[int], None]) -> tuple[Floats, Floats]:
-        z, y, train = data.codes, targets[k], 2 * len(data.codes) // 3
-        gain = np.zeros(z.shape[1])
-        if (y[:train] == y[0]).all():
-            return gain, np.full(len(y), y[0])
-        model = (HistGradientBoostingRegressor if continuous[k] else HistGradientBoostingClassifier)(**params)
-        model.fit(z[:train], y[:train])
-        for tree in (tree for stage in model._predictors for tree in stage):  # no public name gives the gains
-            inner = tree.nodes[tree.nodes["is_leaf"] == 0]
-            np.add.at(gain, inner["feature_idx"], inner["gain"])
-        advance(sizes[k])
-        return gain / max(gain.sum(), 1e-300), model.predict(z)
-
-    # One after the other: each fit spreads over the processors itself.
-    parts = _side_by_side(fit, sizes, "histogram trees", workers=1)
-    return _held_out(parts, targets, continuous)
-
-
-def _targets(data: Pair) -> tuple[list[NDArray[Any]], list[bool], list[int]]:
-    """Of each kept factor: labels, or its values if it is continuous; whether it is; trees in a stage."""
-    targets, continuous, sizes = [], [], []
+    z, train = data.codes, 2 * len(data.codes) // 3
+    targets, continuous, sizes = [], [], []  # of each factor: labels or values, whether continuous, trees per stage
     for column in data.factors.T:
         labels, values = encoded(column)
         continuous.append(is_continuous(column, values))
         targets.append(column if continuous[-1] else labels)
         sizes.append(1 if continuous[-1] or values == 2 else values)
-    return targets, continuous, sizes
+
+    def fit_factor(k: int, advance: Callable[[int], None]) -> tuple[Floats, Floats]:
+        y = targets[k]
+        if (y[:train] == y[0]).all():
+            return np.zeros(z.shape[1]), np.full(len(y), y[0])
+        model, importance = fit(z[:train], y[:train], continuous[k], lambda count: advance(count * sizes[k]))
+        return importance, model.predict(z)
+
+    parts = side_by_side(fit_factor, [size * stages for size in sizes], text, workers)
+    measures = [_quality(y, part[1], train, smooth) for y, part, smooth in zip(targets, parts, continuous, strict=True)]
+    quality, *others = np.array(measures).T
+    matrix = np.stack([importance for importance, _ in parts])
+    return Importance(matrix, quality, dict(zip(("train", "balanced", "majority"), others, strict=True)))
 
 
-def _side_by_side(
-    fit: Callable[[int, Callable[[int], None]], tuple[Floats, Floats]],
-    steps: Sequence[int],
-    text: str,
-    workers: int | None = None,
-) -> list[tuple[Floats, Floats]]:
-    """What `fit` returns for each factor, fitted in threads, the longest first; a bar counts the steps it reports.
+def _quality(y: NDArray[Any], prediction: NDArray[Any], train: int, smooth: bool) -> tuple[float, ...]:
+    """Return the quality of predictions [N] of a factor on the rows after the first `train`, and further measures.
 
-    Trees grow outside Python's lock, so that threads do what processes would, without a copy of the codes for each.
+    For a label: accuracy, accuracy on the training rows, mean accuracy over values, frequency of the most common value.
+    For a continuous factor R^2, at least 0, takes the place of the first three, and the last is 0.
+    """
+    seen, new = slice(train), slice(train, None)
+    if smooth:
+        r2, fitted = (max(0.0, _r2(y[rows], prediction[rows])) for rows in (new, seen))
+        return r2, fitted, r2, 0.0
+    correct = prediction == y
+    balanced = recall_score(y[new], prediction[new], labels=np.unique(y[new]), average="macro")
+    return correct[new].mean(), correct[seen].mean(), balanced, np.bincount(y[new]).max() / len(y[new])
+
+
+def _r2(y: Floats, prediction: Floats) -> float:
+    """Return the fraction of the variance that is explained; 0 / 0 counts as 1."""
+    error, spread = ((prediction - y) ** 2).sum(), ((y - y.mean()) ** 2).sum()
+    return 1 - float(error) / max(float(spread), 1e-300)
+
+
+def side_by_side(fit: Fit, steps: Sequence[int], text: str, workers: int | None = None) -> list[tuple[Floats, Floats]]:
+    """Return the result of `fit` for each factor, computed in threads, the longest first; a bar counts the steps.
+
+    Trees grow without the lock of Python, so threads are as fast as processes, and need no copies of the codes.
     """
     with progress.bar(text, sum(steps), "steps") as advance, ThreadPoolExecutor(workers or cpu_count()) as pool:
         order = sorted(range(len(steps)), key=lambda k: -steps[k])
@@ -184,30 +155,7 @@ def _side_by_side(
         return [running[k].result() for k in range(len(steps))]
 
 
-def _held_out(
-    parts: Sequence[tuple[Floats, Floats]], targets: Sequence[NDArray[Any]], continuous: Sequence[bool]
-) -> Importance:
-    """Importance with the quality of guesses on the rows that were not fitted.
-
-    Accuracy, and as measures that of the rows fitted ("train"), the mean over values ("balanced") and the share of
-    the commonest value ("majority"); for a continuous factor R^2, at least 0, in place of all but the last, which is 0.
-    """
-    measured = []
-    for (_, guess), y, smooth in zip(parts, targets, continuous, strict=True):
-        train = 2 * len(y) // 3
-        if smooth:
-            held_out, seen = (
-                max(
-                    0.0, 1 - ((guess[rows] - y[rows]) ** 2).sum() / max(((y[rows] - y[rows].mean()) ** 2).sum(), 1e-300)
-                )
-                for rows in (slice(train, None), slice(train))
-            )
-            measured.append((held_out, seen, held_out, 0.0))
-            continue
-        right = guess == y
-        balanced = recall_score(y[train:], guess[train:], labels=np.unique(y[train:]), average="macro")
-        common = np.bincount(y[train:]).max() / len(y[train:])
-        measured.append((right[train:].mean(), right[:train].mean(), balanced, common))
-    quality, seen, balanced, common = np.array(measured).T
-    matrix = np.stack([importance for importance, _ in parts])
-    return Importance(matrix, quality, {"train": seen, "balanced": balanced, "majority": common})
+def check_boosting(stages: int, depth: int, rate: float) -> None:
+    """Raise `InputError` for parameters with which no tree grows."""
+    if stages < 1 or depth < 1 or rate <= 0:
+        raise InputError(f"stages = {stages}, depth = {depth}, rate = {rate}: expected at least 1, 1 and above 0")

@@ -1,7 +1,4 @@
-"""InfoMEC: modularity, compactness and explicitness in units of information.
-
-Source: Hsu et al. 2023, Disentanglement via latent quantization, section 4, https://arxiv.org/abs/2305.18378
-"""
+"""InfoMEC: modularity, compactness and explicitness in units of information."""
 
 import math
 import warnings
@@ -32,41 +29,51 @@ def infom(
     strict: bool = False,
     seed: Seed = 0,
 ) -> Score:
-    """InfoM, modularity, in [0, 1]: does each active latent tell of one factor only?
+    """InfoM, modularity: whether each active latent has information about one factor only.
 
-    Mean over active latents of the largest share of a factor in what the latent tells, with chance mapped to 0,
-    (share - 1/K) / (1 - 1/K). What it tells is I(y_k; c_j) / H(y_k), with I from the distances to the nearest
-    `neighbours` of equal label (Ross 2014), or, with `discrete_latents`, from the counts of the codes' values. A
-    latent is active when its range is above the share `active` of the largest range, or above 0 with
-    `discrete_latents`. An active latent that tells of no factor is left out and listed; `strict` gives NaN then, as
-    the published code does. Random codes have 0.6 and more: read it beside the `baseline` of shuffled codes, which
-    `score` computes.
+    A latent scores the largest fraction of a factor in its information I(y_k; c_j) / H(y_k), with chance mapped to 0,
+    (fraction - 1/K) / (1 - 1/K). The score is the mean over active latents.
 
-    codes: [N, L]; factors: [N, K], continuous ones cut into 10 bins. seed: of noise of 1e-10 deviations that parts
-    equal codes; for codes of few values prefer `discrete_latents`, for the score then hangs on that noise (deviation
-    0.001). It says nothing of the rows, so that the interval of `score` is a jackknife. NaN for one factor. The matrix
-    is I / H, which can exceed 1 a little.
+    Args:
+        codes: [N, L] floats.
+        factors: [N, K] labels or floats; continuous ones are cut into 10 bins.
+        discrete_latents: compute I from counts of the values of the codes instead of distances to neighbours.
+        neighbours: number of nearest rows of equal label for I (Ross 2014), at least 1.
+        active: a latent is active if its range is above this fraction of the largest range, from 0 to below 1, or above
+            0 with `discrete_latents`. An active latent without information is left out.
+        strict: return NaN if an active latent has no information, as the published code does.
+        seed: an integer or a NumPy generator, for noise of 1e-10 standard deviations that separates equal codes. If
+            codes have few values, this noise decides (standard deviation 0.001): prefer `discrete_latents`.
+
+    Returns:
+        A score in [0, 1], NaN for one factor; `matrix` is I / H, which can exceed 1 slightly. Noise scores 0.6 and
+        more: compare with the `baseline` that `score` computes.
+
+    Raises:
+        InputError: for inputs that are not finite matrices of equal length, and for parameters out of range.
+
+    Source:
+        Hsu et al. 2023, Disentanglement via latent quantization, section 4, https://arxiv.org/abs/2305.18378
+
+    Example:
+        >>> factors = np.random.default_rng(0).integers((3, 4), size=(1000, 2))
+        >>> round(infom(factors + 0.0, factors, discrete_latents=True).value, 2)
+        0.99
     """
-    data, nmi, on, params = _told(codes, factors, discrete_latents, neighbours, active, seed)
-    total, factors_left = nmi.sum(axis=0), len(data.kept)
-    mute = on & (total == 0)
-    shares = np.divide(nmi.max(axis=0), total, out=np.full(len(on), np.nan), where=on & ~mute)
-    if factors_left == 1:
+    data, information, on = _information(codes, factors, discrete_latents, neighbours, active, seed)
+    total, count = information.sum(axis=0), len(data.columns)
+    silent = on & (total == 0)
+    largest = np.divide(information.max(axis=0), total, out=np.full(len(on), np.nan), where=on & ~silent)
+    if count == 1:
         warn("InfoM: with one factor there is nothing to tell apart")
-        scores = np.full(len(on), np.nan)
+        scores, value = np.full(len(on), np.nan), math.nan
     else:
-        scores = (shares - 1 / factors_left) / (1 - 1 / factors_left)
-    known = scores[on & ~mute]
-    value = math.nan if factors_left == 1 or (strict and mute.any()) else float(known.mean()) if len(known) else 0.0
-    return Score(
-        value=value,
-        n=len(data.codes),
-        per_latent=scores,
-        matrix=data.rows_by_factor(nmi),
-        left_out=_left_out(data, on) | {f"latent {j}": "tells of no factor" for j in np.flatnonzero(mute)},
-        params={**params, "strict": strict},
-        seed=seed if isinstance(seed, int) else None,
-    )
+        scores = (largest - 1 / count) / (1 - 1 / count)
+        informative = scores[on & ~silent]
+        value = float(informative.mean()) if len(informative) else 0.0
+    left_out = _inactive(on) | {f"latent {j}": "tells of no factor" for j in np.flatnonzero(silent)}
+    value = math.nan if strict and silent.any() else value
+    return data.score(value, per_latent=scores, matrix=information, left_out=left_out)
 
 
 def infoc(
@@ -79,61 +86,76 @@ def infoc(
     strict: bool = False,
     seed: Seed = 0,
 ) -> Score:
-    """InfoC, compactness, in [0, 1]: is each factor told by one active latent only?
+    """InfoC, compactness: whether the information about each factor is in one active latent only.
 
-    Mean over factors of the largest share of an active latent in what they tell of the factor, with chance mapped to
-    0, (share - 1/L) / (1 - 1/L) of L active latents. A factor of which none tells anything has 0; `strict` gives NaN
-    then, as the published code does. NaN for one active latent.
+    A factor scores the largest fraction of a latent in the information of the L active latents about it, with chance
+    mapped to 0, (fraction - 1/L) / (1 - 1/L), and 0 if there is no information. The score is the mean over factors.
 
-    Parameters, seed and matrix as in `infom`.
+    Args:
+        codes: [N, L] floats.
+        factors: [N, K] labels or floats; continuous ones are cut into 10 bins.
+        discrete_latents: compute information from counts, see `infom`.
+        neighbours: number of nearest rows, see `infom`.
+        active: threshold for active latents, see `infom`.
+        strict: return NaN if there is no information about a factor, as the published code does.
+        seed: an integer or a NumPy generator, see `infom`.
+
+    Returns:
+        A score in [0, 1], NaN for one active latent; `matrix` is I / H. Compare with the `baseline`.
+
+    Raises:
+        InputError: for inputs that are not finite matrices of equal length, and for parameters out of range.
+
+    Source:
+        Hsu et al. 2023, Disentanglement via latent quantization, section 4, https://arxiv.org/abs/2305.18378
+
+    Example:
+        >>> factors = np.random.default_rng(0).integers((3, 4), size=(1000, 2))
+        >>> round(infoc(factors + 0.0, factors, discrete_latents=True).value, 2)
+        0.99
     """
-    data, nmi, on, params = _told(codes, factors, discrete_latents, neighbours, active, seed)
-    total, count = nmi[:, on].sum(axis=1), int(on.sum())
-    untold = total == 0
+    data, information, on = _information(codes, factors, discrete_latents, neighbours, active, seed)
+    total, count = information[:, on].sum(axis=1), int(on.sum())
+    unknown = total == 0
     if count == 1:
         warn("InfoC: with one active latent there is nothing to tell apart")
-        scores = np.full(len(untold), np.nan)
+        scores = np.full(len(unknown), np.nan)
     elif count == 0:
-        scores = np.zeros(len(untold))
+        scores = np.zeros(len(unknown))
     else:
-        shares = np.divide(nmi[:, on].max(axis=1), total, out=np.full(len(untold), 1 / count), where=~untold)
-        scores = (shares - 1 / count) / (1 - 1 / count)
-    return Score(
-        value=math.nan if strict and untold.any() else float(scores.mean()),
-        n=len(data.codes),
-        per_factor=data.rows_by_factor(scores),
-        matrix=data.rows_by_factor(nmi),
-        left_out=_left_out(data, on),
-        params={**params, "strict": strict},
-        seed=seed if isinstance(seed, int) else None,
-    )
+        equal = np.full(len(unknown), 1 / count)
+        largest = np.divide(information[:, on].max(axis=1), total, out=equal, where=~unknown)
+        scores = (largest - 1 / count) / (1 - 1 / count)
+    value = math.nan if strict and unknown.any() else float(scores.mean())
+    return data.score(value, per_factor=scores, matrix=information, left_out=_inactive(on))
 
 
-def _told(
+def _information(
     codes: ArrayLike, factors: ArrayLike, discrete_latents: bool, neighbours: int, active: float, seed: Seed
-) -> tuple[Pair, Floats, Any, dict[str, Any]]:
-    """Checked data, I(y_k; c_j) / H(y_k) [K', L], which latents are active [L], and the parameters."""
+) -> tuple[Pair, Floats, Any]:
+    """Return the checked data, I(y_k; c_j) / H(y_k) [K', L], and which latents are active [L]."""
     if neighbours < 1 or not 0 <= active < 1:
         raise InputError(f"neighbours = {neighbours}, active = {active}: expected at least 1, and from 0 to below 1")
     data = pair(codes, factors)
-    key = "told", discrete_latents, neighbours, seed
-    nmi = once(codes, key, lambda: _by_counts(data) if discrete_latents else _by_neighbours(data, neighbours, seed))
+    key = "information by neighbours", discrete_latents, neighbours, seed
+    compute = _by_counts if discrete_latents else _by_neighbours
+    information = once(codes, key, lambda: compute(data, neighbours, seed))
     ranges = np.ptp(data.codes, axis=0)
-    on = ranges > (0 if discrete_latents else active * ranges.max())
-    params = {"discrete_latents": discrete_latents, "neighbours": neighbours, "active": active}
-    return data, nmi, on, params
+    return data, information, ranges > (0 if discrete_latents else active * ranges.max())
 
 
-def _by_counts(data: Pair) -> Floats:
+def _by_counts(data: Pair, *_: object) -> Floats:
+    """Return I / H [K', L] from the counts of the values of the codes."""
     columns = [encoded(column) for column in data.codes.T]
     rows = []
     for labels, values in factor_labels(data, None):
-        shared = [mutual_information(tables(labels, values, c[:, None], bins))[0] for c, bins in columns]
-        rows.append(np.array(shared) / entropy(np.bincount(labels)))
+        mutual = [mutual_information(tables(labels, values, c[:, None], bins))[0] for c, bins in columns]
+        rows.append(np.array(mutual) / entropy(np.bincount(labels)))
     return np.stack(rows)
 
 
 def _by_neighbours(data: Pair, neighbours: int, seed: Seed) -> Floats:
+    """Return I / H [K', L] from distances between codes."""
     deviation = np.where(data.live, data.codes.std(axis=0), 1)
     standardised = (data.codes - data.codes.mean(axis=0)) / deviation
     standardised += 1e-10 * np.random.default_rng(seed).standard_normal(standardised.shape)
@@ -144,20 +166,38 @@ def _by_neighbours(data: Pair, neighbours: int, seed: Seed) -> Floats:
     return np.where(data.live, rows, 0.0)
 
 
-def _left_out(data: Pair, on: Any) -> dict[str, str]:
-    return data.left_out | {f"latent {j}": "inactive" for j in np.flatnonzero(~on)}
+def _inactive(on: Any) -> dict[str, str]:
+    """Return the inactive latents, as `Score.left_out` lists them."""
+    return {f"latent {j}": "inactive" for j in np.flatnonzero(~on)}
 
 
 def infoe(codes: ArrayLike, factors: ArrayLike, *, discrete_latents: bool = False, iterations: int = 100) -> Score:
-    """InfoE, explicitness, at most 1: how much of each factor does a linear model of all latents tell?
+    """InfoE, explicitness: the fraction of the information about each factor that a linear model of all latents has.
 
-    (H0 - H1) / H0, mean over factors, with H1 the mean log-loss, on the rows that were fitted, of a multinomial
-    logistic regression without a penalty, values of equal weight, and H0 = log V that of one that knows nothing. Below
-    0 where equal weights fit worse than nothing. Where values can be parted the loss has no minimum: the fit ends after
-    `iterations` steps of L-BFGS, as the published one does, which leaves about 0.02 to chance.
+    A factor scores (H0 - H1) / H0. H1 is the mean log loss, on the fitted rows, of a balanced multinomial logistic
+    regression without a penalty; H0 = log V is that of a model without inputs. The score is the mean over factors.
+    Where a linear model separates the values, the loss has no minimum: the fit ends after `iterations` steps of
+    L-BFGS, as in the published code, which leaves about 0.02 to chance.
 
-    codes: [N, L], standardised first, or one-hot with `discrete_latents`; factors: [N, K], continuous ones cut into
-    10 bins. No matrix.
+    Args:
+        codes: [N, L] floats, which are standardised.
+        factors: [N, K] labels or floats; continuous ones are cut into 10 bins.
+        discrete_latents: use one-hot codes instead.
+        iterations: largest number of steps of a fit, at least 1.
+
+    Returns:
+        A score of at most 1, below 0 if equal weights of the values fit worse than no inputs. There is no matrix.
+
+    Raises:
+        InputError: for inputs that are not finite matrices of equal length, and for iterations below 1.
+
+    Source:
+        Hsu et al. 2023, Disentanglement via latent quantization, section 4, https://arxiv.org/abs/2305.18378
+
+    Example:
+        >>> factors = np.random.default_rng(0).integers((2, 3), size=(1000, 2))
+        >>> round(infoe(factors + 0.0, factors).value, 1)
+        1.0
     """
     if iterations < 1:
         raise InputError(f"iterations = {iterations}: expected at least 1")
@@ -166,46 +206,20 @@ def infoe(codes: ArrayLike, factors: ArrayLike, *, discrete_latents: bool = Fals
         inputs = OneHotEncoder().fit_transform(data.codes)
     else:
         inputs = (data.codes - data.codes.mean(axis=0)) / np.where(data.live, data.codes.std(axis=0), 1)
-    scores = np.zeros(len(data.kept))
+    scores = np.zeros(len(data.columns))
     for k, (labels, values) in enumerate(factor_labels(data, None) if data.live.any() else []):
         with one_thread(), warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # it is meant to end early
+            warnings.simplefilter("ignore", ConvergenceWarning)  # the early end is intended
             fit = LogisticRegression(C=np.inf, class_weight="balanced", max_iter=iterations).fit(inputs, labels)
             chance = fit.predict_proba(inputs)[np.arange(len(labels)), labels]
         loss = -np.log(np.maximum(chance, np.finfo(np.float64).eps)).mean()
         scores[k] = 1 - loss / math.log(values)
-    return Score(
-        value=float(scores.mean()),
-        n=len(data.codes),
-        per_factor=data.rows_by_factor(scores),
-        left_out=data.left_out,
-        params={"discrete_latents": discrete_latents, "iterations": iterations},
-    )
+    return data.score(scores.mean(), per_factor=scores)
 
-
-_NEEDS = ("codes", "factors")
-_CITATION = "Hsu, Dorrell, Whittington, Wu, Finn. Disentanglement via latent quantization. NeurIPS 2023"
 
 METRICS = {
-    "infom": Metric(
-        infom,
-        needs=_NEEDS,
-        summary="how far each active latent tells of one factor only, by mutual information",
-        citation=_CITATION,
-        shuffles=True,
-    ),
-    "infoc": Metric(
-        infoc,
-        needs=_NEEDS,
-        summary="how far each factor is told by one active latent only, by mutual information",
-        citation=_CITATION,
-        shuffles=True,
-    ),
-    "infoe": Metric(
-        infoe,
-        needs=_NEEDS,
-        summary="how much of each factor a linear model of all latents tells",
-        citation=_CITATION,
-        cheap=False,  # as long as all cheap ones of codes and factors together
-    ),
+    "infom": Metric(infom, range=(0.0, 1.0), has_baseline=True),
+    "infoc": Metric(infoc, range=(0.0, 1.0), has_baseline=True),
+    # infoe takes as long as all metrics of the default selection together.
+    "infoe": Metric(infoe, range=(-math.inf, 1.0), is_cheap=False),
 }

@@ -1,10 +1,8 @@
 """Metrics of mutual information between latents and factors, from binned codes.
 
-All take the same tables of bins against labels, which are counted once for those that `score` computes together.
-Common parameters: `bins` of equal width, cut as `edges` says (see `discretise.binned`), hold each latent; `factor_bins`
-cuts every factor into unit bins first, without it continuous factors alone are cut, into `bins`. By default 20 bins of
-the raw range and labels as they are, the settings of Locatello et al. 2019; the convention "carbonneau" has 10 unit
-bins for both, as the code of the 2022 review of metrics.
+All use the same contingency tables, which are counted once for the metrics that `score` computes together. The defaults
+are 20 bins of the raw range and labels as they are, the settings of Locatello et al. 2019; the convention "carbonneau"
+has 10 unit bins for codes and factors, as the code of the 2022 review of metrics.
 """
 
 import math
@@ -29,49 +27,50 @@ from equipoise.metrics.result import Floats, Metric, Score
 
 Dead = Literal["omit", "zero"]
 
-_ROUNDING = 1e-10  # nats: less is no information, and no difference between two latents
+_ROUNDING = 1e-10  # nats: smaller values, and smaller differences between two latents, count as 0
 
 
 @dataclass(frozen=True)
-class _Counted:
-    """What the tables of the kept factors and the binned codes say, in nats.
+class _Information:
+    """Information in the tables of the used factors and the binned codes, in nats.
 
     Attributes:
-        information: [K', L], mutual information.
+        mutual: [K', L], mutual information.
         of_factors: [K'], entropy of the labels.
         of_codes: [L], entropy of the bins.
     """
 
-    information: Floats
+    mutual: Floats
     of_factors: Floats
     of_codes: Floats
 
     @property
-    def shares(self) -> Floats:
-        """[K', L], share of each latent's entropy that each factor explains; 0 for a latent in one bin."""
-        return _ratio(self.information, self.of_codes)
+    def explained(self) -> Floats:
+        """[K', L], fraction of each latent's entropy that each factor explains; 0 for a latent in one bin."""
+        return _ratio(self.mutual, self.of_codes)
 
 
 def _ratio(information: Floats, largest: Floats) -> Floats:
-    """Information [K', L] over what bounds it in each latent, [L]; 0 where that is 0."""
+    """Return information [K', L] divided by its largest possible value for each latent, [L]; 0 where that is 0."""
     return np.divide(information, largest, out=np.zeros_like(information), where=largest > 0)
 
 
-def _counted(
+def _informed(
     codes: ArrayLike, factors: ArrayLike, bins: int, edges: Edges, factor_bins: int | None
-) -> tuple[Pair, _Counted]:
+) -> tuple[Pair, _Information]:
+    """Return the checked data and its information."""
     data = pair(codes, factors)
     if len(data.codes) < bins:
         warn(f"fewer rows than bins ({len(data.codes)} < {bins}): mutual information is then mostly bias")
     cells = binned_codes(codes, data.codes, bins, edges)
-    return data, once(codes, ("counted", bins, edges, factor_bins), lambda: _count(data, cells, bins, factor_bins))
+    return data, once(codes, ("information", bins, edges, factor_bins), lambda: _count(data, cells, bins, factor_bins))
 
 
-def _count(data: Pair, cells: Ints, bins: int, factor_bins: int | None) -> _Counted:
-    """What `cells`, the bin of each code [N, L], say of the factors."""
+def _count(data: Pair, cells: Ints, bins: int, factor_bins: int | None) -> _Information:
+    """Return the information of `cells`, the bin of each code [N, L], about the factors."""
     counts = [tables(labels, values, cells, bins) for labels, values in factor_labels(data, factor_bins, "unit", bins)]
-    return _Counted(
-        information=np.stack([mutual_information(table) for table in counts]),
+    return _Information(
+        mutual=np.stack([mutual_information(table) for table in counts]),
         of_factors=np.array([entropy(table[:, 0].sum(axis=1)) for table in counts]),
         of_codes=entropy(counts[0].sum(axis=0)),
     )
@@ -87,41 +86,45 @@ def mig(
     factor_bins: int | None = None,
     strict: bool = False,
 ) -> Score:
-    """Mutual information gap of binned codes, in [0, 1]: does one latent alone tell a factor?
+    """Mutual information gap: information about each factor in its best latent, minus that in the second best.
 
-    Mean over factors of the gap between the two latents that tell most, I(y_k; c_j) divided by `normalise`: the
-    entropy of the "factor", as published, or of the "code", as the 2022 review's code has it. The second divides the
-    two latents of a gap by different numbers and favours codes of low entropy; a constant latent is then left out of
-    the gap unless `strict`, which returns that code's NaN.
+    The gap I(y_k; c_j) between the two latents is divided by an entropy and averaged over factors. It measures
+    completeness: a copy of a latent lowers it.
 
-    A factor of more values than `bins` cannot give back its entropy, so that a perfect code stays below 1 (at about
-    0.90 for the factors of dSprites). `score` returns this ceiling as `attainable`.
+    Args:
+        codes: [N, L] floats.
+        factors: [N, K] labels or floats.
+        bins: number of bins of each latent.
+        edges: bins over the raw "range" of a latent, or over its range scaled to [0, 1], "unit".
+        normalise: divide by the entropy of the "factor", as published, or of the "code", as in the 2022 review. The
+            second divides the two latents of a gap by different numbers and favours codes of low entropy.
+        factor_bins: cut every factor into this number of unit bins; None cuts only continuous factors, into `bins`.
+        strict: with "code", return NaN if a latent is constant, as that code does; otherwise it is left out.
 
-    codes: [N, L]; factors: [N, K]; `bins`, `edges`, `factor_bins`: see the module. The matrix is I in nats.
+    Returns:
+        A score in [0, 1]; `matrix` is I(y_k; c_j) in nats. A factor with more values than `bins` keeps perfect codes
+        below 1 (at about 0.90 for dSprites); `score` computes this ceiling as `attainable`.
 
-    Source: Chen et al. 2018, Isolating sources of disentanglement, section 4.1, https://arxiv.org/abs/1802.04942
+    Raises:
+        InputError: for inputs that are not finite matrices of equal length, and for fewer than 2 bins.
+
+    Source:
+        Chen et al. 2018, Isolating sources of disentanglement in VAEs, section 4.1, https://arxiv.org/abs/1802.04942
+
+    Example:
+        >>> factors = np.random.default_rng(0).integers((3, 4), size=(1000, 2))
+        >>> mig(factors + 0.0, factors).per_factor.round(1)
+        array([1., 1.])
     """
-    data, counted = _counted(codes, factors, bins, edges, factor_bins)
+    data, information = _informed(codes, factors, bins, edges, factor_bins)
     if normalise == "factor":
-        gaps = gap(counted.information / counted.of_factors[:, None])
+        gaps = gap(information.mutual / information.of_factors[:, None])
     elif strict and not data.live.all():
-        gaps = np.full(len(data.kept), np.nan)
+        gaps = np.full(len(data.columns), np.nan)
     else:
-        gaps = gap(counted.shares)
-    return Score(
-        value=float(gaps.mean()),
-        n=len(data.codes),
-        per_factor=data.rows_by_factor(gaps),
-        matrix=data.rows_by_factor(counted.information),
-        left_out=data.left_out | (data.constant if normalise == "code" else {}),
-        params={
-            "bins": bins,
-            "edges": edges,
-            "normalise": normalise,
-            "factor_bins": factor_bins,
-            "strict": strict,
-        },
-    )
+        gaps = gap(information.explained)
+    constant = data.constant if normalise == "code" else {}
+    return data.score(gaps.mean(), per_factor=gaps, matrix=information.mutual, left_out=constant)
 
 
 def mig_sup(
@@ -134,32 +137,45 @@ def mig_sup(
     dead: Dead = "omit",
     strict: bool = False,
 ) -> Score:
-    """Mutual information gap of each latent over the factors, in [0, 1]: does a latent tell one factor alone?
+    """Mutual information gap of latents: information of each latent about its best factor, minus the second best.
 
-    Mean over latents of the gap between the two factors of which it tells most, I(y_k; c_j) / H(c_j). What `mig` is
-    for completeness this is for disentanglement: two copies of a latent lower `mig` and not this, a latent of noise
-    lowers this and not `mig` (three of noise beside seven live ones leave at most 0.7).
+    The gap I(y_k; c_j) / H(c_j) between the two factors is averaged over latents. It measures disentanglement where
+    `mig` measures completeness: a copy of a latent does not lower it, and a latent of noise does (three of them beside
+    seven perfect ones leave at most 0.7).
 
-    codes: [N, L]; factors: [N, K]; `bins`, `edges`, `factor_bins`: see the module; `dead`: constant latents are left
-    out of the mean ("omit") or count as 0 ("zero"); `strict` gives NaN if there are any, as the 2022 review's code
-    does. All constant is 0. The matrix is I in nats.
+    Args:
+        codes: [N, L] floats.
+        factors: [N, K] labels or floats.
+        bins: number of bins of each latent.
+        edges: "range" or "unit", see `mig`.
+        factor_bins: cut every factor into this number of unit bins; None cuts only continuous factors, into `bins`.
+        dead: leave constant latents out of the mean ("omit") or count them as 0 ("zero").
+        strict: return NaN if a latent is constant, as the code of the 2022 review does.
 
-    Source: Li et al. 2020, Progressive learning and disentanglement, https://arxiv.org/abs/2002.10549
+    Returns:
+        A score in [0, 1], 0 if all latents are constant; `matrix` is I(y_k; c_j) in nats.
+
+    Raises:
+        InputError: for inputs that are not finite matrices of equal length, and for fewer than 2 bins.
+
+    Source:
+        Li et al. 2020, Progressive learning and disentanglement of hierarchical representations,
+        https://arxiv.org/abs/2002.10549
+
+    Example:
+        >>> factors = np.random.default_rng(0).integers((3, 4), size=(1000, 2))
+        >>> round(mig_sup(factors + 0.0, factors).value, 1)
+        1.0
     """
-    data, counted = _counted(codes, factors, bins, edges, factor_bins)
-    value, gaps = _over_latents(gap(counted.shares.T), data, dead, strict)
-    return Score(
-        value=value if data.live.any() or strict else 0.0,
-        n=len(data.codes),
-        per_latent=gaps,
-        matrix=data.rows_by_factor(counted.information),
-        left_out=data.left_out | (data.constant if dead == "omit" else {}),
-        params={"bins": bins, "edges": edges, "factor_bins": factor_bins, "dead": dead, "strict": strict},
-    )
+    data, information = _informed(codes, factors, bins, edges, factor_bins)
+    value, gaps = _over_latents(gap(information.explained.T), data, dead, strict)
+    value = value if data.live.any() or strict else 0.0
+    constant = data.constant if dead == "omit" else {}
+    return data.score(value, per_latent=gaps, matrix=information.mutual, left_out=constant)
 
 
 def _over_latents(scores: Floats, data: Pair, dead: Dead, strict: bool) -> tuple[float, Floats]:
-    """Mean of the scores [L], NaN if there are none, and the scores, of constant latents 0 or NaN as `dead` says."""
+    """Return the mean of scores [L], NaN if none is left, and the scores with constant latents as 0 or NaN."""
     taken = data.live | (dead == "zero")
     scores = np.where(data.live, scores, np.where(taken, 0.0, np.nan))
     if not taken.any() or (strict and not data.live.all()):
@@ -177,35 +193,47 @@ def modularity(
     dead: Dead = "omit",
     strict: bool = False,
 ) -> Score:
-    """Modularity, in [0, 1]: does each latent tell of one factor only, however little?
+    """Modularity: whether the mutual information of each latent is with one factor only, however small it is.
 
-    Mean over latents of 1 - sum of I(y_k; c_j)^2 over all factors but the best, divided by K - 1 and the square of
-    the best; 0 for a latent that tells nothing at all. Since the size of I cancels, a latent of noise scores what the
-    bias of I makes of it: 0.55 to 0.7 with factors of unequal size, 0.05 to 0.13 with two of 40 values each. Read it
-    beside the `baseline` of shuffled codes, which `score` computes.
+    A latent scores 1 minus the sum of I(y_k; c_j)^2 over all factors but its best, divided by K - 1 and by the square
+    for the best; 0 if it has no information at all. The score is the mean over latents.
 
-    codes: [N, L]; factors: [N, K]; `bins`, `edges`, `factor_bins`: see the module; `dead`: constant latents are left
-    out of the mean ("omit"; NaN if all are) or count as 0 ("zero", as in Locatello et al.); `strict` gives NaN if
-    there are any, as the 2022 review's code does. NaN for one factor. The matrix is I in nats.
+    Args:
+        codes: [N, L] floats.
+        factors: [N, K] labels or floats.
+        bins: number of bins of each latent.
+        edges: "range" or "unit", see `mig`.
+        factor_bins: cut every factor into this number of unit bins; None cuts only continuous factors, into `bins`.
+        dead: leave constant latents out of the mean ("omit") or count them as 0 ("zero", as Locatello et al. do).
+        strict: return NaN if a latent is constant, as the code of the 2022 review does.
 
-    Source: Ridgeway and Mozer 2018, https://arxiv.org/abs/1802.05312
+    Returns:
+        A score in [0, 1], NaN for one factor or if no latent is left; `matrix` is I(y_k; c_j) in nats. The size of I
+        cancels, so noise scores what the bias of I makes of it: 0.55 to 0.7 for factors with unequal numbers of
+        values, 0.05 to 0.13 for two with 40 values each. Compare with the `baseline` that `score` computes.
+
+    Raises:
+        InputError: for inputs that are not finite matrices of equal length, and for fewer than 2 bins.
+
+    Source:
+        Ridgeway and Mozer 2018, Learning deep disentangled embeddings with the F-statistic loss,
+        https://arxiv.org/abs/1802.05312
+
+    Example:
+        >>> factors = np.random.default_rng(0).integers((3, 4), size=(1000, 2))
+        >>> round(modularity(factors + 0.0, factors).value, 2)
+        1.0
     """
-    data, counted = _counted(codes, factors, bins, edges, factor_bins)
-    rest = len(data.kept) - 1
+    data, information = _informed(codes, factors, bins, edges, factor_bins)
+    rest = len(data.columns) - 1
     if rest == 0:
         warn("modularity: with one factor there is nothing to tell apart")
-    best = counted.information.max(axis=0)
-    others = (_ratio(counted.information, best) ** 2).sum(axis=0) - 1
+    best = information.mutual.max(axis=0)
+    others = (_ratio(information.mutual, best) ** 2).sum(axis=0) - 1
     scores = np.where(best > _ROUNDING, 1 - others / rest, 0.0) if rest else np.full(len(best), np.nan)
     value, scores = _over_latents(scores, data, dead, strict)
-    return Score(
-        value=value,
-        n=len(data.codes),
-        per_latent=scores,
-        matrix=data.rows_by_factor(counted.information),
-        left_out=data.left_out | (data.constant if dead == "omit" else {}),
-        params={"bins": bins, "edges": edges, "factor_bins": factor_bins, "dead": dead, "strict": strict},
-    )
+    constant = data.constant if dead == "omit" else {}
+    return data.score(value, per_latent=scores, matrix=information.mutual, left_out=constant)
 
 
 def dcimig(
@@ -216,28 +244,39 @@ def dcimig(
     edges: Edges = "range",
     factor_bins: int | None = None,
 ) -> Score:
-    """DCIMIG, in [0, 1]: does each factor have a latent which tells it and no other factor?
+    """DCIMIG: whether each factor has a latent with information about it and about no other factor.
 
-    Each latent belongs to the factor of which it tells most, I(y_k; c_j), and has its gap to the next factor. A
-    factor scores the largest gap among its latents, 0 without any; the sum over factors is divided by the sum of
-    their entropies. As with `mig` a factor of more values than `bins` keeps a perfect code below 1, see `attainable`.
+    Each latent belongs to the factor about which it has most information, and has its gap to the next factor. A factor
+    scores the largest gap among its latents, 0 if it has none. The sum over factors is divided by the sum of their
+    entropies.
 
-    codes: [N, L]; factors: [N, K]; `bins`, `edges`, `factor_bins`: see the module. `per_factor` is the gap divided
-    by the factor's own entropy. The matrix is I in nats.
+    Args:
+        codes: [N, L] floats.
+        factors: [N, K] labels or floats.
+        bins: number of bins of each latent.
+        edges: "range" or "unit", see `mig`.
+        factor_bins: cut every factor into this number of unit bins; None cuts only continuous factors, into `bins`.
 
-    Source: Sepliarskaia et al. 2019, How to not measure disentanglement, https://arxiv.org/abs/1910.05587
+    Returns:
+        A score in [0, 1]; `per_factor` is the gap divided by the entropy of the factor, `matrix` I(y_k; c_j) in nats.
+        As in `mig`, perfect codes can stay below 1; see `attainable`.
+
+    Raises:
+        InputError: for inputs that are not finite matrices of equal length, and for fewer than 2 bins.
+
+    Source:
+        Sepliarskaia et al. 2019, How to not measure disentanglement, https://arxiv.org/abs/1910.05587
+
+    Example:
+        >>> factors = np.random.default_rng(0).integers((3, 4), size=(1000, 2))
+        >>> round(dcimig(factors + 0.0, factors).value, 1)
+        1.0
     """
-    data, counted = _counted(codes, factors, bins, edges, factor_bins)
-    gaps = np.zeros(len(data.kept))
-    np.maximum.at(gaps, counted.information.argmax(axis=0), gap(counted.information.T))
-    return Score(
-        value=float(gaps.sum() / counted.of_factors.sum()),
-        n=len(data.codes),
-        per_factor=data.rows_by_factor(gaps / counted.of_factors),
-        matrix=data.rows_by_factor(counted.information),
-        left_out=data.left_out,
-        params={"bins": bins, "edges": edges, "factor_bins": factor_bins},
-    )
+    data, information = _informed(codes, factors, bins, edges, factor_bins)
+    gaps = np.zeros(len(data.columns))
+    np.maximum.at(gaps, information.mutual.argmax(axis=0), gap(information.mutual.T))
+    entropies = information.of_factors
+    return data.score(gaps.sum() / entropies.sum(), per_factor=gaps / entropies, matrix=information.mutual)
 
 
 def jemmig(
@@ -248,34 +287,43 @@ def jemmig(
     edges: Edges = "range",
     factor_bins: int | None = None,
 ) -> Score:
-    """JEMMIG, in [0, 1]: does one latent alone tell a factor, and nothing else?
+    """JEMMIG: whether one latent alone has the information about each factor, and no other information.
 
-    With c the latent that tells most of y_k, a factor scores 1 - (H(y_k, c) - I(y_k; c) + I(y_k; the second best
-    latent)) / (H(y_k) + log bins): the joint entropy takes off for whatever else the latent says. Mean over factors.
-    A code need not tell anything to score: random ones have 0.13 in five factors, constant ones
-    log bins / (H + log bins), 0.69 with 3 to 5 values in 20 bins. Read it beside the `baseline` of shuffled codes,
-    which `score` computes, and, where factors have more values than `bins`, beside what is `attainable`.
+    With c the latent that has most information about y_k, a factor scores 1 - (H(y_k, c) - I(y_k; c) + I(y_k; second
+    best latent)) / (H(y_k) + log bins): the joint entropy H(y_k, c) is larger the more else the latent encodes. The
+    score is the mean over factors. Among latents with equal information, the one with the smallest joint entropy is
+    used, since rounding would choose arbitrarily.
 
-    Of latents that tell equally much that of the smallest joint entropy is taken: rounding would choose otherwise.
+    Args:
+        codes: [N, L] floats.
+        factors: [N, K] labels or floats.
+        bins: number of bins of each latent.
+        edges: "range" or "unit", see `mig`.
+        factor_bins: cut every factor into this number of unit bins; None cuts only continuous factors, into `bins`.
 
-    codes: [N, L]; factors: [N, K]; `bins`, `edges`, `factor_bins`: see the module. The matrix is I in nats.
+    Returns:
+        A score in [0, 1]; `matrix` is I(y_k; c_j) in nats. Codes without information do not score 0: noise has 0.13
+        for five factors, constant codes log bins / (H + log bins), 0.69 for 3 to 5 values in 20 bins. Compare with the
+        `baseline` that `score` computes and, for factors with more values than `bins`, with `attainable`.
 
-    Source: Do and Tran 2020, Theory and evaluation metrics for learning disentangled representations,
-    https://arxiv.org/abs/1908.09961
+    Raises:
+        InputError: for inputs that are not finite matrices of equal length, and for fewer than 2 bins.
+
+    Source:
+        Do and Tran 2020, Theory and evaluation metrics for learning disentangled representations,
+        https://arxiv.org/abs/1908.09961
+
+    Example:
+        >>> factors = np.random.default_rng(0).integers((3, 4), size=(1000, 2))
+        >>> round(jemmig(factors + 0.0, factors).value, 1)
+        1.0
     """
-    data, counted = _counted(codes, factors, bins, edges, factor_bins)
-    best = counted.information.max(axis=1, keepdims=True)
-    joint = counted.of_factors[:, None] + counted.of_codes - counted.information
-    least = np.where(counted.information >= best - _ROUNDING, joint, np.inf).min(axis=1)
-    scores = 1 - (least - gap(counted.information)) / (counted.of_factors + math.log(bins))
-    return Score(
-        value=float(scores.mean()),
-        n=len(data.codes),
-        per_factor=data.rows_by_factor(scores),
-        matrix=data.rows_by_factor(counted.information),
-        left_out=data.left_out,
-        params={"bins": bins, "edges": edges, "factor_bins": factor_bins},
-    )
+    data, information = _informed(codes, factors, bins, edges, factor_bins)
+    best = information.mutual.max(axis=1, keepdims=True)
+    joint = information.of_factors[:, None] + information.of_codes - information.mutual
+    least = np.where(information.mutual >= best - _ROUNDING, joint, np.inf).min(axis=1)
+    scores = 1 - (least - gap(information.mutual)) / (information.of_factors + math.log(bins))
+    return data.score(scores.mean(), per_factor=scores, matrix=information.mutual)
 
 
 _CARBONNEAU = {"bins": 10, "edges": "unit", "factor_bins": 10}
@@ -284,46 +332,23 @@ _LOCATELLO = {"bins": 20, "edges": "range", "factor_bins": None}
 METRICS = {
     "mig": Metric(
         mig,
-        needs=("codes", "factors"),
-        summary="how far one latent alone tells each factor: gap of mutual information between the two best latents",
-        citation="Chen, Li, Grosse, Duvenaud. Isolating sources of disentanglement in VAEs. NeurIPS 2018",
+        range=(0.0, 1.0),
         conventions={
             "carbonneau": {**_CARBONNEAU, "normalise": "code"},
             "locatello": {**_LOCATELLO, "normalise": "factor"},
         },
-        attains=True,
+        has_ceiling=True,
+        is_headline=True,
     ),
-    "mig_sup": Metric(
-        mig_sup,
-        needs=("codes", "factors"),
-        summary="how far each latent tells one factor alone: gap of mutual information between its two best factors",
-        citation="Li, Murkute, Gyawali, Wang. Progressive learning and disentanglement of hierarchical "
-        "representations. ICLR 2020",
-        conventions={"carbonneau": _CARBONNEAU},
-    ),
-    "dcimig": Metric(
-        dcimig,
-        needs=("codes", "factors"),
-        summary="how far each factor has a latent which tells it and no other factor",
-        citation="Sepliarskaia, Kiseleva, de Rijke. How to not measure disentanglement. 2019",
-        conventions={"carbonneau": _CARBONNEAU},
-        attains=True,
-    ),
+    "mig_sup": Metric(mig_sup, range=(0.0, 1.0), conventions={"carbonneau": _CARBONNEAU}),
+    "dcimig": Metric(dcimig, range=(0.0, 1.0), conventions={"carbonneau": _CARBONNEAU}, has_ceiling=True),
     "jemmig": Metric(
-        jemmig,
-        needs=("codes", "factors"),
-        summary="how far one latent alone tells each factor and nothing else",
-        citation="Do, Tran. Theory and evaluation metrics for learning disentangled representations. ICLR 2020",
-        conventions={"carbonneau": _CARBONNEAU},
-        shuffles=True,
-        attains=True,
+        jemmig, range=(0.0, 1.0), conventions={"carbonneau": _CARBONNEAU}, has_baseline=True, has_ceiling=True
     ),
     "modularity": Metric(
         modularity,
-        needs=("codes", "factors"),
-        summary="how far the mutual information of each latent is with one factor, however small it is",
-        citation="Ridgeway, Mozer. Learning deep disentangled embeddings with the F-statistic loss. NeurIPS 2018",
+        range=(0.0, 1.0),
         conventions={"carbonneau": _CARBONNEAU, "locatello": {**_LOCATELLO, "dead": "zero"}},
-        shuffles=True,
+        has_baseline=True,
     ),
 }

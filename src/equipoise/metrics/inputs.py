@@ -1,7 +1,8 @@
-"""Codes and factors as arrays that have passed the checks every metric relies on."""
+"""Checked inputs of the metrics: codes, factors, posteriors and the codes of further models."""
 
+import sys
 import warnings
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -9,39 +10,36 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from equipoise.errors import InputError
-from equipoise.metrics.result import Floats, ScoreWarning
+from equipoise.metrics.result import Floats, Score, ScoreWarning
 
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
-CONSTANT = "all latents are constant: the codes say nothing"
+CONSTANT = "all latents are constant: the codes carry no information"
 
 
 @dataclass(frozen=True, eq=False)
 class Codes:
-    """Codes as `score` hands them to its metrics: an array [N, L], and what one metric made of it that others need.
+    """Codes [N, L] as `score` passes them to its metrics, with intermediate results that several metrics use.
 
-    shared: by what was made and with which settings, see `once`. It belongs to these codes and to the factors, logvar
-    and sample of the same rows that go with them.
+    `cache` is filled by `once`. Its results depend on these codes and on the factors, logvar and sample of the same
+    rows.
     """
 
     array: Floats
-    shared: dict[Hashable, Any] = field(default_factory=dict)
+    cache: dict[Hashable, Any] = field(default_factory=dict)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self.array, dtype=dtype, copy=copy)
 
 
-def once(of: "ArrayLike | Codes | Pair", key: Hashable, make: Callable[[], Made]) -> Made:
-    """What `make` returns: made once for all metrics that are given the same `Codes`, anew for any other array.
-
-    of: the codes as a metric was given them, or their `Pair` with the factors, which is one for the same `Codes`.
-    """
+def once(of: "ArrayLike | Codes | Pair", key: Hashable, compute: Callable[[], Result]) -> Result:
+    """Return the result of `compute`, computed once for each key and `Codes` (or `Pair`), and each time for arrays."""
     if not isinstance(of, Codes | Pair):
-        return make()
-    if key not in of.shared:
-        of.shared[key] = make()
-    made: Made = of.shared[key]
-    return made
+        return compute()
+    if key not in of.cache:
+        of.cache[key] = compute()
+    result: Result = of.cache[key]
+    return result
 
 
 @dataclass(frozen=True)
@@ -49,43 +47,64 @@ class Pair:
     """Checked codes and factors of the same N rows.
 
     Attributes:
-        codes: float64 [N, L], one column after the other in memory: metrics work latent by latent.
-        live: [L], whether a latent takes more than one value. Compares extremes: the variance of equal floats is
-            often 1e-34, not 0.
-        factors: int64 or float64 [N, K'], those with more than one value.
-        kept: [K'], the original numbers of those factors; the other K - K' are left out of every score.
+        codes: float64 [N, L], in Fortran order, because metrics work latent by latent.
+        live: [L], whether a latent takes more than one value. The extremes are compared, because the variance of equal
+            floats is often 1e-34, not 0.
+        factors: int64 or float64 [N, K'], the factors with more than one value. The others are left out of all scores.
+        columns: [K'], the positions of these factors among all K.
         size: K.
-        shared: as of `Codes`.
+        cache: see `Codes`.
     """
 
     codes: Floats
     live: NDArray[np.bool_]
     factors: NDArray[Any]
-    kept: NDArray[np.int64]
+    columns: NDArray[np.int64]
     size: int
-    shared: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
+    cache: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def left_out(self) -> dict[str, str]:
-        """The factors left out, with the reason."""
-        return {f"factor {k}": "one value only" for k in range(self.size) if k not in self.kept}
+        """The factors left out, with the reason, as `Score.left_out` lists them."""
+        return {f"factor {k}": "one value only" for k in range(self.size) if k not in self.columns}
 
     @property
     def constant(self) -> dict[str, str]:
-        """The constant latents, as a metric that drops them reports it."""
+        """The constant latents, as `Score.left_out` lists them."""
         return {f"latent {j}": "constant" for j in np.flatnonzero(~self.live)}
 
     def rows_by_factor(self, values: Floats) -> Floats:
-        """Values [K', ...] of the kept factors in their place among all: [K, ...], NaN for those left out."""
+        """Return values [K', ...] of the used factors in their places among all factors, [K, ...]; NaN elsewhere."""
         out = np.full((self.size, *values.shape[1:]), np.nan)
-        out[self.kept] = values
+        out[self.columns] = values
         return out
+
+    def score(
+        self,
+        value: float,
+        *,
+        per_factor: Floats | None = None,
+        per_latent: Floats | None = None,
+        matrix: Floats | None = None,
+        left_out: Mapping[str, str] | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> Score:
+        """Return a `Score` of these rows. per_factor: [K']; per_latent: [L]; matrix: [K', L]."""
+        return Score(
+            value=float(value),
+            n=len(self.codes),
+            per_factor=None if per_factor is None else self.rows_by_factor(per_factor),
+            per_latent=per_latent,
+            matrix=None if matrix is None else self.rows_by_factor(matrix),
+            left_out={**self.left_out, **(left_out or {})},
+            extra=extra or {},
+        )
 
 
 def pair(codes: ArrayLike, factors: ArrayLike) -> Pair:
-    """Checked codes [N, L] and factors [N, K]; warns once of factors and codes that cannot tell anything.
+    """Check codes [N, L] and factors [N, K]; warn of factors with one value and of codes that are all constant.
 
-    Raises InputError for anything but two finite numeric matrices of the same N >= 2 rows, and when every factor has
+    Raises `InputError` for anything but two finite numeric matrices of the same N >= 2 rows, and when every factor has
     one value only.
     """
     data = once(codes, "pair", lambda: _pair(codes, factors))
@@ -97,8 +116,7 @@ def pair(codes: ArrayLike, factors: ArrayLike) -> Pair:
 
 
 def _pair(codes: ArrayLike, factors: ArrayLike) -> Pair:
-    z = matrix(codes, "codes").astype(np.float64, copy=False)
-    y = matrix(factors, "factors")
+    z, y = floats(codes, "codes"), matrix(factors, "factors")
     if len(z) != len(y):
         raise InputError(f"codes have {len(z)} rows, factors {len(y)}: pass the factors of the same images, row by row")
     varied = varies(y)
@@ -108,60 +126,66 @@ def _pair(codes: ArrayLike, factors: ArrayLike) -> Pair:
 
 
 def varies(columns: NDArray[Any]) -> NDArray[np.bool_]:
-    """Whether each column takes more than one value."""
+    """Return whether each column takes more than one value."""
     varied: NDArray[np.bool_] = columns.min(axis=0) != columns.max(axis=0)
     return varied
 
 
 def matrix(values: ArrayLike, name: str) -> NDArray[Any]:
-    """Finite numbers [N >= 2, columns >= 1] as int64 or float64; arrays, data frames and torch tensors are taken.
+    """Return a matrix [N >= 2, columns >= 1] of finite int64 or float64 numbers.
 
-    Columns are contiguous (Fortran order), which makes everything that reduces over rows several times faster.
+    Takes arrays, data frames and torch tensors; `InputError` for anything else. The result is in Fortran order, which
+    makes reductions over rows several times faster.
     """
     array = numbers(values, name)
     if array.ndim != 2 or array.shape[0] < 2 or array.shape[1] < 1:
         raise InputError(f"{name} has shape {array.shape}: expected [rows, columns] with at least two rows")
     array = np.asfortranarray(array)
-    # NaN and infinity survive in the extremes, and a range that overflows could not be binned: one pass finds all.
+    # One pass finds NaN, infinities and ranges that overflow, which could not be binned: all make the range not finite.
     with np.errstate(over="ignore", invalid="ignore"):
         finite = np.isfinite(array.max(axis=0) - array.min(axis=0))
     if not finite.all():
         column = int(np.argmin(finite))
         count = int((~np.isfinite(array[:, column])).sum())
-        found = f"{count} of {len(array)} values are NaN or infinite" if count else "values too far apart for float64"
-        raise InputError(f"{name}, column {column}: {found}; remove those rows or mend what wrote them")
+        fault = f"{count} of {len(array)} values are NaN or infinite" if count else "values too far apart for float64"
+        raise InputError(f"{name}, column {column}: {fault}; remove those rows or correct the program that wrote them")
     return array
 
 
+def floats(values: ArrayLike, name: str) -> Floats:
+    """Return a `matrix` as float64; `InputError` as there."""
+    return matrix(values, name).astype(np.float64, copy=False)
+
+
 def numbers(values: ArrayLike, name: str) -> NDArray[Any]:
-    """Real numbers of any shape as int64 or float64."""
-    given: Any = values
-    if hasattr(given, "detach"):  # a torch tensor, perhaps on a GPU, with a graph, or of a type NumPy lacks
-        given = given.detach().cpu()
-        given = given.double() if given.is_floating_point() else given
-    array = np.asarray(given)
+    """Return real numbers of any shape as int64 or float64; `InputError` for other types."""
+    source: Any = values
+    if hasattr(source, "detach"):  # a torch tensor, perhaps on a GPU, with a graph, or of a type that NumPy lacks
+        source = source.detach().cpu()
+        source = source.double() if source.is_floating_point() else source
+    array = np.asarray(source)
     if array.dtype.kind not in "biuf":
         raise InputError(f"{name} has type {array.dtype}: expected real numbers")
     return array.astype(np.float64 if array.dtype.kind == "f" else np.int64, copy=False)
 
 
 def matching(values: ArrayLike, codes: Floats, name: str) -> Floats:
-    """Finite numbers of the same shape as the codes [N, L], as float64."""
-    array = matrix(values, name).astype(np.float64, copy=False)
+    """Return finite float64 numbers of the shape of the codes [N, L]; `InputError` for another shape."""
+    array = floats(values, name)
     if array.shape != codes.shape:
         raise InputError(f"{name} has shape {array.shape}, codes {codes.shape}: expected one value for each code")
     return array
 
 
 def group_codes(values: Sequence[Any], rows: int) -> list[tuple[Floats, Floats | None]]:
-    """Codes [N, L'] of further models on the same rows, with their logvar where it was given, as float64.
+    """Return the codes [N, L'] and, where present, the logvar of further models on the same rows, as float64.
 
-    values: codes, or a tuple (codes, logvar), for each model.
+    values: for each model its codes, or a tuple (codes, logvar). Raises `InputError` for another number of rows.
     """
     models: list[tuple[Floats, Floats | None]] = []
     for i, item in enumerate(values):
-        given, logvar = item if isinstance(item, tuple) and len(item) == 2 else (item, None)
-        codes = matrix(given, f"group[{i}]").astype(np.float64, copy=False)
+        array, logvar = item if isinstance(item, tuple) and len(item) == 2 else (item, None)
+        codes = floats(array, f"group[{i}]")
         if len(codes) != rows:
             raise InputError(f"group[{i}] has {len(codes)} rows, codes {rows}: encode the same images with every model")
         models.append((codes, None if logvar is None else matching(logvar, codes, f"group[{i}], logvar")))
@@ -169,5 +193,8 @@ def group_codes(values: Sequence[Any], rows: int) -> list[tuple[Floats, Floats |
 
 
 def warn(note: str) -> None:
-    """Warns the caller of a metric (this function, the metric's helper or body, the caller)."""
-    warnings.warn(note, ScoreWarning, stacklevel=3)
+    """Issue a `ScoreWarning` at the line that called into this package."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_globals["__name__"].startswith(__package__ or __name__):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(note, ScoreWarning, stacklevel=level)

@@ -1,4 +1,4 @@
-"""Mutual information of a continuous code and a label from distances to neighbours."""
+"""Mutual information of a continuous code and a label, from distances to neighbours."""
 
 import numpy as np
 from scipy.special import digamma
@@ -8,11 +8,12 @@ from equipoise.metrics.result import Floats
 
 
 def with_labels(codes: Floats, labels: Ints, values: int, neighbours: int) -> Floats:
-    """Mutual information of each latent with the label, in nats, [L]; codes [N, L], labels [N].
+    """Return the mutual information of each latent with the label, in nats, [L]; codes [N, L], labels [N].
 
-    With k the neighbours (all others of its label where those are fewer), a row's radius is the distance to the k-th
-    nearest of equal label, and m counts the rows closer than that, itself included: I is the mean over rows of
-    psi(N) + psi(k) - psi(rows of its label) - psi(m), at least 0. A row without another of its label is left out.
+    The radius of a row is the distance to its k-th nearest row of equal label, where k is `neighbours`, or the number
+    of other rows of its label if that is smaller. With m the number of rows closer than the radius, the row included, I
+    is the mean over rows of psi(N) + psi(k) - psi(rows of its label) - psi(m), at least 0. Rows whose label no other
+    row has are left out.
 
     Source: Ross 2014, Mutual information between discrete and continuous data sets, https://doi.org/10.1371/journal.pone.0087357
     """
@@ -26,14 +27,14 @@ def with_labels(codes: Floats, labels: Ints, values: int, neighbours: int) -> Fl
     radii = np.concatenate([_radii(column, k) for column, k in zip(own, near, strict=True)])
     everyone = np.sort(points, axis=0)
     sizes = np.array([len(rows) for rows in groups])
-    told = digamma(len(points)) + (sizes * (digamma(near) - digamma(sizes))).sum() / len(points)
+    known = digamma(len(points)) + (sizes * (digamma(near) - digamma(sizes))).sum() / len(points)
     closer = [digamma(_closer(*columns)).mean() for columns in zip(everyone.T, points.T, radii.T, strict=True)]
-    information: Floats = np.maximum(told - np.array(closer), 0.0)
+    information: Floats = np.maximum(known - np.array(closer), 0.0)
     return information
 
 
 def _radii(points: Floats, k: int) -> Floats:
-    """Distance of each sorted point to its k-th nearest other, [n, L]: the tightest of the k + 1 windows it is in."""
+    """Return the distance of each sorted point to its k-th nearest other, [n, L]: the tightest of its k + 1 windows."""
     size = len(points)
     radii = np.full(points.shape, np.inf)
     for first in range(-k, 1):  # the window of k + 1 points from i + first
@@ -46,10 +47,10 @@ def _radii(points: Floats, k: int) -> Floats:
 
 
 def _closer(everyone: Floats, points: Floats, radii: Floats) -> Ints:
-    """How many of all sorted points are closer to each point than its radius, [N].
+    """Return how many of all sorted points are closer to each point than its radius, [N].
 
-    The ends are compared as differences: adding the radius to a point rounds the k-th neighbour in for some, which
-    biases the information by 0.1.
+    Differences are compared with the radius. Adding the radius to a point would, by rounding, count the k-th neighbour
+    of some points, which biases the information by 0.1.
     """
     padded = np.concatenate([[-np.inf], everyone, [np.inf]])  # point i is padded[i + 1]
     low, high = np.searchsorted(everyone, points - radii), np.searchsorted(everyone, points + radii)
@@ -61,5 +62,5 @@ def _closer(everyone: Floats, points: Floats, radii: Floats) -> Ints:
         low -= beyond
     while (short := points - padded[low + 1] >= radii).any():
         low += short
-    closer: Ints = np.maximum(high - low, 1)  # itself, where the radius is 0
+    closer: Ints = np.maximum(high - low, 1)  # the point itself, if the radius is 0
     return closer

@@ -1,16 +1,18 @@
 """Metrics of how well the codes predict the factors."""
 
+import warnings
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import log_expit, logsumexp
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from equipoise.errors import InputError
 from equipoise.metrics.accuracy import svc_accuracy, tree_accuracy
 from equipoise.metrics.discretise import Ints, factor_labels, gap
 from equipoise.metrics.inputs import Pair, pair
-from equipoise.metrics.logistic import ROWS, log_sigmoid, one_vs_rest
 from equipoise.metrics.result import Floats, Metric, Score
 from equipoise.metrics.threads import one_thread
 
@@ -24,24 +26,42 @@ def sap(
     cost: float = 0.01,
     factor_bins: int | None = None,
 ) -> Score:
-    """Separated attribute predictability, in [0, 1]: does one latent alone predict each factor, and no other latent?
+    """Separated attribute predictability: how much better the best latent predicts a factor than the second best.
 
-    Mean over factors of the gap between the two latents that predict it best, which `predictor` measures by
+    The gap between the two latents is averaged over factors.
 
-    - "regression": R^2 of a straight line, the squared correlation; 1 for a perfect code. Factors are taken as
-      numbers: the R^2 of nominal labels such as a shape depends on their order.
-    - "svc": accuracy of a balanced linear support vector machine of this `cost`, fitted to the first two thirds of
-      the rows and scored on the rest, as in the study of Locatello et al. It cannot tell the middle values of an
-      ordered factor: a perfect code of dSprites reaches 0.17. It depends on the scale of the codes.
-    - "tree": accuracy on its own rows of a decision tree on codes scaled to [0, 1], its depth (1 to 9) chosen by
-      10-fold cross-validation, the classification of the 2022 review's code.
+    Args:
+        codes: [N, L] floats.
+        factors: [N, K] labels or floats.
+        predictor: what measures the prediction from one latent:
 
-    codes: [N, L]; factors: [N, K]. Regression: latents with a variance below `min_variance` predict nothing; constant
-    ones never do. The others: `factor_bins` cuts every factor into unit bins first, without it continuous factors
-    alone are cut, into 10; a constant latent has the accuracy of a fixed guess. The matrix is R^2 or accuracy.
+            - "regression": R^2 of a straight line, the squared correlation. Factors count as numbers, so the R^2 of
+              categories such as shape depends on their order.
+            - "svc": accuracy of a balanced linear support vector machine, fitted to the first two thirds of the rows
+              and scored on the rest, as in the study of Locatello et al. It cannot separate the middle values of an
+              ordered factor, so perfect codes of dSprites reach 0.17. It depends on the scale of the codes.
+            - "tree": accuracy on its own rows of a decision tree on codes scaled to [0, 1], its depth (1 to 9) chosen
+              by 10-fold cross-validation; the classification of the 2022 review's code.
+        min_variance: regression only: a latent with a smaller variance predicts nothing. A constant one never does.
+        cost: the C of the support vector machine, above 0.
+        factor_bins: not for regression: cut every factor into this number of unit bins; None cuts only continuous
+            factors, into 10.
 
-    Source: Kumar et al. 2018, section 3, https://arxiv.org/abs/1711.00848, whose predictor is the "svc"; the default
-    is that of the 2022 review's code, for its ceiling of 1.
+    Returns:
+        A score in [0, 1]; `matrix` is R^2 or accuracy. 1 for perfect codes by regression.
+
+    Raises:
+        InputError: for inputs that are not finite matrices of equal length, and for parameters out of range.
+
+    Source:
+        Kumar et al. 2018, Variational inference of disentangled latent concepts, section 3,
+        https://arxiv.org/abs/1711.00848. Their predictor is "svc"; the default is that of the 2022 review's code, which
+        can reach 1.
+
+    Example:
+        >>> factors = np.random.default_rng(0).integers((3, 4), size=(1000, 2))
+        >>> round(sap(factors + 0.0, factors).value, 1)
+        1.0
     """
     if predictor not in ("regression", "svc", "tree") or cost <= 0:
         raise InputError(f"predictor = {predictor!r}, cost = {cost}: expected regression, svc or tree, and above 0")
@@ -57,18 +77,11 @@ def sap(
             rows = [[tree_accuracy(latent, label) for latent in _scaled(data.codes.T)] for label in labels]
         predicted = np.array(rows)
     gaps = gap(predicted)
-    return Score(
-        value=float(gaps.mean()),
-        n=len(data.codes),
-        per_factor=data.rows_by_factor(gaps),
-        matrix=data.rows_by_factor(predicted),
-        left_out=data.left_out,
-        params={"predictor": predictor, "min_variance": min_variance, "cost": cost, "factor_bins": factor_bins},
-    )
+    return data.score(gaps.mean(), per_factor=gaps, matrix=predicted)
 
 
 def _squared_correlation(data: Pair, min_variance: float) -> Floats:
-    """R^2 of a straight line from each latent to each kept factor, [K', L]."""
+    """Return R^2 of a straight line from each latent to each used factor, [K', L]."""
     latents, targets = _standardised(data.codes.T), _standardised(data.factors.T.astype(np.float64))
     with one_thread():
         r2: Floats = np.minimum((targets @ latents.T) ** 2, 1.0)
@@ -79,14 +92,14 @@ def _squared_correlation(data: Pair, min_variance: float) -> Floats:
 
 
 def _scaled(rows: Floats) -> Floats:
-    """Rows scaled to [0, 1], a constant one 0."""
+    """Return rows scaled to [0, 1]; a constant one becomes 0."""
     spread = np.ptp(rows, axis=1, keepdims=True)
     scaled: Floats = (rows - rows.min(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1)
     return scaled
 
 
 def _standardised(rows: Floats) -> Floats:
-    """Rows of mean 0 and norm 1, a constant one 0; scaled to its range first, so that no square overflows."""
+    """Return rows with mean 0 and norm 1, a constant one as 0; they are scaled first, so that no square overflows."""
     spread = np.ptp(rows, axis=1, keepdims=True)
     rows = (rows - rows[:, :1]) / np.where(spread > 0, spread, 1)
     rows -= rows.mean(axis=1, keepdims=True)
@@ -103,27 +116,43 @@ def explicitness(
     corrected: bool = True,
     factor_bins: int | None = None,
 ) -> Score:
-    """Explicitness, in [0, 1]: can a linear model of all latents rank the images by each value of each factor?
+    """Explicitness: how well a linear model of all latents ranks the images by each value of each factor.
 
-    Area under the ROC curve of the probability of each value; mean over values, then over factors, as
-    (AUC - 0.5) * 2 unless not `corrected`. The probabilities come from logistic regressions with an L2 penalty, C = 1,
-    which `model` names:
+    The area under the ROC curve of the probability of each value is averaged over values, then over factors. The
+    probabilities come from logistic regressions with an L2 penalty, C = 1. Rotations of the codes hardly matter.
 
-    - "one-vs-rest": one regression for each value against the rest, both sides of equal weight, codes scaled to
-      [0, 1], on the rows that are scored; the probabilities are divided by their sum over the values of the factor,
-      without which the middle values of an ordered factor could not be ranked. A perfect code stays below 1 (0.91
-      for 2,400 images of dSprites), a random one above 0 (0.05 at N = 10,000), and rotations hardly matter.
-    - "independent": without that division (0.58 for the same perfect code); the second way of the 2022 review's code.
-    - "multinomial": one regression for all values, unweighted, fitted to the first two thirds of the rows, by whose
-      mean and deviation the codes are standardised, and scored on the rest; constant latents are left out. Values
-      that only one of the two parts has are not scored. `extra` has the same of the rows fitted, as "train".
+    Args:
+        codes: [N, L] floats.
+        factors: [N, K] labels or floats.
+        model: the regressions of a factor:
 
-    codes: [N, L]; factors: [N, K]; `factor_bins` cuts every factor into unit bins first, without it continuous
-    factors alone are cut, into 10. No matrix.
+            - "one-vs-rest": one for each value against all others, balanced, on codes scaled to [0, 1], fitted to the
+              rows that are scored. The probabilities are divided by their sum over the values of the factor; otherwise
+              the middle values of an ordered factor could not be ranked.
+            - "independent": without that division, the second model of the 2022 review's code.
+            - "multinomial": one for all values, fitted to the first two thirds of the rows and scored on the rest. The
+              codes are standardised, constant latents and values that only one of the two parts has are left out.
+        corrected: map chance to 0, (AUC - 0.5) * 2.
+        factor_bins: cut every factor into this number of unit bins; None cuts only continuous factors, into 10.
 
-    Source: Ridgeway and Mozer 2018, https://arxiv.org/abs/1802.05312. The first two models are those of the 2022
-    review's code, which stops its fits early; ours converge, which moves the score by about 1e-5. The third is that
-    of Locatello et al. 2019, there not `corrected`.
+    Returns:
+        A score up to 1, with 0 for chance. There is no matrix; for "multinomial", `extra` has the score of the fitted
+        rows as "train". Perfect codes stay below 1 (0.91 for 2,400 images of dSprites, 0.58 for "independent"), noise
+        is above 0 (0.05 at N = 10,000).
+
+    Raises:
+        InputError: for inputs that are not finite matrices of equal length, and for an unknown model.
+
+    Source:
+        Ridgeway and Mozer 2018, Learning deep disentangled embeddings with the F-statistic loss,
+        https://arxiv.org/abs/1802.05312. The first two models are those of the 2022 review's code, which stops its fits
+        early; these converge, which changes the score by about 1e-5. The third is that of Locatello et al. 2019, who do
+        not correct.
+
+    Example:
+        >>> factors = np.random.default_rng(0).integers((2, 3), size=(1000, 2))
+        >>> round(explicitness(factors + 0.0, factors).value, 2)
+        1.0
     """
     if model not in ("one-vs-rest", "independent", "multinomial"):
         raise InputError(f"model {model!r}: expected one-vs-rest, independent or multinomial")
@@ -133,39 +162,43 @@ def explicitness(
         if model == "multinomial":
             areas, train = np.array([_split_areas(data, labels) for labels, _ in labelled]).T
         else:
-            design = np.vstack([_scaled(data.codes.T), np.ones(len(data.codes))])
-            areas = np.array([_mean_area(design, *labels, shared=model == "one-vs-rest") for labels in labelled])
+            latents = _scaled(data.codes.T).T
+            areas = np.array([_mean_area(latents, *each, shared=model == "one-vs-rest") for each in labelled])
             train = areas
-    scores = (areas - 0.5) * 2 if corrected else areas
-    return Score(
-        value=float(scores.mean()),
-        n=len(data.codes),
-        per_factor=data.rows_by_factor(scores),
-        left_out=data.left_out | (data.constant if model == "multinomial" else {}),
-        params={"model": model, "corrected": corrected, "factor_bins": factor_bins},
-        extra={"train": float(((train - 0.5) * 2 if corrected else train).mean())} if model == "multinomial" else {},
+    if corrected:
+        areas, train = (areas - 0.5) * 2, (train - 0.5) * 2
+    return data.score(
+        areas.mean(),
+        per_factor=areas,
+        left_out=data.constant if model == "multinomial" else {},
+        extra={"train": float(train.mean())} if model == "multinomial" else {},
     )
 
 
-def _mean_area(design: Floats, labels: Ints, values: int, *, shared: bool) -> float:
-    """Mean area under the ROC curve over the values of one factor; design [L + 1, N] ends with the intercept's row.
+def _mean_area(latents: Floats, labels: Ints, values: int, *, shared: bool) -> float:
+    """Return the mean area under the ROC curve over the values of one factor; latents [N, L], labels [N].
 
-    shared: probabilities of one row are divided by their sum.
+    shared: divide the probabilities of each row by their sum.
     """
-    theta = one_vs_rest(design, labels, values)
-    logarithm: Floats | float = 0.0
+    chances = log_expit(_log_odds(latents, labels, values))
     if shared:
-        blocks = [design[:, start : start + ROWS] for start in range(0, len(labels), ROWS)]
-        logarithm = np.log(np.concatenate([np.exp(log_sigmoid(theta @ block)).sum(axis=0) for block in blocks]))
-    return float(
-        np.mean([_area(log_sigmoid(theta[value] @ design) - logarithm, labels == value) for value in range(values)])
-    )
+        chances -= logsumexp(chances, axis=0)
+    return float(np.mean([_area(chance, labels == value) for value, chance in enumerate(chances)]))
+
+
+def _log_odds(latents: Floats, labels: Ints, values: int) -> Floats:
+    """Return the log odds of each value in a balanced logistic regression against all other values, [V, N]."""
+    model = LogisticRegression(C=1.0, class_weight="balanced", solver="newton-cholesky", tol=1e-8)
+    with warnings.catch_warnings():
+        # It warns where the codes have no information and the starting point is the solution, which it then returns.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return np.stack([model.fit(latents, labels == value).decision_function(latents) for value in range(values)])
 
 
 def _split_areas(data: Pair, labels: Ints) -> tuple[float, float]:
-    """Mean areas under the ROC curve of a multinomial regression on the rows it was not and on those it was fitted to.
+    """Return the mean areas of a multinomial regression for the last third of the rows and for those it was fitted to.
 
-    One half, as by chance, where no value has rows of training and, in the rows to rank, both itself and another.
+    It is 0.5, as for chance, if no value has training rows and both itself and another among the rows to rank.
     """
     train = 2 * len(labels) // 3
     latents = data.codes[:, data.live]
@@ -186,8 +219,8 @@ def _split_areas(data: Pair, labels: Ints) -> tuple[float, float]:
 
 
 def _area(scores: Floats, positive: NDArray[np.bool_]) -> float:
-    """Area under the ROC curve by mid-ranks; scores [N], positive [N]."""
-    # Rows of equal codes have equal probabilities but for the last bits, which are no order: rounding ties them.
+    """Return the area under the ROC curve by mid-ranks; scores [N], positive [N]."""
+    # Rows with equal codes have equal probabilities up to the last bits, which must not order them.
     scores = np.round(scores, 10)
     ordered, ours = np.sort(scores), np.sort(scores[positive])
     ranks = (np.searchsorted(ordered, ours, "left") + np.searchsorted(ordered, ours, "right") + 1) / 2
@@ -198,23 +231,21 @@ def _area(scores: Floats, positive: NDArray[np.bool_]) -> float:
 METRICS = {
     "sap": Metric(
         sap,
-        needs=("codes", "factors"),
-        summary="how much better the best latent predicts each factor than the second best",
-        citation="Kumar, Sattigeri, Balakrishnan. Variational inference of disentangled latent concepts. ICLR 2018",
+        range=(0.0, 1.0),
         conventions={
             "carbonneau": {"predictor": "regression", "min_variance": 0.0},
             "locatello": {"predictor": "svc", "cost": 0.01, "factor_bins": None},
         },
+        is_headline=True,
     ),
     "explicitness": Metric(
         explicitness,
-        needs=("codes", "factors"),
-        summary="how well a linear model of all latents ranks the images by each value of each factor",
-        citation="Ridgeway, Mozer. Learning deep disentangled embeddings with the F-statistic loss. NeurIPS 2018",
+        range=(-1.0, 1.0),
         conventions={
             "carbonneau": {"model": "one-vs-rest", "corrected": True, "factor_bins": 10},
             "locatello": {"model": "multinomial", "corrected": False, "factor_bins": None},
         },
-        shuffles=True,
+        has_baseline=True,
+        is_headline=True,
     ),
 }

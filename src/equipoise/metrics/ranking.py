@@ -1,4 +1,4 @@
-"""Unsupervised disentanglement ranking: models of one kind that found the same latents found those of the data."""
+"""Unsupervised disentanglement ranking: how well models trained from several seeds agree."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -6,18 +6,18 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import rankdata
+from sklearn.linear_model import Lasso
 
 from equipoise.errors import InputError
 from equipoise.metrics.fit import kl
-from equipoise.metrics.inputs import group_codes, matching, matrix, warn
-from equipoise.metrics.lasso import lasso
+from equipoise.metrics.inputs import floats, group_codes, matching, warn
 from equipoise.metrics.result import Floats, Metric, Score
 from equipoise.metrics.threads import one_thread
 
-_ALPHA = 0.1  # of the lasso, as the authors have it
-_TOLERANCE = 1e-10  # of the lasso: exact, so that the order of latents does not count
+_ALPHA = 0.1  # of the lasso, as in the authors' code
+_TOLERANCE = 1e-10  # of the lasso: small, so that the order of latents does not matter
 
-FEWEST = 3  # models to choose among by their UDR: of two, each would be judged by a single other one
+FEWEST = 3  # models to choose from by UDR: with two, each would be compared with a single other one
 
 
 def udr(
@@ -31,101 +31,101 @@ def udr(
 ) -> Score:
     """UDR: how well the latents of a model match, one to one, those of the same model trained from other seeds.
 
-    Between the informative latents of the model and those of each other one stands a matrix of agreement: the size of
-    the coefficients of a lasso (alpha 0.1) that predicts the model's latents from the other's, all standardised, or
-    the size of Spearman's correlation. A row or column scores max^2 / sum; a pair of models the mean of the mean over
-    rows and the mean over columns; the model the median over the others. It needs no labels, and ranks settings and
-    runs: a rotated code, which another seed turns otherwise, agrees with nothing.
+    A matrix of agreement compares the active latents of the model with those of each other model. A row or column of it
+    scores max^2 / sum; a pair of models scores the mean of the mean over rows and the mean over columns; the model
+    scores the median over the others. No labels are needed. It ranks settings and runs, because a rotated code, which
+    another seed rotates differently, agrees with nothing.
 
-    In [0, 1], but not normalised: with the lasso 0.9 at best, for its penalty shrinks what agrees fully. `extra` has
-    the score with each other model, as `pairs`; `per_latent` is a latent's part, mean over the others.
+    Args:
+        codes: [N, L] floats.
+        group: for each other model, at least one, its codes [N, L'] of the same images, or a tuple of codes and logvar.
+        logvar: [N, L], logarithm of the posterior variance; optional.
+        predictor: agreement by the absolute coefficients of a "lasso" (alpha 0.1) that predicts the latents of the
+            model from those of the other, all standardised, or by the absolute rank correlation, "spearman".
+        threshold: a latent is active with a KL to N(0, I) above this number of nats, or, without logvar, with a larger
+            variance of its codes. Others are left out.
+        filtered: False keeps inactive latents in the means with an agreement of 0, so that they lower the score.
 
-    codes: [N, L] on the same N images for all models; group: for each of the other models, one at least, its codes
-    [N, L'] or a pair of codes and logvar, [N, L'] each; logvar: [N, L]. A latent is informative with a KL to N(0, I)
-    above `threshold` nats, and, where the logvar is not known, with a variance of its codes above it. All others are
-    left out, and with none left the score is 0. With `filtered` False they stay in the means, as agreeing with
-    nothing, and collapsed latents lower the score. The lasso looks one way: the model is predicted, not the others.
+    Returns:
+        A score in [0, 1], 0 if no latent is active. The lasso reaches 0.9 at most, because its penalty shrinks perfect
+        agreement. `per_latent` is the mean over the other models, `extra` has the score with each as "pairs".
 
-    Source: Duan et al. 2020, section 4, https://arxiv.org/abs/1905.12614
+    Raises:
+        InputError: for an empty group, models with another number of images, or an unknown predictor.
+
+    Source:
+        Duan et al. 2020, Unsupervised model selection for variational disentangled representation learning, section 4,
+        https://arxiv.org/abs/1905.12614
+
+    Example:
+        >>> codes = np.random.default_rng(0).standard_normal((1000, 3))
+        >>> round(udr(codes, [codes[:, ::-1]], predictor="spearman").value, 1)
+        1.0
     """
     if predictor not in ("lasso", "spearman"):
         raise InputError(f"predictor = {predictor!r}: expected lasso or spearman")
-    mine = matrix(codes, "codes").astype(np.float64, copy=False)
+    mine = floats(codes, "codes")
     logvars = None if logvar is None else matching(logvar, mine, "logvar")
     others = group_codes(group, len(mine))
     if not others:
         raise InputError("group is empty: UDR compares models; pass the codes of at least one other")
-    told = _told(mine, logvars)
-    in_use = told > threshold
-    if not in_use.any():
-        warn(f"every latent has a {_name(logvars)} of at most {threshold} and is left out: the score is 0")
-    target = _comparable(mine, in_use, predictor)
+    activity, measure = _activity(mine, logvars), "variance" if logvars is None else "KL"
+    active = activity > threshold
+    if not active.any():
+        warn(f"every latent has a {measure} of at most {threshold} and is left out: the score is 0")
+    target = _comparable(mine, active, predictor)
     pairs, parts = [], []
     for other, other_logvar in others:
-        others_in_use = _told(other, other_logvar) > threshold
-        source = _comparable(other, others_in_use, predictor)
+        other_active = _activity(other, other_logvar) > threshold
+        source = _comparable(other, other_active, predictor)
         with one_thread():
             agreement = np.abs(_lasso(source, target) if predictor == "lasso" else source.T @ target / len(target))
         rows, columns = _peaks(agreement.T), _peaks(agreement)
         if filtered:
-            rows = rows[others_in_use]
-        pairs.append((_mean(rows) + _mean(columns[in_use] if filtered else columns)) / 2)
+            rows = rows[other_active]
+        pairs.append((_mean(rows) + _mean(columns[active] if filtered else columns)) / 2)
         parts.append(columns)
     return Score(
         value=float(np.median(pairs)),
         n=len(mine),
-        per_latent=np.where(in_use, np.mean(parts, axis=0), np.nan),
+        per_latent=np.where(active, np.mean(parts, axis=0), np.nan),
         left_out={
-            f"latent {j}": f"{_name(logvars)} {told[j]:.2g}, not above {threshold}" for j in np.flatnonzero(~in_use)
+            f"latent {j}": f"{measure} {activity[j]:.2g}, not above {threshold}" for j in np.flatnonzero(~active)
         },
-        params={"predictor": predictor, "threshold": threshold, "filtered": filtered},
         extra={"pairs": pairs},
     )
 
 
-def _told(codes: Floats, logvar: Floats | None) -> Floats:
-    """KL of each latent in nats [L], or, without a posterior, the variance of its codes."""
+def _activity(codes: Floats, logvar: Floats | None) -> Floats:
+    """Return the KL of each latent in nats, [L], or without logvar the variance of its codes."""
     return np.asarray(codes.var(axis=0) if logvar is None else kl(codes, logvar).per_latent)
 
 
-def _name(logvar: Floats | None) -> str:
-    return "variance" if logvar is None else "KL"
-
-
-def _comparable(codes: Floats, in_use: Any, predictor: str) -> Floats:
-    """Codes, or their ranks, with mean 0 and variance 1; those not in use, and constant ones, are 0."""
+def _comparable(codes: Floats, active: Any, predictor: str) -> Floats:
+    """Return codes, or their ranks, with mean 0 and variance 1; inactive and constant ones are 0."""
     values = codes if predictor == "lasso" else rankdata(codes, axis=0)
-    varied = in_use & (codes.min(axis=0) != codes.max(axis=0))
+    varied = active & (codes.min(axis=0) != codes.max(axis=0))
     centred = np.where(varied, values - values.mean(axis=0), 0.0)
     standardised: Floats = centred / np.where(varied, values.std(axis=0), 1.0)
     return standardised
 
 
 def _lasso(source: Floats, target: Floats) -> Floats:
-    """Coefficients [L', L] of the lasso of each latent of the target on the latents of the source."""
-    rows, targets = target.shape
-    products, towards, squares = source.T @ source, source.T @ target, (target * target).sum(axis=0)
-    return lasso(products / rows, towards / rows, squares / rows, np.full(targets, _ALPHA), _TOLERANCE)
+    """Return the coefficients [L', L] of the lasso of each latent of the target on the latents of the source."""
+    model = Lasso(_ALPHA, fit_intercept=False, precompute=True, tol=_TOLERANCE, max_iter=10_000, random_state=0)
+    return np.stack([model.fit(source, latent).coef_ for latent in target.T], axis=1)
 
 
 def _peaks(agreement: Floats) -> Floats:
-    """max^2 / sum of each column: the largest entry, times its share of all; 0 for a column of zeros."""
+    """Return max^2 / sum of each column; 0 for a column of zeros."""
     total = agreement.sum(axis=0)
     peaks: Floats = agreement.max(axis=0) ** 2 / np.where(total > 0, total, 1)
     return peaks
 
 
 def _mean(values: Floats) -> float:
+    """Return the mean, 0 for no values."""
     return float(values.mean()) if len(values) else 0.0
 
 
-METRICS = {
-    "udr": Metric(
-        udr,
-        needs=("codes", "group"),
-        uses=("logvar",),
-        summary="how well the latents of models trained from several seeds match, without labels",
-        citation="Duan et al. Unsupervised model selection for variational disentangled representation learning. "
-        "ICLR 2020",
-    ),
-}
+METRICS = {"udr": Metric(udr, range=(0.0, 1.0))}

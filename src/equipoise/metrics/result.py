@@ -1,8 +1,10 @@
-"""What a metric is (`Metric`) and what it returns (`Score`)."""
+"""`Score`, the result of a metric, and `Metric`, an entry of the table of metrics."""
 
 import dataclasses
+import functools
+import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,28 +15,33 @@ Floats = NDArray[np.float64]
 
 
 class ScoreWarning(UserWarning):
-    """A score is defined but needs care: something was left out, or too few rows speak for it."""
+    """A score is defined but needs care, for example because a factor was left out or there are few rows."""
 
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """The value of one metric on one set of codes, and what it was made of.
+    """The value of one metric for one set of codes, with its parts, parameters and interval.
 
-    Attributes:
-        value: the headline score; NaN where the metric is undefined for this input (a warning has said why).
-        low, high: 95 % interval of the metric's own uncertainty; None when it was not asked for or cannot be had.
-        n: rows used.
-        seconds: wall time of one evaluation, without interval and baseline; None from a plain function. What several
-            metrics of a call share counts for the first of them.
-        per_factor: [K], NaN for a factor that was left out; None where the metric has no such parts.
-        per_latent: [L], likewise.
-        matrix: [K, L], what the score was computed from; the metric's docstring says in which unit.
-        left_out: "latent 3" or "factor 0" -> why it took no part.
-        params: every parameter that shaped the value.
-        seed: of the random draws, the blocks of the jackknife and the shuffle of the baseline.
-        baseline: value after the rows of each latent were shuffled; None unless the metric's floor is not zero.
-        attainable: value of the factors themselves as codes; None unless a perfect code can stay below 1.
+    Args:
+        value: the score; NaN where the metric is undefined for this input (a `ScoreWarning` gives the reason).
+        low: lower end of the 95 % interval of the metric; None if there is no interval.
+        high: upper end of the interval.
+        n: number of rows.
+        seconds: wall time of one evaluation, without interval and baseline; None from a plain function. Time that
+            several metrics share counts for the first of them.
+        per_factor: [K], the score of each factor, NaN for a factor that was left out; None if there is none.
+        per_latent: [L], the score of each latent, in the same way.
+        matrix: [K, L], the values that the score was computed from; the docstring of the metric gives the unit.
+        left_out: reason by name for each latent and factor that was left out, such as {"latent 3": "constant"}.
+        params: all parameters of the metric.
+        seed: seed of the random draws, of the blocks of the jackknife and of the shuffled baseline.
+        baseline: value for codes whose rows were shuffled in each latent; None for metrics that are 0 for noise.
+        attainable: value for the factors themselves as codes; None for metrics that are 1 for perfect codes.
         extra: further results by name, such as the raw accuracy beside a corrected one.
+
+    Example:
+        >>> Score(0.25, low=0.2, high=0.3, n=100).value
+        0.25
     """
 
     value: float
@@ -53,72 +60,124 @@ class Score:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields as strict JSON values: arrays as lists, NaN as null, infinities as "inf" and "-inf"."""
-        return {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        """Return all fields as strict JSON values: arrays as lists, NaN as null, infinities as "inf" and "-inf"."""
+        return {f.name: _to_json(getattr(self, f.name)) for f in dataclasses.fields(self)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Score":
-        """The Score that `to_dict` wrote."""
+        """Return the Score that `to_dict` wrote."""
         arrays = {
-            name: None if data[name] is None else np.asarray(_numbers(data[name]), dtype=np.float64)
+            name: None if data[name] is None else np.asarray(_to_floats(data[name]), dtype=np.float64)
             for name in ("per_factor", "per_latent", "matrix")
         }
-        return cls(**{**data, "value": _numbers(data["value"]), **arrays})
+        return cls(**{**data, "value": _to_floats(data["value"]), **arrays})
 
 
-def _plain(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
+    """Return a value as strict JSON."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _to_json(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
+        return _to_json(value.tolist())
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_to_json(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else str(value)
     return value
 
 
-def _numbers(value: Any) -> Any:
+def _to_floats(value: Any) -> Any:
+    """Return a number, or nested lists of numbers, that `_to_json` wrote, as floats."""
     if isinstance(value, list):
-        return [_numbers(item) for item in value]
+        return [_to_floats(item) for item in value]
     return math.nan if value is None else float(value)
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric of the table: its function and what `score` and the reader have to know about it.
+    """An entry of `METRICS`: the function of a metric and the facts that scoring, reports and studies need.
 
-    Attributes:
-        function: takes the inputs named in `needs` by position, then its parameters by keyword; returns a Score.
-        needs: of "codes", "factors", "logvar", "sample", "recon", "sampled" (what recon has of pictures decoded from
-            draws of the posterior) and "group", in the function's order.
-        summary: one line: what it asks of the codes.
-        citation: where it was defined.
-        conventions: name -> the parameters with which a published code computes it; empty where all agree.
-        repeats: seeds over which a random metric is averaged for its interval; None for one that hardly, or not at
-            all, depends on a seed: its interval comes from leaving out rows.
-        shuffles: its floor is not zero, so that it is to be read beside the value of shuffled codes.
-        attains: a perfect code can stay below 1, so that it is to be read beside that of the factors themselves.
-        better: 1 if more is better, -1 if less is, 0 if neither is.
-        share: it is a share of a perfect score, so that it means the same on all data.
-        cheap: belongs to the default selection; the interval of others leaves out rows fewer times.
-        uses: further inputs, after those it needs; None takes the place of one that is not given.
+    The rest follows from the function: its positional arguments are the inputs of the metric, the first sentence of
+    its docstring is its summary.
+
+    Args:
+        function: takes the inputs by position and the parameters by keyword, and returns a `Score`. Called through the
+            table, it also lists all parameters in `Score.params`.
+        range: smallest and largest value; intervals are clipped to them. A largest value of 1 that is the best value
+            makes scores comparable between data sets.
+        better: 1 if larger values are better, -1 if smaller ones are, 0 if neither.
+        conventions: name of a published implementation -> parameters that reproduce it; empty if all agree.
+        repeats: number of seeds over which a random metric is averaged for its interval; None for a metric whose
+            interval comes from leaving out rows.
+        has_baseline: noise does not score 0, so the score of shuffled codes is computed too.
+        has_ceiling: perfect codes can score below 1, so the score of the factors as codes is computed too.
+        is_cheap: part of the default selection; for other metrics fewer rows are left out in turn.
+        is_headline: one of the few metrics that reports and comparisons show first.
+
+    Example:
+        >>> from equipoise.metrics import METRICS
+        >>> METRICS["mig"].needs, METRICS["mig"].range, METRICS["mig"].direction
+        (('codes', 'factors'), (0.0, 1.0), 'higher is better')
     """
 
     function: Callable[..., Score]
-    needs: Sequence[str]
-    summary: str
-    citation: str
+    range: tuple[float, float]
+    better: int = 1
     conventions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     repeats: int | None = None
-    shuffles: bool = False
-    attains: bool = False
-    better: int = 1
-    share: bool = True
-    cheap: bool = True
-    uses: Sequence[str] = ()
+    has_baseline: bool = False
+    has_ceiling: bool = False
+    is_cheap: bool = True
+    is_headline: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "function", _with_params(self.function))
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names of the required inputs, in the order of the arguments.
+
+        Possible names are "codes", "factors", "logvar", "sample", "recon", "sampled" (errors of images decoded from a
+        draw of the posterior) and "group" (codes of other models).
+        """
+        return tuple(p.name for p in _inputs(self.function) if p.default is inspect.Parameter.empty)
+
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """Names of the optional inputs, which follow those of `needs` and may be None."""
+        return tuple(p.name for p in _inputs(self.function) if p.default is not inspect.Parameter.empty)
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of the function's docstring, without the full stop."""
+        return (inspect.getdoc(self.function) or "").split("\n")[0].replace("`", "").removesuffix(".")
 
     @property
     def direction(self) -> str:
         """`better` in words."""
         return {1: "higher is better", -1: "lower is better", 0: "neither way is better"}[self.better]
+
+    @property
+    def is_normalised(self) -> bool:
+        """Whether 1 is the score of a perfect code on every data set."""
+        return self.better == 1 and self.range[1] == 1
+
+
+def _inputs(function: Callable[..., Score]) -> list[inspect.Parameter]:
+    """Return the positional arguments of a metric."""
+    return [p for p in inspect.signature(function).parameters.values() if p.kind is not p.KEYWORD_ONLY]
+
+
+def _with_params(function: Callable[..., Score]) -> Callable[..., Score]:
+    """Return the function with all keyword arguments, defaults included, in the `params` and `seed` of its result."""
+    defaults = {p.name: p.default for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY}
+
+    @functools.wraps(function)
+    def metric(*inputs: Any, **keywords: Any) -> Score:
+        result = function(*inputs, **keywords)
+        params = {name: keywords.get(name, default) for name, default in defaults.items()}
+        seed = params.pop("seed", None)
+        seed = seed if isinstance(seed, int) else None
+        return dataclasses.replace(result, params={**params, **result.params}, seed=seed)
+
+    return metric

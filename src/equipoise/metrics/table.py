@@ -1,4 +1,4 @@
-"""Scores of one or many runs as one tidy table: a row for each run and metric, as CSV, pandas or Parquet."""
+"""Scores of one or several runs as a tidy table, one row per run and metric: CSV, pandas or Parquet."""
 
 import csv
 import io
@@ -22,13 +22,13 @@ _TYPES = {
     "seconds": "float64",
     "convention": "str",
 }
-_NEEDS = {".csv": (), ".parquet": ("pandas", "pyarrow")}  # by the ending of the file
+_NEEDS = {".csv": (), ".parquet": ("pandas", "pyarrow")}  # packages by the suffix of the file
 
 
 def rows(scores: Mapping[str, Score], run: str, convention: str = "default") -> list[dict[str, Any]]:
-    """A row for each metric: run, metric, value, low, high, baseline, attainable, n, seconds, convention.
+    """Return a row for each metric: run, metric, value, low, high, baseline, attainable, n, seconds, convention.
 
-    None where a score has no interval, baseline or ceiling.
+    Interval, baseline and ceiling are None for a score that has none.
     """
     return [
         {"run": run, "metric": name}
@@ -39,25 +39,25 @@ def rows(scores: Mapping[str, Score], run: str, convention: str = "default") -> 
 
 
 def frame(table: Sequence[Mapping[str, Any]]) -> Any:
-    """A pandas data frame of `rows`, of one run or several; NaN where there is none. Needs pandas."""
-    _need("a data frame", "pandas")
+    """Return `rows`, of one run or several, as a pandas data frame with NaN for None; `InputError` without pandas."""
+    _require("a data frame", "pandas")
     import pandas as pd
 
     return pd.DataFrame(table, columns=list(_TYPES)).astype(_TYPES)
 
 
 def check(path: Path) -> None:
-    """Raises `InputError` if a table cannot be written to such a file, for its ending or for want of a package."""
+    """Raise `InputError` if a table cannot be written to this file, because of its suffix or a missing package."""
     if path.suffix not in _NEEDS:
         raise InputError(f"{path}: expected a file that ends in {' or '.join(_NEEDS)}")
     for package in _NEEDS[path.suffix]:
-        _need(str(path), package)
+        _require(str(path), package)
 
 
 def contents(path: Path, table: Sequence[Mapping[str, Any]]) -> bytes:
-    """What a file of this name, .csv or .parquet, holds for `rows`: figures in full, an empty cell where there is none.
+    """Return `rows` as the content of a .csv or .parquet file, with all digits, and an empty cell for None.
 
-    Parquet needs pandas and pyarrow.
+    Raises `InputError` for another suffix, and for Parquet without pandas and pyarrow.
     """
     check(path)
     if path.suffix == ".parquet":
@@ -70,6 +70,7 @@ def contents(path: Path, table: Sequence[Mapping[str, Any]]) -> bytes:
     return text.getvalue().encode()
 
 
-def _need(what: str, package: str) -> None:
+def _require(what: str, package: str) -> None:
+    """Raise `InputError` if a package is not installed."""
     if find_spec(package) is None:
         raise InputError(f"{what} needs {package}; pip install equipoise[tables], or write a .csv, which needs nothing")

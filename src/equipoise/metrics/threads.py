@@ -1,4 +1,4 @@
-"""Linear algebra on one thread, for the same bits whatever number the machine offers."""
+"""Linear algebra on one thread, so that results do not depend on the number of threads."""
 
 import functools
 from contextlib import AbstractContextManager
@@ -8,11 +8,12 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 
 def one_thread() -> AbstractContextManager[object]:
-    """A context in which products of matrices run on one thread: several would add up in another order."""
+    """Return a context in which matrix products use one thread; several would add in another order."""
     limit: AbstractContextManager[object] = _libraries().limit(limits=1, user_api="blas")
     return limit
 
 
 @functools.cache
 def _libraries() -> Any:
-    return ThreadpoolController()  # finding the loaded libraries costs milliseconds: once
+    """Return the controller of the loaded libraries, which takes milliseconds to find them."""
+    return ThreadpoolController()

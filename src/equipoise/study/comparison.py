@@ -43,7 +43,7 @@ class Block:
     @property
     def averaged(self) -> tuple[str, ...]:
         """Of them those with a mean: over several data sets no errors, which are of other sizes on other data."""
-        return tuple(metric for metric in self.metrics if self.sets == 1 or METRICS[metric].share)
+        return tuple(metric for metric in self.metrics if self.sets == 1 or METRICS[metric].is_normalised)
 
     def best(self, metric: str) -> set[str]:
         """The labels of the best means, more than one if they are equal; none where nothing is better or worse."""

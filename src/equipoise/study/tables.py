@@ -52,7 +52,7 @@ def figure(metric: str, value: float) -> str:
     """A score for reading: shares of 1 to three decimals, anything else to four digits."""
     if not math.isfinite(value):
         return "–" if math.isnan(value) else str(value)
-    if METRICS[metric].share:
+    if METRICS[metric].is_normalised:
         return f"{value:z.3f}"
     digits = 3 - math.floor(math.log10(abs(value))) if value else 0
     return f"{value:z,.{max(0, digits)}f}"
