@@ -239,14 +239,14 @@ MUTATIONS = [
     Mutation("codes.py", "noise[rows]", "noise[: len(mean)]", CODES),
     Mutation("codes.py", "images.factors[index]", "images.factors[np.sort(index)]", CODES),
     # --- metrics ------------------------------------------------------------------------------------------------------
-    Mutation("metrics/dci.py", "math.log(rows.shape[1])", "math.log(2)", "tests/metrics/test_dci.py"),
+    Mutation("metrics/importance.py", "math.log(rows.shape[1])", "math.log(2)", "tests/metrics/test_dci.py"),
     Mutation("metrics/discretise.py", "ordered[..., -2] if", "ordered[..., 0] if", GOLDEN),
     Mutation("metrics/interval.py", "(len(values) - 1) * values.var()", "values.var()", "tests/metrics/test_score.py"),
     Mutation(
         "metrics/interval.py", "stdtrit(count - 1, _LEVEL)", "stdtrit(count, _LEVEL)", "tests/metrics/test_score.py"
     ),
     Mutation("metrics/ranking.py", "np.median(pairs)", "np.mean(pairs)", "tests/metrics/test_udr.py"),
-    Mutation("metrics/information.py", "counted.of_factors[:, None])", "counted.of_factors.max())", GOLDEN),
+    Mutation("metrics/information.py", "/ information.of_factors[:, None])", "/ information.of_factors.max())", GOLDEN),
     Mutation(
         "metrics/unsupervised.py",
         "-float(np.log(values).sum())",

@@ -11,11 +11,13 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 import equipoise as eq
-from equipoise import report
+from equipoise import commands, report
 from equipoise.balance import Balance, Seen, Weights
 from equipoise.commands import data as data_commands
 from equipoise.data import DATASETS, Dataset, Images, sets
 from equipoise.likelihoods import Likelihood
+from equipoise.metrics import METRICS, Metric, Score
+from equipoise.metrics.inputs import pair
 from equipoise.part import Aims, Remark, Rows, column
 from equipoise.priors import Prior
 
@@ -190,3 +192,36 @@ def test_a_published_set_is_a_toml_and_its_name(tmp_path: Path, monkeypatch: pyt
     assert toy.by_hand == "Make it yourself."
     assert toy.state == "not here"
     assert toy.convert is not None
+
+
+def toy_metric(codes: np.ndarray, factors: np.ndarray, *, power: float = 2.0) -> Score:
+    """Toy metric: the largest correlation of any latent with any factor."""
+    data = pair(codes, factors)
+    r = abs(np.corrcoef(data.codes[:, data.live].T, data.factors.T)[data.live.sum() :, : data.live.sum()])
+    return data.score(r.max() ** power, per_factor=r.max(axis=1))
+
+
+def test_a_metric_is_a_function_and_an_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The toy is scored after training and stands in the report and in the lists of metrics."""
+    monkeypatch.setitem(METRICS, "toy_metric", Metric(toy_metric, range=(0.0, 1.0), has_baseline=True))
+    rng = np.random.default_rng(0)
+    images = eq.Images(
+        rng.integers(0, 256, (64, 1, 8, 8), dtype=np.uint8),
+        name="toys",
+        factors=rng.integers((2, 3), size=(64, 2)),
+        factor_names=["shape", "size"],
+    )
+    settings = {"net.latent": 3, "train.batch": 8, "evaluate.which": ["toy_metric"], "train.threads": 1}
+    run = eq.train(images, "vae", net="burgess", steps=2, out=tmp_path / "run", settings=settings, progress=False)
+    score = run.scores["toy_metric"]
+    assert 0 <= score.low <= score.value <= score.high <= 1
+    assert score.params == {"power": 2.0}
+    assert score.baseline is not None
+    assert score.per_factor.shape == (2,)
+    page = (run.path / "report.html").read_text(encoding="utf-8")
+    assert "Toy metric: the largest correlation of any latent with any factor" in page
+    assert METRICS["toy_metric"].needs == ("codes", "factors")
+    assert METRICS["toy_metric"].is_normalised
+    assert commands.list_("metrics").values["toy_metric"].startswith("Toy metric")
+    assert "higher is better" in commands.show("toy_metric").text
+    assert eq.metrics.toy_metric(run.codes["mean"], run.codes["factors"], power=1.0).params == {"power": 1.0}

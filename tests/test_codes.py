@@ -109,8 +109,6 @@ def test_file_of_codes_without_draws_has_no_bound_and_says_what_it_needs(picture
     codes = coding.encode(model(), pictures, INDEX)
     for name in ("sampled_sse", "sampled_bce"):
         del codes[name]
-    with pytest.raises(
-        InputError, match="elbo needs recon with sampled_sse and sampled_bce; pass that input"
-    ):
+    with pytest.raises(InputError, match="elbo needs recon with sampled_sse and sampled_bce; pass that input"):
         scoring.score_codes(codes, ("elbo",))
     assert "elbo" not in scoring.score_codes(codes, interval=False)

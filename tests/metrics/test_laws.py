@@ -1,5 +1,6 @@
 """What must hold of every metric, whatever its formula; where a law does not apply to one, `EXCEPT` says why."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from tests.metrics.inputs import BOOSTED, FEW, FIT, SUPERVISED, evaluate, perfect, rows, toy, value
 from threadpoolctl import threadpool_limits
 
-from equipoise.metrics import METRICS, Score, score
+from equipoise.metrics import METRICS, Score, ScoreWarning, score
 
 RANDOM = [name for name, metric in METRICS.items() if metric.repeats]
 DRAWN = ("beta_vae", "factor_vae", "z_max")
@@ -227,6 +228,24 @@ def test_attainable_is_what_perfect_codes_reach(name: str) -> None:
     result: Score = score(factors.astype(float), factors, which=name, interval=False)[name]
     assert result.attainable == result.value < 0.95
     assert score(-(factors**1.0), factors + 3, which=name, interval=False)[name].attainable == result.attainable
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS if name not in BOOSTED])
+def test_value_and_interval_stay_inside_the_range_of_the_metric(name: str) -> None:
+    low, high = METRICS[name].range
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        given = rows(toy(64), rng.permutation(64)[:32])
+        given["codes"] = rng.standard_normal(given["codes"].shape) if seed else given["codes"]
+        given["sample"] = given["codes"] + np.exp(0.5 * given["logvar"]) * rng.standard_normal(given["codes"].shape)
+        given["recon"] = given["recon"] | {f"sampled_{error}": given["recon"][error] for error in ("sse", "bce")}
+        inputs = {key: given[key] for key in ("codes", "factors", "logvar", "sample", "recon", "group")}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ScoreWarning)  # so few rows
+            result = score(**inputs, which=name)[name]
+        assert low - SAMPLED.get(name, 1e-12) <= result.value <= high + 1e-12
+        if result.low is not None:
+            assert min(low, result.value) <= result.low <= result.value <= result.high <= max(high, result.value)
 
 
 def test_table_says_of_every_metric_what_it_is() -> None:

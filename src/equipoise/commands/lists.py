@@ -48,7 +48,8 @@ def show(
         return Outcome({"settings": settings}, f"[{name}]\n\n{_lines(settings)}")
     if name in METRICS:
         metric = METRICS[name]
-        text = f"{name}: {metric.summary}; {metric.direction}\n\n{inspect.getdoc(metric.function)}"
+        definition = (inspect.getdoc(metric.function) or "").partition("\n\nExample:")[0]
+        text = f"{name}: {metric.direction}\n\n{definition}"
         return Outcome({"name": name, "summary": metric.summary, "better": metric.direction}, text)
     if name in DATASETS:
         return describe(DATASETS[name])

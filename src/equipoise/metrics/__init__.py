@@ -31,7 +31,7 @@ from equipoise.metrics.interval import Call, evaluations, with_intervals
 from equipoise.metrics.result import Metric, Score, ScoreWarning
 from equipoise.progress import bar, on
 
-__all__ = ["METRICS", "Metric", "Score", "ScoreWarning", "score", "select"]
+__all__ = ["METRICS", "Metric", "Score", "ScoreWarning", "headline", "score", "select"]
 
 METRICS: dict[str, Metric] = {
     **intervention.METRICS,
@@ -65,6 +65,11 @@ def __getattr__(name: str) -> Callable[..., Score]:
 def __dir__() -> list[str]:
     """Return the names of the module, the metrics included."""
     return [*globals(), *METRICS]
+
+
+def headline() -> list[str]:
+    """Return the names of the metrics that reports and comparisons show first."""
+    return [name for name, metric in METRICS.items() if metric.is_headline]
 
 
 def score(

@@ -10,8 +10,7 @@ from scipy.stats import rankdata
 
 from equipoise import study
 from equipoise.errors import InputError, nearest
-from equipoise.metrics import METRICS
-from equipoise.report.sections.scores import HEADLINE
+from equipoise.metrics import METRICS, headline
 from equipoise.study import statistics
 from equipoise.study.results import Group, Result, by_data, groups, measured, results
 from equipoise.study.statistics import Estimate, Ranks
@@ -147,7 +146,7 @@ def _shown(found: Sequence[Result], asked: Sequence[str]) -> tuple[str, ...]:
     for name in asked:
         if name not in (*known, "all"):
             raise InputError(f"no run was scored with {name}; {nearest(name, known)}")
-    chosen = known if "all" in asked else asked or [name for name in HEADLINE if name in known] or known
+    chosen = known if "all" in asked else asked or [name for name in headline() if name in known] or known
     return ("sse", *(name for name in dict.fromkeys(chosen) if name != "sse"))
 
 

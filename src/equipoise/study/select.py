@@ -15,11 +15,10 @@ from equipoise import study
 from equipoise.codes import load
 from equipoise.errors import InputError
 from equipoise.files import replacing
-from equipoise.metrics import METRICS, ScoreWarning
+from equipoise.metrics import METRICS, ScoreWarning, headline
 from equipoise.metrics.ranking import FEWEST, udr
 from equipoise.outcome import Outcome
 from equipoise.progress import bar
-from equipoise.report.sections.scores import HEADLINE
 from equipoise.study import tables
 from equipoise.study.results import Group, Result, by_data, groups, measured, results
 
@@ -139,7 +138,7 @@ def _rows(models: Sequence[Model], metrics: Sequence[str]) -> list[dict[str, Any
 
 def _text(data: str, models: Sequence[Model], chosen: Sequence[Chosen]) -> list[str]:
     """The best models with their scores, the settings, and what each metric would have chosen."""
-    shown = [each.metric for each in chosen if each.metric in HEADLINE] or [each.metric for each in chosen][:6]
+    shown = [each.metric for each in chosen if each.metric in headline()] or [each.metric for each in chosen][:6]
     rows = [["", "udr", *shown, "run"]]
     for model in models[:SHOWN]:
         result = model.result

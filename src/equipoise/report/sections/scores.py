@@ -5,14 +5,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from equipoise.metrics import METRICS, Score
+from equipoise import metrics
+from equipoise.metrics import Score
 from equipoise.report.findings import Findings
 from equipoise.report.html import macros
 from equipoise.report.sections.section import Block
 from equipoise.scoring import Run
-
-# The six metrics that the L-VAE paper reports.
-HEADLINE = ("beta_vae", "factor_vae", "mig", "sap", "explicitness", "irs")
 
 
 def scores(run: Run, findings: Findings) -> Sequence[Block]:  # noqa: ARG001
@@ -21,10 +19,10 @@ def scores(run: Run, findings: Findings) -> Sequence[Block]:  # noqa: ARG001
         return []
     names = run.images.factor_names
     body = macros("report/sections/scores.html").body(
-        headline={name: run.scores[name] for name in HEADLINE if name in run.scores},
+        headline={name: run.scores[name] for name in metrics.headline() if name in run.scores},
         scores=run.scores,
         convention=json.loads((run.path / "scores.json").read_text(encoding="utf-8"))["convention"],
-        summaries={name: METRICS[name].summary for name in run.scores if name in METRICS},
+        summaries={name: metrics.METRICS[name].summary for name in run.scores if name in metrics.METRICS},
         parts={name: _parts(score, names) for name, score in run.scores.items()},
         omissions={name: _omissions(score, names) for name, score in run.scores.items()},
     )
