@@ -88,7 +88,10 @@ def _missing_factors(information: Information) -> list[Remark]:
     names = [name for name, clear in zip(information.names, is_clear, strict=True) if not clear]
     if not names or not is_clear.any():
         return []
-    sentence = f"No single latent encodes {listing(names, 'or')}: none has more than about a tenth of the entropy."
+    sentence = (
+        f"No single latent encodes {listing(names, 'or')}: the mutual information is at most about a tenth of the "
+        "factor's entropy."
+    )
     return [Remark(sentence)]
 
 

@@ -22,7 +22,9 @@ def factors(run: Run, findings: Findings) -> Sequence[Block]:
     names = run.images.factor_names
     figure = mean_code_figure(findings.codes, run.codes["factors"], names, findings.factors, latents)
     alt = f"Mean codes of {latent_names(latents)} over {listing([factor.name for factor in findings.factors])}."
-    means = Picture("latents-vs-factors", figure, alt, html.codes(arrange(findings.factors, indices)))
+    arrangement = arrange(findings.factors, indices)
+    caption = html.codes(arrangement, listing(arrangement.lines))
+    means = Picture("latents-vs-factors", figure, alt, caption)
     information = findings.information
     if information is None:
         return [means]
