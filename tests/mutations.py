@@ -214,7 +214,9 @@ MUTATIONS = [
     Mutation("training/loop.py", "SeedSequence([train.seed, self.step])", "SeedSequence([train.seed, 0])", LOOP),
     Mutation("training/loop.py", "SeedSequence([train.seed, self.step])", "SeedSequence([0, self.step])", LOOP),
     Mutation("training/loop.py", "self.clock / train.schedule_length", "self.clock / train.steps", LOOP),
-    Mutation("training/loop.py", "self._finite_pending().mean(0).tolist()", "self._finite_pending().sum(0).tolist()", LOOP),
+    Mutation(
+        "training/loop.py", "self._finite_pending().mean(0).tolist()", "self._finite_pending().sum(0).tolist()", LOOP
+    ),
     Mutation("training/loop.py", "self.clock.fill_(self.step)", "self.clock.fill_(0)", RESUME),
     Mutation("training/loop.py", '[] if state["pending"] is None else list(state["pending"])', "[]", RESUME),
     Mutation("training/loop.py", "batch(training.step, 1)", "batch(training.step, 0)", LOOP),

@@ -69,7 +69,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Lazy, so that `equipoise --help` does not wait for torch.
+    """Import a public name when it is first used, so that `equipoise --help` does not import torch."""
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     if name in _MODULES:

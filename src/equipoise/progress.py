@@ -1,4 +1,4 @@
-"""How far a piece of work is, shown while it runs."""
+"""Progress bars on standard error."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,13 +16,13 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-# Of the bar around this one, which then takes the line below it.
+# The console of the enclosing bar, so that a nested bar takes the line below it.
 _outer: ContextVar[Console | None] = ContextVar("console", default=None)
 
 
 @contextmanager
 def on(console: Console) -> Iterator[None]:
-    """Bars within are shown on this console, and not at all where it is quiet."""
+    """Display the bars of the block on this console, or not at all if it is quiet."""
     token = _outer.set(console)
     try:
         yield
@@ -32,18 +32,17 @@ def on(console: Console) -> Iterator[None]:
 
 @contextmanager
 def bar(what: str, total: int | None, unit: str, console: Console | None = None) -> Iterator[Callable[[int], None]]:
-    """A function that is told how many more units are done, and moves a bar named `what` on standard error.
+    """Yield a function that advances a bar called `what` by a number of units; any thread may call it.
 
-    total: how many there are, None where that is not known. unit: "bytes" are shown as megabytes and their speed, any
-    other name after the count. Nothing is shown where standard error, or the console, is no terminal or is quiet; the
-    bar vanishes at the end. The function may be called from any thread.
+    total: the number of units, or None if unknown. unit: its name; "bytes" are displayed as megabytes, with the speed.
+    Nothing is displayed if the console is quiet or not a terminal. The bar disappears at the end.
     """
     console = console or _outer.get() or Console(stderr=True)
-    done: tuple[ProgressColumn, ...] = (MofNCompleteColumn(), TextColumn(unit))
+    counts: tuple[ProgressColumn, ...] = (MofNCompleteColumn(), TextColumn(unit))
     if unit == "bytes":
-        done = (DownloadColumn(), TransferSpeedColumn())
-    columns = (TextColumn(what, markup=False), BarColumn(), *done, TimeRemainingColumn())
-    shown = Progress(*columns, console=console, transient=True, disable=console.quiet or not console.is_terminal)
-    with on(console), shown:
-        task = shown.add_task("", total=total)
-        yield lambda n: shown.advance(task, n)
+        counts = (DownloadColumn(), TransferSpeedColumn())
+    columns = (TextColumn(what, markup=False), BarColumn(), *counts, TimeRemainingColumn())
+    progress = Progress(*columns, console=console, transient=True, disable=console.quiet or not console.is_terminal)
+    with on(console), progress:
+        task = progress.add_task("", total=total)
+        yield lambda n: progress.advance(task, n)

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from equipoise import config as configuration
 from equipoise import runs
+from equipoise.config import Config
 from equipoise.data import load_data
 from equipoise.data.batches import batch_index
 from equipoise.errors import InputError, choose
@@ -24,22 +25,34 @@ Array = npt.NDArray[Any]
 
 
 class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """A disentangling encoder: `transform` gives the posterior means [N, latent].
+    """An encoder whose latents are disentangled; `transform` returns posterior means.
 
-    X is either vectors [N, F], whose columns are scaled to [0, 1] by the minimum and maximum of the training data, or
-    images [N, C, H, W] or [N, H, W, C], uint8 in 0..255 or float in [0, 1].
+    X is either vectors [N, F] or images [N, C, H, W] or [N, H, W, C], uint8 in 0..255 or float in [0, 1]. The columns
+    of vectors are scaled to [0, 1] by the minimum and maximum of the training data.
 
-    method: a name of `equipoise.METHODS`.
-    latent: latent dimensions D.
-    steps, batch, lr: of training; None is the method's own choice. A batch is never larger than the training data.
-    net: a name of `equipoise.nets.NETS`; None is `mlp_lvae` for vectors, and the method's own choice for images.
-    likelihood: None is `mse` for vectors, and the method's own choice for images.
-    device: auto, cpu or cuda.
-    random_state: of weights, batches and noise.
-    settings: any other setting by its dotted key, such as {"method.beta": 2.0}; they win over the arguments, which win
-        over a preset.
+    Args:
+        method: A name of `eq.METHODS`.
+        latent: Number of latents D.
+        steps: Training steps.
+        batch: Images per step, at most N; None: the method's choice.
+        lr: Learning rate; None: the method's choice.
+        net: A name of `eq.nets.NETS`; None: `mlp_lvae` for vectors, the method's choice for images.
+        likelihood: A name of `eq.LIKELIHOODS`; None: `mse` for vectors, the method's choice for images.
+        device: auto, cpu or cuda.
+        random_state: Seed of weights, batches and noise.
+        settings: Other settings by dotted key, such as `{"method.beta": 2.0}`. They override the arguments, which
+            override a preset.
 
-    After `fit`: `model_` (the `VAE`), `n_features_in_`, `logs_` (a row every 100 steps; means, nats per image).
+    Attributes:
+        model_: The trained `VAE`.
+        n_features_in_: Number of columns of X, or of pixels and channels of an image.
+        logs_: Rows of the log, one every 100 steps; means in nats per image.
+
+    Example:
+        >>> import numpy as np, equipoise as eq
+        >>> X = np.random.default_rng(0).normal(size=(64, 5))
+        >>> eq.Disentangler("beta-vae", latent=2, steps=3).fit(X).transform(X).shape
+        (64, 2)
     """
 
     def __init__(
@@ -68,29 +81,25 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self.settings = settings
 
     def fit(self, X: npt.ArrayLike, y: object = None) -> Self:  # noqa: ARG002 - scikit-learn passes it
-        """Learn from X, [N, F] or [N, C, H, W]; y is ignored."""
+        """Train on X.
+
+        Args:
+            X: Vectors [N, F] or images, N at least 2.
+            y: Ignored.
+
+        Returns:
+            The estimator itself.
+
+        Raises:
+            InputError: If a setting or the images cannot be used.
+            RunError: If a value or a weight is not finite.
+        """
         x = self._read(X, reset=True)
         n = len(x)
-        vectors = self.low_ is not None
-        said: dict[str, object] = {
-            "data": "array",
-            "method": self.method,
-            "net.latent": self.latent,
-            "train.steps": self.steps,
-            "train.device": self.device,
-            "train.seed": int(check_random_state(self.random_state).randint(2**31 - 1)),
-        }
-        said |= {} if self.batch is None else {"train.batch": self.batch}
-        said |= {} if self.lr is None else {"train.lr": self.lr}
-        if self.net or vectors:
-            said["net"] = self.net or "mlp_lvae"
-        kind: type = METHODS[choose("method", self.method, METHODS)]
-        likelihood = "likelihood" in {field.name for field in dataclasses.fields(kind)}  # sigma-VAE brings its own
-        if self.likelihood or (vectors and likelihood):
-            said["method.likelihood"] = self.likelihood or "mse"
-        config = configuration.resolve(said | dict(self.settings or {}))
-        # A second batch, where the method draws one, shares no image with the first.
-        size = min(config.train.batch, n // 2 if configuration.outline(config).needs_second_batch else n)
+        config = self._config(vectors=self.low_ is not None)
+        # The second batch of a step shares no image with the first.
+        largest = n // 2 if configuration.outline(config).needs_second_batch else n
+        size = min(config.train.batch, largest)
         seed = config.train.seed
 
         def batch(step: int, stream: int) -> torch.Tensor:
@@ -100,13 +109,23 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         with speed.fast_parts(config.train.fast, config.train.threads, config.train.precision):
             model, objective = runs.build(config, (x.shape[1], x.shape[2], x.shape[3]), n)
             training = Training(model, objective, config.train, device(config.train.device))
-            fit(training, batch, log=rows.append, save=_nothing, after=_nothing, stop=_never)
+            fit(training, batch, log=rows.append, save=_ignore, after=_ignore, stop=lambda: False)
         self.model_ = model.cpu().eval()
         self.logs_ = rows
         return self
 
     def transform(self, X: npt.ArrayLike) -> Array:
-        """Posterior means [N, latent] of X, [N, F] or [N, C, H, W] as in `fit`."""
+        """Encode X.
+
+        Args:
+            X: Vectors [N, F] or images of the shape of `fit`.
+
+        Returns:
+            Posterior means [N, D], float64 if X is float64, else float32.
+
+        Raises:
+            InputError: If X has another shape than in `fit`.
+        """
         check_is_fitted(self)
         x = self._read(X, reset=False)
         with torch.no_grad():
@@ -115,7 +134,14 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         return mean.cpu().numpy().astype(dtype, copy=False)
 
     def inverse_transform(self, Z: npt.ArrayLike) -> Array:
-        """What the decoder makes of codes Z [N, latent]: vectors in the units of `fit`, or images in [0, 1]."""
+        """Decode codes.
+
+        Args:
+            Z: Codes [N, D].
+
+        Returns:
+            Vectors [N, F] in the units of `fit`, or images [N, C, H, W] in [0, 1].
+        """
         check_is_fitted(self)
         out = self.model_.decode(torch.as_tensor(np.asarray(Z, dtype=np.float32))).cpu().numpy()
         if self.low_ is None:
@@ -127,20 +153,32 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     def _n_features_out(self) -> int:
         return self.model_.latent
 
+    def _config(self, vectors: bool) -> Config:
+        """The settings of the training. Raises `InputError` for settings that cannot be used."""
+        options: dict[str, object] = {
+            "data": "array",
+            "method": self.method,
+            "net.latent": self.latent,
+            "train.steps": self.steps,
+            "train.device": self.device,
+            "train.seed": int(check_random_state(self.random_state).randint(2**31 - 1)),
+        }
+        if self.batch is not None:
+            options["train.batch"] = self.batch
+        if self.lr is not None:
+            options["train.lr"] = self.lr
+        if self.net or vectors:
+            options["net"] = self.net or "mlp_lvae"
+        method: type = METHODS[choose("method", self.method, METHODS)]
+        has_likelihood = "likelihood" in {field.name for field in dataclasses.fields(method)}  # sigma-VAE has its own
+        if self.likelihood or (vectors and has_likelihood):
+            options["method.likelihood"] = self.likelihood or "mse"
+        return configuration.resolve(options | dict(self.settings or {}))
+
     def _read(self, X: npt.ArrayLike, reset: bool) -> torch.Tensor:
-        """X as float32 [N, C, H, W] in the range of the nets; vectors are images of one row."""
-        given: Any = X
-        if getattr(given, "ndim", 2) == 4:
-            images = load_data(given)
-            x = images.floats(np.arange(len(images)))
-            if reset:
-                self.low_: Array | None = None
-                self.n_features_in_ = x[0].numel()
-            elif tuple(x.shape[1:]) != self.model_.shape:
-                raise InputError(
-                    f"X has images of shape {tuple(x.shape[1:])}; expected those of fit, {self.model_.shape}"
-                )
-            return x
+        """X as float32 [N, C, H, W] in the range of the nets. Vectors become images of one row."""
+        if getattr(X, "ndim", 2) == 4:
+            return self._read_images(X, reset)
         values = validate_data(
             self, X, reset=reset, dtype=[np.float64, np.float32], ensure_min_samples=2 if reset else 1
         )
@@ -150,14 +188,20 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             raise InputError(
                 f"X has vectors of {values.shape[1]} columns; expected images of shape {self.model_.shape}"
             )
-        # A constant column is 0 to the nets, and comes back as it was.
+        # A constant column becomes 0, and `inverse_transform` restores it.
         scaled = ((values - self.low_) / np.where(self.range_ > 0, self.range_, 1)).astype(np.float32)
         return torch.from_numpy(scaled).reshape(len(scaled), 1, 1, -1)
 
+    def _read_images(self, X: Any, reset: bool) -> torch.Tensor:
+        images = load_data(X)
+        x = images.floats(np.arange(len(images)))
+        if reset:
+            self.low_: Array | None = None
+            self.n_features_in_ = x[0].numel()
+        elif tuple(x.shape[1:]) != self.model_.shape:
+            raise InputError(f"X has images of shape {tuple(x.shape[1:])}; expected those of fit, {self.model_.shape}")
+        return x
 
-def _nothing(*_: object) -> None:
-    """What a run would write is not written here."""
 
-
-def _never() -> bool:
-    return False
+def _ignore(*_: object) -> None:
+    """Write nothing: an estimator has no folder."""
