@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from equipoise.data import DATASETS, load_data
+from equipoise.data import DATASETS, Images, load_data
 from equipoise.data.sets import rooms3d
 from equipoise.data.sets.rooms3d import (
     CAPSULE,
@@ -169,7 +169,8 @@ def test_pictures_are_weights_times_colours(weights: Weights) -> None:
 
 def test_floats_are_bytes_over_255(weights: Weights) -> None:
     rooms, rows = Rooms(weights), np.random.default_rng(1).integers(480_000, size=37)
-    assert torch.equal(rooms.floats(rows), torch.from_numpy(rooms.bytes(rows)).float() / 255)
+    floats = Images(rooms, name="rooms").floats(rows)
+    assert torch.equal(floats, torch.from_numpy(rooms.bytes(rows)).float() / 255)
 
 
 def test_a_row_is_the_same_picture_in_every_batch(weights: Weights) -> None:

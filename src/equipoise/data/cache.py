@@ -12,7 +12,6 @@ import numpy.typing as npt
 from equipoise import progress
 from equipoise.data import store
 from equipoise.data.pixels import Bytes, Shape
-from equipoise.errors import InputError
 
 LIMIT = 256 << 20  # bytes of pixels in memory, at most
 BLOCK = 512  # images at once, at most
@@ -21,7 +20,7 @@ _BLOCK_BYTES = 32 << 20  # of pixels at once, at most
 
 def place(*identity: object) -> Path:
     """The folder in the cache for pixels that depend on `identity` alone: their files and how they are converted."""
-    return _cache() / "folders" / hashlib.sha256(repr(identity).encode()).hexdigest()[:20]
+    return store.in_cache("folders", hashlib.sha256(repr(identity).encode()).hexdigest()[:20])
 
 
 def gather(
@@ -52,7 +51,7 @@ def gather(
 
 
 def _on_disk(images: int, shape: Shape, blocks: Iterator[Bytes], name: str, advance: Callable[[int], None]) -> Bytes:
-    folder = _cache()
+    folder = store.in_cache()
     folder.mkdir(parents=True, exist_ok=True)
     store.check_room(folder, name, images * math.prod(shape))
     with tempfile.TemporaryFile(dir=folder) as file:
@@ -86,10 +85,3 @@ def digest(folder: Path | None, factors: npt.ArrayLike | None, names: Sequence[s
 def block(shape: Shape) -> int:
     """How many images of this shape to convert at once: up to `BLOCK`, fewer if they are large."""
     return max(1, min(BLOCK, _BLOCK_BYTES // math.prod(shape)))
-
-
-def _cache() -> Path:
-    try:
-        return store.cache_folder()
-    except RuntimeError as error:
-        raise InputError("there is no home folder for the cache; set EQUIPOISE_CACHE to a folder") from error

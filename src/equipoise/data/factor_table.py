@@ -68,7 +68,10 @@ def read(path: Path, images: Sequence[str] | int) -> Table:
 
 
 def of_folders(folder: Path, images: Sequence[str]) -> Table:
-    """One factor, `folder`: the first of the sub-folders that each image lies in, in the order of their names."""
+    """One factor, `folder`: the first sub-folder of each image, in the order of their names.
+
+    Raises `InputError` for an image in no sub-folder.
+    """
     for name in images:
         if "/" not in name:
             raise InputError(
@@ -107,7 +110,10 @@ class _Column:
         return self.numbers.setdefault(text, len(self.numbers))
 
     def factor(self, ids: Indices, path: Path) -> tuple[Factors, int]:
-        """The factor [N] of images with these cells and its size, 0 if it is continuous."""
+        """The factor [N] of images with these cells, by number, and its size, 0 if it is continuous.
+
+        Raises `InputError` for an infinite value.
+        """
         texts = list(self.numbers)
         values = _all(int, texts) or _all(float, texts) or texts
         if any(value in (float("inf"), float("-inf")) for value in values):

@@ -151,7 +151,7 @@ class Images:
         Raises:
             InputError: A number is not in 0..N-1.
         """
-        return self._pixels.floats(self._at(index))
+        return torch.from_numpy(self._pixels.bytes(self._at(index))).to(torch.float32).div_(255)
 
     def subset(self, index: npt.ArrayLike) -> "Images":
         """Some of the images, without a copy of the pixels.

@@ -4,10 +4,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from equipoise.data import pictures
-from equipoise.data.pixels import Bytes, Indices, Pixels, Shape, scaled
+from equipoise.data.pixels import Bytes, Indices, Pixels, Shape
 
 _AT_ONCE = 32  # pictures resized at once: they stay in the cache of a core
 
@@ -37,10 +36,6 @@ class Resized:
             some = slice(first, first + _AT_ONCE)
             resized[some] = self._resize(self.pixels.bytes(rows[some]))
         return resized
-
-    def floats(self, rows: Indices) -> torch.Tensor:
-        """The bytes divided by 255, float32 [B, C, size, size]."""
-        return scaled(self.bytes(rows))
 
     def _resize(self, pixels: Bytes) -> Bytes:
         if self.uses_blocks:

@@ -45,8 +45,13 @@ def cache_folder() -> Path:
 
 def set_folder(name: str) -> Path:
     """The folder of the set of this name. Raises `InputError` if the user has no home folder."""
+    return in_cache("data", name)
+
+
+def in_cache(*names: str) -> Path:
+    """A path in the cache folder. Raises `InputError` if the user has no home folder."""
     try:
-        return cache_folder() / "data" / name
+        return cache_folder().joinpath(*names)
     except RuntimeError as error:
         raise InputError("there is no home folder for data; set EQUIPOISE_CACHE to a folder") from error
 

@@ -71,7 +71,7 @@ def numbered(files: Files, suffix: str, first: int, images: int) -> list[str]:
 def picture(
     files: Files, name: str, *, channels: int, crop: int | None, size: int, expected: tuple[int, int] | None
 ) -> Bytes:
-    """One picture as uint8 [C, size, size]; `expected` as in `from_pictures`."""
+    """One picture as uint8 [C, size, size]; `expected` as in `from_pictures`. Raises `InputError` for another size."""
     data, label = io.BytesIO(files.read(name)), f"{files.source}/{name}"
     head = pictures.head(data, name=label)
     if (head.width, head.height) != (expected or (head.width, head.width)):

@@ -51,7 +51,8 @@ def read_npz(path: Path) -> Source | Images:
     """Images in a .npz file, as `read`: the array `images`, `imgs` or `x`, else the only one of three axes or more.
 
     Optional arrays are `factors` [N, K] and `factor_names`, K strings. Other arrays are not read. Arrays of more than
-    256 MB are read in slabs. The published dSprites file is returned as `Images`.
+    256 MB are read in slabs. The published dSprites file is returned as `Images`. Raises `InputError` if the array of
+    the images is ambiguous, empty or of Python objects.
     """
     if dsprites_file.in_npz(path):
         return dsprites_file.read_npz(path)

@@ -14,13 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image
 
 from equipoise.data.dataset import Dataset
 from equipoise.data.images import Images
 from equipoise.data.pictures import decode
-from equipoise.data.pixels import Bytes, Indices, Shape, scaled
+from equipoise.data.pixels import Bytes, Indices, Shape
 from equipoise.data.sets import dsprites
 from equipoise.errors import InputError
 
@@ -48,10 +47,6 @@ class Painted:
     def bytes(self, rows: Indices) -> Bytes:
         """Pixels 0..255 of the pictures at `rows`, uint8 [B, 3, 64, 64]."""
         return self.paint(rows, self.sprites.pixels(rows))
-
-    def floats(self, rows: Indices) -> torch.Tensor:
-        """The bytes divided by 255, float32 [B, 3, 64, 64]."""
-        return scaled(self.bytes(rows))
 
 
 def in_colour(rows: Indices, sprites: Bytes) -> Bytes:

@@ -18,7 +18,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from equipoise.data.dataset import Dataset
 from equipoise.data.images import Images
@@ -149,17 +148,6 @@ class Rooms:
     def bytes(self, rows: Indices) -> Bytes:
         """Pixels 0..255 of the pictures at `rows`, uint8 [B, 3, 64, 64]."""
         pictures = np.empty((len(rows), *self.shape), np.uint8)
-        self._draw(rows, pictures)
-        return pictures
-
-    def floats(self, rows: Indices) -> torch.Tensor:
-        """The bytes divided by 255, float32 [B, 3, 64, 64]."""
-        pictures = np.empty((len(rows), *self.shape), np.float32)
-        self._draw(rows, pictures)
-        return torch.from_numpy(pictures).div_(255)
-
-    def _draw(self, rows: Indices, pictures: Bytes | npt.NDArray[np.float32]) -> None:
-        """Fill `pictures`, [B, 3, 64, 64], with those at `rows`, as whole numbers 0..255."""
         hues, geometry = np.divmod(rows, GEOMETRIES)
         floor, wall, thing = np.unravel_index(hues, FACTOR_SIZES[:3])
         colours = np.empty((len(rows), 3, 4), np.float32)
@@ -170,6 +158,7 @@ class Rooms:
             values = np.matmul(colours[part], self.weights[geometry[part]].astype(np.float32))
             values /= np.float32(WHOLE)
             pictures[part] = np.rint(np.minimum(values, 255, out=values), out=values).reshape(-1, *self.shape)
+        return pictures
 
 
 def load() -> Images:
