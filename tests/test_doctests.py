@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import pkgutil
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,14 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-import equipoise
+import equipoise as eq
 
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
 
 def module_names() -> list[str]:
     """Return the names of all modules of the package."""
-    walked = pkgutil.walk_packages(equipoise.__path__, "equipoise.")
+    walked = pkgutil.walk_packages(eq.__path__, "equipoise.")
     return ["equipoise", *sorted(module.name for module in walked if not module.name.endswith("__main__"))]
 
 
@@ -27,9 +28,25 @@ def examples(name: str) -> list[doctest.DocTest]:
     return [test for test in doctest.DocTestFinder(exclude_empty=True).find(module, name) if test.examples]
 
 
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two steps, which examples open as `runs/first`."""
+    folder = tmp_path_factory.mktemp("doctests")
+    generator = np.random.default_rng(0)
+    factors = generator.integers((3, 4), size=(64, 2))
+    images = generator.integers(0, 256, size=(64, 1, 16, 16), dtype=np.uint8)
+    np.savez(folder / "images.npz", images=images, factors=factors, factor_names=["size", "shade"])
+    settings = {"train.log_every": 1, "train.threads": 1, "evaluate.which": ["mig", "sse"]}
+    run = eq.train(
+        folder / "images.npz", "vae", net="burgess", steps=2, out=folder / "first", settings=settings, progress=False
+    )
+    return run.path
+
+
 @pytest.fixture
-def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Run an example in an empty folder and restore the global random generators, which an example may seed."""
+def session(first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Run examples in a folder with `runs/first`, and restore the global random generators, which they may seed."""
+    shutil.copytree(first, tmp_path / "runs" / "first")
     monkeypatch.chdir(tmp_path)
     state = np.random.get_state()  # noqa: NPY002
     with torch.random.fork_rng():
@@ -37,11 +54,13 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     np.random.set_state(state)  # noqa: NPY002
 
 
+@pytest.mark.filterwarnings("ignore::equipoise.metrics.ScoreWarning")  # after two steps all latents are inactive
 @pytest.mark.usefixtures("session")
 @pytest.mark.parametrize("name", module_names())
 def test_examples_of_docstrings_run(name: str) -> None:
     runner = doctest.DocTestRunner(optionflags=FLAGS)
     output: list[str] = []
     for test in examples(name):
+        assert not any(doctest.SKIP in example.options for example in test.examples), test.name
         runner.run(test, out=output.append)
     assert not runner.failures, "".join(output)

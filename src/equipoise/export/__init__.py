@@ -49,8 +49,8 @@ def export_run(run: runs.Run | str | Path, to: Kind = "safetensors", out: str | 
 
     Example:
         >>> import equipoise as eq
-        >>> eq.export_run("runs/first", to="onnx")  # doctest: +SKIP
-        PosixPath('runs/first/export/onnx')
+        >>> eq.export_run("runs/first").name
+        'safetensors'
     """
     return write(run, to, out).folder
 

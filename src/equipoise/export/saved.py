@@ -43,8 +43,10 @@ def load_model(folder: str | Path) -> VAE:
 
     Example:
         >>> import equipoise as eq
-        >>> model = eq.load_model("runs/first/export/safetensors")  # doctest: +SKIP
-        >>> mean, logvar = model.encode(images)  # doctest: +SKIP
+        >>> folder = eq.export_run("runs/first")
+        >>> model = eq.load_model(folder)
+        >>> model.latent
+        10
     """
     folder = Path(folder)
     about = _description(folder)
