@@ -47,7 +47,7 @@ OTHERWISE: dict[str, list[dict[str, Any]]] = {
     "incremental-pi": [{"target": {"end": 18.0, "every": 3}, "zero_pad": True}, {"anti_windup": "code", "term": "tc"}],
     "learned": [{"regulariser": "log", "parametrisation": "log", "floor": 1e-2}],
     "accuracy": [{"target_end": 0.6, "smoothing": 0.0}],
-    "relevance": [{"given": [1, 0, 1]}, {"eta_h_warmup": 0.5}],
+    "relevance": [{"relevant": [1, 0, 1]}, {"eta_h_warmup": 0.5}],
     "discriminator": [{"width": 8, "layers": 2, "second": "split"}],
     "image-discriminator": [{"accumulate": True}],
 }

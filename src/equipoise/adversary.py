@@ -64,7 +64,7 @@ class Adversary(Discriminator):
         latent: number of dimensions D of the codes.
         width: units of each hidden layer of the perceptron; 1000 in the publication.
         layers: hidden layers, leaky ReLU of slope 0.2, before two logits; 6 in the publication.
-        view: function from codes [B, D] to what the discriminator is shown, [B, D], such as a mask; unset: identity.
+        view: function from codes [B, D] to the input of the discriminator, [B, D], such as a mask; unset: identity.
         second: source of the shuffled codes. "other" is a second batch (the publication); "split" is the second half of
             the batch, with the first half as samples; "same" is the samples themselves.
         lr, betas: of its own Adam; the defaults are the publication's.
@@ -106,8 +106,8 @@ class Adversary(Discriminator):
 
         Gradients reach z and the parameters of `view`, but not the discriminator.
         """
-        frozen = {name: parameter.detach() for name, parameter in self.net.named_parameters()}
-        logits = self.shard.whole(functional_call(self.net, frozen, (self.shard.rows(self.view(z)),)))
+        detached = {name: parameter.detach() for name, parameter in self.net.named_parameters()}
+        logits = self.shard.whole(functional_call(self.net, detached, (self.shard.rows(self.view(z)),)))
         return logits[:, 0] - logits[:, 1]
 
     def loss(self, z: Tensor, other: Tensor, generator: Generator | None = None) -> Tensor:
@@ -223,11 +223,11 @@ class ImageAdversary(Discriminator):
         loss = self._learn(images, optimisers["adversary"], generator)
 
         weight = (100 * (self.accuracy - 0.5)).clamp(min=0)
-        frozen = {name: value.detach() for name, value in self.net.named_parameters()}
+        detached = {name: value.detach() for name, value in self.net.named_parameters()}
 
         def against(out: Tensor, label: float) -> Tensor:
             pictures = model.likelihood.mean(out.to(p.x.dtype)).contiguous()
-            logits = self.shard.whole(functional_call(self.net, frozen, (pictures,)))
+            logits = self.shard.whole(functional_call(self.net, detached, (pictures,)))
             return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label), reduction="sum")
 
         encoder, decoder = list(model.encoder.parameters()), list(model.decoder.parameters())

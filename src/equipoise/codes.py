@@ -69,7 +69,7 @@ def save(path: Path, codes: Codes, checkpoint: str) -> None:
 def load(path: Path) -> Codes:
     """The arrays of an `.npz` of codes, without unpickling. Raises `InputError` if it cannot be read."""
     # Opened here, because numpy leaves the file open if it is not a whole archive.
-    with npz.naming(path), path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+    with npz.naming(path), path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
         if not isinstance(file, np.lib.npyio.NpzFile):
             raise InputError(f"{path} holds a single array; expected an .npz of named ones")
         return {name: file[name] for name in file.files}

@@ -136,7 +136,7 @@ def test_weight_and_penalty_of_the_capacity_make_a_fourth_power_and_its_gradient
 
 
 def test_relevance_weighs_the_kl_between_its_two_lambdas() -> None:
-    balance = relevance(2, lambda_min=0.1, lambda_max=10.0, given=(1, 0))
+    balance = relevance(2, lambda_min=0.1, lambda_max=10.0, relevant=(1, 0))
     assert balance(seen(0.5))["kl"].tolist() == pytest.approx([0.1, 10.0])
     assert float(balance.penalty(seen(0.5))) == 0
     assert list(balance.parameters()) == []
@@ -194,7 +194,7 @@ def test_closed_form_weights_start_at_one_and_have_a_floor() -> None:
 
 
 def test_balances_are_joined_and_never_weigh_a_term_twice() -> None:
-    both = Joint(Fixed({"rec": 2.0}), relevance(2, given=(1, 0)), feedback())
+    both = Joint(Fixed({"rec": 2.0}), relevance(2, relevant=(1, 0)), feedback())
     assert set(both(seen(0.9))) == {"rec", "kl", "tc"} == set(both.terms)
     assert "beta" in both.logs()
     with pytest.raises(InputError, match="two balances weigh kl"):

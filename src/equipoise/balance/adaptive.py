@@ -76,15 +76,15 @@ class AccuracyFeedback(Balance):
 
     @torch.no_grad()
     def _move(self, seen: Seen) -> None:
-        started = seen["step"] > 1  # before the first step there is no accuracy
+        has_started = seen["step"] > 1  # before the first step there is no accuracy
         smoothed = self.smoothing * self.smoothed + (1 - self.smoothing) * seen["accuracy"]
-        self.smoothed.copy_(torch.where(started, smoothed, self.smoothed))
+        self.smoothed.copy_(torch.where(has_started, smoothed, self.smoothed))
         target: float | Tensor = self.target
         if self.target_end is not None:
             target = self.target + (self.target_end - self.target) * seen["progress"]
-        moved = torch.where(self.smoothed > target + self.window, self.beta / self.scale, self.beta)
-        moved = torch.where(self.smoothed < target - self.window, self.beta * self.scale, moved)
-        self.beta.copy_(torch.where(started, moved.clamp(self.beta_min, self.beta_max), self.beta))
+        beta = torch.where(self.smoothed > target + self.window, self.beta / self.scale, self.beta)
+        beta = torch.where(self.smoothed < target - self.window, self.beta * self.scale, beta)
+        self.beta.copy_(torch.where(has_started, beta.clamp(self.beta_min, self.beta_max), self.beta))
 
     def aims(self, rows: Rows) -> Aims:
         """The target beside the accuracy."""
@@ -172,7 +172,7 @@ class Relevance(Balance):
 
     With the relevance r = sigmoid(logits) [D], the KL of latent j has the weight
     lambda_max - (lambda_max - lambda_min) r_j. The penalty is eta_s sum_j r_j + eta_h sum_j H(r_j), with H the binary
-    entropy in nats; minimising it drives r to 0 or 1. `mask`, what a discriminator of codes is shown, is r z.
+    entropy in nats; minimising it drives r to 0 or 1. `mask`, the input of a discriminator of codes, is r z.
 
     Args:
         latent: number of latents D.
@@ -180,14 +180,14 @@ class Relevance(Balance):
         eta_s, eta_h: weights of the two penalties, 0 or more.
         eta_h_warmup: fraction of the schedule in which eta_h rises linearly from 0, 0 to 1. 0, as published, has it in
             full from the start, which soon fixes what the first steps decided.
-        given: 0 or 1 for each latent. Then this is r, nothing is learned and there is no penalty.
+        relevant: 0 or 1 for each latent. Then this is r, nothing is learned and there is no penalty.
 
     Source:
         Kim et al., Relevance Factor VAE: Learning and Identifying Disentangled Factors, 2019,
         https://arxiv.org/abs/1902.01568
 
     Example:
-        >>> Relevance(3, given=[1, 1, 0])({"step": torch.tensor(1)})
+        >>> Relevance(3, relevant=[1, 1, 0])({"step": torch.tensor(1)})
         {'kl': tensor([ 0.1000,  0.1000, 10.0000])}
     """
 
@@ -205,22 +205,22 @@ class Relevance(Balance):
         eta_s: NonNegative = 1.0,
         eta_h: NonNegative = 100.0,
         eta_h_warmup: Annotated[float, Field(ge=0, le=1)] = 0.0,
-        given: Sequence[int] | None = None,
+        relevant: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         self.lambda_min, self.lambda_max = lambda_min, lambda_max
         self.eta_s, self.eta_h, self.eta_h_warmup = eta_s, eta_h, eta_h_warmup
         self.is_scheduled = eta_h_warmup > 0
-        self.latent, self.given = latent, given
-        if given is None:
+        self.latent, self.relevant = latent, relevant
+        if relevant is None:
             self.logits = nn.Parameter(0.001 * torch.randn(latent))
         else:
-            self.register_buffer("relevance", torch.tensor([float(r) for r in given]))
+            self.register_buffer("relevance", torch.tensor([float(r) for r in relevant]))
 
     @property
     def r(self) -> Tensor:
         """Relevance [D] of the latents, 0 to 1."""
-        return self.logits.sigmoid() if self.given is None else self.relevance
+        return self.logits.sigmoid() if self.relevant is None else self.relevance
 
     def mask(self, z: Tensor) -> Tensor:
         """r z [B, D], from codes z [B, D]."""
@@ -232,7 +232,7 @@ class Relevance(Balance):
 
     def penalty(self, seen: Seen) -> Tensor:
         """The penalty [] of sum and entropy of r, in nats."""
-        if self.given is not None:
+        if self.relevant is not None:
             return super().penalty(seen)
         # H(sigmoid(l)) = softplus(l) - l sigmoid(l), whose gradient is -l r (1 - r).
         entropy = (F.softplus(self.logits) - self.logits * self.r).sum()

@@ -41,7 +41,7 @@ class Balance(Part):
         return seen["step"].new_zeros((), dtype=torch.float32)
 
     def mask(self, z: Tensor) -> Tensor:
-        """The codes [B, D] that a discriminator of codes is shown for codes z [B, D]."""
+        """The input [B, D] of a discriminator of codes, from codes z [B, D]."""
         return z
 
     def logs(self) -> dict[str, Tensor]:

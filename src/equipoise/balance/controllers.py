@@ -185,15 +185,15 @@ class PI(Controller):
         integral, rest = _add(self.integral, self.rest, update)
         if self.anti_windup == "conditional":
             tentative = proportional + integral + self.beta_min
-            frozen = (tentative < self.beta_min) & (update < 0)
+            is_frozen = (tentative < self.beta_min) & (update < 0)
             if self.beta_max is not None:
-                frozen |= (tentative > self.beta_max) & (update > 0)
+                is_frozen |= (tentative > self.beta_max) & (update > 0)
         elif self.anti_windup == "code":
-            frozen = self.output < self.beta_min
+            is_frozen = self.output < self.beta_min
         else:
-            frozen = torch.zeros_like(self.output, dtype=torch.bool)
-        self.integral.copy_(torch.where(frozen, self.integral, integral))
-        self.rest.copy_(torch.where(frozen, self.rest, rest))
+            is_frozen = torch.zeros_like(self.output, dtype=torch.bool)
+        self.integral.copy_(torch.where(is_frozen, self.integral, integral))
+        self.rest.copy_(torch.where(is_frozen, self.rest, rest))
         self.output.copy_(proportional + self.integral + self.beta_min)
 
     def logs(self) -> dict[str, Tensor]:

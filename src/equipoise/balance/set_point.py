@@ -71,16 +71,16 @@ class SetPoint:
         if self.every is None:
             windows = progress * (self._windows() / self.until)
             over = windows.floor()
-            risen = ((windows - over) / self.rise).clamp(max=1) if self.rise else torch.ones_like(windows)
+            part = ((windows - over) / self.rise).clamp(max=1) if self.rise else torch.ones_like(windows)
         else:
-            # Whole numbers up to the last division: a step that is a multiple of `every` must not be rounded below it.
+            # Integer arithmetic, so that a step that is a multiple of `every` is not rounded down.
             over = seen["step"].div(self.every, rounding_mode="floor")
             within = seen["step"].remainder(self.every) + 1
-            risen = (within.to(progress.dtype) / max(1, round(self.rise * self.every))).clamp(max=1)
-        return (self.start + self.increment * (over - 1 + risen).clamp(min=0)).clamp(max=self.end)
+            part = (within.to(progress.dtype) / max(1, round(self.rise * self.every))).clamp(max=1)
+        return (self.start + self.increment * (over - 1 + part).clamp(min=0)).clamp(max=self.end)
 
     def _windows(self) -> float:
-        """How many windows it takes to reach `end`, the last one counted up to where it is reached."""
+        """Number of windows until `end` is reached; the last one counts in part."""
         increments = round((self.end - self.start) / self.increment, 6)  # 19.5 / 0.15 is 130 and not a hair more
         last = math.ceil(increments)
         return last + self.rise * (increments - last + 1)

@@ -11,7 +11,9 @@ from torch.nn import functional as F
 from equipoise.likelihoods.contract import Likelihood, squared_error
 from equipoise.part import Remark, Rows
 
-FITTED = 1.25  # of sigma^2 over the error of posterior means; that of sampled codes, which it fits, is a tenth larger
+# Largest ratio of sigma^2 to the mean squared error of a converged sigma. The error is that of posterior means; sigma
+# fits the error of sampled codes, which is about a tenth larger.
+FITTED = 1.25
 LOWEST = 1e-10  # mean squared error of a pixel; the logarithm of 0 would stay in the running mean
 
 

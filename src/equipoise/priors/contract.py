@@ -60,13 +60,27 @@ class Prior(Part):
 def sampled_kl(prior: Prior, mean: Tensor, logvar: Tensor, z: Tensor, estimator: Estimator = "mc") -> Tensor:
     """An unbiased estimate of KL(q(z_k|x) || p(z_k)) [B, S] in nats of each part; it can be negative.
 
-    mean, logvar [B, D] of q(z|x), and z [B, D] drawn from it with gradients to both. Part k gets the sum over its
-    dimensions of log q(z_j|x), less log p(z_k). The estimators differ in variance:
-    mc: both from the sample, as the published code of ISA-VAE does (Stuehmer et al., AISTATS 2020, Eq. 12); the best of
-    the three in value where q is close to p.
-    entropy: log q is replaced by its mean, minus the entropy of q.
-    stl: mc in value; its gradient leaves out the score of q, whose mean is 0, and so vanishes where q = p (Roeder, Wu &
-    Duvenaud, 2017, arXiv:1703.09194, "sticking the landing").
+    The value of part k is the sum of log q(z_j|x) over its dimensions, less log p(z_k). The estimators differ in their
+    variance.
+
+    Args:
+        prior: the prior p.
+        mean, logvar: [B, D] of q(z|x).
+        z: a sample of q(z|x), [B, D], with gradients to mean and logvar.
+        estimator: "mc" takes both logarithms at the sample, as the published code of ISA-VAE (Stuehmer et al., AISTATS
+            2020, Eq. 12); it has the lowest variance of the three where q is close to p. "entropy" replaces log q by
+            its mean, minus the entropy of q. "stl" has the value of "mc", but its gradient leaves out the score of q,
+            whose mean is 0; so the gradient vanishes where q = p (Roeder, Wu & Duvenaud, "Sticking the Landing", 2017,
+            https://arxiv.org/abs/1703.09194).
+
+    Raises:
+        InputError: for another estimator.
+
+    Example:
+        >>> from equipoise.priors import StandardNormal
+        >>> zero = torch.zeros(1, 2)
+        >>> sampled_kl(StandardNormal(2), mean=zero, logvar=zero, z=torch.ones(1, 2))
+        tensor([[0., 0.]])
     """
     if choose("estimator", estimator, get_args(Estimator)) == "entropy":
         log_q = -0.5 * (logvar + math.log(2 * math.pi) + 1)
