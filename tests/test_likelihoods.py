@@ -90,7 +90,7 @@ def test_bernoulli_is_softplus_minus_x_times_logit_and_does_not_saturate() -> No
 def test_squared_error_is_summed_over_pixels_without_a_half() -> None:
     expected = (X - OUT.sigmoid()).square().flatten(1).sum(1)
     assert likelihoods.SquaredError()(OUT, X) == pytest.approx(expected)
-    assert likelihoods.named("half_mse", 1)(OUT, X) == pytest.approx(expected / 2)
+    assert likelihoods.from_name("half_mse", 1)(OUT, X) == pytest.approx(expected / 2)
 
 
 @pytest.mark.parametrize("sigma", [0.1, 1.0, 3.0])
@@ -100,14 +100,14 @@ def test_gaussian_equals_the_normal_density_of_torch(sigma: float) -> None:
 
 
 def test_unit_is_the_factor_on_the_squared_error() -> None:
-    assert likelihoods.named("mse", 3).unit == 1
-    assert likelihoods.named("half_mse", 3).unit == 0.5
-    assert likelihoods.named("gaussian", 3, 0.5).unit == pytest.approx(1 / (2 * 0.5**2))
+    assert likelihoods.from_name("mse", 3).unit == 1
+    assert likelihoods.from_name("half_mse", 3).unit == 0.5
+    assert likelihoods.from_name("gaussian", 3, 0.5).unit == pytest.approx(1 / (2 * 0.5**2))
 
 
 def test_auto_is_bernoulli_for_grey_and_squared_error_for_colour() -> None:
-    assert isinstance(likelihoods.named("auto", 1), likelihoods.Bernoulli)
-    assert isinstance(likelihoods.named("auto", 3), likelihoods.SquaredError)
+    assert isinstance(likelihoods.from_name("auto", 1), likelihoods.Bernoulli)
+    assert isinstance(likelihoods.from_name("auto", 3), likelihoods.SquaredError)
 
 
 def test_per_image_errors_of_a_perfect_binary_picture_are_zero() -> None:

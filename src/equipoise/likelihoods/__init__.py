@@ -22,7 +22,7 @@ SHORT: dict[str, dict[str, Any]] = {
 """Short names in settings for a likelihood with options."""
 
 
-def named(spec: Spec, channels: int, sigma: float = 1.0) -> Likelihood:
+def from_name(spec: Spec, channels: int, sigma: float = 1.0) -> Likelihood:
     """The likelihood that a setting names.
 
     Args:
@@ -35,7 +35,7 @@ def named(spec: Spec, channels: int, sigma: float = 1.0) -> Likelihood:
         InputError: if there is no such likelihood or option.
 
     Example:
-        >>> named("half_mse", channels=3).describe()
+        >>> from_name("half_mse", channels=3).describe()
         'Squared error of the picture, summed over channels and pixels (scale = 0.5).'
     """
     if spec == "auto":
@@ -55,6 +55,6 @@ __all__ = [
     "Likelihood",
     "SquaredError",
     "as_float",
-    "named",
+    "from_name",
     "per_image",
 ]

@@ -80,7 +80,7 @@ class Compose:
             raise InputError(
                 f"method.prior has {prior.latent} latents, but net.latent is {shape.latent}; make them equal"
             )
-        likelihood = likelihoods.named(self.likelihood, shape.image[0], self.sigma)
+        likelihood = likelihoods.from_name(self.likelihood, shape.image[0], self.sigma)
         balances = [build("balance", BALANCES, spec, program) for spec in self.balance]
         _check(names, balances, prior, likelihood)
         balance = Joint(*balances) if balances else Fixed({})

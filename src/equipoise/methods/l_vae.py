@@ -78,6 +78,6 @@ class LVAE:
             balance=ClosedFormWeights(measures, self.smoothing, floor, self.initial)
             if self.weights == "closed"
             else LearnedWeights(measures, self.regulariser, self.parametrisation, floor, self.initial),
-            likelihood=likelihoods.named(self.likelihood, shape.image[0]),
+            likelihood=likelihoods.from_name(self.likelihood, shape.image[0]),
             prior=StandardNormal(shape.latent),
         )

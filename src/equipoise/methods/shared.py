@@ -49,7 +49,7 @@ class Discriminator(Noise):
 
 def likelihood_of(settings: Noise, shape: Shape) -> Likelihood:
     """Return the likelihood that the settings name for images of this shape."""
-    return likelihoods.named(settings.likelihood, shape.image[0], settings.sigma)
+    return likelihoods.from_name(settings.likelihood, shape.image[0], settings.sigma)
 
 
 def gaussian_objective(
