@@ -33,66 +33,59 @@ Settings = Mapping[str, object]
 """Settings by dotted key, such as `{"train.steps": 2000}`."""
 
 
+AtLeast1 = Annotated[int, Field(ge=1)]
+AtLeast2 = Annotated[int, Field(ge=2)]
+Positive = Annotated[float, Field(gt=0)]
+
+
 @dataclass(frozen=True, config=STRICT)
 class Net:
     """[net]: encoder and decoder."""
 
-    name: Annotated[str, Field(description="architecture (`equipoise list nets`)")] = "locatello"
-    latent: Annotated[int, Field(ge=1, description="latent dimensions; 10 is common in the literature")] = 10
+    name: str = "locatello"
+    """architecture (`equipoise list nets`)"""
+    latent: AtLeast1 = 10
+    """latent dimensions; 10 is common in the literature"""
 
 
 @dataclass(frozen=True, config=STRICT)
 class Train:
     """[train]: duration, batches, optimiser, devices, logs."""
 
-    steps: Annotated[
-        int, Field(ge=1, description="training steps; 50,000 take half an hour to an hour on two cores")
-    ] = 50_000
-    schedule_steps: Annotated[
-        int | None, Field(ge=1, description="length of every schedule in steps; unset: `steps`")
-    ] = None
-    batch: Annotated[int, Field(ge=2, description="images per step; 64 is the protocol of Locatello et al. (2019)")] = (
-        64
-    )
-    lr: Annotated[
-        float, Field(gt=0, description="learning rate of Adam; 1e-4 is the protocol of Locatello et al. (2019)")
-    ] = 1e-4
-    betas: Annotated[tuple[float, float], Field(description="Adam's decay rates")] = (0.9, 0.999)
-    schedule: Annotated[
-        Literal["constant", "one-cycle"],
-        Field(description="of the learning rate; one-cycle: from lr/10 up to lr at half the schedule, then to lr/100"),
-    ] = "constant"
-    clip: Annotated[
-        float | None, Field(gt=0, description="largest norm of the gradient of encoder and decoder; unset: unlimited")
-    ] = None
-    seed: Annotated[int, Field(ge=0, description="seed of weights, batches and noise")] = 0
-    device: Annotated[str, Field(description="auto, cpu, cuda or cuda:N; auto: CUDA if available, else cpu")] = "auto"
-    devices: Annotated[
-        int | None,
-        Field(
-            ge=1,
-            description="processes per machine, each on its own GPU or cores; they share each batch; unset: one",
-        ),
-    ] = None
-    nodes: Annotated[int | None, Field(ge=1, description="machines, connected by torchrun or Slurm; unset: one")] = None
-    threads: Annotated[
-        int | None, Field(ge=1, description="threads of torch in each process; unset: all cores, divided by devices")
-    ] = None
-    precision: Annotated[
-        Literal["fp32", "bf16"], Field(description="bf16: encoder and decoder in bfloat16, everything else in fp32")
-    ] = "fp32"
-    fast: Annotated[
-        bool, Field(description="use oneDNN, allocator options and channels_last if they are exact here")
-    ] = True
-    log_every: Annotated[int, Field(ge=1, description="steps between rows of log.jsonl; a row is a mean over them")] = (
-        100
-    )
-    checkpoint_every: Annotated[int, Field(ge=1, description="steps between checkpoints")] = 2_000
-    track: Annotated[
-        tuple[TrackerName, ...] | None,
-        BeforeValidator(split_names),
-        Field(description="experiment trackers to log to: tensorboard, wandb, mlflow (comma-separated); unset: none"),
-    ] = None
+    steps: AtLeast1 = 50_000
+    """training steps; 50,000 take half an hour to an hour on two cores"""
+    schedule_steps: AtLeast1 | None = None
+    """length of every schedule in steps; unset: `steps`"""
+    batch: AtLeast2 = 64
+    """images per step; 64 is the protocol of Locatello et al. (2019)"""
+    lr: Positive = 1e-4
+    """learning rate of Adam; 1e-4 is the protocol of Locatello et al. (2019)"""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Adam's decay rates"""
+    schedule: Literal["constant", "one-cycle"] = "constant"
+    """of the learning rate; one-cycle: from lr/10 up to lr at half the schedule, then to lr/100"""
+    clip: Positive | None = None
+    """largest norm of the gradient of encoder and decoder; unset: unlimited"""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """seed of weights, batches and noise"""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N; auto: CUDA if available, else cpu"""
+    devices: AtLeast1 | None = None
+    """processes per machine, each on its own GPU or cores; they share each batch; unset: one"""
+    nodes: AtLeast1 | None = None
+    """machines, connected by torchrun or Slurm; unset: one"""
+    threads: AtLeast1 | None = None
+    """threads of torch in each process; unset: all cores, divided by devices"""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """bf16: encoder and decoder in bfloat16, everything else in fp32"""
+    fast: bool = True
+    """use oneDNN, allocator options and channels_last if they are exact here"""
+    log_every: AtLeast1 = 100
+    """steps between rows of log.jsonl; a row is a mean over them"""
+    checkpoint_every: AtLeast1 = 2_000
+    """steps between checkpoints"""
+    track: Annotated[tuple[TrackerName, ...] | None, BeforeValidator(split_names)] = None
+    """experiment trackers to log to: tensorboard, wandb, mlflow (comma-separated); unset: none"""
 
     @property
     def processes(self) -> int:
@@ -109,17 +102,14 @@ class Train:
 class Evaluate:
     """[evaluate]: codes and scores."""
 
-    every: Annotated[
-        int | None, Field(ge=1, description="steps between scores during training; unset: score at the end only")
-    ] = None
-    which: Annotated[str | tuple[str, ...], Field(description="metrics to compute: default, all, or names")] = "default"
-    convention: Annotated[
-        Literal["default", "carbonneau", "locatello"],
-        Field(description="parameters of the metrics; carbonneau is that of the L-VAE paper"),
-    ] = "carbonneau"
-    n: Annotated[int, Field(ge=2, description="images to encode and score, the same for all runs on a data set")] = (
-        10_000
-    )
+    every: AtLeast1 | None = None
+    """steps between scores during training; unset: score at the end only"""
+    which: str | tuple[str, ...] = "default"
+    """metrics to compute: default, all, or names"""
+    convention: Literal["default", "carbonneau", "locatello"] = "carbonneau"
+    """parameters of the metrics; carbonneau is that of the L-VAE paper"""
+    n: AtLeast2 = 10_000
+    """images to encode and score, the same for all runs on a data set"""
 
 
 @dataclasses.dataclass(frozen=True)
