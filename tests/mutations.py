@@ -34,21 +34,27 @@ class Mutation(NamedTuple):
 
 
 CONTROLLERS = "tests/balance/test_controllers.py"
-METHODS = "tests/methods"
+FORMULAS = "tests/methods/test_formulas.py"
+CONTROLLED = "tests/methods/test_controllers.py"
+ADVERSARIAL = "tests/methods/test_adversarial.py"
+MINIBATCH = "tests/methods/test_minibatch_tc.py"
 TERMS = "tests/terms"
 LIKELIHOODS = "tests/test_likelihoods.py"
 LEARNING = "tests/training/test_learning.py"
 LOOP = "tests/training/test_loop.py"
-RESUME = "tests/training/test_resume.py"
+RESUME = "tests/training/test_resume.py::test_training_resumed_from_its_saved_state_equals_training_that_never_stopped[dynamic-vae]"
 CHECKPOINT = "tests/training/test_checkpoint.py"
 CODES = "tests/test_codes.py"
-GOLDEN = "tests/metrics/test_golden.py"
+INFORMATION = "tests/metrics/test_information.py"
 
 MUTATIONS = [
     # --- balances -----------------------------------------------------------------------------------------------------
     Mutation("balance/controllers.py", "update = -self.ki * self.error", "update = self.ki * self.error", CONTROLLERS),
     Mutation(
-        "balance/controllers.py", "self.kp * torch.sigmoid(-self.error)", "self.kp * torch.sigmoid(self.error)", METHODS
+        "balance/controllers.py",
+        "self.kp * torch.sigmoid(-self.error)",
+        "self.kp * torch.sigmoid(self.error)",
+        CONTROLLED,
     ),
     Mutation(
         "balance/controllers.py", "< self.beta_min) & (update < 0)", "< self.beta_min) & (update > 0)", CONTROLLERS
@@ -85,7 +91,7 @@ MUTATIONS = [
     Mutation(
         "balance/set_point.py", "last + self.rise * (increments - last + 1)", "last", "tests/balance/test_set_point.py"
     ),
-    Mutation("balance/fixed.py", "return -self.gamma * torch.sign", "return self.gamma * torch.sign", METHODS),
+    Mutation("balance/fixed.py", "return -self.gamma * torch.sign", "return self.gamma * torch.sign", FORMULAS),
     Mutation(
         "balance/fixed.py",
         'full_like(seen["progress"], self.end)',
@@ -93,9 +99,14 @@ MUTATIONS = [
         "tests/balance",
     ),
     Mutation(
-        "balance/adaptive.py", "self.beta / self.scale, self.beta)", "self.beta * self.scale, self.beta)", METHODS
+        "balance/adaptive.py", "self.beta / self.scale, self.beta)", "self.beta * self.scale, self.beta)", ADVERSARIAL
     ),
-    Mutation("balance/adaptive.py", 'started = seen["step"] > 1', 'started = seen["step"] > 0', METHODS),
+    Mutation(
+        "balance/adaptive.py",
+        'started = seen["step"] > 1',
+        'started = seen["step"] > 0',
+        "tests/balance/test_adaptive.py",
+    ),
     Mutation(
         "balance/adaptive.py", "moved.clamp(self.beta_min, self.beta_max)", "moved", "tests/balance/test_adaptive.py"
     ),
@@ -105,12 +116,12 @@ MUTATIONS = [
         "(accuracy <= 0.51).float()",
         "tests/balance/test_adaptive.py",
     ),
-    Mutation("balance/adaptive.py", '** 3 / seen["kl"].numel()', "** 3", METHODS),
-    Mutation("balance/adaptive.py", "self.lambda_max * (1 - self.r)", "self.lambda_max * self.r", METHODS),
-    Mutation("balance/learned.py", "sigma.square().reciprocal()", "sigma.abs().reciprocal()", METHODS),
+    Mutation("balance/adaptive.py", '** 3 / seen["kl"].numel()', "** 3", ADVERSARIAL),
+    Mutation("balance/adaptive.py", "self.lambda_max * (1 - self.r)", "self.lambda_max * self.r", ADVERSARIAL),
+    Mutation("balance/learned.py", "sigma.square().reciprocal()", "sigma.abs().reciprocal()", FORMULAS),
     Mutation("balance/learned.py", "            self._lift()\n", "            pass\n", "tests/balance"),
     Mutation(
-        "balance/learned.py", "seen[name].sum(), 1 - self.smoothing)", "seen[name].sum(), self.smoothing)", METHODS
+        "balance/learned.py", "seen[name].sum(), 1 - self.smoothing)", "seen[name].sum(), self.smoothing)", FORMULAS
     ),
     Mutation(
         "balance/learned.py", "torch.tensor(float(initial) ** 4)", "torch.tensor(float(initial) ** 2)", "tests/balance"
@@ -122,8 +133,8 @@ MUTATIONS = [
         "tests/balance",
     ),
     # --- terms --------------------------------------------------------------------------------------------------------
-    Mutation("terms/basic.py", "p.x[0].numel())", "p.x.numel())", METHODS),
-    Mutation("terms/basic.py", "p.prior.kl(p.mean, p.logvar, p.z)", "p.prior.kl(p.mean, p.logvar, p.mean)", METHODS),
+    Mutation("terms/basic.py", "p.x[0].numel())", "p.x.numel())", FORMULAS),
+    Mutation("terms/basic.py", "p.prior.kl(p.mean, p.logvar, p.z)", "p.prior.kl(p.mean, p.logvar, p.mean)", MINIBATCH),
     Mutation("terms/basic.py", "or (with_gradients and not p.cache[key][0])", "", TERMS),
     Mutation(
         "terms/decomposition.py",
@@ -174,17 +185,22 @@ MUTATIONS = [
     Mutation("priors/tree.py", "(len(self.sizes) - 1) * own.log()", "len(self.sizes) * own.log()", "tests/priors"),
     # --- model, objective, adversary ----------------------------------------------------------------------------------
     Mutation("model.py", "mean + (0.5 * logvar).exp() * noise", "mean + logvar.exp() * noise", "tests/test_model.py"),
-    Mutation("objective.py", "loss + (weights[name] * mean).sum()", "loss + mean.sum()", METHODS),
-    Mutation("objective.py", "loss = self.balance.penalty(seen)", "loss = 0 * self.balance.penalty(seen)", METHODS),
+    Mutation("objective.py", "loss + (weights[name] * mean).sum()", "loss + mean.sum()", FORMULAS),
+    Mutation("objective.py", "loss = self.balance.penalty(seen)", "loss = 0 * self.balance.penalty(seen)", FORMULAS),
     Mutation(
         "objective.py",
         'seen["accuracy"] = self.adversary.accuracy',
         'seen["accuracy"] = 0.5 + 0 * self.adversary.accuracy',
-        METHODS,
+        ADVERSARIAL,
     ),
-    Mutation("objective.py", '(logs["weight.rec"] * self.likelihood.unit)', 'logs["weight.rec"]', METHODS),
-    Mutation("objective.py", "else term.mean(0)", "else term.sum(0)", METHODS),
-    Mutation("objective.py", '"lr": self.prior_lr, "clip": False', '"lr": self.prior_lr, "clip": True', METHODS),
+    Mutation("objective.py", '(logs["weight.rec"] * self.likelihood.unit)', 'logs["weight.rec"]', FORMULAS),
+    Mutation("objective.py", "else term.mean(0)", "else term.sum(0)", FORMULAS),
+    Mutation(
+        "objective.py",
+        '"lr": self.prior_lr, "clip": False',
+        '"lr": self.prior_lr, "clip": True',
+        "tests/methods/test_battery.py",
+    ),
     Mutation("objective.py", 'SHARED = ("likelihood.", "prior.")', 'SHARED = ("balance.", "prior.")', RESUME),
     Mutation(
         "objective.py",
@@ -242,13 +258,15 @@ MUTATIONS = [
     Mutation("codes.py", "images.factors[index]", "images.factors[np.sort(index)]", CODES),
     # --- metrics ------------------------------------------------------------------------------------------------------
     Mutation("metrics/importance.py", "math.log(rows.shape[1])", "math.log(2)", "tests/metrics/test_dci.py"),
-    Mutation("metrics/discretise.py", "ordered[..., -2] if", "ordered[..., 0] if", GOLDEN),
+    Mutation("metrics/discretise.py", "ordered[..., -2] if", "ordered[..., 0] if", INFORMATION),
     Mutation("metrics/interval.py", "(len(values) - 1) * values.var()", "values.var()", "tests/metrics/test_score.py"),
     Mutation(
         "metrics/interval.py", "stdtrit(count - 1, _LEVEL)", "stdtrit(count, _LEVEL)", "tests/metrics/test_score.py"
     ),
     Mutation("metrics/ranking.py", "np.median(pairs)", "np.mean(pairs)", "tests/metrics/test_udr.py"),
-    Mutation("metrics/information.py", "/ information.of_factors[:, None])", "/ information.of_factors.max())", GOLDEN),
+    Mutation(
+        "metrics/information.py", "/ information.of_factors[:, None])", "/ information.of_factors.max())", INFORMATION
+    ),
     Mutation(
         "metrics/unsupervised.py",
         "-float(np.log(values).sum())",

@@ -115,8 +115,8 @@ def test_evaluation_moves_nothing(method: Method) -> None:
 
 def test_presets_are_settings_that_exist_and_all_settings_go_round_through_toml(method: Method) -> None:
     for preset in (None, *method.presets):
-        said = {} if preset is None else {"method.preset": preset}
-        config = resolve({"data": "dsprites", "method": method.name, **said})
+        chosen = {} if preset is None else {"method.preset": preset}
+        config = resolve({"data": "dsprites", "method": method.name, **chosen})
         for key, value in (method.presets[preset].settings if preset else {}).items():
             assert config.flat()[key] == (list(value) if isinstance(value, tuple) else value)
         sections = tomllib.loads(config.to_toml())
