@@ -24,8 +24,8 @@ def notes(run: Run) -> list[str]:
 
     Example:
         >>> import equipoise as eq
-        >>> eq.report.notes(eq.open_run("runs/first"))
-        ['Posterior collapse: no latent is active ...']
+        >>> eq.report.notes(eq.open_run("runs/first"))[0]
+        'Posterior collapse: no latent is active ...'
     """
     return [remark.sentence for remark in remarks(run, analyse(run))]
 

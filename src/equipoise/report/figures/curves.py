@@ -13,7 +13,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from equipoise.config import Config, outline
 from equipoise.objective import Objective
 from equipoise.part import Aims, Rows, column
-from equipoise.report.figures import CYCLE, INK, LINE, MUTED, SHADES, plain
+from equipoise.report.figures.style import CYCLE, INK, LINE, MUTED, SHADES, plain
 from equipoise.report.latents import Array, parts_of
 from equipoise.report.log import with_context
 
