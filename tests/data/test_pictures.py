@@ -37,21 +37,21 @@ def test_channels_are_those_of_the_picture_unless_said() -> None:
 
 def test_crop_comes_before_size() -> None:
     whole = pictures.decode(png(GREY), crop=8, size=32, name="a")[0]
-    assert np.array_equal(whole, pictures.resized(GREY[2:10, 4:12], 32))
+    assert np.array_equal(whole, pictures.resize(GREY[2:10, 4:12], 32))
 
 
 @pytest.mark.parametrize("size", [8, 32])
 def test_resized_arrays_are_what_decoded_files_are(size: int) -> None:
     expected = pictures.decode(png(COLOUR), size=size, name="a")
-    assert np.array_equal(pictures.resized(COLOUR, size), expected.transpose(1, 2, 0))
-    assert np.array_equal(pictures.resized(GREY, size), pictures.decode(png(GREY), size=size, name="a")[0])
-    assert np.array_equal(pictures.resized(GREY[..., None], size)[..., 0], pictures.resized(GREY, size))
+    assert np.array_equal(pictures.resize(COLOUR, size), expected.transpose(1, 2, 0))
+    assert np.array_equal(pictures.resize(GREY, size), pictures.decode(png(GREY), size=size, name="a")[0])
+    assert np.array_equal(pictures.resize(GREY[..., None], size)[..., 0], pictures.resize(GREY, size))
 
 
 def test_resizing_keeps_the_mean_and_does_not_alias() -> None:
     stripes = np.zeros((128, 128), np.uint8)
     stripes[:, ::2] = 255
-    assert np.abs(pictures.resized(stripes, 32)[:, 2:-2].astype(int) - 127).max() <= 1
+    assert np.abs(pictures.resize(stripes, 32)[:, 2:-2].astype(int) - 127).max() <= 1
 
 
 def test_head_says_what_decoding_gives() -> None:
@@ -94,5 +94,5 @@ def test_form_says_the_shape_and_whether_anything_changes(
 ) -> None:
     pixels = RNG.integers(0, 256, shape, dtype=np.uint8)
     applied = form.prepare(pictures.image_of(pixels), 1 if form.grey else len(pixels), "a")
-    assert form.of(shape, "a") == becomes == applied.shape
+    assert form.output_shape(shape, "a") == becomes == applied.shape
     assert form.keeps(shape) == np.array_equal(applied, pixels)

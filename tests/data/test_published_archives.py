@@ -26,7 +26,7 @@ def test_archive_whose_names_lead_out_of_it_is_refused(kind: str, name: str, tmp
         source.write_bytes(source.read_bytes().replace(name.replace("\\", "/").encode(), name.encode()))
     with (
         pytest.raises(InputError, match="a name that leads out of its folder; download the archive"),
-        archives.opened(source),
+        archives.open_files(source),
     ):
         pass
 
@@ -41,7 +41,7 @@ def test_links_hidden_files_and_folders_of_an_archive_are_left_out(tmp_path: Pat
             info = tarfile.TarInfo(name)
             info.size = len(PNG)
             archive.addfile(info, io.BytesIO(PNG))
-    with archives.opened(tmp_path / "a.tar") as files:
+    with archives.open_files(tmp_path / "a.tar") as files:
         assert files.names == ["b/a.png"]
         assert files.read("b/a.png") == PNG
 
@@ -55,7 +55,7 @@ def test_file_of_an_archive_that_would_fill_the_memory_is_refused(
     monkeypatch.setattr(archives, "LARGEST", 99_999)
     for kind in ("zip", "tar"):
         with (
-            archives.opened(tmp_path / f"a.{kind}") as files,
+            archives.open_files(tmp_path / f"a.{kind}") as files,
             pytest.raises(InputError, match="unpack to 100,000 bytes"),
         ):
             files.read("000000.png")
@@ -63,7 +63,7 @@ def test_file_of_an_archive_that_would_fill_the_memory_is_refused(
 
 def test_pictures_in_a_compressed_tar_must_be_unpacked(tmp_path: Path) -> None:
     source = small_sets.tarred(tmp_path / "a.tar.gz", {"images/000000.png": PNG}, "w:gz")
-    with pytest.raises(InputError, match="cannot be read one by one; unpack it"), archives.opened(source):
+    with pytest.raises(InputError, match="cannot be read one by one; unpack it"), archives.open_files(source):
         pass
 
 
@@ -72,7 +72,7 @@ def test_damage_in_the_middle_of_a_zip_is_named(at: int, tmp_path: Path) -> None
     data = bytearray(zipped(tmp_path / "a.zip", {"a": bytes(3000)}).read_bytes())
     data[at] ^= 1
     (tmp_path / "a.zip").write_bytes(data)
-    with archives.opened(tmp_path / "a.zip") as files, pytest.raises(InputError, match=r"a.zip is damaged .*CRC"):
+    with archives.open_files(tmp_path / "a.zip") as files, pytest.raises(InputError, match=r"a.zip is damaged .*CRC"):
         files.read("a")
 
 

@@ -35,7 +35,7 @@ def gather(
     size = images * math.prod(shape)
     if size > LIMIT and folder is not None:
         store.write(folder, images=images, shape=shape, blocks=blocks, source=folder.name, name=name)
-        written = opened(folder)
+        written = read(folder)
         assert written is not None
         return written
     with progress.bar(name, images, "images") as advance:
@@ -64,7 +64,7 @@ def _on_disk(images: int, shape: Shape, blocks: Iterator[Bytes], name: str, adva
         )  # the file has no name and is deleted with the array
 
 
-def opened(folder: Path) -> Bytes | None:
+def read(folder: Path) -> Bytes | None:
     """The pixels stored in a folder, memory-mapped; None if there are none. Raises `InputError` for damaged ones."""
     if store.read(folder) is None:
         return None

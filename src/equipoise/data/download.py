@@ -62,16 +62,16 @@ def fetch(remote: Remote, folder: Path) -> Download:
     folder.mkdir(parents=True, exist_ok=True)
     target, part = folder / remote.name, folder / f"{remote.name}.part"
     reasons = []
-    with store.alone(folder), store.filling(folder, remote.name):
+    with store.lock(folder), store.reporting_full_disk(folder, remote.name):
         if target.exists():
             try:
-                return _checked(remote, target, target, " or ".join(remote.addresses))
+                return _check(remote, target, target, " or ".join(remote.addresses))
             except _Permanent:  # another file, which is now deleted
                 pass
         for address in remote.addresses:
             try:
                 _download(remote, address, part)
-                return _checked(remote, part, target, address)
+                return _check(remote, part, target, address)
             except (_Permanent, _Temporary) as why:
                 reasons.append(f"{address} {why}")
     raise RunError(
@@ -100,12 +100,12 @@ def _attempt(remote: Remote, address: str, part: Path) -> None:
         return
     have, headers = _to_resume(remote, address, part)
     try:
-        answer = _opened(remote, address, headers)
+        answer = _open(remote, address, headers)
     except _Shorter:
         _drop(part)
         raise
     with answer:
-        start, total = _span(answer, have)
+        start, total = _range(answer, have)
         if total is not None and remote.bytes not in (None, total):
             _drop(part)
             raise _Permanent(f"has a file of {total:,} bytes, expected {remote.bytes:,}")
@@ -155,7 +155,7 @@ def _note(part: Path) -> Path:
     return part.with_name(f"{part.name}.json")
 
 
-def _opened(remote: Remote, address: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
+def _open(remote: Remote, address: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
     """The response with the file, after redirects and after the page on which Google Drive requires a confirmation."""
     answer = _answer(address, headers)
     if answer.headers.get_content_type() == "text/html" and not remote.name.endswith((".html", ".htm")):
@@ -219,7 +219,7 @@ def _answer(address: str, headers: Mapping[str, str]) -> http.client.HTTPRespons
         raise (_Permanent if address.startswith("file:") else _Temporary)(why) from error
 
 
-def _span(answer: http.client.HTTPResponse, have: int) -> tuple[int, int | None]:
+def _range(answer: http.client.HTTPResponse, have: int) -> tuple[int, int | None]:
     """The first byte of the body, 0 if the server ignores ranges, and the length of the whole file."""
     if answer.status != 206:
         length = answer.headers.get("Content-Length", "")
@@ -237,7 +237,7 @@ def _some(answer: http.client.HTTPResponse) -> bytes:
         raise _Temporary(f"was interrupted ({error!r})") from error
 
 
-def _checked(remote: Remote, path: Path, target: Path, address: str) -> Download:
+def _check(remote: Remote, path: Path, target: Path, address: str) -> Download:
     """Move the file at `path` to `target` if it is the published one; otherwise delete it."""
     size = path.stat().st_size
     if remote.bytes not in (None, size):

@@ -24,7 +24,7 @@ _BLOCK = 1000  # images in memory at a time
 def to_npz(images: Images, path: Path) -> None:
     """Write `images` uint8 [N, C, H, W] to an .npz, with `factors` [N, K] and `factor_names` if they are known."""
     with (
-        store.filling(path.parent, path.name),
+        store.reporting_full_disk(path.parent, path.name),
         replacing(path) as file,
         zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
     ):
@@ -56,7 +56,7 @@ def to_folder(images: Images, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
     try:
-        with store.filling(folder.parent, folder.name):
+        with store.reporting_full_disk(folder.parent, folder.name):
             part.mkdir()
             for first, pixels in _blocks(images, folder):
                 for name, picture in zip(names[first:], pixels, strict=False):

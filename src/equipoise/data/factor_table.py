@@ -179,11 +179,13 @@ def _table(path: Path, rows: Iterator[Row], images: Sequence[str] | int) -> Tabl
                 raise InputError(f"{path}: {place} has an empty cell in the column {column.name}; fill it in")
             ids[k, i] = column.number(cells[j])
     if strays:
-        raise InputError(f"{path}: {listed(strays, 'row', 'rows')} without an image; remove the row or add the image")
+        raise InputError(
+            f"{path}: {list_names(strays, 'row', 'rows')} without an image; remove the row or add the image"
+        )
     missing = np.flatnonzero(ids[0] < 0)
     if missing.size:
         names = [f"image {i}" if isinstance(images, int) else images[i] for i in missing.tolist()]
-        raise InputError(f"{path}: {listed(names, 'image', 'images')} without a row; add it, or remove the image")
+        raise InputError(f"{path}: {list_names(names, 'image', 'images')} without a row; add it, or remove the image")
 
     factors = [column.factor(ids[k], path) for k, column in enumerate(columns.values())]
     sizes = tuple(size for _, size in factors)
@@ -192,7 +194,7 @@ def _table(path: Path, rows: Iterator[Row], images: Sequence[str] | int) -> Tabl
     return Table(values, tuple(column.name for column in columns.values()), sizes)
 
 
-def listed(names: Sequence[str], one: str, several: str, most: int = 5) -> str:
+def list_names(names: Sequence[str], one: str, several: str, most: int = 5) -> str:
     """`1 image (a)`, `7 images (a, b, c, d, e and 2 more)`."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return f"{len(names):,} {one if len(names) == 1 else several} ({', '.join(names[:most])}{more})"

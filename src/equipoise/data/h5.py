@@ -10,7 +10,7 @@ from equipoise.errors import InputError
 
 
 @contextmanager
-def opened(path: Path, *names: str, expected: str) -> Iterator[list[Any]]:
+def open_arrays(path: Path, *names: str, expected: str) -> Iterator[list[Any]]:
     """The arrays of an HDF5 file with these names, not read yet.
 
     Raises `InputError`, which ends with what is `expected`, if one of them is missing; and for a damaged file.

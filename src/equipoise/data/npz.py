@@ -69,7 +69,7 @@ def header(path: Path) -> Header:
         return _header(file)
 
 
-def mapped(path: Path) -> npt.NDArray[Any]:
+def memory_map(path: Path) -> npt.NDArray[Any]:
     """The array in a .npy file, memory-mapped. Raises `InputError` for an array of Python objects, and an empty one."""
     check(path, "it", header(path))
     with naming(path):

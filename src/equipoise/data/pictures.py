@@ -39,7 +39,7 @@ class Head(NamedTuple):
 
 
 class Form(NamedTuple):
-    """The form of the images: the settings data.size, data.crop and data.grey; see `prepared`."""
+    """The form of the images: the settings data.size, data.crop and data.grey; see `prepare`."""
 
     size: int | None = None
     crop: int | None = None
@@ -52,7 +52,7 @@ class Form(NamedTuple):
             if side is not None and side < 8:
                 raise InputError(f"data.{setting}={side} is too small; give 8 pixels or more, such as 64")
 
-    def of(self, shape: Shape, name: str) -> Shape:
+    def output_shape(self, shape: Shape, name: str) -> Shape:
         """The shape of a picture of this shape in this form. Raises `InputError` for one smaller than the crop."""
         channels, height, width = shape
         if self.crop is not None:
@@ -63,16 +63,16 @@ class Form(NamedTuple):
 
     def keeps(self, shape: Shape) -> bool:
         """Whether pictures of this shape, which are large enough for the crop, stay as they are."""
-        return self.crop in (None, shape[1]) and self.of(shape, "") == shape
+        return self.crop in (None, shape[1]) and self.output_shape(shape, "") == shape
 
     def prepare(self, image: Image.Image, channels: int, name: str) -> Bytes:
         """A picture in this form with 1 or 3 channels, uint8 [C, H, W]."""
-        return prepared(image, channels=channels, crop=self.crop, size=self.size, name=name)
+        return prepare(image, channels=channels, crop=self.crop, size=self.size, name=name)
 
 
 def head(file: Path | BinaryIO, *, name: str) -> Head:
     """The head of an image file. Raises `Damaged` for other files; `InputError` for animations and bombs."""
-    with reading(name), _opened(file, name) as image:
+    with reading(name), _open(file, name) as image:
         return head_of(image)
 
 
@@ -84,16 +84,16 @@ def decode(
     size: int | None = None,
     name: str,
 ) -> Bytes:
-    """The picture in an image file, uint8 [C, H, W]; see `prepared`.
+    """The picture in an image file, uint8 [C, H, W]; see `prepare`.
 
     Formats are png, jpeg, bmp, gif, webp, tiff and pnm. Raises `Damaged` for other and damaged files; and `InputError`
     for animations, and for images of more than 89 million pixels, which may be decompression bombs.
     """
-    with reading(name), _opened(file, name) as image:
-        return prepared(image, channels=channels, crop=crop, size=size, name=name)
+    with reading(name), _open(file, name) as image:
+        return prepare(image, channels=channels, crop=crop, size=size, name=name)
 
 
-def prepared(
+def prepare(
     image: Image.Image, *, channels: int | None = None, crop: int | None = None, size: int | None = None, name: str
 ) -> Bytes:
     """Pixels of a Pillow image, uint8 [C, H, W].
@@ -115,7 +115,7 @@ def prepared(
         image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
     image = image.convert("L" if channels == 1 else "RGB")
     if crop is not None:
-        Form(crop=crop).of((channels, image.height, image.width), name)  # large enough?
+        Form(crop=crop).output_shape((channels, image.height, image.width), name)  # large enough?
         left, top = (image.width - crop) // 2, (image.height - crop) // 2
         image = image.crop((left, top, left + crop, top + crop))
     if size is not None and image.size != (size, size):
@@ -129,10 +129,10 @@ def image_of(pixels: Bytes) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, 2)))
 
 
-def resized(array: Bytes, size: int) -> Bytes:
-    """Pixels uint8 [H, W] or [H, W, C] resized to size x size as `prepared` does it; the same axes."""
+def resize(array: Bytes, size: int) -> Bytes:
+    """Pixels uint8 [H, W] or [H, W, C] resized to size x size as `prepare` does it; the same axes."""
     if array.ndim == 3:
-        return np.stack([resized(np.ascontiguousarray(plane), size) for plane in np.moveaxis(array, 2, 0)], axis=2)
+        return np.stack([resize(np.ascontiguousarray(plane), size) for plane in np.moveaxis(array, 2, 0)], axis=2)
     return np.asarray(Image.fromarray(array).resize((size, size), Image.Resampling.LANCZOS))
 
 
@@ -162,11 +162,11 @@ def reading(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _opened(file: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
+def _open(file: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
     """An image of which only the header is read."""
     if isinstance(file, Path):
         # Opened as a stream: Pillow 13 decodes a turned tif wrongly if it maps the file into memory.
-        with open(file, "rb") as stream, _opened(stream, name) as image:
+        with open(file, "rb") as stream, _open(stream, name) as image:
             yield image
         return
     with Image.open(file, formats=_FORMATS) as image:

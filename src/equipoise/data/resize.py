@@ -16,7 +16,7 @@ class Resized:
 
     If height and width are multiples of `size`, a new pixel is the mean over its block of pixels, rounded to the
     nearest whole number, halves upwards. Otherwise each channel is resized with Lanczos' filter, as in
-    `equipoise.data.pictures.prepared`.
+    `equipoise.data.pictures.prepare`.
     """
 
     def __init__(self, pixels: Pixels, size: int) -> None:
@@ -40,7 +40,7 @@ class Resized:
     def _resize(self, pixels: Bytes) -> Bytes:
         if self.uses_blocks:
             return block_means(pixels, pixels.shape[2] // self.size, pixels.shape[3] // self.size)
-        planes = [pictures.resized(plane, self.size) for picture in pixels for plane in picture]
+        planes = [pictures.resize(plane, self.size) for picture in pixels for plane in picture]
         return np.stack(planes).reshape(-1, *self.shape)
 
 

@@ -31,7 +31,7 @@ def scale(source: Source, form: Form, *, skip_damaged: bool = False) -> Images:
     damaged: dict[str, str] = {}
     if source.array is not None and _keeps(source, form):
         pixels = source.array
-    elif folder is not None and (cached := cache.opened(folder)) is not None:
+    elif folder is not None and (cached := cache.read(folder)) is not None:
         pixels, damaged = cached, _recorded(folder)
     else:
         pixels = _decoded(source, form, folder, damaged)
@@ -58,7 +58,7 @@ def scale(source: Source, form: Form, *, skip_damaged: bool = False) -> Images:
 
 
 def _keeps(source: Source, form: Form) -> bool:
-    return all(form.of(shape, label) and form.keeps(shape) for label, shape in source.heads())
+    return all(form.output_shape(shape, label) and form.keeps(shape) for label, shape in source.heads())
 
 
 def _decoded(source: Source, form: Form, folder: Path | None, damaged: dict[str, str]) -> Bytes:
@@ -104,7 +104,7 @@ def _shape(source: Source, form: Form) -> Shape:
     first: tuple[str, Shape] | None = None
     channels = 1
     for label, stored in source.heads():
-        shape = form.of(stored, label)
+        shape = form.output_shape(stored, label)
         channels = max(channels, shape[0])
         first = first or (label, shape)
         if shape[1:] != first[1][1:]:

@@ -16,8 +16,8 @@ SLICE = re.compile(r"(-?\d+)?:(-?\d+)?(?::(-?\d+)?)?")
 def _codes(value: object) -> object:
     """A code, several of them, or a slice; a list becomes a tuple."""
     value = tuple(value) if isinstance(value, list) else value
-    listed = value if isinstance(value, tuple) else (value,)
-    if (listed and all(type(code) is int for code in listed)) or (isinstance(value, str) and SLICE.fullmatch(value)):
+    values = value if isinstance(value, tuple) else (value,)
+    if (values and all(type(code) is int for code in values)) or (isinstance(value, str) and SLICE.fullmatch(value)):
         return value
     raise PydanticCustomError(
         "codes", "expected a code such as 2, codes such as [0, 2], or a slice such as ::2 or 0:8 (in quotes in a file)"

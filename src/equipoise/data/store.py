@@ -91,7 +91,7 @@ def write(
         "factors": kind,
     }
     folder.mkdir(parents=True, exist_ok=True)
-    with alone(folder):
+    with lock(folder):
         if _is_whole(folder, source, images, shape):
             return
         part = folder / "images.npy.part"
@@ -183,7 +183,7 @@ def _write_pixels(part: Path, fits: Images, blocks: Callable[[int], Iterator[Byt
     # The same digest as that of `Images.digest`; the tests compare them.
     state = hashlib.sha256(repr((images, shape, fits.factor_names, fits.factor_sizes)).encode())
     with (
-        filling(part.parent, name),
+        reporting_full_disk(part.parent, name),
         open(part, "r+b" if done else "w+b") as file,
         progress.bar(name, images, "images") as advance,
     ):
@@ -245,7 +245,7 @@ def check_room(folder: Path, name: str, needed: int) -> None:
 
 
 @contextlib.contextmanager
-def filling(folder: Path, name: str) -> Iterator[None]:
+def reporting_full_disk(folder: Path, name: str) -> Iterator[None]:
     """Turn the error of a full disk into one `RunError`."""
     try:
         yield
@@ -259,7 +259,7 @@ def filling(folder: Path, name: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def lock(folder: Path) -> Iterator[None]:
     """Wait until no other process writes into `folder`; the system releases the lock when a process ends."""
     with open(folder / ".lock", "w") as file:
         if sys.platform != "win32":

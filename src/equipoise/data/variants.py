@@ -23,7 +23,7 @@ def keep(images: Images, codes: Mapping[str, Codes]) -> Images:
     {"shape": [0, 2], "orientation": "::2"} keeps squares and hearts of dSprites in every second orientation. Raises
     `InputError` for factors and codes that do not exist, for continuous factors, and if no image is left.
     """
-    matches = np.flatnonzero(_having(images, codes))
+    matches = np.flatnonzero(_have(images, codes))
     if not matches.size:
         raise InputError(f"{images.name}: no image has the codes {_text(codes)} together; keep more of them")
     return images.subset(matches)
@@ -36,7 +36,7 @@ def leave_out(images: Images, codes: Mapping[str, Codes]) -> Images:
     ellipses are, as in the "recombination to range" of Montero et al. 2021, https://openreview.net/forum?id=qbH974jKUVy.
     Raises `InputError` as `keep` does, and if nothing or everything would be left out.
     """
-    matches = _having(images, codes)
+    matches = _have(images, codes)
     if not matches.any() or matches.all():
         which, then = ("all images have", "name fewer") if matches.all() else ("no image has", "name others")
         raise InputError(f"{images.name}: {which} the codes {_text(codes)} that are to be left out; {then}")
@@ -68,7 +68,7 @@ def correlate(images: Images, first: str, second: str, sigma: float, seed: int =
         raise InputError(f"data.correlate names {first} twice; name two factors")
     if not sigma > 0:
         raise InputError(f"data.sigma is {sigma}; give a positive width, such as 0.2 for a strong correlation")
-    a, b = _scaled(images, first), _scaled(images, second)
+    a, b = _scale(images, first), _scale(images, second)
     cell = images.factor(first) * (images.factor(second).max() + 1) + images.factor(second)
     # The smallest exponent is subtracted, so that a small sigma leaves the images nearest the line and not only zeros.
     exponent = ((a - b) / sigma) ** 2 / 2
@@ -108,19 +108,19 @@ def prepare(images: Images, data: Data) -> tuple[Images, Images]:
             return train, parts[-1]
 
 
-def _having(images: Images, codes: Mapping[str, Codes]) -> npt.NDArray[np.bool_]:
+def _have(images: Images, codes: Mapping[str, Codes]) -> npt.NDArray[np.bool_]:
     """Whether the factors of each image all have one of the codes, bool [N]."""
     having = np.ones(len(images), bool)
     for factor, of_factor in codes.items():
         column = images.factor(factor)
         size = images.factor_sizes[images.factor_names.index(factor)]
         allowed = np.zeros(size, bool)
-        allowed[_listed(of_factor, factor, size, images.name)] = True
+        allowed[_list(of_factor, factor, size, images.name)] = True
         having &= allowed[column]
     return having
 
 
-def _listed(codes: Codes, factor: str, size: int, name: str) -> list[int]:
+def _list(codes: Codes, factor: str, size: int, name: str) -> list[int]:
     """The codes one by one, checked."""
     if isinstance(codes, str):
         if not (parts := SLICE.fullmatch(codes)) or parts[3] in ("0", "-0"):
@@ -133,7 +133,7 @@ def _listed(codes: Codes, factor: str, size: int, name: str) -> list[int]:
     return listed
 
 
-def _scaled(images: Images, factor: str) -> npt.NDArray[np.float64]:
+def _scale(images: Images, factor: str) -> npt.NDArray[np.float64]:
     """The codes of a factor, scaled from 0 for the smallest to 1 for the largest code of the images, [N]."""
     codes = images.factor(factor)
     low, high = codes.min(), codes.max()

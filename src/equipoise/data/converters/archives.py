@@ -24,7 +24,7 @@ class Files:
 
 
 @contextmanager
-def opened(source: Path, *, in_order: bool = False) -> Iterator[Files]:
+def open_files(source: Path, *, in_order: bool = False) -> Iterator[Files]:
     """Open the files of a folder, .zip or .tar, in its own order, without hidden files and links.
 
     in_order: whether they will be read in that order. A .tar.gz is accepted only then: a step back starts it anew.

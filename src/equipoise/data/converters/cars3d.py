@@ -25,7 +25,7 @@ def convert(dataset: Dataset, source: Path, folder: Path) -> None:
     for other files.
     """
     source = published.archive_of(source, FILE)
-    with archives.opened(source, in_order=True) as files:
+    with archives.open_files(source, in_order=True) as files:
         order, has_list = _order(files)
         cars = dataset.factor_sizes[2]
         if len(order) != cars:
@@ -62,7 +62,7 @@ def _images(dataset: Dataset, files: Files, order: dict[str, int]) -> Bytes:
         if name in order:
             im = _read(f"{files.source}/{name}", files.read(name), azimuths, elevations)
             for elevation, azimuth in np.ndindex(elevations, azimuths):
-                picture = pictures.resized(im[..., azimuth, elevation], 64)
+                picture = pictures.resize(im[..., azimuth, elevation], 64)
                 pixels[elevation, azimuth, order[name]] = np.moveaxis(picture, 2, 0)
     return pixels.reshape(-1, 3, 64, 64)
 

@@ -40,7 +40,7 @@ def convert(dataset: Dataset, source: Path, folder: Path, *, crop: int | None = 
 
 def _order(images: int, folder: Path, files: Files) -> Sequence[str]:
     """The pictures by their numbers; the labels are checked and written into `folder`."""
-    order = published.numbered(files, "jpg", 1, images)
+    order = published.names_by_number(files, "jpg", 1, images)
     names, attributes = _table(files, ATTRIBUTES, images, {"-1", "1"})
     _, parts = _table(files, PARTITION, images, {"0", "1", "2"})
     if attributes.shape[1] != len(names) or parts.shape[1] != 1:

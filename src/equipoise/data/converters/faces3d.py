@@ -35,7 +35,7 @@ def convert(dataset: Dataset, source: Path, folder: Path) -> None:
 def _read(path: Path) -> Bytes:
     """The array in a .npy, memory-mapped, or in a file of torch, from which only tensors are loaded."""
     if path.suffix.lower() == ".npy":
-        return npz.mapped(path)
+        return npz.memory_map(path)
     with npz.naming(path):
         try:
             tensor = torch.load(path, map_location="cpu", weights_only=True)

@@ -23,7 +23,7 @@ def convert(dataset: Dataset, source: Path, folder: Path, *, labels: str) -> Non
 
 
 def _order(dataset: Dataset, labels: str, files: Files) -> Sequence[str]:
-    names = published.numbered(files, "png", 0, dataset.images)
+    names = published.names_by_number(files, "png", 0, dataset.images)
     for name in files.names:
         if name.split("/")[-1] == labels:
             with npz.naming(files.source / name):

@@ -37,7 +37,7 @@ def from_pictures(
     order: from the files, the names of the pictures in the order of the set. expected: width and height of a file;
     None: any square. Raises `InputError` for pictures of another size.
     """
-    with archives.opened(source) as files:
+    with archives.open_files(source) as files:
         names = order(files)
 
         def block(rows: range) -> Bytes:
@@ -55,7 +55,7 @@ def from_pictures(
         )
 
 
-def numbered(files: Files, suffix: str, first: int, images: int) -> list[str]:
+def names_by_number(files: Files, suffix: str, first: int, images: int) -> list[str]:
     """Names of the files that six digits number from `first` on, in that order. Raises `InputError` for a gap."""
     pattern = re.compile(rf"(?:.*/)?(\d{{6}})\.{suffix}")
     numbers = {name: int(match[1]) for name in files.names if (match := pattern.fullmatch(name))}

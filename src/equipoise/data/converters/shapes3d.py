@@ -20,7 +20,7 @@ _MOST = 32_768  # images read at once, 400 MB: chunks of the published file may 
 def convert(dataset: Dataset, source: Path, folder: Path) -> None:
     """Convert 3dshapes.h5, or its folder; needs the extra `hdf5`. Raises `InputError` for other images and labels."""
     path = published.file_of(source, FILE)
-    with h5.opened(path, "images", "labels", expected=f"give {FILE} as published") as (images, labels):
+    with h5.open_arrays(path, "images", "labels", expected=f"give {FILE} as published") as (images, labels):
         if images.shape[1:] != (64, 64, 3) or images.dtype != np.uint8:
             raise InputError(
                 f"{path}: images are {images.dtype} {list(images.shape)}, not uint8 [N, 64, 64, 3]; give {FILE}"

@@ -44,7 +44,7 @@ def read(array: Array | torch.Tensor, name: str = "array") -> Source:
 
 def read_npy(path: Path) -> Source:
     """Images in the one array of a .npy file, as `read`; uint8 stays on disk, memory-mapped."""
-    return _of_file(read(npz.mapped(path), str(path)), path)
+    return _of_file(read(npz.memory_map(path), str(path)), path)
 
 
 def read_npz(path: Path) -> Source | Images:

@@ -44,7 +44,7 @@ def read_npz(path: Path) -> Images:
 
 def read_hdf5(path: Path) -> Images:
     """dSprites from the published .hdf5 file, as `read_npz`, in 20 seconds and 620 MB; needs the extra `hdf5`."""
-    with npz.naming(path), h5.opened(path, "imgs", "latents/classes", expected=_EXPECTED) as (imgs, classes):
+    with npz.naming(path), h5.open_arrays(path, "imgs", "latents/classes", expected=_EXPECTED) as (imgs, classes):
         _check(path, imgs.shape, imgs.dtype, classes.shape, classes.dtype)
         slabs = (imgs[first : first + HDF5_STEP] for first in range(0, len(imgs), HDF5_STEP))
         return _images(path, slabs, classes[:])

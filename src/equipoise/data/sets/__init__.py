@@ -40,10 +40,10 @@ def read(file: str) -> Iterator[Dataset]:
         return
     shared = tomllib.loads((Path(__file__).parent / file).read_text(encoding="utf-8"))
     for name, own in shared.pop("sets").items():
-        yield _described(name, shared | own)
+        yield _dataset(name, shared | own)
 
 
-def _described(name: str, known: dict[str, Any]) -> Dataset:
+def _dataset(name: str, known: dict[str, Any]) -> Dataset:
     converter = dict(known["convert"])
     module = import_module(f"equipoise.data.converters.{converter.pop('by')}")
     return Dataset(
