@@ -1,4 +1,4 @@
-"""Scores of a run: its images encoded, its codes scored, at its end and on the way."""
+"""Scores of a run: encode its images and score the codes, after training and during it."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -47,9 +47,19 @@ def evaluate(
     convention: str | None = None,
     console: Console | None = None,
 ) -> dict[str, Score]:
-    """Scores of a run, written to `scores.json`; its images are encoded first if `codes.npz` is not of its checkpoint.
+    """Score a run and write `scores.json`, and first encode its images if `codes.npz` is not of its checkpoint.
 
-    `which` and `convention` replace those of the run's settings for this call.
+    Args:
+        run: a run with a checkpoint.
+        which: metrics for this call, instead of those in the settings.
+        convention: convention for this call, instead of that in the settings.
+        console: shows the progress; None shows nothing.
+
+    Returns:
+        A `Score` for each metric.
+
+    Raises:
+        InputError: for metrics and conventions that do not exist or that the codes do not allow.
     """
     console = console or Console(stderr=True, quiet=True)
     settings = run.config.evaluate
@@ -63,9 +73,9 @@ def evaluate(
     scores = score_codes(codes, which, convention, progress=not console.quiet)
     names = {"checkpoint": digest, "convention": convention, "n": len(codes["index"])}
     file = run.path / "scores.json"
-    kept = read_json(file) if file.exists() else {}
-    # Scores of the same codes in the same convention stand; others would be mistaken for them.
-    earlier = kept.get("scores", {}) if {key: kept.get(key) for key in names} == names else {}
+    stored = read_json(file) if file.exists() else {}
+    # Keep earlier scores only if they are of the same codes and convention.
+    earlier = stored.get("scores", {}) if {key: stored.get(key) for key in names} == names else {}
     written = earlier | {name: score.to_dict() for name, score in scores.items()}
     write_text(file, json.dumps({**names, "scores": written}, indent=1))
     return scores
@@ -79,7 +89,7 @@ def score_codes(
     interval: bool = True,
     progress: bool = True,
 ) -> dict[str, Score]:
-    """Scores of what `codes.npz` holds: all of its arrays that a metric can use."""
+    """Score the arrays of `codes.npz`; parameters and errors as in `metrics.score`."""
     recon: dict[str, Any] = {name: codes[name] for name in coding.ERRORS if name in codes}
     return metrics.score(
         codes["mean"],
@@ -95,7 +105,7 @@ def score_codes(
 
 
 def score_now(run: Run, training: Training) -> dict[str, Any]:
-    """The row that is added to `scores_history.jsonl`; the training goes on as if it had not been looked at."""
+    """Score the model in training, add a row to `scores_history.jsonl`, and return it; training is not affected."""
     settings = run.config.evaluate
     codes = coding.encode(training.model, run.images, coding.index(run.images, settings.n))
     training.model.train()
@@ -108,7 +118,7 @@ def score_now(run: Run, training: Training) -> dict[str, Any]:
 
 
 def check(config: Config, images: Images) -> None:
-    """Raises `InputError` for scores that the images to be scored do not allow."""
+    """Raise `InputError` for metrics that the images do not allow."""
     inputs = {"codes", "logvar", "sample", "recon", "sampled"}
     if images.factors is not None:
         inputs.add("factors")
@@ -123,7 +133,7 @@ def check(config: Config, images: Images) -> None:
 
 
 def _are_of(codes: Path, digest: str) -> bool:
-    """Whether the codes are there, readable, and of the checkpoint with this digest; others are made anew."""
+    """Return whether the file of codes exists, is readable, and belongs to the checkpoint with this digest."""
     try:
         return codes.exists() and str(coding.load(codes)["checkpoint"]) == digest
     except (InputError, KeyError):
