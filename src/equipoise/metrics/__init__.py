@@ -135,13 +135,13 @@ def score(
         inputs = _inputs(codes, factors, logvar, sample, recon, group)
         calls = {name: _call(METRICS[name], convention) for name in select(which, inputs, convention)}
         values = len(calls) + interval * sum(evaluations(call) for call in calls.values())
-        with on(Console(stderr=True, quiet=not progress)), _counted(values) as done:
-            scores = {name: _timed(call, inputs, seed, done) for name, call in calls.items()}
+        with on(Console(stderr=True, quiet=not progress)), _progress(values) as advance:
+            scores = {name: _timed(call, inputs, seed, advance) for name, call in calls.items()}
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ScoreWarning)  # already issued for all rows
                 scores |= _attainable(calls, scores, inputs)
                 if interval:
-                    scores = with_intervals(calls, scores, inputs, seed, done)
+                    scores = with_intervals(calls, scores, inputs, seed, advance)
     messages = dict.fromkeys(str(note.message) for note in notes if issubclass(note.category, ScoreWarning))
     for note in notes:
         if not issubclass(note.category, ScoreWarning):
@@ -156,11 +156,11 @@ def _call(metric: Metric, convention: str | None) -> Call:
     return Call(metric, metric.conventions[convention] if convention and metric.conventions else {})
 
 
-def _timed(call: Call, inputs: Mapping[str, Any], seed: int, done: Callable[[], None]) -> Score:
+def _timed(call: Call, inputs: Mapping[str, Any], seed: int, advance: Callable[[], None]) -> Score:
     """Return the score of a metric with its time."""
     start = time.perf_counter()
     result = call(inputs, **({"seed": seed} if call.metric.repeats else {}))
-    done()
+    advance()
     return replace(result, seconds=time.perf_counter() - start, seed=seed)
 
 
@@ -172,22 +172,22 @@ def _attainable(calls: Mapping[str, Call], scores: Mapping[str, Score], inputs: 
 
 
 @contextmanager
-def _counted(total: int) -> Iterator[Callable[[], None]]:
+def _progress(total: int) -> Iterator[Callable[[], None]]:
     """Return a function to call after each of `total` values; a bar counts them if they take long."""
     start, count = time.monotonic(), 0
     with ExitStack() as stack:
-        advance: Callable[[int], None] | None = None
+        update: Callable[[int], None] | None = None
 
-        def done() -> None:
-            nonlocal advance, count
+        def advance() -> None:
+            nonlocal update, count
             count += 1
-            if advance is not None:
-                advance(1)
+            if update is not None:
+                update(1)
             elif time.monotonic() - start > _LONG:
-                advance = stack.enter_context(bar("scoring", total, "values"))
-                advance(count)
+                update = stack.enter_context(bar("scoring", total, "values"))
+                update(count)
 
-        yield done
+        yield advance
 
 
 def _inputs(

@@ -42,7 +42,7 @@ def with_intervals(
     scores: Mapping[str, Score],
     inputs: Mapping[str, Any],
     seed: int,
-    done: Callable[[], None],
+    advance: Callable[[], None],
 ) -> dict[str, Score]:
     """Return the scores with their intervals, and with the baselines of metrics that have one.
 
@@ -50,15 +50,15 @@ def with_intervals(
     For others a jackknife deletes one random block of rows at a time; a bootstrap of rows would bias mutual information
     and robustness upwards. All metrics are computed on the same rows before the next block is deleted, so that they
     share intermediate results such as contingency tables. There is no interval if the score, or the score without one
-    of the blocks, is undefined. Intervals are clipped to the range of the metric. `done` is called after each value.
+    of the blocks, is undefined. Intervals are clipped to the range of the metric. `advance` is called after each value.
     """
     results = dict(scores)
     for name, call in calls.items():
         if call.metric.repeats:
-            results[name] = _repeated(call, results[name], inputs, seed, done)
+            results[name] = _repeated(call, results[name], inputs, seed, advance)
     for cheap in (True, False):
         exact = {name: c for name, c in calls.items() if not c.metric.repeats and c.metric.is_cheap == cheap}
-        for name, values in _jackknife(exact, inputs, _BLOCKS[cheap], seed, done).items():
+        for name, values in _jackknife(exact, inputs, _BLOCKS[cheap], seed, advance).items():
             with np.errstate(invalid="ignore"):  # the difference of infinite values is NaN
                 error = math.sqrt((len(values) - 1) * values.var())
             results[name] = _between(results[name], error, len(values), calls[name].metric.range)
@@ -66,16 +66,16 @@ def with_intervals(
     unrelated = shuffled(inputs, seed) if compared else {}
     for name, call in compared.items():
         results[name] = replace(results[name], baseline=call(unrelated).value)
-        done()
+        advance()
     return results
 
 
-def _repeated(call: Call, first: Score, inputs: Mapping[str, Any], seed: int, done: Callable[[], None]) -> Score:
+def _repeated(call: Call, first: Score, inputs: Mapping[str, Any], seed: int, advance: Callable[[], None]) -> Score:
     """Return the mean over seeds of a random metric, with its interval."""
     scores = [first]
     for i in range(1, call.metric.repeats or 1):
         scores.append(call(inputs, seed=seed + i))
-        done()
+        advance()
     mean = _averaged(scores)
     values = np.array(mean.extra["values"])
     return _between(mean, values.std(ddof=1) / math.sqrt(len(values)), len(values), call.metric.range)
@@ -102,7 +102,7 @@ def _averaged(scores: Sequence[Score]) -> Score:
 
 
 def _jackknife(
-    calls: Mapping[str, Call], inputs: Mapping[str, Any], count: int, seed: int, done: Callable[[], None]
+    calls: Mapping[str, Call], inputs: Mapping[str, Any], count: int, seed: int, advance: Callable[[], None]
 ) -> dict[str, Floats]:
     """Return the values of each metric without each block in turn, [blocks]; NaN where the rest cannot be scored."""
     rows = len(inputs["codes"].array)
@@ -115,7 +115,7 @@ def _jackknife(
         for name, call in calls.items():
             with suppress(InputError):  # the rest is a single row, or nothing varies in it
                 values[name][i] = call(rest).value
-            done()
+            advance()
     return values
 
 
