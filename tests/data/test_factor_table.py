@@ -85,7 +85,7 @@ WRONG = {
     "second row": (["file,x", *ROWS, "./a.png,2"], r"line 6 is a second row for a\.png; leave one of them"),
     "empty cell": (["file,x", *ROWS[:3], "d.png, "], r"line 5 has an empty cell in the column x; fill it in"),
     "no number": (["file,x", *ROWS[:3], "d.png,NaN"], r"line 5 has an empty cell in the column x"),
-    "infinite": (["file,x", *ROWS[:3], "d.png,inf"], r"the column x holds an infinite value"),
+    "infinite": (["file,x", *ROWS[:3], "d.png,inf"], r"the column x contains an infinite value"),
     "short row": (["file,x", *ROWS[:3], "d.png"], r"line 5 has 1 cells, expected 2; mend that row"),
     "long row": (["file,x", *ROWS[:3], "d.png,1,2"], r"line 5 has 3 cells, expected 2"),
     "no file": (["name,x", *ROWS], r"has no column 'file' but name, x; name the images there"),

@@ -117,7 +117,7 @@ class _Column:
         texts = list(self.numbers)
         values = _all(int, texts) or _all(float, texts) or texts
         if any(value in (float("inf"), float("-inf")) for value in values):
-            raise InputError(f"{path}: the column {self.name} holds an infinite value; leave that image out")
+            raise InputError(f"{path}: the column {self.name} contains an infinite value; leave that image out")
         distinct = sorted(set(values))  # type: ignore[type-var]
         if isinstance(values[0], float) and len(distinct) > len(ids) / 2:
             return np.array(values, np.float64)[ids], 0
@@ -126,7 +126,7 @@ class _Column:
 
 
 def _all(kind: type, texts: Sequence[str]) -> list[float]:
-    """The texts as numbers; none unless all are. Python would also take 3_4 for 34."""
+    """The texts as numbers; empty unless all are numbers. Python would also read 3_4 as 34."""
     try:
         return [] if any("_" in text for text in texts) else [kind(text) for text in texts]
     except ValueError:
@@ -136,39 +136,51 @@ def _all(kind: type, texts: Sequence[str]) -> list[float]:
 def _table(path: Path, rows: Iterator[Row], images: Sequence[str] | int) -> Table:
     _, header = next(rows, ("", []))
     header = [name.strip() for name in header]
+    _check_header(path, header, has_files=not isinstance(images, int))
+    columns = {j: _Column(name) for j, name in enumerate(header) if name != FILE}
+    if not columns:
+        raise InputError(f"{path} has no column of a factor; add one for each")
+    ids = _cell_numbers(path, rows, header, columns, images)
+    factors = [column.factor(ids[k], path) for k, column in enumerate(columns.values())]
+    sizes = tuple(size for _, size in factors)
+    stacked = np.stack([values for values, _ in factors], axis=1)
+    values: Factors = stacked.astype(np.int64) if all(sizes) else stacked.astype(np.float64)
+    return Table(values, tuple(column.name for column in columns.values()), sizes)
+
+
+def _check_header(path: Path, header: Sequence[str], has_files: bool) -> None:
     twice = sorted({name for name in header if header.count(name) > 1})
     if "" in header or twice:
         wrong = f"two columns are called {twice[0]}" if twice and twice[0] else "a column has no name"
         raise InputError(f"{path}: {wrong}; give each column of the first line a name of its own")
-    where = None
-    if not isinstance(images, int):
-        if FILE not in header:
-            raise InputError(
-                f"{path} has no column {FILE!r} but {', '.join(header) or 'none at all'}; name the images there, by "
-                "their paths in the folder, with commas between the columns"
-            )
-        where = {name: i for i, name in enumerate(images)}
-    elif FILE in header:
+    if has_files and FILE not in header:
+        raise InputError(
+            f"{path} has no column {FILE!r} but {', '.join(header) or 'none at all'}; name the images there, by "
+            "their paths in the folder, with commas between the columns"
+        )
+    if FILE in header and not has_files:
         raise InputError(
             f"{path} has a column {FILE!r}, but the images are not files; give a row for each image in order instead"
         )
-    columns = {j: _Column(name) for j, name in enumerate(header) if name != FILE or where is None}
-    if not columns:
-        raise InputError(f"{path} has no column of a factor; add one for each")
 
-    n = images if isinstance(images, int) else len(images)
-    ids = np.full((len(columns), n), -1, np.int64)
-    at = None if where is None else header.index(FILE)
+
+def _cell_numbers(
+    path: Path, rows: Iterator[Row], header: Sequence[str], columns: dict[int, _Column], images: Sequence[str] | int
+) -> Indices:
+    """For each column and image, the number of the cell, [K, N]."""
+    count = images if isinstance(images, int) else len(images)
+    position = {} if isinstance(images, int) else {name: i for i, name in enumerate(images)}
+    ids = np.full((len(columns), count), -1, np.int64)
     strays: list[str] = []
     for number, (place, cells) in enumerate(rows):
         if len(cells) != len(header):
             raise InputError(f"{path}: {place} has {len(cells)} cells, expected {len(header)}; mend that row")
         cells = [cell.strip() for cell in cells]
-        if where is None or at is None:
-            name, i = place, number if number < n else None
+        if isinstance(images, int):
+            name, i = place, number if number < count else None
         else:
-            name = str(PurePosixPath(cells[at]))
-            i = where.get(name)
+            name = str(PurePosixPath(cells[header.index(FILE)]))
+            i = position.get(name)
         if i is None:
             strays.append(name)
             continue
@@ -182,16 +194,11 @@ def _table(path: Path, rows: Iterator[Row], images: Sequence[str] | int) -> Tabl
         raise InputError(
             f"{path}: {list_names(strays, 'row', 'rows')} without an image; remove the row or add the image"
         )
-    missing = np.flatnonzero(ids[0] < 0)
-    if missing.size:
-        names = [f"image {i}" if isinstance(images, int) else images[i] for i in missing.tolist()]
+    missing = np.flatnonzero(ids[0] < 0).tolist()
+    if missing:
+        names = [f"image {i}" if isinstance(images, int) else images[i] for i in missing]
         raise InputError(f"{path}: {list_names(names, 'image', 'images')} without a row; add it, or remove the image")
-
-    factors = [column.factor(ids[k], path) for k, column in enumerate(columns.values())]
-    sizes = tuple(size for _, size in factors)
-    stacked = np.stack([values for values, _ in factors], axis=1)
-    values: Factors = stacked.astype(np.int64) if all(sizes) else stacked.astype(np.float64)
-    return Table(values, tuple(column.name for column in columns.values()), sizes)
+    return ids
 
 
 def list_names(names: Sequence[str], one: str, several: str, most: int = 5) -> str:

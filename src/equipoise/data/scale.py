@@ -29,12 +29,12 @@ def scale(source: Source, form: Form, *, skip_damaged: bool = False) -> Images:
     """
     folder = cache.place(source.key[0], tuple(form), *source.key[1:]) if source.key else None
     damaged: dict[str, str] = {}
-    if source.array is not None and _keeps(source, form):
+    if source.array is not None and _has_form(source, form):
         pixels = source.array
     elif folder is not None and (cached := cache.read(folder)) is not None:
         pixels, damaged = cached, _recorded(folder)
     else:
-        pixels = _decoded(source, form, folder, damaged)
+        pixels = _decode(source, form, folder, damaged)
     report = _report(source, damaged, folder)
     if len(damaged) == source.count:
         raise InputError(f"{report}; there is no image left: give some that open in another program")
@@ -57,14 +57,19 @@ def scale(source: Source, form: Form, *, skip_damaged: bool = False) -> Images:
     return images.subset([i for i in range(source.count) if label(i) not in damaged])
 
 
-def _keeps(source: Source, form: Form) -> bool:
-    return all(form.output_shape(shape, label) and form.keeps(shape) for label, shape in source.heads())
+def _has_form(source: Source, form: Form) -> bool:
+    """Whether the pictures are in the form already. Raises `InputError` for a picture smaller than the crop."""
+    for label, shape in source.heads():
+        form.output_shape(shape, label)
+        if not form.keeps(shape):
+            return False
+    return True
 
 
-def _decoded(source: Source, form: Form, folder: Path | None, damaged: dict[str, str]) -> Bytes:
+def _decode(source: Source, form: Form, folder: Path | None, damaged: dict[str, str]) -> Bytes:
     """All pictures, uint8 [N, C, H, W], black where one is damaged; `damaged` gets their labels and the reasons."""
 
-    def decode(i: int, picture: Picture) -> Bytes:
+    def read(i: int, picture: Picture) -> Bytes:
         label = source.label(i) if source.label else source.name
         try:
             pixels = picture(form, shape[0])
@@ -86,7 +91,7 @@ def _decoded(source: Source, form: Form, folder: Path | None, damaged: dict[str,
         with ThreadPoolExecutor() as pool:
             run = pool.map if source.in_threads else map
             for some in source.read(first, cache.block(shape)):
-                block = np.stack(list(run(decode, range(first, first + len(some)), some)))
+                block = np.stack(list(run(read, range(first, first + len(some)), some)))
                 first += len(some)
                 if damaged and folder is not None:
                     write_text(folder / "damaged.json", json.dumps(damaged, indent=1))
