@@ -195,6 +195,6 @@ def group_codes(values: Sequence[Any], rows: int) -> list[tuple[Floats, Floats |
 def warn(note: str) -> None:
     """Issue a `ScoreWarning` at the line that called into this package."""
     level, frame = 1, sys._getframe()
-    while frame.f_back and frame.f_globals["__name__"].startswith(__package__ or __name__):
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith(__package__ or __name__):
         level, frame = level + 1, frame.f_back
     warnings.warn(note, ScoreWarning, stacklevel=level)
