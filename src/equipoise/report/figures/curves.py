@@ -13,7 +13,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from equipoise.config import Config, outline
 from equipoise.objective import Objective
 from equipoise.part import Aims, Rows, column
-from equipoise.report.figures.style import CYCLE, INK, LINE, MUTED, SHADES, plain
+from equipoise.report.figures.style import CYCLE, INK, LINE, MUTED, SHADES, label_axes
 from equipoise.report.latents import Array, parts_of
 from equipoise.report.log import with_context
 
@@ -62,7 +62,7 @@ def training_curves(log: Rows, config: Config) -> Figure:
         >>> figure.axes[0].get_title(loc="left")
         'reconstruction term R, nats per image'
     """
-    rows = [log[i] for i in np.unique(np.linspace(0, len(log) - 1, MOST_POINTS).astype(int))]
+    rows = thin(log)
     step = column(rows, "step")
     objective = outline(config)
     parts = parts_of(objective.prior)
@@ -94,6 +94,11 @@ def training_curves(log: Rows, config: Config) -> Figure:
             each = "latent" if len(parts) == config.net.latent else "subspace"
             _draw_map(axes, step, values, parts, top, f"KL of each {each}, nats")
     return figure
+
+
+def thin(log: Rows) -> Rows:
+    """Return at most 400 rows of the log at even distances, first and last included."""
+    return [log[i] for i in np.unique(np.linspace(0, len(log) - 1, MOST_POINTS).astype(int))] if log else []
 
 
 def constant_weights(log: Rows) -> dict[str, float]:
@@ -214,7 +219,7 @@ def _draw_curves(axes: Axes, step: Array, panel: Panel) -> None:
     names = len(panel.lines) + len(panel.aims)
     if names > 1:
         axes.legend(frameon=False, fontsize=8, labelcolor=INK, ncols=1 + names // 4, columnspacing=1)
-    _label(axes, panel.title)
+    label_axes(axes, panel.title)
 
 
 def _scale(axes: Axes, panel: Panel) -> None:
@@ -259,10 +264,4 @@ def _draw_map(axes: Axes, step: Array, values: Array, names: Sequence[str], top:
     bar = axes.figure.colorbar(mesh, ax=axes, fraction=0.03, pad=0.015)
     bar.outline.set_visible(False)
     bar.ax.tick_params(colors=MUTED, labelsize=8, length=0)
-    _label(axes, title)
-
-
-def _label(axes: Axes, title: str) -> None:
-    axes.set_title(title, size=9, color=INK, loc="left")
-    axes.set_xlabel("step", size=8, color=MUTED)
-    plain(axes)
+    label_axes(axes, title)

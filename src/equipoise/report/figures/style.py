@@ -25,6 +25,14 @@ def plain(axes: Axes) -> None:
     axes.set_facecolor("none")
 
 
+def label_axes(axes: Axes, title: str, x: str = "step", y: str = "") -> None:
+    """Write the title and the labels of axes, in the style of `plain`."""
+    axes.set_title(title, size=9, color=INK, loc="left")
+    axes.set_xlabel(x, size=8, color=MUTED)
+    axes.set_ylabel(y, size=8, color=MUTED)
+    plain(axes)
+
+
 def short(name: str, width: float) -> str:
     """Cut a name with "…" to `width` hundredths of an inch at 9 points, where a letter takes about 7."""
     limit, used = max(3, int(width / 7)), 0

@@ -8,8 +8,8 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 
 from equipoise.part import Rows, column
-from equipoise.report.figures.curves import MOST_POINTS, is_changing, log_ticks
-from equipoise.report.figures.style import INK, LINE, MUTED, plain
+from equipoise.report.figures.curves import is_changing, log_ticks, thin
+from equipoise.report.figures.style import INK, LINE, MUTED, label_axes
 from equipoise.report.latents import Array
 
 # Without the darkest and brightest tenth, which have too little contrast on a dark or light page.
@@ -36,7 +36,7 @@ def tradeoff(log: Rows) -> Figure | None:
         >>> eq.report.tradeoff(rows).axes[0].get_xlabel()
         'K, nats per image'
     """
-    rows = [log[i] for i in np.unique(np.linspace(0, len(log) - 1, MOST_POINTS).astype(int))] if log else []
+    rows = thin(log)
     if len(rows) < 2 or not {"rec", "kl"} <= rows[-1].keys():
         return None
     step, rec, kl = (column(rows, key) for key in ("step", "rec", "kl"))
@@ -48,19 +48,19 @@ def tradeoff(log: Rows) -> Figure | None:
     left = figure.add_axes((0.075, 0.14, 0.355 if has_second else 0.78, 0.74))
     dots = _path(left, kl, rec, step)
     _logarithmic(left, kl if _is_wide(kl) else None, rec if _is_wide(rec) else None)
-    _label(left, "reconstruction term R against KL term K", "K, nats per image", "R, nats per image")
+    label_axes(left, "reconstruction term R against KL term K", "K, nats per image", "R, nats per image")
     if has_plane:
         right = figure.add_axes((0.53, 0.14, 0.355, 0.74))
         _path(right, of_rec, of_kl, step)
         if _is_wide(of_rec) or _is_wide(of_kl):
             _logarithmic(right, of_rec, of_kl)  # both axes, so that lines of equal ratio are straight
         _equal(right, of_rec, of_kl, beta)
-        _label(right, "weights of the two terms", "weight of R", "weight of K")
+        label_axes(right, "weights of the two terms", "weight of R", "weight of K")
     elif has_second:
         right = figure.add_axes((0.53, 0.14, 0.355, 0.74))
         _path(right, step, beta, step)
         _logarithmic(right, None, beta if _is_wide(beta) else None)
-        _label(right, "β-equivalent: weight of K per unit of error", "step", "")
+        label_axes(right, "β-equivalent: weight of K per unit of error")
     bar = figure.colorbar(dots, cax=figure.add_axes((0.915, 0.14, 0.014, 0.74)))
     bar.outline.set_visible(False)
     bar.ax.tick_params(colors=MUTED, labelsize=8, length=0)
@@ -111,10 +111,3 @@ def _equal(axes: Axes, of_rec: Array, of_kl: Array, beta: Array) -> None:
             text, place = f"β {value:g}", (x[end], y[end])
             axes.annotate(text, place, (-3, -9), textcoords="offset points", size=8, color=MUTED, ha="right")
     axes.set(xlim=(x0, x1), ylim=(y0, y1))
-
-
-def _label(axes: Axes, title: str, x: str, y: str) -> None:
-    axes.set_title(title, size=9, color=INK, loc="left")
-    axes.set_xlabel(x, size=8, color=MUTED)
-    axes.set_ylabel(y, size=8, color=MUTED)
-    plain(axes)
