@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import inspect
 import pkgutil
 import shutil
 from collections.abc import Iterator
@@ -64,3 +65,19 @@ def test_examples_of_docstrings_run(name: str) -> None:
         assert not any(doctest.SKIP in example.options for example in test.examples), test.name
         runner.run(test, out=output.append)
     assert not runner.failures, "".join(output)
+
+
+def public_objects() -> dict[str, object]:
+    """Return the public objects that must have an example, by name."""
+    functions = {"train": eq.train, "open_run": eq.open_run, "load_data": eq.load_data}
+    figures = {"traversals": eq.report.traversals, "reconstructions": eq.report.reconstructions}
+    classes = {"Disentangler": eq.Disentangler, "Images": eq.Images, "Run": eq.Run}
+    parts = {**eq.METHODS, **eq.LIKELIHOODS, **eq.PRIORS, **eq.BALANCES}
+    metrics = {name: metric.function for name, metric in eq.metrics.METRICS.items()}
+    return {**functions, **figures, **classes, **parts, **metrics}
+
+
+@pytest.mark.parametrize("name", public_objects())
+def test_public_objects_have_an_example(name: str) -> None:
+    docstring = inspect.getdoc(public_objects()[name]) or ""
+    assert doctest.DocTestParser().get_examples(docstring), name
