@@ -15,7 +15,7 @@ from equipoise.errors import InputError, nearest
 
 
 def find(source: Any) -> tuple[str, Any]:
-    """The kind of a source, and what is to be read: "set" and a `Dataset`, "images" and `Images`, or a key of READERS.
+    """The kind of a source, "set", "images" or a key of READERS, and the `Dataset`, `Images` or path to read.
 
     Raises `InputError` for a path that does not exist, and for a source of no kind that is read.
     """

@@ -14,7 +14,7 @@ Picture = Callable[[Form, int], Bytes]
 
 @dataclass(frozen=True)
 class Source:
-    """N pictures that a reader found, with their factors where it knows them. No pixel is read yet.
+    """N pictures as a reader returns them, before any pixel is read, with the factors that came with them.
 
     name: in messages, and of the `Images`.
     count: N.
@@ -25,7 +25,7 @@ class Source:
     plural: what the pictures are called in messages.
     in_threads: whether several pictures may be read at the same time.
     folder, files: of a folder, and the paths of its pictures relative to it, for tables of factors.
-    key: identifies the pixels, to find them in the cache next time; empty: they are converted anew each time.
+    key: identifies the pixels in the cache; empty: they are converted each time.
     factors: a table that came with the pictures, or was joined to them.
     origin: for `Images.source`.
     """

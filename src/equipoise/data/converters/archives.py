@@ -27,7 +27,8 @@ class Files:
 def open_files(source: Path, *, in_order: bool = False) -> Iterator[Files]:
     """Open the files of a folder, .zip or .tar, in its own order, without hidden files and links.
 
-    in_order: whether they will be read in that order. A .tar.gz is accepted only then: a step back starts it anew.
+    in_order: whether they will be read in that order. A .tar.gz is accepted only then: reading an earlier file would
+        decompress it from its beginning.
     Raises `InputError` for other files, for damaged ones, and for a name that leads out of its folder.
     """
     if not source.exists():
