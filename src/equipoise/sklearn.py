@@ -55,6 +55,8 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         (64, 2)
     """
 
+    low_: Array | None
+
     def __init__(
         self,
         method: str = "l-vae",
@@ -196,7 +198,7 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         images = load_data(X)
         x = images.floats(np.arange(len(images)))
         if reset:
-            self.low_: Array | None = None
+            self.low_ = None  # the mark of images
             self.n_features_in_ = x[0].numel()
         elif tuple(x.shape[1:]) != self.model_.shape:
             raise InputError(f"X has images of shape {tuple(x.shape[1:])}; expected those of fit, {self.model_.shape}")
