@@ -47,7 +47,9 @@ def test_support_vectors_are_those_of_a_converged_fit_where_the_published_one_st
     for column in factors.T:
         train = 2 * len(codes) // 3
         x, labels = codes[:, 1], np.unique(column, return_inverse=True)[1]
-        theirs = LinearSVC(C=0.01, class_weight="balanced", dual=False).fit(x[:train, None], labels[:train])
+        theirs = LinearSVC(C=0.01, class_weight="balanced", dual=False, random_state=0).fit(
+            x[:train, None], labels[:train]
+        )
         margins = []
         for value in theirs.classes_:
             own = labels[:train] == value
@@ -69,7 +71,9 @@ def test_accuracy_of_support_vectors_is_that_of_a_tight_fit(values: int, shift: 
     rng = np.random.default_rng(0)
     labels = rng.integers(values, size=400)
     x = shift + labels + rng.standard_normal(400)
-    fit = LinearSVC(C=0.1, class_weight="balanced", dual=False, tol=1e-12).fit(x[:300, None], labels[:300])
+    fit = LinearSVC(C=0.1, class_weight="balanced", dual=False, tol=1e-12, random_state=0).fit(
+        x[:300, None], labels[:300]
+    )
     assert svc_accuracy(x, labels, 300, 0.1) == fit.score(x[300:, None], labels[300:])
 
 

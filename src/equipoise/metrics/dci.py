@@ -26,10 +26,9 @@ from equipoise.metrics.importance import (
     disentanglement,
     informativeness,
     regressed,
-    scaled,
     side_by_side,
 )
-from equipoise.metrics.inputs import Pair, once, pair
+from equipoise.metrics.inputs import Pair, once, pair, scaled
 from equipoise.metrics.intervention import Seed
 from equipoise.metrics.result import Floats, Metric, Score
 

@@ -15,9 +15,8 @@ from equipoise.metrics.importance import (
     disentanglement,
     informativeness,
     regressed,
-    scaled,
 )
-from equipoise.metrics.inputs import Pair, once, pair
+from equipoise.metrics.inputs import Pair, once, pair, scaled
 from equipoise.metrics.result import Metric, Score
 from equipoise.metrics.threads import one_thread
 

@@ -80,13 +80,6 @@ def _concentration(rows: Floats) -> Floats:
     return concentration
 
 
-def scaled(columns: Floats) -> Floats:
-    """Return columns scaled to [0, 1]; a constant one becomes 0."""
-    low, spread = columns.min(axis=0), np.ptp(columns, axis=0)
-    scaled: Floats = (columns - low) / np.where(spread > 0, spread, 1)
-    return scaled
-
-
 def regressed(matrix: Floats, prediction: Floats, y: Floats) -> Importance:
     """Return the importance with the quality of predictions [N, K'] of y in [0, 1] on the fitted rows."""
     error = ((prediction - y) ** 2).mean(axis=0)

@@ -71,7 +71,7 @@ class Pair:
     @property
     def constant(self) -> dict[str, str]:
         """The constant latents, as `Score.left_out` lists them."""
-        return {f"latent {j}": "constant" for j in np.flatnonzero(~self.live)}
+        return constant(self.live)
 
     def rows_by_factor(self, values: Floats) -> Floats:
         """Return values [K', ...] of the used factors in their places among all factors, [K, ...]; NaN elsewhere."""
@@ -129,6 +129,18 @@ def varies(columns: NDArray[Any]) -> NDArray[np.bool_]:
     """Return whether each column takes more than one value."""
     varied: NDArray[np.bool_] = columns.min(axis=0) != columns.max(axis=0)
     return varied
+
+
+def scaled(columns: Floats) -> Floats:
+    """Return columns scaled to [0, 1]; a constant one becomes 0."""
+    low, spread = columns.min(axis=0), np.ptp(columns, axis=0)
+    scaled: Floats = (columns - low) / np.where(spread > 0, spread, 1)
+    return scaled
+
+
+def constant(live: NDArray[np.bool_]) -> dict[str, str]:
+    """Return the constant latents, as `Score.left_out` lists them."""
+    return {f"latent {j}": "constant" for j in np.flatnonzero(~live)}
 
 
 def matrix(values: ArrayLike, name: str) -> NDArray[Any]:
@@ -195,6 +207,6 @@ def group_codes(values: Sequence[Any], rows: int) -> list[tuple[Floats, Floats |
 def warn(note: str) -> None:
     """Issue a `ScoreWarning` at the line that called into this package."""
     level, frame = 1, sys._getframe()
-    while frame.f_back and frame.f_globals.get("__name__", "").startswith(__package__ or __name__):
+    while frame.f_back and str(frame.f_globals.get("__name__")).startswith(__package__ or __name__):
         level, frame = level + 1, frame.f_back
     warnings.warn(note, ScoreWarning, stacklevel=level)

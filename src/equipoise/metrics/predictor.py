@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from equipoise.errors import InputError
 from equipoise.metrics.accuracy import svc_accuracy, tree_accuracy
 from equipoise.metrics.discretise import Ints, factor_labels, gap
-from equipoise.metrics.inputs import Pair, pair
+from equipoise.metrics.inputs import Pair, pair, scaled
 from equipoise.metrics.result import Floats, Metric, Score
 from equipoise.metrics.threads import one_thread
 
@@ -74,7 +74,7 @@ def sap(
             train = 2 * len(data.codes) // 3
             rows = [[svc_accuracy(latent, label, train, cost) for latent in data.codes.T] for label in labels]
         else:
-            rows = [[tree_accuracy(latent, label) for latent in _scaled(data.codes.T)] for label in labels]
+            rows = [[tree_accuracy(latent, label) for latent in scaled(data.codes).T] for label in labels]
         predicted = np.array(rows)
     gaps = gap(predicted)
     return data.score(gaps.mean(), per_factor=gaps, matrix=predicted)
@@ -89,13 +89,6 @@ def _squared_correlation(data: Pair, min_variance: float) -> Floats:
         still = data.codes.var(axis=0) < min_variance
     r2[:, ~data.live | still] = 0
     return r2
-
-
-def _scaled(rows: Floats) -> Floats:
-    """Return rows scaled to [0, 1]; a constant one becomes 0."""
-    spread = np.ptp(rows, axis=1, keepdims=True)
-    scaled: Floats = (rows - rows.min(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1)
-    return scaled
 
 
 def _standardised(rows: Floats) -> Floats:
@@ -162,7 +155,7 @@ def explicitness(
         if model == "multinomial":
             areas, train = np.array([_split_areas(data, labels) for labels, _ in labelled]).T
         else:
-            latents = _scaled(data.codes.T).T
+            latents = scaled(data.codes)
             areas = np.array([_mean_area(latents, *each, shared=model == "one-vs-rest") for each in labelled])
             train = areas
     if corrected:

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import entr
 
 from equipoise.metrics import discretise
-from equipoise.metrics.inputs import CONSTANT, floats, varies, warn
+from equipoise.metrics.inputs import CONSTANT, constant, floats, varies, warn
 from equipoise.metrics.result import Floats, Metric, Score
 from equipoise.metrics.threads import one_thread
 
@@ -79,7 +79,7 @@ def gaussian_tc(codes: ArrayLike) -> Score:
     values = _singular(columns)
     least = np.finfo(np.float64).eps * max(columns.shape)  # smaller singular values are 0 up to rounding
     total = math.inf if (values <= least).any() else -float(np.log(values).sum())
-    return Score(max(0.0, total), n=len(z), left_out=_constant(live))
+    return Score(max(0.0, total), n=len(z), left_out=constant(live))
 
 
 def wasserstein(codes: ArrayLike) -> Score:
@@ -110,7 +110,7 @@ def wasserstein(codes: ArrayLike) -> Score:
     columns, deviations = _standardised(z[:, live])
     largest = deviations.max(initial=0.0)
     if largest == 0:
-        return Score(0.0, n=len(z), left_out=_constant(live), extra={"normalised": 0.0, "effective_rank": 0.0})
+        return Score(0.0, n=len(z), left_out=constant(live), extra={"normalised": 0.0, "effective_rank": 0.0})
     relative = deviations / largest
     # tr (S D)^(1/2) is the sum of the singular values of the columns with their variance as norm, which needs no
     # square root of a matrix.
@@ -122,7 +122,7 @@ def wasserstein(codes: ArrayLike) -> Score:
     return Score(
         value,
         n=len(z),
-        left_out=_constant(live),
+        left_out=constant(live),
         extra={"normalised": distance / total, "effective_rank": float(np.exp(entr(eigenvalues).sum()))},
     )
 
@@ -134,11 +134,6 @@ def _checked(codes: ArrayLike) -> tuple[Floats, NDArray[np.bool_]]:
     if not live.any():
         warn(CONSTANT)
     return z, live
-
-
-def _constant(live: NDArray[np.bool_]) -> dict[str, str]:
-    """Return the constant latents, as `Score.left_out` lists them."""
-    return {f"latent {j}": "constant" for j in np.flatnonzero(~live)}
 
 
 def _standardised(columns: Floats) -> tuple[Floats, Floats]:
