@@ -20,24 +20,39 @@ from equipoise.training.loop import Training
 
 
 class Run(Protocol):
-    """The parts of a run that scoring and the report read; `images` are those that `codes["index"]` numbers."""
+    """The parts of a run that scoring and the report read."""
 
     @property
-    def path(self) -> Path: ...
+    def path(self) -> Path:
+        """The folder of the run."""
+
     @property
-    def config(self) -> Config: ...
+    def config(self) -> Config:
+        """The settings of the run."""
+
     @property
-    def meta(self) -> Mapping[str, Any]: ...
+    def meta(self) -> Mapping[str, Any]:
+        """The contents of `meta.json`."""
+
     @property
-    def model(self) -> VAE: ...
+    def model(self) -> VAE:
+        """The trained model."""
+
     @property
-    def logs(self) -> Sequence[Mapping[str, Any]]: ...
+    def logs(self) -> Sequence[Mapping[str, Any]]:
+        """The rows of `log.jsonl`."""
+
     @property
-    def codes(self) -> Mapping[str, Any]: ...
+    def codes(self) -> Mapping[str, Any]:
+        """The arrays of `codes.npz`."""
+
     @property
-    def scores(self) -> Mapping[str, Score]: ...
+    def scores(self) -> Mapping[str, Score]:
+        """The scores by metric."""
+
     @property
-    def images(self) -> Images: ...
+    def images(self) -> Images:
+        """The images that `codes["index"]` numbers."""
 
 
 def evaluate(

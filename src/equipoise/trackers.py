@@ -58,11 +58,13 @@ class TensorBoard:
             self._writer.add_text("settings", "\n".join(f"    {key} = {value}" for key, value in settings.items()))
 
     def row(self, values: Values, step: int) -> None:
+        """Log the values of a step."""
         for name, value in values.items():
             self._writer.add_scalar(name, value, step)
         self._writer.flush()
 
     def final(self, values: Values, settings: Settings, step: int) -> None:
+        """Log the scores of the last step."""
         self.row(values, step)
         plain = {
             key: each if isinstance(each, bool | int | float | str) else str(each) for key, each in settings.items()
@@ -72,6 +74,7 @@ class TensorBoard:
             self._writer.file_writer.add_summary(summary)
 
     def close(self, is_finished: bool) -> None:  # noqa: ARG002 - TensorBoard has no failed runs
+        """End the run of the tracker, as finished or as failed."""
         self._writer.close()
 
 
@@ -98,12 +101,15 @@ class WandB:
         )
 
     def row(self, values: Values, step: int) -> None:
+        """Log the values of a step."""
         self._run.log(dict(values), step=step)
 
     def final(self, values: Values, settings: Settings, step: int) -> None:  # noqa: ARG002
+        """Log the scores of the last step."""
         self._run.summary.update(dict(values))
 
     def close(self, is_finished: bool) -> None:
+        """End the run of the tracker, as finished or as failed."""
         self._run.finish(exit_code=0 if is_finished else 1)
 
 
@@ -142,15 +148,18 @@ class MLflow:
         return str(experiment.experiment_id)
 
     def row(self, values: Values, step: int) -> None:
+        """Log the values of a step."""
         now = round(time.time() * 1000)
         metrics = [self._entities.Metric(name, value, now, step) for name, value in values.items()]
         for first in range(0, len(metrics), self._METRICS):
             self._client.log_batch(self.name, metrics=metrics[first : first + self._METRICS])
 
     def final(self, values: Values, settings: Settings, step: int) -> None:  # noqa: ARG002
+        """Log the scores of the last step."""
         self.row(values, step)
 
     def close(self, is_finished: bool) -> None:
+        """End the run of the tracker, as finished or as failed."""
         self._client.set_terminated(self.name, "FINISHED" if is_finished else "FAILED")
 
 

@@ -141,20 +141,20 @@ def encode(
     run = runs.open_run(folder)
     channels, side, _ = run.model.shape
     # Images in a folder are prepared as the run's own images were. Other images must have their shape.
-    is_folder = Path(images).is_dir()
-    found = (
-        load_data(images, size=side, crop=run.config.data.crop, grey=channels == 1) if is_folder else load_data(images)
-    )
-    if found.shape != run.model.shape:
+    if Path(images).is_dir():
+        loaded = load_data(images, size=side, crop=run.config.data.crop, grey=channels == 1)
+    else:
+        loaded = load_data(images)
+    if loaded.shape != run.model.shape:
         raise InputError(
-            f"{images} has images of shape {found.shape}, the run was trained on {run.model.shape}; give images of "
+            f"{images} has images of shape {loaded.shape}, the run was trained on {run.model.shape}; give images of "
             f"that shape"
         )
     target = out or Path(f"{Path(images).stem}.codes.npz")
-    codes = coding.encode(run.model, found, np.arange(len(found)))
+    codes = coding.encode(run.model, loaded, np.arange(len(loaded)))
     coding.save(target, codes, checkpoint.digest(folder / "checkpoint.pt"))
-    text = f"encoded {len(found):,} images into {run.model.latent} latents\nwrote {target}"
-    return Outcome({"wrote": str(target), "images": len(found), "latents": run.model.latent}, text)
+    text = f"encoded {len(loaded):,} images into {run.model.latent} latents\nwrote {target}"
+    return Outcome({"wrote": str(target), "images": len(loaded), "latents": run.model.latent}, text)
 
 
 def report(

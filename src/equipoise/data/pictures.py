@@ -23,7 +23,7 @@ _LARGEST = 89_478_485  # pixels; Pillow's own limit against decompression bombs,
 
 
 class Damaged(InputError):
-    """A picture that cannot be read, since its file is damaged or not an image; `why` is the reason without the name."""
+    """A picture whose file is damaged or not an image; `why` is the reason without the name."""
 
     def __init__(self, name: str, why: str) -> None:
         super().__init__(f"{name} cannot be read as an image ({why}); mend or remove it")
