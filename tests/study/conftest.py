@@ -19,7 +19,7 @@ from equipoise import report, runs
 from equipoise.config import Config
 from equipoise.files import write_text
 from equipoise.study import Plan
-from equipoise.study.claim import Claims
+from equipoise.study.run.claim import Claims
 
 # Pictures take most of the time of so short a run, and are not what is tested. The processes of the runs load this file
 # too, as every file that is run and starts processes.
@@ -122,7 +122,9 @@ def until(true: Callable[[], object], seconds: float = 120) -> None:
 def holders(plan: Plan) -> dict[str, int]:
     """The number of the process that holds a run, by run."""
     claims = Claims(plan.folder / "claims")
-    return {run: int(claims.holder(run).split()[-1]) for run in plan.runs if claims.held(run) and claims.holder(run)}
+    return {
+        run: int(claims.holder(run).split()[-1]) for run in plan.runs if claims.is_claimed(run) and claims.holder(run)
+    }
 
 
 def same_as_alone(config: Config, folder: Path) -> bool:

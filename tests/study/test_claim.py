@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from equipoise.study import claim
-from equipoise.study.claim import Claim, Claims, Lost
+from equipoise.study.run import claim
+from equipoise.study.run.claim import Claim, Claims, Lost
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["equipoise.study.local"])
+CONTEXT.set_forkserver_preload(["equipoise.study.run.local"])
 RUNS = [f"run-{number}" for number in range(60)]
 
 
@@ -70,27 +70,27 @@ def test_of_two_processes_that_race_for_a_run_exactly_one_holds_it(tmp_path: Pat
 
 def test_a_run_is_held_by_one_claim_until_that_is_released(tmp_path: Path) -> None:
     claims = Claims(tmp_path)
-    assert not claims.held("run")
+    assert not claims.is_claimed("run")
     assert claims.holder("run") == ""
     first = claims.take("run")
     assert first is not None
-    assert claims.held("run")
+    assert claims.is_claimed("run")
     assert claims.take("run") is None
     assert Claims(tmp_path).take("run") is None
     assert not Claims(tmp_path).clear("run")
     assert claims.holder("run").endswith(f", process {os.getpid()}")
     first.check()
     first.release()
-    assert not claims.held("run")
+    assert not claims.is_claimed("run")
     second = claims.take("run")
     assert second is not None
     second.check()
     first.beat()
-    with pytest.raises(Lost, match="run was taken over by another process"):
+    with pytest.raises(Lost, match="run was claimed by another process"):
         first.check()
     first.release()
     second.check()
-    assert claims.held("run"), "who lost a run cannot release it"
+    assert claims.is_claimed("run"), "who lost a run cannot release it"
     second.release()
 
 
@@ -107,7 +107,7 @@ def test_the_claim_of_a_dead_process_is_free_at_once(tmp_path: Path) -> None:
     assert claims.take("run") is None
     child.kill()
     child.join()
-    assert not claims.held("run")
+    assert not claims.is_claimed("run")
     taken = claims.take("run")
     assert taken is not None
     taken.release()
@@ -118,7 +118,7 @@ def test_a_process_that_got_the_number_of_a_dead_one_does_not_hold_its_claims(tm
     path.parent.mkdir()
     about = {"host": "h", "machine": claim.machine(), "pid": os.getpid(), "born": "1", "beat": 1, "over": False}
     path.write_text(json.dumps(about))
-    assert not Claims(tmp_path).held("run")
+    assert not Claims(tmp_path).is_claimed("run")
     taken = Claims(tmp_path).take("run")
     assert taken is not None
     assert taken.path.name == "1"
@@ -145,12 +145,12 @@ def test_a_claim_of_another_machine_holds_as_long_as_it_beats_within_the_lease(
     claims = Claims(tmp_path)
     began = time.monotonic()
     while time.monotonic() - began < 1.5:
-        assert claims.held("run")
+        assert claims.is_claimed("run")
         assert claims.take("run") is None
         other.claim.beat()
         time.sleep(0.01)
     silent = time.monotonic()
-    until(lambda: not claims.held("run"))
+    until(lambda: not claims.is_claimed("run"))
     assert time.monotonic() - silent >= 0.4
     assert Claims(tmp_path).take("run") is None, "who has just come cannot know how long it has been silent"
     taken = claims.take("run")
@@ -202,7 +202,7 @@ def test_a_holder_whose_claim_was_removed_stops(tmp_path: Path) -> None:
     with pytest.raises(Lost):
         taken.check()
     taken.release()
-    assert not Claims(tmp_path).held("run")
+    assert not Claims(tmp_path).is_claimed("run")
 
 
 def write_on(line: Connection, folder: Path) -> None:
@@ -232,7 +232,7 @@ def test_a_suspended_holder_that_wakes_finds_its_claim_lost_and_writes_nothing(
     assert line.recv() == "holds"
     claims = Claims(tmp_path)
     until(lambda: (tmp_path / "written").exists())
-    assert claims.held("run")
+    assert claims.is_claimed("run")
     os.kill(child.pid, signal.SIGSTOP)
     until(lambda: claims.clear("run"))
     taken = claims.take("run")
@@ -244,7 +244,7 @@ def test_a_suspended_holder_that_wakes_finds_its_claim_lost_and_writes_nothing(
     # The line that was being written when the process was stopped is beyond the reach of any claim.
     assert (tmp_path / "written").read_text() in ("ours\n", "ours\ntheirs\n")
     taken.check()
-    assert claims.held("run")
+    assert claims.is_claimed("run")
     taken.release()
 
 

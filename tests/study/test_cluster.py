@@ -12,8 +12,8 @@ import pytest
 from tests.study.conftest import STUDY, same_as_alone, stages, write_study
 
 from equipoise import study
-from equipoise.study import on_slurm
-from equipoise.study.work import failures
+from equipoise.study.run import on_slurm
+from equipoise.study.run.work import failures
 
 pytestmark = [pytest.mark.extra, pytest.mark.timeout(900)]
 
@@ -115,7 +115,7 @@ def test_a_job_that_dies_is_written_down_with_where_to_look(here: Path, monkeypa
     config = next(iter(plan.runs.values()))
     (job,) = engine.start([config], plan.folder)
     job._job._process.kill()
-    while not job.ended():
+    while not job.has_ended():
         engine.wait([job], 0.1)
     (failure,) = failures(plan.folder, Path(config.out).name)
     assert "ended as INTERRUPTED; see " in failure.reason

@@ -13,10 +13,11 @@ from tests.study.conftest import write_study
 
 from equipoise import study
 from equipoise.cli import main
-from equipoise.study import board, estimate
-from equipoise.study.claim import Claims
-from equipoise.study.status import State, Watch
-from equipoise.study.work import note, work
+from equipoise.study.folder import FILE
+from equipoise.study.run import board, estimate
+from equipoise.study.run.claim import Claims
+from equipoise.study.run.status import State, Watch
+from equipoise.study.run.work import record_failure, work
 
 Said = tuple[int, str, str]
 
@@ -48,8 +49,8 @@ def half_done(here: Path, drawn: None) -> study.Plan:  # noqa: ARG001
     asked = iter([False] * 40 + [True])
     assert work(second, plan.folder, lambda: next(asked)) == "stopped"
     for _ in range(6):
-        note(plan.folder, Path(third.out).name, "step 7: kl is not finite")
-    (plan.folder / study.FILE).write_text(Path("study.toml").read_text())
+        record_failure(plan.folder, Path(third.out).name, "step 7: kl is not finite")
+    (plan.folder / FILE).write_text(Path("study.toml").read_text())
     return plan
 
 
@@ -82,7 +83,7 @@ def test_status_of_a_study_that_is_done_exits_with_zero(
     half_done: study.Plan, say: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = Path("study.toml").read_text().replace("seeds = 2", "seeds = 1").replace('[[method]]\nname = "l-vae"', "")
-    (half_done.folder / study.FILE).write_text(text)
+    (half_done.folder / FILE).write_text(text)
     assert say("status", "study") == (0, "study: 1 run: 1 done\n", "")
     assert say("status", "study", "--watch") == (0, "study: 1 run: 1 done\n", "")
     monkeypatch.chdir("study")
@@ -112,7 +113,7 @@ def test_a_dry_run_lists_the_runs_times_them_and_does_nothing(
     assert counts == "4 runs: 1 done, 2 waiting, 1 failed; 140 steps of training left"
     assert time.startswith("about 0:00:0")
     assert time.endswith(" of training, 2 at once")
-    assert last == "nothing was done; without --dry-run it goes to study"
+    assert last == "nothing was done; without --dry-run the runs are written to study"
     assert sorted(Path("study").rglob("*")) == before
     said = json.loads(say("sweep", "study.toml", "--dry-run", "--json")[1])
     assert said["varied"] == ["train.seed", "method.name", "method.likelihood"]
@@ -125,7 +126,7 @@ def test_a_dry_run_lists_the_runs_times_them_and_does_nothing(
     [
         (["study.toml", "--engine", "rai"], "rai: no such engine; did you mean ray?"),
         (["study.toml", "--workers", "0"], "workers is 0; expected 1 or more, such as the number of cores"),
-        (["study.toml", "--gpus", "1"], "gpus is 1; expected 0 or more, with engine ray or slurm, which hand them out"),
+        (["study.toml", "--gpus", "1"], "gpus is 1; expected 0 or more, with engine ray or slurm"),
         (["other.toml"], "other.toml: no such file; expected a study in TOML"),
     ],
 )
@@ -183,7 +184,7 @@ def test_a_terminal_shows_a_board_and_a_file_a_line_for_each_run_that_ends() -> 
     states = [STATE, waiting]
     text, screen = io.StringIO(), io.StringIO()
     console = Console(file=screen, force_terminal=True, width=120)
-    with board.shown(Console(file=text), lambda: states) as line, board.shown(console, lambda: states) as show:
+    with board.live(Console(file=text), lambda: states) as line, board.live(console, lambda: states) as show:
         line()
         show()
         states[1] = dataclasses.replace(waiting, stage="failed", reason="it [fell]")

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from equipoise import cli, commands
 from equipoise.config import Config
 from equipoise.errors import InputError
 from equipoise.files import write_text
-from equipoise.study import read
-from equipoise.study.comparison import comparison
+from equipoise.study import open_study, read
+from equipoise.study.compare.comparison import Comparison, compare_results
+from equipoise.study.compare.results import read_results
 
 MIG = {"beta=1": [0.1, 0.2, 0.4], "beta=4": [0.5, 0.6, 0.7], "": [0.3, 0.65, 0.8]}
 SSE = {"beta=1": [20.0, 21.0, 22.0], "beta=4": [30.0, 34.0, 35.0], "": [24.0, 25.0, 26.0]}
@@ -40,6 +41,10 @@ def write(
 ) -> Path:
     study(folder, TWO_METHODS.format(seeds=seeds, data=data), made)
     return folder
+
+
+def comparison(folder: Path, metrics: Sequence[str] = ()) -> Comparison:
+    return compare_results(folder, *read_results(open_study(folder)), metrics)
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +209,7 @@ def test_flags_and_what_is_not_finished_are_said(tmp_path: Path) -> None:
     assert next(line for line in lines if line.startswith("  l-vae")).endswith("not settled 2 of 3")
     collapsed = next(line for line in lines if line.startswith("  beta-vae beta=4"))
     assert collapsed.split()[-2:] == ["–", "collapsed"], "without a KL term there is no beta"
-    assert "note: 8 of 9 runs are finished, 1 failed; only finished ones are counted." in lines
+    assert "note: 8 of 9 runs are finished, 1 failed; only these are counted." in lines
     assert f"failed: {failed.name}: the loss is <not> finite" in lines
     assert "There are settings with 2 seeds; intervals of fewer than ten seeds are too narrow." in outcome.text
     assert outcome.values["left"] == [{"run": failed.name, "stage": "failed", "reason": failure["reason"]}]
@@ -336,7 +341,7 @@ def test_what_cannot_be_compared_is_refused_in_one_sentence(tmp_path: Path, fold
     with pytest.raises(InputError, match=r"table.docx: expected a file that ends in .csv, .parquet or .tex"):
         commands.compare(folder, to=folder / "table.docx")
     write(tmp_path / "begun", made=lambda _: None)
-    with pytest.raises(InputError, match="has no finished run yet; equipoise sweep goes on with it"):
+    with pytest.raises(InputError, match="has no finished run yet; equipoise sweep resumes it"):
         commands.compare(tmp_path / "begun")
     assert not (tmp_path / "begun" / "compare.html").exists()
 

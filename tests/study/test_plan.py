@@ -237,12 +237,15 @@ def test_a_study_folder_may_be_moved(tmp_path: Path) -> None:
         ),
         ("train = []" + BASE, "[train] is []; expected a table of settings, or an array of tables [[train]]"),
         ("train = [1]" + BASE, "[train] is [1]; expected a table of settings, or an array of tables [[train]]"),
-        ("seeds = 2" + BASE + "[train]\nseed = [4, 5]", "seeds and train.seed both say which seeds to run; leave one"),
-        (BASE + "beta = []", "method.beta is an empty list; give it at least one value, or leave it out"),
-        (BASE + "beta = {uniform = [1, 6]}", "method.beta is drawn from a distribution; say how often with trials"),
+        ("seeds = 2" + BASE + "[train]\nseed = [4, 5]", "seeds and train.seed both set the seeds; remove one"),
+        (BASE + "beta = []", "method.beta is an empty list; give it at least one value, or remove it"),
+        (
+            BASE + "beta = {uniform = [1, 6]}",
+            "method.beta is drawn from a distribution; add the number of draws",
+        ),
         (
             "trials = 2" + BASE,
-            "trials counts draws, but no setting is a distribution such as {uniform = [1, 6]}; leave",
+            "trials is the number of draws, but no setting is a distribution such as {uniform = [1, 6]}; remove",
         ),
         (
             "trials = 2" + BASE + "beta = {uniform = [6, 1]}",
@@ -260,13 +263,16 @@ def test_a_study_folder_may_be_moved(tmp_path: Path) -> None:
         ),
         ("trials = 2" + BASE + "beta = {choice = 3}", "method.beta: choice is 3; expected a list of values"),
         ("trials = 2" + BASE + "beta = {choice = []}", "method.beta: choice is []; expected a list of values"),
-        (BASE + "bta = 2", "a run of this study cannot be (data.name=dsprites, method.name=beta-vae): method.bta: no"),
+        (
+            BASE + "bta = 2",
+            "a run of this study is not possible (data.name=dsprites, method.name=beta-vae): method.bta",
+        ),
         (BASE + "beta = [1.0, -1.0]", "method.beta is -1.0; input should be greater than or equal to 0"),
         (BASE + "beta = {unifrom = [1, 6]}", "method.beta is {'unifrom': [1, 6]}; input should be a valid number"),
         ('[method]\nname = "vae"', "data is missing; set it, such as"),
         (
             BASE + "[train]\nsteps = [100, 200]",
-            "train.steps = [100, 200] would be one run, trained on; give the largest",
+            "train.steps = [100, 200] would be one run, trained further; give the largest",
         ),
     ],
 )

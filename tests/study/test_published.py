@@ -17,10 +17,10 @@ from equipoise import commands
 from equipoise import config as configuration
 from equipoise.errors import InputError
 from equipoise.study.plan import plan
-from equipoise.study.published import TABLES, kept, written
-from equipoise.study.published.kept import Kept, read_all, taken, write
+from equipoise.study.published import formats
 from equipoise.study.published.paper import Published, Row, recent, score
-from equipoise.study.published.reproduce import protocol, reproduce
+from equipoise.study.published.record import ROWS, Record, read_all, record, write
+from equipoise.study.published.reproduce import TABLES, protocol, reproduce
 from equipoise.study.published.side_by_side import side_by_side
 
 REPOSITORY = Path(__file__).parents[2]
@@ -31,7 +31,7 @@ PAIRS = [(name, dataset, quick) for name, table in TABLES.items() for dataset in
 def test_every_run_of_a_protocol_is_of_one_row_and_every_row_has_runs(name: str, dataset: str, quick: bool) -> None:
     table = TABLES[name]
     runs = plan(protocol(table, dataset, quick, None, 1)).runs
-    found = [Kept(run, {**config.flat()}, {1: {}}, {"step": []}, {}) for run, config in runs.items()]
+    found = [Record(run, {**config.flat()}, {1: {}}, {"step": []}, {}) for run, config in runs.items()]
     of_rows = table.runs(dataset, found)
     assert sorted(each.run for of_row in of_rows.values() for each in of_row) == sorted(runs)
     for row, of_row in of_rows.items():
@@ -53,11 +53,11 @@ def test_short_run_of_a_protocol_goes_on_to_the_whole_one() -> None:
     assert short.keys() <= plan(protocol(TABLES["lvae-table2"], "dsprites", False, None, 1)).runs.keys()
 
 
-def made_up(seed: int, scores: Mapping[int, Mapping[str, float]], **settings: object) -> Kept:
+def made_up(seed: int, scores: Mapping[int, Mapping[str, float]], **settings: object) -> Record:
     steps = list(range(100, 1001, 100))
     curves = {"step": steps, "kl": [float(step + seed) for step in steps]}
     own = {"data.name": "dsprites", "train.seed": seed, "train.batch": 1000, "method.name": "vae", **settings}
-    return Kept(f"run{seed}", own, scores, curves, {})
+    return Record(f"run{seed}", own, scores, curves, {})
 
 
 TABLE = Published(
@@ -65,7 +65,7 @@ TABLE = Published(
     title="A table",
     source="A paper",
     claim="Something.",
-    study=lambda dataset: {"data": {"name": dataset}},
+    study={"dsprites": {"data": {"name": "dsprites"}}},
     quick={},
     budget=2_000_000,
     columns={"sse": score("sse"), "mig": score("mig", "MIG"), "kl": recent("kl", "KL", 0.2)},
@@ -121,13 +121,13 @@ def test_runs_without_the_score_that_models_are_chosen_by_have_no_best() -> None
 
 
 def test_text_and_page_have_every_figure_and_say_the_budget() -> None:
-    text, page = written.text(TABLE, "dsprites", KEPT), written.markdown(TABLE, "dsprites", KEPT, "images/a.png")
+    text, page = formats.text(TABLE, "dsprites", KEPT), formats.markdown(TABLE, "dsprites", KEPT, "images/a.png")
     for said in (text, page):
         assert "Ours: 3 runs of 0.5 to 1 million images; the protocol has 2 million." in said
         assert all(figure in said for figure in ("0.50", "10.00", "-0.25", "0.40", "14.00", "950.50"))
     lines = [line for line in page.splitlines() if line.startswith("|")]
     assert {line.count("|") for line in lines} == {5}
-    assert json.loads(json.dumps(written.values(TABLE, "dsprites", KEPT), allow_nan=False))["table"] == "t"
+    assert json.loads(json.dumps(formats.values(TABLE, "dsprites", KEPT), allow_nan=False))["table"] == "t"
 
 
 def folder(path: Path, scores: Mapping[str, float] | None, history: list[dict[str, Any]], rows: int = 1000) -> Path:
@@ -146,7 +146,7 @@ def folder(path: Path, scores: Mapping[str, float] | None, history: list[dict[st
 
 
 def keep(run: Path, results: Path) -> Path | None:
-    found = taken(run)
+    found = record(run)
     return found and write(found, results)
 
 
@@ -158,7 +158,7 @@ def test_kept_file_is_small_has_no_path_and_reads_back(tmp_path: Path) -> None:
     (found,) = read_all(tmp_path / "r")
     assert found.scores == {500: {"mig": 0.1}, 1000: {"mig": 0.2, "sse": 3.0}}
     assert found.seed == 3
-    assert len(found.curves["step"]) <= kept.ROWS
+    assert len(found.curves["step"]) <= ROWS
     assert found.curves.keys() == {"step", "kl"}
     assert found.fits({"method.name": "vae", "method.preset": None})
 
@@ -206,7 +206,7 @@ def test_run_that_is_of_no_row_is_refused_before_it_is_kept(tmp_path: Path) -> N
 
 def test_file_of_another_kind_among_the_results_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("{}")
-    with pytest.raises(InputError, match=r"x\.json is not what"):
+    with pytest.raises(InputError, match=r"x\.json is not a record"):
         reproduce("lvae-table2", results=tmp_path)
 
 

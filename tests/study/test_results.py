@@ -11,7 +11,7 @@ from equipoise import commands, report, runs
 from equipoise.files import write_text
 from equipoise.metrics import METRICS
 from equipoise.study import read
-from equipoise.study.results import groups, results
+from equipoise.study.compare.results import groups, read_results
 
 
 def test_settings_tell_runs_of_a_method_apart_and_nothing_else(tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ def test_settings_tell_runs_of_a_method_apart_and_nothing_else(tmp_path: Path) -
     latent = [6, 8]
     """
     plan = study(tmp_path, text, lambda _: Made(20, {}))
-    found = results(plan)
+    found, _ = read_results(plan)
     assert {result.setting for result in found if result.method == "vae"} == {"net.latent=6", "net.latent=8"}
     of_beta = {result.setting for result in found if result.method == "beta-vae"}
     assert of_beta == {
@@ -41,7 +41,7 @@ def test_settings_tell_runs_of_a_method_apart_and_nothing_else(tmp_path: Path) -
 def test_settings_that_differ_in_the_last_digit_are_told_apart(tmp_path: Path) -> None:
     text = '[data]\nname = "dsprites"\n[method]\nname = "beta-vae"\nbeta = [1.00000001, 1.00000002, 4.0]\n'
     plan = study(tmp_path, text, lambda _: Made(20, {}))
-    assert [result.setting for result in results(plan)] == ["beta=1.00000001", "beta=1.00000002", "beta=4.0"]
+    assert [result.setting for result in read_results(plan)[0]] == ["beta=1.00000001", "beta=1.00000002", "beta=4.0"]
 
 
 def test_scores_against_factors_are_shares_of_a_perfect_score_of_which_more_is_better() -> None:
@@ -79,5 +79,5 @@ def test_trained_runs_are_compared_without_loading_their_models(
     assert sse["mean"] == pytest.approx(np.mean([np.mean(run.codes["sse"]) for run in trained]))
     assert mig["mean"] == pytest.approx(np.mean([run.scores["mig"].value for run in trained]))
     assert sse["beta_equivalent"] == pytest.approx(np.mean([run.logs[-1]["beta_equivalent"] for run in trained]))
-    assert [tuple(result.flags) for result in results(plan)] == [tuple(each) for each in said]
+    assert [tuple(result.flags) for result in read_results(plan)[0]] == [tuple(each) for each in said]
     assert "saturated" in said[0] or "not settled" in said[0]

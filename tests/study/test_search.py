@@ -1,4 +1,4 @@
-"""Searches: how trials end, what is pruned, what is proposed, and that the folder alone remembers all of it."""
+"""Searches: how trials end, what is pruned, what is proposed, and that the folder stores all of it."""
 
 import csv
 import json
@@ -12,32 +12,32 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optuna
 import pytest
-from rich.console import Console
 from tests.study.conftest import WITHOUT_PICTURES, until
 from tests.study.made_up import Made, write
-from tests.study.test_search_space import CONDITIONAL, SEARCH, beta, finish, keep, looked, peak, read
+from tests.study.test_search_space import CONDITIONAL, SEARCH, add, beta, finish, keep, peak, read
 
 from equipoise import runs
 from equipoise.config import Config
 from equipoise.errors import InputError
 from equipoise.files import write_text
 from equipoise.metrics.ranking import udr
-from equipoise.study import open_study, search_found
-from equipoise.study import search as searching
-from equipoise.study.drive import drive
-from equipoise.study.plan import Plan, contents
-from equipoise.study.search import Trials, ask, behind, curve, told
-from equipoise.study.search_found import Found
-from equipoise.study.search_space import METHOD, add, space, trials
-from equipoise.study.select import select
-from equipoise.study.status import Watch
-from equipoise.study.work import note
+from equipoise.study import open_study
+from equipoise.study.compare.select import select
+from equipoise.study.plan import Plan, read_file
+from equipoise.study.run.drive import drive
+from equipoise.study.run.status import Watch
+from equipoise.study.run.work import record_failure
+from equipoise.study.search import summary
+from equipoise.study.search.command import command
+from equipoise.study.search.space import METHOD, parse
+from equipoise.study.search.summary import SearchResult
+from equipoise.study.search.trials import JOURNAL, NAME, Trials, propose, score_curve, stored_trials
 
 
 def table(folder: str) -> list[dict[str, str]]:
@@ -47,92 +47,111 @@ def table(folder: str) -> list[dict[str, str]]:
 @pytest.mark.usefixtures("here")
 def test_trials_end_as_their_runs_do_and_the_study_counts_only_what_is_to_be_finished() -> None:
     found = keep(read())
-    for number, value in enumerate([1.0, 2.0, 3.0, 4.0, 2.0]):
-        add(found, number, {"method.beta": value})
+    add(found, *({"method.beta": value} for value in [1.0, 2.0, 3.0, 4.0, 2.0]))
     finish(found, lambda config: math.nan if beta(config) == 3 else beta(config) / 10 + config.train.seed / 100)
-    first, second = trials(found)[3].runs
+    first, second = stored_trials(found)[3].runs
     for run in (first, second):
         Path("study/runs", run, "report.html").unlink()
-    note(found.folder, first, "it fell")
+    record_failure(found.folder, first, "it fell")
 
-    state = looked(found)
-    assert [each.stage for each in state.judged] == ["finished", "finished", "failed", "failed", "finished"]
-    assert state.judged[1].scores == pytest.approx((0.2, 0.21))
-    assert state.judged[1].mean == pytest.approx(0.205)
-    assert state.judged[2].reason == "mig is nan, nan for its seeds"
-    assert state.judged[3].reason == f"{first}: it fell"
+    state = Trials(found)
+    assert [each.stage for each in state.trials] == ["finished", "finished", "failed", "failed", "finished"]
+    assert state.trials[1].scores == pytest.approx((0.2, 0.21))
+    assert state.trials[1].mean == pytest.approx(0.205)
+    assert state.trials[2].reason == "mig is nan, nan for its seeds"
+    assert state.trials[3].reason == f"{first}: it fell"
     assert second not in state.plan.runs, "seeds of what has failed are not begun"
     assert [state.run for state in Watch(open_study(found.folder))() if state.stage == "failed"] == [first]
     assert len(open_study(found.folder).runs) == 7
 
-    result = Found(found, tuple(state.judged))
-    assert [each.trial.number for each in result.best] == [1, 0], "the fifth repeats the second"
-    assert (result.repeats, result.done) == (1, False)
-    assert search_found.text(result).splitlines()[0] == (
+    result = SearchResult(found, tuple(state.trials))
+    assert [each.number for each in result.best] == [1, 0], "the fifth repeats the second"
+    assert (result.repeats, result.is_done) == (1, False)
+    assert summary.text(result).splitlines()[0] == (
         "study: 6 trials by mig, more is better: 3 finished, 2 failed, 1 with the settings of an earlier one"
     )
 
 
-def test_trials_are_pruned_by_the_median_of_running_means() -> None:
-    finished = [{10: level, 20: level + 0.2} for level in (0.1, 0.2, 0.3, 0.4, 0.5)]
-    assert behind({10: 0.29}, finished, 1) == searching.Pruned(10, 0.29, 0.3, 5)
-    assert behind({10: 0.3}, finished, 1) is None, "not worse than the median of 0.1 .. 0.5"
-    assert behind({10: 0.0, 20: 0.39}, finished, 1) == searching.Pruned(20, 0.39, pytest.approx(0.4), 5)
-    assert behind({10: 0.45, 20: 0.0}, finished, 1) is None, "its best counts"
-    assert behind({10: 0.29}, finished, -1) is None
-    assert behind({10: 0.31}, finished, -1) == searching.Pruned(10, 0.31, 0.3, 5)
-    assert behind({10: 0.0}, finished[1:], 1) is None, "four finished trials are too few"
-    assert behind({}, finished, 1) is None
-    assert behind({5: 0.0}, finished, 1) is None, "nothing is known of others so early"
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("metric", ["mig", "sse"])
+def test_trials_are_pruned_by_the_median_of_finished_ones_at_the_same_step(metric: str) -> None:
+    text = SEARCH.replace("trials = 6", "trials = 20\nprune = true").replace('"mig"\n', f'"{metric}"\n')
+    found = keep(read(text))
+    sign = 1 if metric == "mig" else -1
+
+    def stages(*curves: dict[str, float]) -> list[str]:
+        """How trials end that have scored so far as the curves tell."""
+        before = len(stored_trials(found))
+        add(found, *({"method.beta": 6.0 + (before + i) / 10} for i in range(len(curves))))
+        for trial, curve in zip(stored_trials(found)[before:], curves, strict=True):
+            for config in trial.runs.values():
+                history(config, metric, **{step: sign * score for step, score in curve.items()})
+        return [trial.stage for trial in Trials(found).trials[before:]]
+
+    def more(level: float) -> None:
+        add(found, {"method.beta": 1.0 + level})
+        for config in stored_trials(found)[-1].runs.values():
+            write(config, Made(sse=10.0, scores={metric: sign * level}))
+            history(config, metric, s10=sign * level, s20=sign * (level + 0.2))
+        assert Trials(found).trials[-1].stage == "finished"
+
+    for level in (0.1, 0.2, 0.3, 0.4):
+        more(level)
+    assert stages({"s10": 0.0}) == ["open"], "four finished trials are too few"
+    shutil.rmtree("study")
+    keep(found)
+    for level in (0.1, 0.2, 0.3, 0.4, 0.5):
+        more(level)
+    assert stages({"s10": 0.29}, {"s10": 0.3}) == ["pruned", "open"], "not worse than the median of 0.1 .. 0.5"
+    assert stages({"s10": 0.0, "s20": 0.49}, {"s10": 0.55, "s20": 0.0}) == ["pruned", "open"], "its best counts"
+    assert stages({}, {"s5": 0.0}) == ["open", "open"], "no other trial was scored so early"
 
 
-def history(config: Config, **scores: float) -> None:
-    """Write scores on the way, by step."""
-    rows = [json.dumps({"step": int(step.strip("s")), "mig": score}) for step, score in scores.items()]
+def history(config: Config, metric: str = "mig", **scores: float) -> None:
+    """Write scores during training, by step."""
+    rows = [json.dumps({"step": int(step.strip("s")), metric: score}) for step, score in scores.items()]
     write_text(Path(config.out, "scores_history.jsonl"), "\n".join(rows))
 
 
 @pytest.mark.usefixtures("here")
 def test_a_trial_that_stays_behind_is_pruned_once_and_for_all() -> None:
     found = keep(read(SEARCH.replace("trials = 6", "trials = 8\nprune = true")))
-    for number in range(5):
-        add(found, number, {"method.beta": 1.0 + number})
+    add(found, *({"method.beta": 1.0 + number} for number in range(5)))
     finish(found, lambda config: beta(config) / 10)
-    for trial in trials(found):
+    for trial in stored_trials(found):
         for config in trial.runs.values():
             history(config, s20=beta(config) / 100, s40=beta(config) / 50, s60=beta(config) / 10)
-    for number, value in ((5, 6.0), (6, 7.0), (7, 6.0)):
-        add(found, number, {"method.beta": value})
-    state = looked(found)
-    slow, quick = (list(each.trial.runs.values()) for each in state.judged[5:7])
-    assert curve(state.judged[5].trial, "mig") == {}
+    add(found, *({"method.beta": value} for value in (6.0, 7.0, 6.0)))
+    state = Trials(found)
+    slow, quick = (list(each.runs.values()) for each in state.trials[5:7])
+    assert score_curve(state.trials[5], "mig") == {}
     history(slow[0], s20=0.030)
-    history(quick[0], s20=0.031, s40=0.046)
+    history(quick[0], s20=0.031, s40=0.061)
     state.look()
-    assert [each.stage for each in state.judged[5:]] == ["open"] * 3
+    assert [each.stage for each in state.trials[5:]] == ["open"] * 3
     history(slow[1], s20=0.028)  # the mean, 0.029, is below the median of 0.01 .. 0.05
     state.look()
     state.look()
-    assert [each.stage for each in state.judged[5:]] == ["pruned", "open", "pruned"], "the last has the same runs"
-    assert state.judged[5].reason == "mig 0.029 until step 20, behind 0.030, the median of 5 finished trials"
+    assert [each.stage for each in state.trials[5:]] == ["pruned", "open", "pruned"], "the last has the same runs"
+    assert state.trials[5].reason == "mig 0.029 at step 20, below the median of the finished trials"
     assert not {Path(config.out).name for config in slow} & state.plan.runs.keys()
 
     history(slow[0], s20=0.5)
     history(slow[1], s20=0.5)
-    again = looked(found)
-    assert [each.stage for each in again.judged] == [each.stage for each in state.judged]
+    again = Trials(found)
+    assert [each.stage for each in again.trials] == [each.stage for each in state.trials]
     assert len(open_study(found.folder).runs) == 12, "pruned runs are no part of the study"
-    result = Found(found, tuple(again.judged))
-    assert {each.trial.number for each in result.best} == {0, 1, 2, 3, 4}
-    assert not result.done
+    result = SearchResult(found, tuple(again.trials))
+    assert {each.number for each in result.best} == {0, 1, 2, 3, 4}
+    assert not result.is_done
     for config in quick:
         shutil.rmtree(config.out, ignore_errors=True)
         write(config, Made(sse=10.0, scores={"mig": 0.9}))
     again.look()
-    result = Found(found, tuple(again.judged))
-    assert result.done, "what was pruned is over"
-    assert result.best[0].trial.number == 6
-    assert search_found.longer(result) == (
+    result = SearchResult(found, tuple(again.trials))
+    assert result.is_done, "what was pruned is over"
+    assert result.best[0].number == 6
+    assert summary.longer(result) == (
         f"equipoise train {quick[0].out}/config.toml train.steps=240 train.seed=2 out=study/best"
     )
 
@@ -144,7 +163,7 @@ class Job:
         self.over = over
         self.stopped = False
 
-    def ended(self) -> bool:
+    def has_ended(self) -> bool:
         return self.over
 
     def stop(self) -> None:
@@ -181,9 +200,8 @@ class Engine:
 @pytest.mark.usefixtures("here")
 def test_driver_asks_for_more_while_a_place_is_free_and_stops_what_leaves_the_plan() -> None:
     found = read()
-    for number in range(3):
-        add(found, number, {"method.beta": 1.0 + number})
-    everything = {run: config for trial in trials(found) for run, config in trial.runs.items()}
+    add(found, *({"method.beta": 1.0 + number} for number in range(3)))
+    everything = {run: config for trial in stored_trials(found) for run, config in trial.runs.items()}
     names = list(everything)
     plan = Plan(found.study, {names[0]: everything[names[0]]}, ())
     engine = Engine(endless=names[1])
@@ -207,15 +225,14 @@ def test_driver_asks_for_more_while_a_place_is_free_and_stops_what_leaves_the_pl
 
 
 @pytest.mark.usefixtures("here")
-def test_a_finished_search_is_told_and_drawn_and_nothing_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "optuna", json)  # any module: nothing is asked of it
+def test_a_finished_search_is_described_and_drawn_and_nothing_is_started() -> None:
     found = read(CONDITIONAL)
     for number, method in enumerate(found.methods * 3):
         drawn = {"train.batch": 16, "train.lr": 10 ** -(2 + number / 3), "method.beta": number // 2 + 1}
         layout = {} if method == "beta-vae" else {"method.layout": [1, 1]}
-        add(found, number, {METHOD: method, **drawn, **layout})
+        add(found, {METHOD: method, **drawn, **layout})
     finish(found, lambda config: peak(config) + config.train.seed / 10)
-    outcome = searching.command(Path("search.toml"), workers=1, progress=False)
+    outcome = command(Path("search.toml"), workers=1, progress=False)
     assert outcome.values["done"]
     assert outcome.values["best"] == [4, 5, 2, 3, 0, 1]
     assert outcome.values["trials"][4]["score"] == pytest.approx(1.05)
@@ -230,30 +247,30 @@ def test_a_finished_search_is_told_and_drawn_and_nothing_is_begun(monkeypatch: p
     assert [float(row["mig"]) for row in rows] == [trial["score"] for trial in outcome.values["trials"]]
     assert (rows[4]["stage"], rows[4]["method.layout"], rows[5]["method.layout"]) == ("finished", "", "[1, 1]")
     assert {state.stage for state in Watch(open_study("study"))()} == {"done"}
-    before = {path: path.stat().st_mtime_ns for path in Path("study").rglob("*") if "trials" in path.parts}
-    assert searching.command(Path("search.toml"), progress=False).text == outcome.text
-    assert {path: path.stat().st_mtime_ns for path in before} == before
+    before = Path("study", JOURNAL).read_bytes()
+    assert command(Path("search.toml"), progress=False).text == outcome.text
+    assert Path("study", JOURNAL).read_bytes() == before
 
     read(CONDITIONAL.replace("{integer = [1, 4]}", "{integer = [3, 4]}"))
     with pytest.raises(InputError, match="which the search no longer draws"):
-        searching.command(Path("search.toml"), progress=False)
+        command(Path("search.toml"), progress=False)
     assert len(open_study("study").runs) == 12, "a file that was refused does not replace the one in the folder"
 
 
 @pytest.mark.usefixtures("here")
 def test_udr_of_a_trial_is_the_mean_over_its_seeds_that_select_tells() -> None:
     found = keep(read(SEARCH.replace('"mig"\n', '"udr"\n').replace("seeds = 2", "seeds = 3")))
-    add(found, 0, {"method.beta": 2.0})
+    add(found, {"method.beta": 2.0})
     base = np.random.default_rng(0).normal(size=(50, 2))
     means = [base, base[:, ::-1], base @ np.array([[0.8, 0.6], [-0.6, 0.8]])]
-    for mean, config in zip(means, trials(found)[0].runs.values(), strict=True):
+    for mean, config in zip(means, stored_trials(found)[0].runs.values(), strict=True):
         write(config, Made(sse=1.0, scores={"mig": 0.5}, mean=mean))
-    (judged,) = looked(found).judged
+    (trial,) = Trials(found).trials
     logvar = np.full((50, 2), -4.0)
     alone = udr(means[0], [(means[1], logvar), (means[2], logvar)], logvar).value
-    assert judged.scores[0] == pytest.approx(alone, abs=1e-6), "codes are kept in single precision"
+    assert trial.scores[0] == pytest.approx(alone, abs=1e-6), "codes are kept in single precision"
     models = select(found.folder, progress=False).values["data"][0]["models"]
-    assert sorted(judged.scores) == pytest.approx(sorted(model["udr"] for model in models))
+    assert sorted(trial.scores) == pytest.approx(sorted(model["udr"] for model in models))
 
 
 def simulated(
@@ -263,34 +280,31 @@ def simulated(
 
     fresh: whoever proposes one has seen nothing but the folder.
     """
-    optuna = import_module("optuna")
     found = read(text)
-    state = Trials(found, optuna, Console(quiet=True))
+    state = Trials(found)
     for number in range(count):
         if fresh:
-            state = Trials(space(contents("search.toml")), optuna, Console(quiet=True))
+            state = Trials(parse(read_file("search.toml")))
         assert state.more()
         if number % at_once == at_once - 1:
             finish(found, lambda config: score(beta(config)))
         state.look()
-    return [dict(trial.settings) for trial in trials(found)]
+    return [dict(trial.settings) for trial in stored_trials(found)]
 
 
-@pytest.mark.extra
 @pytest.mark.usefixtures("here")
 def test_proposals_are_those_of_the_folder_whoever_asks_for_them() -> None:
     text = CONDITIONAL.replace("seeds = 2", "").replace("trials = 6", "trials = 13")
-    kept = simulated(text, 13, math.log)
-    assert kept == simulated(text.replace('"study"', '"other"'), 13, math.log, fresh=True)
-    assert len({json.dumps(settings) for settings in kept}) == 13
-    assert {settings[METHOD] for settings in kept} == {"beta-vae", "isa-vae"}
-    assert ("method.layout" in kept[0]) == (kept[0][METHOD] == "isa-vae")
+    settings = simulated(text, 13, math.log)
+    assert settings == simulated(text.replace('"study"', '"other"'), 13, math.log, fresh=True)
+    assert len({json.dumps(each) for each in settings}) == 13
+    assert {each[METHOD] for each in settings} == {"beta-vae", "isa-vae"}
+    assert ("method.layout" in settings[0]) == (settings[0][METHOD] == "isa-vae")
     other = simulated(text.replace('"study"', '"third"').replace("trials = 13", "trials = 13\nseed = 1"), 2, math.log)
-    assert other != kept[:2], "another seed, other proposals"
-    assert not Trials(read(text), None, Console(quiet=True)).more(), "all that were asked for are there"
+    assert other != settings[:2], "another seed, other proposals"
+    assert not Trials(read(text)).more(), "all trials of the file are there"
 
 
-@pytest.mark.extra
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("at_once", [1, 4])
 def test_tpe_moves_to_where_scores_are_better_and_random_draws_do_not(at_once: int) -> None:
@@ -305,22 +319,28 @@ def test_tpe_moves_to_where_scores_are_better_and_random_draws_do_not(at_once: i
     assert late["random", "mig"] == late["random", "sse"]
 
 
-@pytest.mark.extra
 @pytest.mark.usefixtures("here")
-def test_optuna_is_told_each_end_as_it_was() -> None:
-    optuna = import_module("optuna")
+def test_the_journal_has_each_trial_as_optuna_reads_it() -> None:
     found = read(CONDITIONAL)
     settings = {METHOD: "isa-vae", "train.batch": 24, "train.lr": 0.001, "method.beta": 3, "method.layout": [1, 1]}
-    for number in range(4):
-        add(found, number, settings | {"method.beta": number + 1})
-    first = trials(found)
+    add(found, *(settings | {"method.beta": number + 1} for number in range(4)))
+    first = stored_trials(found)
     finish(found, lambda config: beta(config) / 10 + config.train.seed / 10)
     for run in [*first[1].runs, *first[2].runs, *first[3].runs]:
         Path("study/runs", run, "report.html").unlink()
-    note(found.folder, next(iter(first[1].runs)), "it fell")
-    searching.search_space.prune(found, first[2], searching.Pruned(20, 0.1, 0.2, 5))
-    given = [told(optuna, found, each) for each in looked(found).judged]
-    assert [trial.state.name for trial in given] == ["COMPLETE", "FAIL", "PRUNED", "RUNNING"]
+    record_failure(found.folder, next(iter(first[1].runs)), "it fell")
+    for config in first[0].runs.values():
+        history(config, s20=0.05, s60=0.15)
+    state = Trials(found)
+    state._store(2, {20: 0.1}, "PRUNED")
+    state.look()
+    assert [trial.stage for trial in state.trials] == ["finished", "failed", "pruned", "open"]
+    journal = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(f"study/{JOURNAL}"))
+    given = optuna.load_study(study_name=NAME, storage=journal).trials
+    assert [trial.state.name for trial in given] == ["COMPLETE", "RUNNING", "PRUNED", "RUNNING"], (
+        "a failed one may go on"
+    )
+    assert given[0].intermediate_values == {20: 0.05, 60: 0.15}
     assert given[0].value == pytest.approx(0.15)
     assert given[2].intermediate_values == {20: 0.1}
     kinds = optuna.distributions
@@ -339,16 +359,43 @@ def test_optuna_is_told_each_end_as_it_was() -> None:
         "isa-vae method.layout": kinds.CategoricalDistribution((0, 1)),
     }
     loud = optuna.logging.get_verbosity()
-    assert ask(optuna, found, looked(found).judged, 4) == ask(optuna, found, looked(found).judged, 4)
+    assert propose(optuna, found, Trials(found).trials, 4) == propose(optuna, found, Trials(found).trials, 4)
     assert optuna.logging.get_verbosity() == loud
 
 
+@pytest.mark.usefixtures("here")
+def test_a_journal_with_an_incomplete_last_line_loses_no_trial() -> None:
+    found = keep(read())
+    add(found, {"method.beta": 1.0}, {"method.beta": 2.0})
+    whole = Path("study", JOURNAL).read_bytes()
+    Path("study", JOURNAL).write_bytes(whole + b'{"op_code": 4, "wor')  # as a power cut may leave it
+    assert len(stored_trials(found)) == 2
+    state = Trials(found)
+    assert state.more()
+    assert state.more()
+    assert Path("study", JOURNAL).read_bytes().startswith(whole)
+    assert [trial.number for trial in stored_trials(found)] == [0, 1, 2, 3]
+
+
+@pytest.mark.usefixtures("here")
+def test_two_searches_on_one_folder_read_each_other() -> None:
+    found = keep(read())
+    one, two = Trials(found), Trials(found)
+    assert one.more()
+    assert two.more()
+    assert [trial.settings for trial in two.trials] == [trial.settings for trial in stored_trials(found)]
+    finish(found, beta)
+    one.look()
+    two.look()
+    assert [trial.stage for trial in two.trials] == ["finished", "finished"]
+
+
 SCRIPT = WITHOUT_PICTURES.replace(
-    "from equipoise.cli import main", "import sys\nfrom pathlib import Path\nfrom equipoise.study.search import command"
+    "from equipoise.cli import main",
+    "import sys\nfrom pathlib import Path\nfrom equipoise.study.search.command import command",
 ).replace("    main()", "    command(Path(sys.argv[1]), workers=1)")
 
 
-@pytest.mark.extra
 @pytest.mark.timeout(900)
 def test_a_search_that_is_killed_and_gone_on_with_is_the_one_that_never_was(here: Path) -> None:
     (here / "searched.py").write_text(SCRIPT, encoding="utf-8")
@@ -356,17 +403,17 @@ def test_a_search_that_is_killed_and_gone_on_with_is_the_one_that_never_was(here
     text = SEARCH.replace("seeds = 2", "seeds = 1").replace("trials = 6", "trials = 3")
     Path("search.toml").write_text(text, encoding="utf-8")
     Path("whole.toml").write_text(text.replace('"study"', '"whole"'), encoding="utf-8")
-    found = space(contents("search.toml"))
+    found = parse(read_file("search.toml"))
     done: dict[Path, int] = {}
 
     def finished() -> list[Config]:
-        return [config for trial in trials(found) for config in trial.runs.values() if runs.finished(config)]
+        return [config for trial in stored_trials(found) for config in trial.runs.values() if runs.finished(config)]
 
     for wanted in (0, 1):  # finished runs, and another one begun, before a kill
         with subprocess.Popen(
             [sys.executable, "searched.py", "search.toml"], env=environment, start_new_session=True
         ) as p:
-            until(lambda wanted=wanted: len(finished()) >= wanted and len(trials(found)) > wanted)
+            until(lambda wanted=wanted: len(finished()) >= wanted and len(stored_trials(found)) > wanted)
             time.sleep(random.SystemRandom().uniform(0, 1))
             os.killpg(p.pid, signal.SIGKILL)
         for config in finished():
@@ -375,9 +422,7 @@ def test_a_search_that_is_killed_and_gone_on_with_is_the_one_that_never_was(here
     for file in ("search.toml", "whole.toml"):
         subprocess.run([sys.executable, "searched.py", file], env=environment, check=True)
     assert {path: path.stat().st_mtime_ns for path in done} == done, "no finished run was touched"
-    for number in range(3):
-        assert (
-            Path(f"study/trials/000{number}.json").read_bytes() == Path(f"whole/trials/000{number}.json").read_bytes()
-        )
+    whole = stored_trials(parse(read_file("whole.toml")))
+    assert [trial.settings for trial in stored_trials(found)] == [trial.settings for trial in whole]
     assert [row["mig"] for row in table("study")] == [row["mig"] for row in table("whole")]
     assert len(finished()) == 3

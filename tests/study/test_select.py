@@ -103,11 +103,11 @@ def test_settings_with_too_few_seeds_are_left_out_and_named(tmp_path: Path) -> N
     assert len(rows(tmp_path)) == 6
 
 
-def test_without_labels_there_is_a_ranking_and_nothing_to_hold_it_against(tmp_path: Path) -> None:
+def test_without_labels_there_is_a_ranking_that_no_metric_checks(tmp_path: Path) -> None:
     write(tmp_path, what=lambda config: Made(20.0, {"active_units": 4.0}, mean=codes(config)))
     outcome = commands.select(tmp_path, progress=False)
     assert outcome.values["data"][0]["labels"] == []
-    assert "nothing to hold it against" in outcome.text
+    assert "so UDR cannot be checked against one" in outcome.text
     assert len(rows(tmp_path)) == 9
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from equipoise.study import statistics as st
+from equipoise.study.compare import statistics as st
 
 A, B = np.array([0.2, 0.9, 0.4, 0.5, 0.7]), np.array([0.1, 0.4, 0.6])
 

@@ -15,9 +15,9 @@ from tests.study.conftest import STUDY, equipoise, holders, same_as_alone, stage
 from equipoise import study
 from equipoise.config import Config
 from equipoise.errors import InputError
-from equipoise.study import claim
-from equipoise.study.claim import Claims
-from equipoise.study.work import failures, forget, given_up, note, work
+from equipoise.study.run import claim
+from equipoise.study.run.claim import Claims
+from equipoise.study.run.work import failures, forget_failures, is_given_up, record_failure, work
 
 RANDOM = random.SystemRandom()
 
@@ -103,7 +103,7 @@ def test_failing_runs_are_retried_listed_with_their_reasons_and_hold_up_no_other
     for run in torn:
         assert any(line.startswith(f"  {run} failed once: torn.npz") for line in lines), "no other try can read it"
     assert lines[-2] == "wrote study"
-    assert "what failed is in study/failures; the same command with --again tries it once more" in lines[-1]
+    assert "failures are listed in study/failures; the same command with --again retries them" in lines[-1]
     assert [line.split(": ")[0] for line in err.splitlines()] == [f"{n} of 4" for n in range(1, 5)]
     assert "RunError" in failures(plan.folder, wild)[0].traceback
     assert same_as_alone(plan.runs[good], here / "alone")
@@ -182,7 +182,7 @@ def test_a_machine_that_slept_while_another_made_its_run_leaves_that_run_alone(
     assert work(config, plan.folder) == "done"
     files = {path: path.read_bytes() for path in Path(config.out).rglob("*") if path.is_file()}
     os.kill(other.pid or 0, signal.SIGCONT)
-    assert line.recv() == "held"
+    assert line.recv() == "claimed"
     other.join()
     assert {path: path.read_bytes() for path in Path(config.out).rglob("*") if path.is_file()} == files
     assert not failures(plan.folder, run)
@@ -198,7 +198,7 @@ def test_a_run_is_worked_on_once_and_saved_when_it_is_stopped(here: Path) -> Non
     assert work(config, plan.folder, lambda: next(asked)) == "stopped"
     taken = Claims(plan.folder / "claims").take(run)
     assert taken is not None
-    assert work(config, plan.folder) == "held"
+    assert work(config, plan.folder) == "claimed"
     taken.release()
     assert work(config, plan.folder) == "done"
     assert work(config, plan.folder) == "done"
@@ -212,17 +212,17 @@ def test_a_run_is_worked_on_once_and_saved_when_it_is_stopped(here: Path) -> Non
 
 
 def test_a_run_is_given_up_after_its_retries_or_at_once_if_no_try_can_help(tmp_path: Path) -> None:
-    assert not given_up(tmp_path, "run", 0)
-    note(tmp_path, "run", "it fell")
-    assert given_up(tmp_path, "run", 0)
-    assert not given_up(tmp_path, "run", 1)
-    note(tmp_path, "run", "it fell again")
-    assert given_up(tmp_path, "run", 1)
+    assert not is_given_up(tmp_path, "run", 0)
+    record_failure(tmp_path, "run", "it fell")
+    assert is_given_up(tmp_path, "run", 0)
+    assert not is_given_up(tmp_path, "run", 1)
+    record_failure(tmp_path, "run", "it fell again")
+    assert is_given_up(tmp_path, "run", 1)
     assert [failure.reason for failure in failures(tmp_path, "run")] == ["it fell", "it fell again"]
-    forget(tmp_path, "run")
-    assert not given_up(tmp_path, "run", 0)
-    note(tmp_path, "run", "it cannot be", hopeless=True)
-    assert given_up(tmp_path, "run", 5)
+    forget_failures(tmp_path, "run")
+    assert not is_given_up(tmp_path, "run", 0)
+    record_failure(tmp_path, "run", "it cannot be", hopeless=True)
+    assert is_given_up(tmp_path, "run", 5)
 
 
 def test_ctrl_c_saves_all_that_runs_and_fails_nothing(here: Path) -> None:  # noqa: ARG001
@@ -235,7 +235,7 @@ def test_ctrl_c_saves_all_that_runs_and_fails_nothing(here: Path) -> None:  # no
     assert driver.returncode == 1
     assert err == ""
     assert "4 runs: 4 waiting" in out
-    assert out.splitlines()[-1] == "stopped; the same command goes on"
+    assert out.splitlines()[-1] == "stopped; the same command resumes"
     assert not holders(plan)
     assert not any(failures(plan.folder, run) for run in plan.runs)
 

@@ -57,8 +57,9 @@ def sweep(
       equipoise sweep examples/study.toml --engine ray --gpus 0.25
     """
     from equipoise import study
+    from equipoise.study.run.sweep import EngineName
 
-    engines: dict[str, study.EngineName] = {name: name for name in get_args(study.EngineName)}
+    engines: dict[str, EngineName] = {name: name for name in get_args(EngineName)}
     name = engines[choose("engine", engine, engines)]
     if dry_run:
         return _dry_run(study.read(file), workers, progress)
@@ -93,14 +94,14 @@ def status(
     from rich.console import Console
 
     from equipoise import study
-    from equipoise.study import board
-    from equipoise.study.status import Watch
+    from equipoise.study.run import board
+    from equipoise.study.run.status import Watch
     from equipoise.training.watch import signals
 
     plan = study.open_study(folder)
     states = Watch(plan)
     console = Console(stderr=True, quiet=not progress)
-    with signals() as stop, board.shown(console, states) as update:
+    with signals() as stop, board.live(console, states) as update:
         while watch and not stop.is_set() and any(state.stage in UNFINISHED for state in states()):
             update()
             time.sleep(1)
@@ -124,9 +125,25 @@ def compare(
 
       equipoise compare studies/first --metric mig --metric sap --to table.tex
     """
-    from equipoise.study.compare import compare
+    from equipoise.files import replacing
+    from equipoise.study.compare import page, tables
+    from equipoise.study.compare.comparison import compare_results
+    from equipoise.study.compare.results import read_results, rows
+    from equipoise.study.folder import open_study
 
-    return compare(folder, metric or [], to)
+    if to is not None:
+        tables.check(to)
+    results, unfinished = read_results(open_study(folder))
+    comparison = compare_results(folder, results, unfinished, metric or [])
+    files = {folder / "compare.csv": tables.csv_of(rows(results)), **page.files(comparison)}
+    if to is not None:
+        files[to] = tables.contents(to, comparison)
+    for path, content in files.items():
+        with replacing(path) as file:
+            file.write(content)
+    others = [str(path) for path in files if path != folder / "compare.html"]
+    text = f"{tables.text(comparison)}\nwrote {', '.join(others)} and the page; open {folder / 'compare.html'}"
+    return Outcome({**tables.values(comparison), "wrote": [str(path) for path in files]}, text)
 
 
 def select(folder: StudyFolder, progress: Progress = True) -> Outcome:
@@ -136,7 +153,7 @@ def select(folder: StudyFolder, progress: Progress = True) -> Outcome:
 
     Example:  equipoise select studies/first
     """
-    from equipoise.study.select import select
+    from equipoise.study.compare.select import select
 
     return select(folder, progress)
 
@@ -162,7 +179,7 @@ def search(
 
     Example:  equipoise search examples/search.toml
     """
-    from equipoise.study.search import command
+    from equipoise.study.search.command import command
 
     outcome = command(file, workers, again, progress)
     return dataclasses.replace(outcome, is_complete=outcome.values["done"])
@@ -224,14 +241,14 @@ def reproduce(
 
 def _dry_run(plan: "Plan", workers: int | None, progress: bool) -> Outcome:
     """What a sweep of this plan would do: its runs, the settings that vary, and how long it takes here."""
-    from equipoise import study
-    from equipoise.study import board, estimate
-    from equipoise.study.status import Watch
+    from equipoise.study.run import board, estimate
+    from equipoise.study.run.status import Watch
+    from equipoise.study.run.sweep import check_data, default_workers
 
-    study.expect_data(plan)
+    check_data(plan)
     states = Watch(plan)()
     remaining = {state.run: plan.runs[state.run] for state in states if state.stage in UNFINISHED}
-    slots = workers or study.default_workers(plan)
+    slots = workers or default_workers(plan)
     seconds = estimate.seconds(remaining.values(), slots, progress)
     steps = sum(state.steps - state.step for state in states)
     duration = "too short to be timed"
@@ -250,7 +267,7 @@ def _dry_run(plan: "Plan", workers: int | None, progress: bool) -> Outcome:
 
 def _state(plan: "Plan", states: Sequence["State"]) -> Outcome:
     """The stage of each run of a study, as an outcome that is complete when all are done."""
-    from equipoise.study import board
+    from equipoise.study.run import board
 
     is_done = all(state.stage == "done" for state in states)
     runs = [dataclasses.asdict(state) for state in states]

@@ -1,4 +1,4 @@
-"""A study file: many runs said at once, worked out into the settings of each."""
+"""Reading a study file: the settings of each of its runs."""
 
 import dataclasses
 import itertools
@@ -15,181 +15,186 @@ from pydantic.dataclasses import dataclass
 
 from equipoise import config as configuration
 from equipoise.config import SECTIONS, Config
-from equipoise.errors import InputError, nearest
+from equipoise.errors import InputError, nearest, sentence
 from equipoise.files import write_text
 from equipoise.methods import METHODS
 from equipoise.methods.method import STRICT
 
-Draw = Callable[[np.random.Generator], object]
 Table = Mapping[str, Any]
 
 
 class Distribution(NamedTuple):
-    """What a setting is drawn from: one of `DISTRIBUTIONS`, and its two ends, or its values."""
+    """A distribution of a setting: one of `DISTRIBUTIONS` with its two ends, or with its values for "choice"."""
 
     kind: str
-    of: list[Any]
+    values: list[Any]
 
 
 @dataclass(frozen=True, config=STRICT)
 class Study:
-    """What a study file says beside the settings of its runs."""
+    """The keys of a study file outside the sections of settings."""
 
-    out: Annotated[str, Field(min_length=1, description="the folder of the study; unset: studies/<name of the file>")]
-    seeds: Annotated[int | None, Field(ge=1, description="each setting with train.seed = 0 .. seeds - 1")] = None
+    out: Annotated[str, Field(min_length=1, description="folder of the study; default: studies/<name of the file>")]
+    seeds: Annotated[int | None, Field(ge=1, description="number of seeds: train.seed = 0 .. seeds - 1")] = None
     trials: Annotated[
-        int | None, Field(ge=1, description="draws from the distributions, each with every value of the lists")
+        int | None,
+        Field(ge=1, description="number of draws from the distributions, with every value of the lists"),
     ] = None
-    draw_seed: Annotated[int, Field(ge=0, description="of these draws; more trials keep the earlier ones")] = 0
-    retries: Annotated[int, Field(ge=0, description="how often a run that failed is begun again")] = 2
+    draw_seed: Annotated[int, Field(ge=0, description="seed of the draws; more trials keep the earlier draws")] = 0
+    retries: Annotated[int, Field(ge=0, description="number of times a failed run is started again")] = 2
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """A study: where it lies, and the complete settings of each of its runs by name, in the order they are begun."""
+    """The folder of a study and the complete settings of each of its runs by name, in the order they are started."""
 
     study: Study
     runs: Mapping[str, Config]
     varied: tuple[str, ...]
-    """The settings, by dotted key, in which runs that have them differ."""
+    """The settings, by dotted key, whose values differ between runs."""
 
     @property
     def folder(self) -> Path:
+        """The folder of the study."""
         return Path(self.study.out)
 
 
-def contents(file: str | Path, out: str | Path | None = None) -> dict[str, Any]:
-    """What a study file says, with `out`."""
+def read_file(file: str | Path, out: str | Path | None = None) -> dict[str, Any]:
+    """Return the contents of a study file with `out`. Raises `InputError` where it cannot be read."""
     path = Path(file)
     try:
-        said = tomllib.loads(path.read_text(encoding="utf-8"))
+        contents = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected a study in TOML") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); expected a study in TOML") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid TOML ({error}); mend that line") from None
-    said.setdefault("out", f"studies/{path.stem}")
-    return said if out is None else said | {"out": str(out)}
+        raise InputError(f"{path} is not valid TOML ({error}); correct that line") from None
+    contents.setdefault("out", f"studies/{path.stem}")
+    return contents if out is None else contents | {"out": str(out)}
 
 
-def keep(file: Path, to: Path, out: str) -> None:
-    """Copy a study file to `to`, with `out`, which it may have left to its name."""
+def copy_file(file: Path, to: Path, out: str) -> None:
+    """Copy a study file to `to` and add `out` where the file has none."""
     text = file.read_text(encoding="utf-8")
     if "out" not in tomllib.loads(text):
         text = f"out = {json.dumps(out)}\n{text}"
     write_text(to, text)
 
 
-def plan(said: Table) -> Plan:
-    """The plan of a study file's contents, with `out`. Raises `InputError` with one sentence for what cannot run.
+def plan(contents: Table) -> Plan:
+    """Return the plan of a study file's contents. Raises `InputError` for runs that are not possible.
 
     A setting may be a list, all of whose values are run, or a table with the name of a distribution, from which
     `trials` values are drawn: {uniform = [a, b]}, {log_uniform = [a, b]}, {integer = [a, b]}, {choice = [...]}. Values
-    of a setting that holds a list are given as a list of lists. A section may be an array of tables ([[method]]):
-    alternatives, each with settings of its own. All multiply: `seeds` vary slowest, so that a study half done has
-    every setting; then alternatives, draws and lists, of each the last of the file fastest.
+    of a setting that is itself a list are given as a list of lists. A section may be an array of tables ([[method]]):
+    alternatives, each with its own settings. All of these multiply. `seeds` vary slowest, so a study that is half
+    finished has every setting; then alternatives, draws and lists, the last of the file fastest.
     """
-    study, settings = own(said), alternatives(said)
+    study, settings = study_keys(contents), alternatives(contents)
     random = {key for each in settings for key, value in each.items() if distribution(key, value)}
     if random and study.trials is None:
-        raise InputError(f"{', '.join(sorted(random))} is drawn from a distribution; say how often with trials = n")
+        raise InputError(
+            f"{', '.join(sorted(random))} is drawn from a distribution; add the number of draws, trials = n"
+        )
     if study.trials is not None and not random:
         raise InputError(
-            "trials counts draws, but no setting is a distribution such as {uniform = [1, 6]}; leave it out"
+            "trials is the number of draws, but no setting is a distribution such as {uniform = [1, 6]}; remove it"
         )
 
     runs: dict[str, Config] = {}
     for seed, each in itertools.product(seeds(study), settings):
-        for chosen in _worked_out(each, study):
-            config = resolved(chosen | seed, study.out)
+        for chosen in _combinations(each, study):
+            config = run_settings(chosen | seed, study.out)
             name = Path(config.out).name
-            if runs.setdefault(name, config) != config:  # the names of runs that extend each other are the same
+            if runs.setdefault(name, config) != config:  # runs that extend each other have the same name
                 raise InputError(
                     f"train.steps = {sorted({runs[name].train.steps, config.train.steps})} would be one run, trained "
-                    f"on; give the largest alone and score on the way with evaluate.every"
+                    f"further; give the largest alone and score during training with evaluate.every"
                 )
     if not runs:
         raise InputError("the study has no runs; give each list at least one value")
     return Plan(study, runs, varied(runs.values()))
 
 
-def own(said: Table) -> Study:
-    """What a study file says beside the settings of its runs."""
+def study_keys(contents: Table) -> Study:
+    """Return the keys outside the sections of settings. Raises `InputError` for an unknown key or a wrong value."""
     keys = [field.name for field in dataclasses.fields(Study)]
     known = [*keys, *SECTIONS, "method"]
-    for key in said:
+    for key in contents:
         if key not in known:
             raise InputError(f"{key}: a study has no such key or section; {nearest(key, known)}")
+    values = {key: contents[key] for key in keys if key in contents}
     try:
-        return Study(**{key: said[key] for key in keys if key in said})
+        return Study(**values)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(f"{first['loc'][0]} is {first['input']!r}; {first['msg'].lower()}") from None
+        raise InputError(sentence(error, values)) from None
 
 
 def seeds(study: Study) -> list[dict[str, int]]:
-    """The setting of each seed."""
+    """Return the setting of each seed."""
     return [{}] if study.seeds is None else [{"train.seed": seed} for seed in range(study.seeds)]
 
 
 def varied(configs: Iterable[Config]) -> tuple[str, ...]:
-    """The settings, by dotted key, in which those that have them differ."""
+    """Return the settings, by dotted key, whose values differ between configurations that have them."""
     values: dict[str, set[str]] = {}
     for config in configs:
         for key, value in config.flat().items():
             values.setdefault(key, set()).add(repr(value))
-    return tuple(key for key, found in values.items() if len(found) > 1)
+    return tuple(key for key, different in values.items() if len(different) > 1)
 
 
-def alternatives(said: Table) -> list[dict[str, Any]]:
-    """The settings of the file by dotted key, for each combination of the tables of its sections."""
-    sections = [_tables(name, table) for name, table in said.items() if name in (*SECTIONS, "method")]
+def alternatives(contents: Table) -> list[dict[str, Any]]:
+    """Return the settings by dotted key for each combination of the tables of the sections."""
+    sections = [_tables(name, table) for name, table in contents.items() if name in (*SECTIONS, "method")]
     settings = [{key: of[key] for of in parts for key in of} for parts in itertools.product(*sections)]
-    if "seeds" in said and any("train.seed" in each for each in settings):
-        raise InputError("seeds and train.seed both say which seeds to run; leave one out")
+    if "seeds" in contents and any("train.seed" in each for each in settings):
+        raise InputError("seeds and train.seed both set the seeds; remove one of them")
     return settings
 
 
-def _tables(section: str, said: object) -> list[dict[str, Any]]:
-    """The tables of a section, one or several, with dotted keys."""
+def _tables(section: str, value: object) -> list[dict[str, Any]]:
+    """Return the tables of a section, one or several, with dotted keys."""
     tables = []
-    for table in said if isinstance(said, list) and said else [said]:
+    for table in value if isinstance(value, list) and value else [value]:
         if not isinstance(table, dict):
             raise InputError(
-                f"[{section}] is {said!r}; expected a table of settings, or an array of tables [[{section}]]"
+                f"[{section}] is {value!r}; expected a table of settings, or an array of tables [[{section}]]"
             )
         tables.append({f"{section}.{key}": value for key, value in table.items()})
     return tables
 
 
-def _worked_out(settings: Table, study: Study) -> Iterator[dict[str, Any]]:
-    """One set of settings for each draw and each combination of the lists' values."""
-    draws = {key: DISTRIBUTIONS[of.kind](of.of) for key, value in settings.items() if (of := distribution(key, value))}
-    lists = {key: [value] if key in draws else values(key, value, settings) for key, value in settings.items()}
-    for trial in range(study.trials or 1) if draws else [0]:
-        drawn = {key: draw(_rng(study.draw_seed, trial, key)) for key, draw in draws.items()}
+def _combinations(settings: Table, study: Study) -> Iterator[dict[str, Any]]:
+    """Yield the settings for each draw and each combination of the lists' values."""
+    random = {key: of for key, value in settings.items() if (of := distribution(key, value))}
+    lists = {key: [value] if key in random else values(key, value, settings) for key, value in settings.items()}
+    for trial in range(study.trials or 1) if random else [0]:
+        drawn = {
+            key: DISTRIBUTIONS[of.kind](_rng(study.draw_seed, trial, key), of.values) for key, of in random.items()
+        }
         for chosen in itertools.product(*lists.values()):
             yield dict(zip(lists, chosen, strict=True)) | drawn
 
 
 def _rng(seed: int, trial: int, key: str) -> np.random.Generator:
-    """A generator of each draw's own: another trial, setting or alternative leaves the other draws as they are."""
+    """Return a generator for one draw. Draws of other trials, settings and alternatives do not depend on it."""
     return np.random.default_rng([seed, trial, *key.encode()])
 
 
 def values(key: str, value: object, settings: Table) -> Sequence[Any]:
-    """The values of a setting: those of a list, unless the setting itself holds a list."""
+    """Return the values of a setting: the entries of a list, unless the setting itself is a list."""
     if not isinstance(value, list):
         return [value]
     if not value:
-        raise InputError(f"{key} is an empty list; give it at least one value, or leave it out")
-    if _holds_lists(key, settings) and not all(isinstance(each, list) for each in value):
+        raise InputError(f"{key} is an empty list; give it at least one value, or remove it")
+    if _is_list_setting(key, settings) and not all(isinstance(each, list) for each in value):
         return [value]
     return value
 
 
-def _holds_lists(key: str, settings: Table) -> bool:
+def _is_list_setting(key: str, settings: Table) -> bool:
     section, _, field = key.partition(".")
     name = settings.get("method.name")
     kinds = [SECTIONS[section]] if section in SECTIONS else []
@@ -199,12 +204,12 @@ def _holds_lists(key: str, settings: Table) -> bool:
 
 
 def _mentions_list(kind: object) -> bool:
-    of = get_origin(kind)
-    return of in (list, tuple) or (of is not dict and any(_mentions_list(part) for part in get_args(kind)))
+    origin = get_origin(kind)
+    return origin in (list, tuple) or (origin is not dict and any(_mentions_list(part) for part in get_args(kind)))
 
 
 def distribution(key: str, value: object) -> Distribution | None:
-    """The distribution that a table stands for; None for any other value."""
+    """Return the distribution that a table describes; None for any other value. Raises `InputError` for wrong ends."""
     if not isinstance(value, dict) or len(value) != 1:
         return None
     (name, of), *_ = value.items()
@@ -213,30 +218,33 @@ def distribution(key: str, value: object) -> Distribution | None:
     if name == "choice":
         if not isinstance(of, list) or not of:
             raise InputError(f"{key}: choice is {of!r}; expected a list of values")
-    elif not isinstance(of, list) or len(of) != 2 or not all(_number(end, name == "integer") for end in of):
+    elif not isinstance(of, list) or len(of) != 2 or not all(_is_number(end, name == "integer") for end in of):
         raise InputError(f"{key}: {name} is {of!r}; expected two numbers, the lowest and the highest")
     elif not of[0] < of[1] or (name == "log_uniform" and of[0] <= 0):
         raise InputError(f"{key}: {name} is {of!r}; expected the lowest first{', above 0' * (name == 'log_uniform')}")
     return Distribution(name, of)
 
 
-def _number(value: object, whole: bool) -> bool:
+def _is_number(value: object, whole: bool) -> bool:
     return isinstance(value, int if whole else int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-DISTRIBUTIONS: dict[str, Callable[[Any], Draw]] = {
-    "uniform": lambda ends: lambda rng: float(rng.uniform(*ends)),
-    "log_uniform": lambda ends: lambda rng: float(np.exp(rng.uniform(*np.log(ends)))),
-    "integer": lambda ends: lambda rng: int(rng.integers(ends[0], ends[1], endpoint=True)),
-    "choice": lambda values: lambda rng: values[int(rng.integers(len(values)))],
+DISTRIBUTIONS: dict[str, Callable[[np.random.Generator, Any], object]] = {
+    "uniform": lambda rng, ends: float(rng.uniform(*ends)),
+    "log_uniform": lambda rng, ends: float(np.exp(rng.uniform(*np.log(ends)))),
+    "integer": lambda rng, ends: int(rng.integers(ends[0], ends[1], endpoint=True)),
+    "choice": lambda rng, values: values[int(rng.integers(len(values)))],
 }
 
 
-def resolved(settings: Table, out: str) -> Config:
-    """The complete settings of one run, named by its data, method and identity, with one thread unless said."""
+def run_settings(settings: Table, out: str) -> Config:
+    """Return the complete settings of one run, named by data, method and hash, with one thread by default.
+
+    Raises `InputError` for settings that are not possible.
+    """
     try:
         config = configuration.resolve({"train.threads": 1, **settings})
     except InputError as error:
-        said = ", ".join(f"{key}={value}" for key, value in settings.items() if key.endswith(".name"))
-        raise InputError(f"a run of this study cannot be ({said}): {error}") from None
+        names = ", ".join(f"{key}={value}" for key, value in settings.items() if key.endswith(".name"))
+        raise InputError(f"a run of this study is not possible ({names}): {error}") from None
     return dataclasses.replace(config, out=str(Path(out) / "runs" / Path(config.out).name))

@@ -1,4 +1,4 @@
-"""What a published table is: its protocol as a study, its figures, and how a run of ours is read for it."""
+"""A published table: its protocol as a study, its rows and columns, and how figures are taken from our runs."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,38 +7,49 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from equipoise.study.published.kept import Kept
+from equipoise.study.published.record import Record
 
-Draw = Callable[["Published", Mapping["Row", Sequence[Kept]]], Figure]
+Draw = Callable[["Published", Mapping["Row", Sequence[Record]]], Figure]
 
 
 @dataclass(frozen=True)
 class Column:
-    """A figure of a model, which is a run at a step. `of` gives None where the run does not have it."""
+    """A column: `of` returns the figure of a model, which is a run at a step, or None where the run lacks it."""
 
     title: str
-    of: Callable[[Kept, int], float | None]
+    of: Callable[[Record, int], float | None]
     decimals: int = 2
 
 
 def score(metric: str, title: str = "", decimals: int = 2) -> Column:
-    """The score of that step."""
-    return Column(title or metric, lambda kept, step: kept.scores[step].get(metric), decimals)
+    """Return a column with the score of a model."""
+    return Column(title or metric, lambda record, step: record.scores[step].get(metric), decimals)
 
 
-def recent(curve: str, title: str, share: float, decimals: int = 2, sign: int = 1) -> Column:
-    """The mean of a curve over the last part of the steps so far."""
+def recent(curve: str, title: str, last: float, decimals: int = 2, sign: int = 1) -> Column:
+    """Return a column with the mean of a curve over the last fraction of the steps."""
 
-    def mean(kept: Kept, step: int) -> float | None:
-        rows = kept.recent(curve, step, round(share * step))
+    def mean(record: Record, step: int) -> float | None:
+        rows = record.recent(curve, step, round(last * step))
         return sign * fmean(rows) if rows else None
 
     return Column(title, mean, decimals)
 
 
+def farthest(curve: str, target: str, title: str, last: float, decimals: int = 2) -> Column:
+    """Return a column with the largest distance between two curves over the last fraction of the steps."""
+
+    def distance(record: Record, step: int) -> float | None:
+        steps = round(last * step)
+        rows = zip(record.recent(curve, step, steps), record.recent(target, step, steps), strict=False)
+        return max((abs(value - goal) for value, goal in rows), default=None)
+
+    return Column(title, distance, decimals)
+
+
 @dataclass(frozen=True, eq=False)
 class Row:
-    """A line of the table: which runs are of it, and what the paper reports, by column; empty where it gives none."""
+    """A row: its label, the settings of its runs, and the paper's figures by column, empty where there are none."""
 
     label: str
     where: Mapping[str, object]
@@ -47,20 +58,29 @@ class Row:
 
 @dataclass(frozen=True)
 class Published:
-    """A table or figure of a paper, and how to get ours.
+    """A table or figure of a paper.
 
-    study: the contents of a study file for a data set; quick: settings of a smaller budget in their place, dotted.
-    budget: images that a run of the protocol sees, steps times batch. columns: by the name that `Row.paper` uses. rows:
-    by data set. selection: the column whose best value the paper chose its models by, if it chose. apart: settings that
-    keep runs of one row apart; what else differs (seeds apart) does so because the row is of all of them.
-    claim, reasons: what the paper says, and why ours may differ.
+    Attributes:
+        name: name on the command line.
+        title: title with the number of the table in the paper.
+        source: citation.
+        claim: claim of the paper.
+        study: contents of a study file, by data set.
+        quick: settings of a shorter protocol, by dotted key.
+        budget: images that a run of the protocol sees, steps times batch.
+        columns: columns by name.
+        rows: rows by data set.
+        reasons: why our figures may differ.
+        selection: column whose best value the paper chose its models by; None if it did not choose.
+        apart: settings by which the runs of a row are shown separately.
+        draw: draws the figure; None without a figure.
     """
 
     name: str
     title: str
     source: str
     claim: str
-    study: Callable[[str], dict[str, Any]]
+    study: Mapping[str, Mapping[str, Any]]
     quick: Mapping[str, object]
     budget: int
     columns: Mapping[str, Column]
@@ -70,15 +90,16 @@ class Published:
     apart: Sequence[str] = ()
     draw: Draw | None = None
 
-    def runs(self, dataset: str, kept: Sequence[Kept]) -> dict[Row, list[Kept]]:
-        """The runs of each row."""
+    def runs(self, dataset: str, records: Sequence[Record]) -> dict[Row, list[Record]]:
+        """Return the runs of each row."""
         return {
-            row: [each for each in kept if each.fits({"data.name": dataset, **row.where})] for row in self.rows[dataset]
+            row: [record for record in records if record.fits({"data.name": dataset, **row.where})]
+            for row in self.rows[dataset]
         }
 
-    def trained(self, runs: Iterable[Kept]) -> str:
-        """How many images the runs have seen so far, of how many."""
-        seen = sorted(each.steps[-1] * int(each.settings["train.batch"]) / 1e6 for each in runs)
+    def images_seen(self, runs: Iterable[Record]) -> str:
+        """Return a text with the number of images that the runs have seen, and that of the protocol."""
+        seen = sorted(run.steps[-1] * int(run.settings["train.batch"]) / 1e6 for run in runs)
         least, most = (f"{millions:.2g}" for millions in (seen[0], seen[-1]))
         each = most if least == most else f"{least} to {most}"
         number = "1 run" if len(seen) == 1 else f"{len(seen)} runs"

@@ -1,4 +1,4 @@
-"""What a person sees of a study: how many runs are done, which are running, how long it takes, what failed."""
+"""The progress of a study for people: counts of runs, speed, time left, and reasons of failures."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -12,50 +12,50 @@ from rich.table import Table
 from rich.text import Text
 
 from equipoise.study.plan import Plan
-from equipoise.study.status import Stage, State
+from equipoise.study.run.status import Stage, State
 
 STAGES: tuple[Stage, ...] = ("done", "running", "waiting", "failed")
 
 
 def summary(states: Sequence[State]) -> str:
-    """One line: runs by stage, images a second, time left."""
+    """Return one line: runs by stage, images per second, time left."""
     counts = Counter(state.stage for state in states)
-    said = [f"{counts[stage]} {stage}" for stage in STAGES if counts[stage]]
+    parts = [f"{counts[stage]} {stage}" for stage in STAGES if counts[stage]]
     rate = sum(state.images_per_second or 0 for state in states)
-    left = seconds_left(states)
+    seconds = seconds_left(states)
     if rate:
-        said.append(f"{rate:,.0f} images/s")
-    if left:
-        said.append(f"about {duration(left)} of training left")
-    return f"{len(states)} {'run' if len(states) == 1 else 'runs'}: {', '.join(said)}"
+        parts.append(f"{rate:,.0f} images/s")
+    if seconds:
+        parts.append(f"about {duration(seconds)} of training left")
+    return f"{len(states)} {'run' if len(states) == 1 else 'runs'}: {', '.join(parts)}"
 
 
 def duration(seconds: float) -> str:
-    """Days, hours, minutes and seconds."""
+    """Return the time as days, hours, minutes and seconds."""
     return str(timedelta(seconds=round(seconds)))
 
 
 def seconds_left(states: Sequence[State]) -> float | None:
-    """Seconds of training that are left at the pace of what runs now; None where nothing is known yet."""
+    """Return the seconds of training left at the current speed; None where it is unknown."""
     pace = sum(state.steps_per_second or 0 for state in states if state.stage == "running")
     steps = sum(state.steps - state.step for state in states if state.stage in ("running", "waiting"))
     return steps / pace if pace else None
 
 
 def lines(states: Sequence[State]) -> list[str]:
-    """The summary, and a line for each run that is running or failed."""
-    said = [summary(states)]
+    """Return the summary, and a line for each run that is running or failed."""
+    result = [summary(states)]
     for state in states:
         if state.stage == "running":
             again = f"; failed before: {state.reason}" if state.reason else ""
-            said.append(f"  {state.run} is at step {state.step:,} of {state.steps:,} ({state.holder}){again}")
+            result.append(f"  {state.run} is at step {state.step:,} of {state.steps:,} ({state.holder}){again}")
         elif state.stage == "failed":
-            said.append(f"  {state.run} failed {_times(state.tries)}: {state.reason}")
-    return said
+            result.append(f"  {state.run} failed {_times(state.tries)}: {state.reason}")
+    return result
 
 
 def listing(plan: Plan, states: Sequence[State]) -> list[str]:
-    """A line for each run: its name, the settings in which runs differ, its stage."""
+    """Return a line for each run: its name, the settings that differ between runs, its stage."""
     rows = [["run", *plan.varied, "stage"]]
     for state in states:
         settings = plan.runs[state.run].flat()
@@ -65,11 +65,11 @@ def listing(plan: Plan, states: Sequence[State]) -> list[str]:
 
 
 @contextmanager
-def shown(console: Console, states: Callable[[], Sequence[State]]) -> Iterator[Callable[[], None]]:
-    """A function that shows the states anew: a moving board on a terminal, a line for each run that ends elsewhere."""
+def live(console: Console, states: Callable[[], Sequence[State]]) -> Iterator[Callable[[], None]]:
+    """Yield a function that shows the states: a live board on a terminal, otherwise a line for each run that ends."""
     if console.is_terminal:
-        with Live(console=console, transient=True, auto_refresh=False) as live:
-            yield lambda: live.update(_board(states()), refresh=True)
+        with Live(console=console, transient=True, auto_refresh=False) as display:
+            yield lambda: display.update(_board(states()), refresh=True)
         return
     ended = {state.run for state in states() if state.stage in ("done", "failed")}
 
@@ -79,14 +79,14 @@ def shown(console: Console, states: Callable[[], Sequence[State]]) -> Iterator[C
             if state.stage in ("done", "failed") and state.run not in ended:
                 ended.add(state.run)
                 reason = f": {state.reason}" if state.stage == "failed" else ""
-                said = f"{len(ended)} of {len(now)}: {state.run} {state.stage}{reason}"
-                console.print(said, markup=False, highlight=False, soft_wrap=True)
+                line = f"{len(ended)} of {len(now)}: {state.run} {state.stage}{reason}"
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     yield show
 
 
 def _board(states: Sequence[State]) -> RenderableType:
-    """The summary, a line with a bar for each run that is running, and the reasons of what failed."""
+    """Return the summary, a line with a bar for each run that is running, and the reasons of failures."""
     total, done = sum(state.steps for state in states), sum(state.step for state in states)
     rows = Table.grid(padding=(0, 2))
     for state in states:

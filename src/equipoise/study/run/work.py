@@ -1,4 +1,4 @@
-"""One run of a study, from its claim to its report: the function that every engine calls."""
+"""Work on one run of a study, from its claim to its report. Every engine calls this function."""
 
 import dataclasses
 import json
@@ -18,15 +18,15 @@ from equipoise import runs
 from equipoise.config import Config
 from equipoise.errors import InputError, RunError
 from equipoise.files import read_json, write_text
-from equipoise.study.claim import Claims, Lost
+from equipoise.study.run.claim import Claims, Lost
 from equipoise.training.loop import Stopped
 
-End = Literal["done", "held", "stopped", "failed"]
+End = Literal["done", "claimed", "stopped", "failed"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
-    """A try at a run that ended badly, and whether no other try can end otherwise."""
+    """A failed try at a run, and whether another try can only fail in the same way."""
 
     reason: str
     hopeless: bool
@@ -36,43 +36,44 @@ class Failure:
 
 
 def work(config: Config, study: Path, stop: Callable[[], bool] = lambda: False) -> End:
-    """Train, encode, score and report a run of the study in the folder `study`, unless it is done or another has it.
+    """Train, encode, score and report a run of the study in the folder `study`.
 
-    `stop` is asked before each training step; when it says so the run is saved, to go on later.
+    Returns "done", also where the run was done before; "claimed" where another process has it; "stopped"; or "failed".
+    `stop` is called before each training step. When it returns True the run is saved, to be resumed later.
     """
     run = Path(config.out).name
     if runs.finished(config):
         return "done"
     claim = Claims(study / "claims").take(run)
     if claim is None:
-        return "held"
+        return "claimed"
 
-    def asked() -> bool:
+    def check_and_stop() -> bool:
         claim.check()
         return stop()
 
     try:
         with _threads(config.train.threads):
-            if not runs.finished(config):  # by the one who held it a moment ago
-                runs.execute(config, progress=False, stop=asked, before_save=claim.check)
+            if not runs.finished(config):  # by the previous owner, a moment ago
+                runs.execute(config, progress=False, stop=check_and_stop, sure=claim.check)
         if not runs.finished(config):
             raise RunError(f"{config.out} lacks rows of its log; delete that folder and sweep with --again")
     except Stopped:
         return "stopped"
     except Lost:
-        return "held"
-    # Whatever stops one run is written down with its reason, and the others of the study go on.
+        return "claimed"
+    # Any error of one run is recorded with its reason, and the other runs of the study continue.
     except Exception as error:
-        sentence = str(error) if isinstance(error, InputError | RunError) else f"{type(error).__name__}: {error}"
-        note(study, run, sentence, hopeless=isinstance(error, InputError), trace=traceback.format_exc())
+        reason = str(error) if isinstance(error, InputError | RunError) else f"{type(error).__name__}: {error}"
+        record_failure(study, run, reason, hopeless=isinstance(error, InputError), trace=traceback.format_exc())
         return "failed"
     finally:
         claim.release()
     return "done"
 
 
-def note(study: Path, run: str, reason: str, hopeless: bool = False, trace: str = "") -> None:
-    """Write down that a try at a run failed."""
+def record_failure(study: Path, run: str, reason: str, hopeless: bool = False, trace: str = "") -> None:
+    """Add a failed try to the file of the run in `failures/`."""
     where = f"{socket.gethostname()}, process {os.getpid()}"
     failure = Failure(reason, hopeless, where, datetime.now(UTC).isoformat(timespec="seconds"), trace)
     tries = [dataclasses.asdict(each) for each in [*failures(study, run), failure]]
@@ -80,19 +81,19 @@ def note(study: Path, run: str, reason: str, hopeless: bool = False, trace: str 
 
 
 def failures(study: Path, run: str) -> list[Failure]:
-    """The tries at a run that failed, the latest last."""
+    """Return the failed tries at a run, the latest last."""
     path = _file(study, run)
     return [Failure(**each) for each in read_json(path)["tries"]] if path.exists() else []
 
 
-def given_up(study: Path, run: str, retries: int) -> bool:
-    """Whether a run failed more often than it is retried, or for a reason that another try cannot change."""
+def is_given_up(study: Path, run: str, retries: int) -> bool:
+    """Return whether a run failed more often than it is retried, or for a reason that another try cannot change."""
     tries = failures(study, run)
     return len(tries) > retries or any(each.hopeless for each in tries)
 
 
-def forget(study: Path, run: str) -> None:
-    """Forget the failures of a run, so that it is tried again."""
+def forget_failures(study: Path, run: str) -> None:
+    """Delete the record of failed tries at a run, so that it is tried again."""
     _file(study, run).unlink(missing_ok=True)
 
 
@@ -102,7 +103,7 @@ def _file(study: Path, run: str) -> Path:
 
 @contextmanager
 def _threads(number: int | None) -> Iterator[None]:
-    """Keeps scoring to the threads of training: as many processes run beside this one as there are cores."""
+    """Limit scoring to the threads of training: as many runs are processed at once as there are cores."""
     before = torch.get_num_threads()
     torch.set_num_threads(number or before)
     try:

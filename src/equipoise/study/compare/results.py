@@ -1,4 +1,4 @@
-"""The finished runs of a study: what each reconstructs and scores, seeds of one setting together."""
+"""The finished runs of a study: errors, scores and settings of each, and the groups of seeds."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,33 +13,47 @@ from equipoise.config import Config
 from equipoise.errors import InputError
 from equipoise.files import read_json
 from equipoise.part import Flag
-from equipoise.study import statistics
+from equipoise.study.compare import statistics
+from equipoise.study.compare.statistics import Estimate, Floats
 from equipoise.study.plan import Plan
-from equipoise.study.statistics import Estimate, Floats
+from equipoise.study.run.status import State, Watch
 
 
 @dataclass(frozen=True)
 class Result:
-    """A finished run: what was set, what it scored, what its last row of the log and its report say."""
+    """A finished run: its settings, its scores, the last row of its log, and flags of its report.
+
+    Attributes:
+        run: name of the run.
+        path: folder of the run.
+        data: name of the data set.
+        method: name of the method.
+        setting: the settings that distinguish runs of this method, without data, method and seed, as text.
+        seed: seed of the training.
+        steps: training steps.
+        scores: by metric; `sse` and `kl` are means over the codes.
+        convention: convention of the scores.
+        digest: digest of images and factors.
+        beta_equivalent: weight of the KL per unit of reconstruction error; None without a KL term.
+        flags: problems of the run.
+    """
 
     run: str
     path: Path
     data: str
     method: str
     setting: str
-    """The settings but data, method and seed that tell the method's runs apart, as they are typed; else empty."""
     seed: int
     steps: int
     scores: Mapping[str, float]
-    """By metric; `sse` and `kl` are those of the codes, whatever was scored."""
     convention: str
     digest: str
-    """Of the images and factors."""
     beta_equivalent: float | None
     flags: tuple[Flag, ...]
 
     @property
     def label(self) -> str:
+        """Method and setting."""
         return f"{self.method} {self.setting}".strip()
 
 
@@ -53,7 +67,7 @@ class Group:
     results: tuple[Result, ...]
 
     def scores(self, metric: str) -> dict[str, Floats]:
-        """The defined scores of the seeds on each data set that has any."""
+        """Return the defined scores of the seeds, by data set."""
         by: dict[str, list[float]] = {}
         for result in self.results:
             score = result.scores.get(metric, math.nan)
@@ -62,7 +76,7 @@ class Group:
         return {data: np.array(scores) for data, scores in by.items()}
 
     def estimate(self, metric: str, statistic: statistics.Statistic = statistics.mean) -> Estimate | None:
-        """The statistic over seeds with its interval; None where no seed has this score."""
+        """Return the statistic over seeds with its interval; None where no seed has this score."""
         sample = list(self.scores(metric).values())
         return statistics.estimate(sample, statistic) if sample else None
 
@@ -74,45 +88,47 @@ class Group:
 
     @property
     def flags(self) -> list[str]:
-        """What makes its runs unfit to be compared as they stand, with the number of seeds if not all are."""
+        """Problems of its runs, with the number of seeds where not all have them."""
         every = [flag for result in self.results for flag in result.flags]
         total = len(self.results)
         counts = {flag: every.count(flag) for flag in dict.fromkeys(every)}
         return [flag if count == total else f"{flag} {count} of {total}" for flag, count in counts.items()]
 
 
-def results(plan: Plan) -> list[Result]:
-    """The finished runs of a plan, in its order. Raises `InputError` when there is none yet."""
-    found = [name for name, config in plan.runs.items() if runs.finished(config)]
-    if not found:
-        raise InputError(f"{plan.folder} has no finished run yet; equipoise sweep goes on with it")
+def read_results(plan: Plan) -> tuple[list[Result], list[State]]:
+    """Return the finished runs of a plan and the states of the others. Raises `InputError` when none is finished."""
+    states = Watch(plan)()
+    finished = [state.run for state in states if state.stage == "done"]
+    if not finished:
+        raise InputError(f"{plan.folder} has no finished run yet; equipoise sweep resumes it")
     data, settings = _data_names(plan), _settings(plan)
-    return [_result(name, plan.runs[name], data[plan.runs[name].data.name], settings[name]) for name in found]
+    results = [_result(name, plan.runs[name], data[plan.runs[name].data.name], settings[name]) for name in finished]
+    return results, [state for state in states if state.stage != "done"]
 
 
-def groups(found: Iterable[Result]) -> list[Group]:
-    """The results by method and setting, in the order of the first of each."""
+def groups(results: Iterable[Result]) -> list[Group]:
+    """Return the results by method and setting, in the order of the first of each."""
     by: dict[tuple[str, str], list[Result]] = {}
-    for result in found:
+    for result in results:
         by.setdefault((result.method, result.setting), []).append(result)
     return [Group(members[0].label, *key, tuple(members)) for key, members in by.items()]
 
 
-def by_data(found: Iterable[Result]) -> dict[str, list[Result]]:
-    """The results by data set, in the order of the first of each."""
+def by_data(results: Iterable[Result]) -> dict[str, list[Result]]:
+    """Return the results by data set, in the order of the first of each."""
     by: dict[str, list[Result]] = {}
-    for result in found:
+    for result in results:
         by.setdefault(result.data, []).append(result)
     return by
 
 
-def measured(found: Sequence[Result]) -> list[str]:
-    """The metrics that any of the runs has, in the order of `METRICS`."""
-    return [name for name in metrics.METRICS if any(name in result.scores for result in found)]
+def scored_metrics(results: Sequence[Result]) -> list[str]:
+    """Return the metrics that any of the runs has, in the order of `METRICS`."""
+    return [name for name in metrics.METRICS if any(name in result.scores for result in results)]
 
 
-def rows(found: Sequence[Result]) -> list[dict[str, Any]]:
-    """A row for each run and metric."""
+def rows(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """Return a row for each run and metric."""
     return [
         {
             "data": result.data,
@@ -126,7 +142,7 @@ def rows(found: Sequence[Result]) -> list[dict[str, Any]]:
             "metric": metric,
             "value": value,
         }
-        for result in found
+        for result in results
         for metric, value in result.scores.items()
     ]
 
@@ -151,37 +167,37 @@ def _result(name: str, config: Config, data: str, setting: str) -> Result:
 
 
 def _data_names(plan: Plan) -> dict[str, str]:
-    """What each data set is called: of a path its last part, unless another data set is called so."""
+    """Return a short name for each data set: the last part of a path, unless two data sets share it."""
     full = list(dict.fromkeys(config.data.name for config in plan.runs.values()))
     short = [Path(name).stem for name in full]
     return {name: stem if short.count(stem) == 1 else name for name, stem in zip(full, short, strict=True)}
 
 
 def _settings(plan: Plan) -> dict[str, str]:
-    """Of each run the settings that tell it from others of its method on the same data, the seed apart."""
-    said: dict[str, str] = {}
+    """Return for each run the settings that distinguish it from others of its method on the same data and seed."""
+    texts: dict[str, str] = {}
     flat = {name: config.flat() for name, config in plan.runs.items()}
     for method in dict.fromkeys(config.method.name for config in plan.runs.values()):
         alike = {name: each for name, each in flat.items() if each["method.name"] == method}
-        # What is the method's own says most, its preset before all; others count if they tell apart what is not yet.
+        # Settings of the method come first, its preset before all. Others are added if they distinguish more runs.
         varied = [key for key in plan.varied if key != "train.seed"]
         keys = ["data.name"]
         for key in sorted(varied, key=lambda key: (key != "method.preset", not key.startswith("method."))):
             if len(_kinds(alike.values(), [*keys, key])) > len(_kinds(alike.values(), keys)):
                 keys.append(key)
-        short = {name: _written(each, keys[1:], _short) for name, each in alike.items()}
+        short = {name: _text(each, keys[1:], _short) for name, each in alike.items()}
         if len({(alike[name]["data.name"], text) for name, text in short.items()}) < len(_kinds(alike.values(), keys)):
-            short = {name: _written(each, keys[1:], str) for name, each in alike.items()}  # differ in the last digits
-        said |= short
-    return said
+            short = {name: _text(each, keys[1:], str) for name, each in alike.items()}  # they differ in the last digits
+        texts |= short
+    return texts
 
 
 def _kinds(settings: Iterable[Mapping[str, Any]], keys: Sequence[str]) -> set[tuple[str, ...]]:
     return {tuple(repr(each.get(key)) for key in keys) for each in settings}
 
 
-def _written(settings: Mapping[str, Any], keys: Sequence[str], typed: Callable[[object], str]) -> str:
-    pairs = [(key.removeprefix("method."), typed(settings[key])) for key in keys if key in settings]
+def _text(settings: Mapping[str, Any], keys: Sequence[str], value_text: Callable[[object], str]) -> str:
+    pairs = [(key.removeprefix("method."), value_text(settings[key])) for key in keys if key in settings]
     return " ".join(f"{key}={value.replace(' ', '')}" for key, value in pairs)
 
 

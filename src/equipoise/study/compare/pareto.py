@@ -1,4 +1,4 @@
-"""Figure of reconstruction against scores: every seed, the mean of each setting, and the trade-offs between them."""
+"""The figure of reconstruction against scores: runs, means of settings, and the trade-off of each method."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,32 +9,33 @@ from matplotlib.lines import Line2D
 
 from equipoise.metrics import METRICS
 from equipoise.report.figures import CYCLE, INK, MUTED, plain
-from equipoise.study.comparison import Block
-from equipoise.study.results import Result
-from equipoise.study.statistics import Floats, attainment, front
+from equipoise.study.compare.comparison import Block
+from equipoise.study.compare.results import Result
+from equipoise.study.compare.statistics import Floats, attainment, front
 
 COLUMNS = 3
-MARKS = ("o", "s", "^", "D", "v", "P")  # of methods, together with six colours
+MARKS = ("o", "s", "^", "D", "v", "P")  # of methods, combined with six colours
 DASHED = (0, (4, 2))
 
 
-def tradeoff(block: Block) -> Figure | None:
-    """Squared error against each other metric: a dot a seed, a large mark a setting's mean, the Pareto front of the
-    means in grey, and dashed for each method with several seeds what half of them attain with the best of its settings.
-    None where there is no other metric.
+def pareto(block: Block) -> Figure | None:
+    """Draw the squared error against each other metric; None where there is no other metric.
+
+    A dot is a run, a large mark the mean of a setting. The grey staircase is the Pareto front of the means. A dashed
+    one, for each method with several seeds, is the score that half of the seeds reach with the best setting.
     """
-    found = [result for group in block.groups for result in group.results]
-    metrics = [metric for metric in block.metrics if metric != "sse" and len(_points(found, metric))]
+    results = [result for group in block.groups for result in group.results]
+    metrics = [metric for metric in block.metrics if metric != "sse" and len(_points(results, metric))]
     if not metrics:
         return None
     methods = list(dict.fromkeys(group.method for group in block.groups))
     columns = min(COLUMNS, len(metrics))
-    lines = -(-len(metrics) // columns)
+    rows = -(-len(metrics) // columns)
     legend = 0.2 * -(-(len(methods) + 2) // 4) + 0.25
-    size = (max(3.4 * columns, 5.2), 2.7 * lines + legend)
+    size = (max(3.4 * columns, 5.2), 2.7 * rows + legend)
     figure = Figure(figsize=size, facecolor="white")
     margins = {"left": 0.62 / size[0], "right": 1 - 0.12 / size[0], "bottom": 0.45 / size[1]}
-    grid = figure.add_gridspec(lines, columns, **margins, top=1 - (legend + 0.25) / size[1], wspace=0.26, hspace=0.42)
+    grid = figure.add_gridspec(rows, columns, **margins, top=1 - (legend + 0.25) / size[1], wspace=0.26, hspace=0.42)
     for place, metric in enumerate(metrics):
         _panel(figure.add_subplot(grid[divmod(place, columns)]), block, metric, methods)
     figure.legend(handles=_legend(methods), loc="upper left", ncols=4, frameon=False, fontsize=8, labelcolor=INK)
@@ -55,44 +56,44 @@ def _panel(axes: Axes, block: Block, metric: str, methods: Sequence[str]) -> Non
     if error.max() > 10 * error.min() > 0:
         axes.set_xscale("log")
     right = axes.get_xlim()[1]
-    way = METRICS[metric].better or 1
-    best = front(error, way * score)
-    axes.step(*_to(right, error[best], score[best]), where="post", color=MUTED, linewidth=1, zorder=1)
+    sign = METRICS[metric].better or 1
+    best = front(error, sign * score)
+    axes.step(*_extend(right, error[best], score[best]), where="post", color=MUTED, linewidth=1, zorder=1)
     for place, method in enumerate(methods):
         seeds = _by_seed([each for group in block.groups if group.method == method for each in group.results], metric)
         if len(seeds) > 1:
-            at, reached = attainment([each[:, 0] for each in seeds], [way * each[:, 1] for each in seeds])
-            (line,) = axes.step(*_to(right, at, way * reached), where="post", color=_style(place)[0])
+            at, half = attainment([each[:, 0] for each in seeds], [sign * each[:, 1] for each in seeds])
+            (line,) = axes.step(*_extend(right, at, sign * half), where="post", color=_style(place)[0])
             line.set(linestyle=DASHED, linewidth=1, alpha=0.8, zorder=1)
     left, _ = axes.get_xlim()
-    for place in best:  # names of all settings would cover each other
+    for place in best:  # only these: names of all settings would overlap
         x, y, group = means[place]
-        beside, side = ((-5, 4), "right") if x - left > 0.75 * (right - left) else ((5, 4), "left")
+        offset, side = ((-5, 4), "right") if x - left > 0.75 * (right - left) else ((5, 4), "left")
         axes.annotate(
-            group.setting, (x, y), beside, textcoords="offset points", ha=side, size=7, color=MUTED, parse_math=False
+            group.setting, (x, y), offset, textcoords="offset points", ha=side, size=7, color=MUTED, parse_math=False
         )
     axes.set_xlim(right=right)
-    axes.set_title(f"{metric}{'' if way > 0 else ', lower is better'}", size=9, color=INK, loc="left")
-    axes.set_xlabel("squared error an image", size=8, color=MUTED)
+    axes.set_title(f"{metric}{'' if sign > 0 else ', lower is better'}", size=9, color=INK, loc="left")
+    axes.set_xlabel("squared error per image", size=8, color=MUTED)
     plain(axes)
 
 
 def _points(results: Iterable[Result], metric: str) -> Floats:
-    """Squared error and score [n, 2] of the seeds that have both as finite numbers."""
+    """Return squared error and score [n, 2] of the runs for which both are finite."""
     points = np.array([(result.scores["sse"], result.scores.get(metric, np.nan)) for result in results])
     finite: Floats = points[np.isfinite(points).all(axis=1)]
     return finite
 
 
 def _by_seed(results: Sequence[Result], metric: str) -> list[Floats]:
-    """The points [n, 2] of each seed over the settings of a method."""
+    """Return the points [n, 2] of each seed over the settings of a method."""
     seeds = dict.fromkeys(result.seed for result in results)
     points = [_points([result for result in results if result.seed == seed], metric) for seed in seeds]
     return [each for each in points if len(each)]
 
 
-def _to(right: float, error: Floats, score: Floats) -> tuple[Floats, Floats]:
-    """A staircase drawn on to the right edge: more error never forbids a score."""
+def _extend(right: float, error: Floats, score: Floats) -> tuple[Floats, Floats]:
+    """Extend a staircase to the right edge: a score that is reached within an error is reached within a larger one."""
     return np.append(error, right), np.append(score, score[-1])
 
 
@@ -108,5 +109,5 @@ def _legend(methods: Sequence[str]) -> list[Line2D]:
     return [
         *marks,
         Line2D([], [], color=MUTED, linewidth=1, label="Pareto front of the means"),
-        Line2D([], [], color=MUTED, linewidth=1, linestyle=DASHED, label="attained by half of the seeds"),
+        Line2D([], [], color=MUTED, linewidth=1, linestyle=DASHED, label="reached by half of the seeds"),
     ]

@@ -1,4 +1,4 @@
-"""How long a study takes on this machine, from a few seconds of training of each kind of run."""
+"""Estimate how long a study takes on this machine, from a few seconds of training of each kind of run."""
 
 import dataclasses
 import tempfile
@@ -13,23 +13,23 @@ from equipoise.config import Config
 from equipoise.training.loop import Stopped
 
 SECONDS = 2.0  # of training, for each kind
-ROW = 5  # steps, of which one row at least is timed
+ROW = 5  # steps of a row of the log
 
 
 def seconds(configs: Iterable[Config], workers: int, progress: bool = True) -> float | None:
-    """Seconds that the training of these runs takes here, `workers` at once; None where a run is too short to be timed.
+    """Return the training time of these runs in seconds, with `workers` at once; None where a run is too short to time.
 
-    Scores and reports come on top. Runs of one method, net, data and batch are one kind. Raises `InputError` for what
-    no run of a kind can begin with.
+    Scores and reports take more time. Runs with the same method, net, data and batch are one kind. Raises `InputError`
+    for settings with which no run can start.
     """
-    pace: dict[str, float | None] = {}
+    rates: dict[str, float | None] = {}
     total = 0.0
     for config in configs:
         kind = repr((config.data, config.method.name, config.net, config.train.batch, config.train.precision))
-        if kind not in pace:
+        if kind not in rates:
             with Console(stderr=True, quiet=not progress).status(f"timing {config.method.name} for {SECONDS:g} s"):
-                pace[kind] = _images_per_second(config)
-        rate = pace[kind]
+                rates[kind] = _images_per_second(config)
+        rate = rates[kind]
         if rate is None:
             return None
         total += config.train.steps * config.train.batch / rate
@@ -37,17 +37,17 @@ def seconds(configs: Iterable[Config], workers: int, progress: bool = True) -> f
 
 
 def _images_per_second(config: Config) -> float | None:
-    """Of a run that is begun in a folder that vanishes, and stopped before its last step."""
-    began: list[float] = []
+    """Return the speed of a run that starts in a temporary folder and stops before its last step."""
+    times: list[float] = []
 
-    def enough() -> bool:
-        began.append(monotonic())
-        long = began[-1] - began[0] > SECONDS and len(began) > ROW
-        return long or len(began) == config.train.steps
+    def is_enough() -> bool:
+        times.append(monotonic())
+        long = times[-1] - times[0] > SECONDS and len(times) > ROW
+        return long or len(times) == config.train.steps
 
     train = dataclasses.replace(config.train, log_every=ROW, checkpoint_every=config.train.steps)
     with tempfile.TemporaryDirectory() as folder:
         brief = dataclasses.replace(config, out=f"{folder}/run", train=train)
         with suppress(Stopped):
-            runs.execute(brief, progress=False, stop=enough)
+            runs.execute(brief, progress=False, stop=is_enough)
         return next((float(row["images_per_second"]) for row in reversed(runs.open_run(brief.out).logs)), None)

@@ -1,0 +1,182 @@
+"""The comparison of a study: groups of each data set, their averages, ranks and probabilities of improvement."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import rankdata
+
+from equipoise.errors import InputError, nearest
+from equipoise.metrics import METRICS
+from equipoise.report.sections.scores import HEADLINE
+from equipoise.study.compare import statistics
+from equipoise.study.compare.results import Group, Result, by_data, groups, scored_metrics
+from equipoise.study.compare.statistics import Estimate, Ranks
+from equipoise.study.run.status import State
+
+FEW = 5  # with fewer seeds a note asks for more
+RIVALS = 8  # groups compared pair by pair; of more groups, the best setting of each method
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The probability that a run of `ours` is better than a run of `theirs`."""
+
+    ours: str
+    theirs: str
+    estimate: Estimate
+
+
+@dataclass(frozen=True)
+class Block:
+    """Groups that are compared with each other: those of one data set, or those that all of several have.
+
+    Attributes:
+        title: name of the data set, or how many there are.
+        sets: number of data sets.
+        groups: the groups.
+        metrics: metrics to show, the squared error first.
+    """
+
+    title: str
+    sets: int
+    groups: tuple[Group, ...]
+    metrics: tuple[str, ...]
+
+    @property
+    def averaged(self) -> tuple[str, ...]:
+        """Metrics with a mean. Over several data sets, errors have none: their size depends on the images."""
+        return tuple(metric for metric in self.metrics if self.sets == 1 or METRICS[metric].share)
+
+    def scored(self, metric: str) -> list[Group]:
+        """Return the groups with a mean of the metric."""
+        return [group for group in self.groups if metric in self.averaged and group.scores(metric)]
+
+    def best(self, metric: str) -> set[str]:
+        """Return the labels of the best means; several if equal, none where neither direction is better."""
+        means = {group.label: each.value for group in self.groups if (each := group.estimate(metric))}
+        if not METRICS[metric].better or len(means) < 2:
+            return set()
+        top = max(METRICS[metric].better * value for value in means.values())
+        return {label for label, value in means.items() if METRICS[metric].better * value == top}
+
+    def rivals(self, metric: str) -> list[Group]:
+        """Return groups that have the metric, by mean rank; of more than eight, the best of each method."""
+        signed = [(group, _signed(group, metric)) for group in self.groups]
+        ranks: dict[str, list[float]] = {}
+        for data in dict.fromkeys(data for _, scores in signed for data in scores):
+            means = [(group.label, scores[data].mean()) for group, scores in signed if data in scores]
+            for (label, _), rank in zip(means, rankdata([-mean for _, mean in means]), strict=True):
+                ranks.setdefault(label, []).append(rank)
+        scored = [group for group, scores in signed if scores]
+        ordered = sorted(scored, key=lambda group: float(np.mean(ranks[group.label])))
+        if len(ordered) > RIVALS:
+            first = {group.method: group for group in reversed(ordered)}
+            ordered = [group for group in ordered if first[group.method] is group]
+        return ordered
+
+    def improvement(self, metric: str) -> list[Pair]:
+        """Return the probability of improvement of each rival over each that follows it."""
+        if not METRICS[metric].better:
+            return []
+        pairs = []
+        for a, b in combinations(self.rivals(metric), 2):
+            ours, theirs = _signed(a, metric), _signed(b, metric)
+            if ours.keys() == theirs.keys():
+                estimate = statistics.improvement(list(ours.values()), [theirs[data] for data in ours])
+                pairs.append(Pair(a.label, b.label, estimate))
+        return pairs
+
+    def chances(self, metric: str) -> dict[str, dict[str, Estimate]]:
+        """Return the probability that a run of the first label is better than one of the second, for all rivals."""
+        chances: dict[str, dict[str, Estimate]] = {}
+        for pair in self.improvement(metric):
+            each = pair.estimate
+            chances.setdefault(pair.ours, {})[pair.theirs] = each
+            chances.setdefault(pair.theirs, {})[pair.ours] = Estimate(1 - each.value, 1 - each.high, 1 - each.low)
+        return chances
+
+    def ranks(self, metric: str) -> tuple[list[str], Ranks] | None:
+        """Return labels and ranks over data sets; None with one data set or where neither direction is better."""
+        scored = {group.label: _signed(group, metric) for group in self.groups}
+        scored = {label: scores for label, scores in scored.items() if len(scores) == self.sets}
+        if self.sets < 2 or len(scored) < 2 or not METRICS[metric].better:
+            return None
+        means = [[scores[data].mean() for scores in scored.values()] for data in next(iter(scored.values()))]
+        return list(scored), statistics.ranks(np.array(means))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The comparison of the finished runs of a study.
+
+    Attributes:
+        folder: folder of the study.
+        results: the finished runs.
+        blocks: one per data set, and with several one for the groups that all of them have.
+        unfinished: the states of runs that failed or are not finished.
+    """
+
+    folder: Path
+    results: tuple[Result, ...]
+    blocks: tuple[Block, ...]
+    unfinished: tuple[State, ...]
+
+    @property
+    def notes(self) -> list[str]:
+        """Warnings about the figures."""
+        notes = []
+        total = len(self.results) + len(self.unfinished)
+        failed = sum(state.stage == "failed" for state in self.unfinished)
+        if self.unfinished:
+            others = [f"{failed} failed"] * (failed > 0)
+            others += [f"{len(self.unfinished) - failed} not finished"] * (failed < len(self.unfinished))
+            notes.append(
+                f"{len(self.results)} of {total} runs are finished, {', '.join(others)}; only these are counted."
+            )
+        conventions = sorted({result.convention for result in self.results})
+        if len(conventions) > 1:
+            notes.append(
+                f"Runs were scored by different conventions ({', '.join(conventions)}), so scores are not comparable."
+            )
+        for data, of_set in by_data(self.results).items():
+            if len({result.digest for result in of_set}) > 1:
+                notes.append(f"The images of {data} changed between runs, so scores are not comparable.")
+        seeds = min(len(group.results) for block in self.blocks for group in block.groups)
+        if seeds < FEW:
+            few = "a single seed, which has no interval" if seeds == 1 else f"{seeds} seeds"
+            notes.append(f"There are settings with {few}; intervals of fewer than ten seeds are too narrow.")
+        return notes
+
+
+def compare_results(
+    folder: Path, results: Sequence[Result], unfinished: Sequence[State], metrics: Sequence[str] = ()
+) -> Comparison:
+    """Return the comparison of the finished runs of the study in `folder`.
+
+    metrics: those to show, or "all"; default: the headline metrics. Raises `InputError` for one that no run has.
+    """
+    names = _metrics_to_show(results, metrics)
+    sets = {data: groups(of_set) for data, of_set in by_data(results).items()}
+    blocks = [Block(data, 1, tuple(members), names) for data, members in sets.items()]
+    everywhere = set.intersection(*({group.label for group in members} for members in sets.values()))
+    if len(sets) > 1 and everywhere:
+        members = tuple(group for group in groups(results) if group.label in everywhere)
+        blocks.append(Block(f"all {len(sets)} data sets", len(sets), members, names))
+    return Comparison(folder, tuple(results), tuple(blocks), tuple(unfinished))
+
+
+def _metrics_to_show(results: Sequence[Result], names: Sequence[str]) -> tuple[str, ...]:
+    known = scored_metrics(results)
+    for name in names:
+        if name not in (*known, "all"):
+            raise InputError(f"no run was scored with {name}; {nearest(name, known)}")
+    chosen = known if "all" in names else names or [name for name in HEADLINE if name in known] or known
+    return ("sse", *(name for name in dict.fromkeys(chosen) if name != "sse"))
+
+
+def _signed(group: Group, metric: str) -> dict[str, statistics.Floats]:
+    """Return the scores by data set, with the sign for which higher is better."""
+    return {data: METRICS[metric].better * scores for data, scores in group.scores(metric).items()}

@@ -1,0 +1,218 @@
+"""A comparison as text, as JSON values, and as files in CSV, Parquet and LaTeX."""
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from equipoise.errors import InputError
+from equipoise.metrics import METRICS, table
+from equipoise.study.compare.comparison import Block, Comparison
+from equipoise.study.compare.statistics import STATISTICS, Estimate
+
+LATEX = str.maketrans(
+    {c: f"\\{c}" for c in "&%$#_{}"}
+    | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
+)
+
+
+def text(comparison: Comparison) -> str:
+    """Return the tables for the terminal: means with intervals, probabilities of improvement, ranks and notes."""
+    parts = []
+    for block in comparison.blocks:
+        runs = sum(len(group.results) for group in block.groups)
+        parts += [f"{block.title}: {runs} runs", *lines(_cells(block)), "", *_improvements(block), *_ranks(block)]
+    parts.append("means over seeds, below them their 95 % intervals; * best mean; β-equivalent: weight of the KL")
+    parts += [f"note: {note}" for note in comparison.notes]
+    parts += [f"failed: {state.run}: {state.reason}" for state in comparison.unfinished if state.stage == "failed"]
+    return "\n".join(parts)
+
+
+def _cells(block: Block) -> list[list[str]]:
+    """Return the header and two rows for each group: means, and below them the intervals."""
+    metrics = block.averaged
+    best = {metric: block.best(metric) for metric in metrics}
+    rows = [["", "seeds", *metrics, "β-equivalent", "flags"]]
+    for group in block.groups:
+        above, below = [group.label, str(len(group.results))], ["", ""]
+        for metric in metrics:
+            mean = group.estimate(metric)
+            star = "*" if group.label in best[metric] else " "
+            above.append(f"{figure(metric, mean.value)}{star}" if mean else "– ")
+            below.append(f"{interval(metric, mean)} " if mean else "")
+        weight = group.beta_equivalent
+        rows += [[*above, "–" if weight is None else f"{weight:.3g}", ", ".join(group.flags)], [*below, "", ""]]
+    return rows
+
+
+def figure(metric: str, value: float) -> str:
+    """Format a score: with three decimals where 1 is a perfect score, else with four digits."""
+    if not math.isfinite(value):
+        return "–" if math.isnan(value) else str(value)
+    if METRICS[metric].share:
+        return f"{value:z.3f}"
+    digits = 3 - math.floor(math.log10(abs(value))) if value else 0
+    return f"{value:z,.{max(0, digits)}f}"
+
+
+def interval(metric: str, estimate: Estimate) -> str:
+    """Format the ends of an interval; empty where there is none."""
+    ends = [figure(metric, end) for end in (estimate.low, estimate.high)]
+    return "" if "–" in ends else "..".join(ends)
+
+
+def lines(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Align the cells of a table in columns: the first and the last on the left, the others on the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    aligned = []
+    for first, *figures, last in rows:
+        right = (f"{cell:>{width}}" for cell, width in zip(figures, widths[1:-1], strict=True))
+        aligned.append("  ".join([f"  {first:<{widths[0]}}", *right, last]).rstrip())
+    return aligned
+
+
+def _improvements(block: Block) -> list[str]:
+    """Return a line per metric: the probability that a run of the best setting is better than one of the next."""
+    result = []
+    for metric in block.metrics:
+        for pair in block.improvement(metric)[:1]:
+            probability = f"{pair.estimate.value:.2f}"
+            if not math.isnan(pair.estimate.low):
+                probability += f" ({pair.estimate.low:.2f}..{pair.estimate.high:.2f})"
+            result.append(f"  {metric}: a run of {pair.ours} beats one of {pair.theirs} with probability {probability}")
+    return [*result, ""] if result else []
+
+
+def _ranks(block: Block) -> list[str]:
+    """Return a line per metric: the best mean ranks over the data sets, and the tests."""
+    result = []
+    for metric in block.metrics:
+        ranked = block.ranks(metric)
+        if ranked:
+            labels, ranks = ranked
+            best = sorted(zip(ranks.mean, labels, strict=True))[:3]
+            means = ", ".join(f"{label} {mean:.2f}" for mean, label in best)
+            tests = f"Friedman {p_value(ranks.p)}; differences of {ranks.critical:.2f} or more are significant"
+            result.append(f"  {metric}: mean ranks {means} of {len(labels)}; {tests}")
+    return [*result, ""] if result else []
+
+
+def p_value(p: float) -> str:
+    """Format a p-value."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def summary(comparison: Comparison) -> list[dict[str, Any]]:
+    """Return a row for each group and metric: mean, median and IQM over the seeds with their intervals."""
+    rows = []
+    for block in comparison.blocks:
+        for group in block.groups:
+            for metric in block.averaged:
+                estimates = {name: group.estimate(metric, statistic) for name, statistic in STATISTICS.items()}
+                if estimates["mean"] is None:
+                    continue
+                row = {
+                    "data": block.title,
+                    "method": group.method,
+                    "setting": group.setting,
+                    "seeds": sum(map(len, group.scores(metric).values())),
+                    "beta_equivalent": group.beta_equivalent,
+                    "flags": ", ".join(group.flags),
+                    "metric": metric,
+                    "best": group.label in block.best(metric),
+                }
+                for name, each in estimates.items():
+                    if each is not None:
+                        row |= {name: each.value, f"{name}_low": each.low, f"{name}_high": each.high}
+                rows.append(row)
+    return rows
+
+
+def values(comparison: Comparison) -> dict[str, Any]:
+    """Return the comparison as JSON values, with None where there is no number."""
+    pairs, ranks = [], []
+    for block in comparison.blocks:
+        for metric in block.metrics:
+            for pair in block.improvement(metric):
+                row = {"data": block.title, "metric": metric, "ours": pair.ours, "theirs": pair.theirs}
+                pairs.append(row | dict(zip(("probability", "low", "high"), pair.estimate, strict=True)))
+            ranked = block.ranks(metric)
+            if ranked:
+                labels, each = ranked
+                mean = dict(zip(labels, each.mean.tolist(), strict=True))
+                ranks.append(
+                    {"data": block.title, "metric": metric, "ranks": mean, "p": each.p, "critical": each.critical}
+                )
+    unfinished = comparison.unfinished
+    return {
+        "study": str(comparison.folder),
+        "finished": len(comparison.results),
+        "left": [{"run": state.run, "stage": state.stage, "reason": state.reason} for state in unfinished],
+        "notes": comparison.notes,
+        "groups": [_finite(row) for row in summary(comparison)],
+        "improvement": [_finite(row) for row in pairs],
+        "ranks": ranks,
+    }
+
+
+def _finite(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace NaN and infinities by None, since JSON has no such numbers."""
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+
+
+def check(path: Path) -> None:
+    """Raise `InputError` where a table cannot be written to this file: wrong suffix, or a package is missing."""
+    if path.suffix not in (".csv", ".parquet", ".tex"):
+        raise InputError(f"{path}: expected a file that ends in .csv, .parquet or .tex")
+    if path.suffix == ".parquet":
+        table.check(path)
+
+
+def contents(path: Path, comparison: Comparison) -> bytes:
+    """Return the table as the contents of a .csv, .parquet or .tex file, by the suffix of `path`."""
+    if path.suffix == ".tex":
+        return latex(comparison).encode()
+    if path.suffix == ".csv":
+        return csv_of(summary(comparison))
+    import pandas as pd
+
+    parquet: bytes = pd.DataFrame(summary(comparison)).to_parquet(index=False, engine="pyarrow")
+    return parquet
+
+
+def csv_of(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """Return a CSV file of rows with the same keys, with all digits and an empty cell for NaN."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({k: "" if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()})
+    return file.getvalue().encode()
+
+
+def latex(comparison: Comparison) -> str:
+    """Return the table for a paper: means with intervals, the best of each data set in bold. Needs booktabs."""
+    metrics = comparison.blocks[0].metrics
+    lines = [
+        f"% equipoise compare {comparison.folder}",
+        r"\begin{tabular}{l" + "r" * (len(metrics) + 2) + "l}",
+        r"\toprule",
+        " & ".join(["", "seeds", *(name.translate(LATEX) for name in metrics), r"$\beta$", "flags"]) + r" \\",
+    ]
+    for block in comparison.blocks:
+        best = {metric: block.best(metric) for metric in metrics}
+        lines += [r"\midrule", rf"\multicolumn{{{len(metrics) + 4}}}{{l}}{{{block.title.translate(LATEX)}}} \\"]
+        for group in block.groups:
+            cells = [group.label.translate(LATEX), str(len(group.results))]
+            for metric in metrics:
+                mean = group.estimate(metric) if metric in block.averaged else None
+                value = figure(metric, mean.value) if mean else "--"
+                ends = interval(metric, mean).replace("..", ", ") if mean else ""
+                bold = rf"\textbf{{{value}}}" if group.label in best[metric] and mean else value
+                cells.append(bold + (rf" {{\scriptsize[{ends}]}}" if ends else ""))
+            weight = group.beta_equivalent
+            cells += ["--" if weight is None else f"{weight:.3g}", ", ".join(group.flags)]
+            lines.append(" & ".join(cells) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])

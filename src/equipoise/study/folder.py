@@ -1,0 +1,44 @@
+"""The folder of a study: its file `study.toml` and the runs that the file describes."""
+
+from pathlib import Path
+
+from equipoise.errors import InputError
+from equipoise.study.plan import Plan, plan, read_file
+from equipoise.study.search import space, trials
+
+FILE = "study.toml"
+
+
+def open_study(folder: str | Path) -> Plan:
+    """Return the plan of the study in a folder. Raises `InputError` when there is none.
+
+    Args:
+        folder: the folder that `sweep` or `search` wrote, such as "studies/first".
+
+    Returns:
+        The plan with `runs`, the settings of each run by name.
+
+    Raises:
+        InputError: the folder has no `study.toml`, or the file describes runs that are not possible.
+    """
+    path = Path(folder)
+    if not (path / FILE).is_file():
+        raise InputError(f"{path} is not a study (it has no {FILE}); expected the folder that a sweep wrote")
+    return read(path / FILE, out=path)
+
+
+def read(file: str | Path, out: str | Path | None = None) -> Plan:
+    """Return the plan of a study file: all its runs, or for a search the runs proposed so far.
+
+    Args:
+        file: the study file, in TOML.
+        out: the folder of the study, if it is not the one in the file.
+
+    Returns:
+        The plan with the settings of each run by name.
+
+    Raises:
+        InputError: the file cannot be read, or describes runs that are not possible.
+    """
+    contents = read_file(file, out)
+    return trials.plan(space.parse(contents)) if "search" in contents else plan(contents)

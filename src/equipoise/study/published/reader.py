@@ -1,0 +1,96 @@
+"""Reading published tables from the TOML files in `papers/`.
+
+Keys of a file hold for all of its [[tables]], and a key of a table replaces that of the file; `study` and `where` are
+merged. A file or table has `name`, `title`, `source`, `claim`, `reasons`, `budget`, `selection` and `apart`, described
+in `Published`, and:
+
+    study     the protocol as the contents of a study file
+    quick     settings, by dotted key, of a shorter protocol
+    datasets  values of each data set by name: a string "{value}" elsewhere stands for one of them, in a label
+              "{value:g}" is formatted; "{dataset}" is the name of the data set
+    where     settings, by dotted key, of all runs of the table; `where` of a row adds its own
+    columns   in the file a table by name: `title`, `decimals`, and for a curve of the log `curve`, `last` (fraction of
+              the steps), `sign`, and `from` for the largest distance from another curve; without `curve` it is the
+              metric of that name. In a table a list of names.
+    rows      `label`, `where`, and `paper`: by data set the paper's figures, as a list in the order of the columns or
+              as a table by column
+    figure    `kind` and the arguments of the function of this name in `figures`
+"""
+
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+from equipoise.study.published import figures
+from equipoise.study.published.paper import Column, Draw, Published, Row, farthest, recent, score
+
+PAPERS = ("lvae", "isa", "progressive", "controllers")
+FIGURES = {"scatter": figures.scatter, "trajectories": figures.trajectories}
+
+Table = Mapping[str, Any]
+
+
+def read_tables() -> dict[str, Published]:
+    """Return the published tables by name."""
+    tables: dict[str, Published] = {}
+    for paper in PAPERS:
+        path = resources.files(__package__) / "papers" / f"{paper}.toml"
+        file = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables |= {table["name"]: _published(file, table) for table in file["tables"]}
+    return tables
+
+
+def _published(file: Table, table: Table) -> Published:
+    merged = {**file, **table}
+    study = {**file.get("study", {}), **table.get("study", {})}
+    columns = {name: _column(name, column) for name, column in file["columns"].items()}
+    columns = {name: columns[name] for name in table.get("columns", columns)}
+    values = {dataset: {"dataset": dataset, **of} for dataset, of in file["datasets"].items()}
+    return Published(
+        name=table["name"],
+        title=table["title"],
+        source=merged["source"],
+        claim=table["claim"],
+        study={dataset: _fill(study, values[dataset]) for dataset in values},
+        quick=merged["quick"],
+        budget=merged["budget"],
+        columns=columns,
+        rows={dataset: [_row(file, row, columns, values[dataset]) for row in table["rows"]] for dataset in values},
+        reasons=table["reasons"],
+        selection=merged.get("selection"),
+        apart=merged.get("apart", ()),
+        draw=_draw(merged["figure"]) if "figure" in merged else None,
+    )
+
+
+def _column(name: str, column: Table) -> Column:
+    title, decimals = column.get("title", name), column.get("decimals", 2)
+    if "curve" not in column:
+        return score(name, title, decimals)
+    if "from" in column:
+        return farthest(column["curve"], column["from"], title, column["last"], decimals)
+    return recent(column["curve"], title, column["last"], decimals, column.get("sign", 1))
+
+
+def _row(file: Table, row: Table, columns: Mapping[str, Column], values: Table) -> Row:
+    where = _fill({**file.get("where", {}), **row["where"]}, values)
+    paper = row.get("paper", {}).get(values["dataset"], {})
+    figures = paper if isinstance(paper, dict) else dict(zip(columns, paper, strict=False))
+    return Row(row["label"].format(**values), where, figures)
+
+
+def _draw(figure: Table) -> Draw:
+    arguments = {key: value for key, value in figure.items() if key != "kind"}
+    return FIGURES[figure["kind"]](**arguments)
+
+
+def _fill(value: Any, values: Table) -> Any:
+    """Replace strings such as "{net}" by the values of a data set, at any depth."""
+    if isinstance(value, dict):
+        return {key: _fill(each, values) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_fill(each, values) for each in value]
+    if isinstance(value, str) and value.startswith("{") and value.endswith("}"):
+        return values[value[1:-1]]
+    return value

@@ -1,0 +1,130 @@
+"""The record of a run in `results/`: settings, scores and curves in one small file."""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from equipoise import config as configuration
+from equipoise.errors import InputError
+from equipoise.files import read_json, write_text
+from equipoise.training import checkpoint
+
+FORMAT = 1
+ROWS = 300  # of a curve; a longer one is thinned evenly
+DIGITS = 6  # significant digits of each number
+NO_CURVES = ("step", "seconds", "images_per_second", "lr", "error", "integral")  # numbers of a log that nobody draws
+
+
+@dataclass(frozen=True)
+class Record:
+    """A run as stored in `results/`.
+
+    Attributes:
+        run: name of the file.
+        settings: by dotted key, without `out`.
+        scores: by step, then by metric; each step at which the run was scored is a model.
+        curves: `step`, and the numbers of the log at these steps.
+        made_by: versions and platform.
+    """
+
+    run: str
+    settings: Mapping[str, Any]
+    scores: Mapping[int, Mapping[str, float]]
+    curves: Mapping[str, Sequence[float]]
+    made_by: Mapping[str, str]
+
+    @property
+    def command(self) -> str:
+        """The command that trains the run."""
+        return configuration.command(self.settings)
+
+    @property
+    def steps(self) -> list[int]:
+        """The steps at which the run was scored."""
+        return sorted(self.scores)
+
+    @property
+    def seed(self) -> int:
+        """The seed of the training."""
+        return int(self.settings["train.seed"])
+
+    def fits(self, where: Mapping[str, object]) -> bool:
+        """Return whether the run has these settings. A missing setting counts as None."""
+        return all(self.settings.get(key) == value for key, value in where.items())
+
+    def recent(self, name: str, step: int, steps: int) -> list[float]:
+        """Return the values of a curve in the last `steps` steps up to `step`; empty for a missing curve."""
+        rows = zip(self.curves["step"], self.curves.get(name, []), strict=False)
+        return [value for at, value in rows if step - steps < at <= step]
+
+
+def record(run: Path) -> Record | None:
+    """Return the record of the run in a folder; None where it was not scored yet.
+
+    Its name depends on the settings without `train.steps`, so a longer run replaces the shorter one.
+    """
+    settings = {key: value for key, value in configuration.read(run / "config.toml").items() if key != "out"}
+    scores = _scores(run, int(str(settings["train.steps"])))
+    if not scores:
+        return None
+    same = {key: value for key, value in settings.items() if key != "train.steps"}
+    digest = hashlib.sha256(json.dumps(same, sort_keys=True, default=str).encode()).hexdigest()[:10]
+    name = f"{Path(str(settings['data.name'])).stem}-{settings['method.name']}-{digest}"
+    meta = read_json(run / "meta.json")
+    made_by = {**meta.get("versions", {}), "platform": meta.get("platform", "unknown")}
+    return Record(name, settings, scores, _curves(checkpoint.read_log(run / "log.jsonl")), made_by)
+
+
+def write(record: Record, results: Path) -> Path:
+    """Write a record to `results` and return its file."""
+    contents = {
+        "format": FORMAT,
+        "command": record.command,
+        "settings": record.settings,
+        "made_by": record.made_by,
+        "scores": {str(step): record.scores[step] for step in record.steps},
+        "curves": record.curves,
+    }
+    file = results / f"{record.run}.json"
+    write_text(file, "{\n" + ",\n".join(f'"{key}": {json.dumps(value)}' for key, value in contents.items()) + "\n}\n")
+    return file
+
+
+def read_all(results: Path) -> list[Record]:
+    """Return all records in `results`; none without the folder. Raises `InputError` for a file of another kind."""
+    return [_read(file) for file in sorted(results.glob("*.json"))]
+
+
+def _read(file: Path) -> Record:
+    contents = read_json(file)
+    if contents.get("format") != FORMAT:
+        raise InputError(f"{file} is not a record of `equipoise reproduce`; move it to another folder")
+    scores = {int(step): row for step, row in contents["scores"].items()}
+    return Record(file.stem, contents["settings"], scores, contents["curves"], contents["made_by"])
+
+
+def _scores(run: Path, last: int) -> dict[int, dict[str, float]]:
+    """Return the scores of a run by step: those during training, and those of its end, which replace earlier ones."""
+    history = run / "scores_history.jsonl"
+    rows: Iterable[dict[str, Any]] = checkpoint.read_log(history) if history.exists() else []
+    scores = {int(row["step"]): {name: value for name, value in row.items() if name != "step"} for row in rows}
+    if (run / "scores.json").exists():
+        final = read_json(run / "scores.json")["scores"]
+        scores[last] = scores.get(last, {}) | {name: score["value"] for name, score in final.items()}
+    return {step: {name: _round(value) for name, value in row.items()} for step, row in scores.items()}
+
+
+def _curves(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
+    """Return the steps and each number of the log that all rows have, as lists."""
+    thin = rows[:: max(1, math.ceil(len(rows) / ROWS))]
+    names = [name for name in rows[-1] if name not in NO_CURVES and isinstance(rows[-1][name], int | float)]
+    curves = {name: [_round(row[name]) for row in thin] for name in names if all(name in row for row in thin)}
+    return {"step": [row["step"] for row in thin], **curves}
+
+
+def _round(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")

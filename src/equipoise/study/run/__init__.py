@@ -1,0 +1,1 @@
+"""Running a study: engines, claims, status and the `sweep` and `status` commands."""

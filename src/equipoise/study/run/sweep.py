@@ -1,0 +1,96 @@
+"""Running all runs of a study."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import joblib  # type: ignore[import-untyped]
+from rich.console import Console
+
+from equipoise.data import DATASETS, load_data
+from equipoise.errors import InputError, choose
+from equipoise.study.folder import FILE, read
+from equipoise.study.plan import Plan, copy_file
+from equipoise.study.run.board import live
+from equipoise.study.run.drive import Engine, drive
+from equipoise.study.run.local import Local
+from equipoise.study.run.on_ray import OnRay
+from equipoise.study.run.on_slurm import OnSlurm
+from equipoise.study.run.status import State, Watch
+from equipoise.study.run.work import forget_failures
+from equipoise.training import watch
+
+EngineName = Literal["local", "ray", "slurm"]
+
+
+def sweep(
+    file: str | Path,
+    *,
+    workers: int | None = None,
+    engine: EngineName = "local",
+    gpus: float = 0,
+    again: bool = False,
+    progress: bool = True,
+) -> list[State]:
+    """Run the study that `file` describes. Finished runs are not repeated, and unfinished ones resume.
+
+    Runs are processes that load this program again, so a script calls `sweep` under `if __name__ == "__main__":`.
+
+    Args:
+        file: the study file, in TOML.
+        workers: number of runs at once; default: as many as the cores allow, here or in the cluster.
+        engine: "local" for this machine, "ray" for a Ray cluster, "slurm" for Slurm jobs. A study can change engines.
+        gpus: GPUs of each run with Ray or Slurm; with Ray also a part of one, such as 0.25.
+        again: also try runs that were given up.
+        progress: show the progress on standard error.
+
+    Returns:
+        The state of each run at the end.
+
+    Raises:
+        InputError: the study cannot run; raised before any work.
+    """
+    plan = read(file)
+    check_data(plan)
+    place = _engine(plan, engine, workers, gpus)
+    copy_file(Path(file), plan.folder / FILE, plan.study.out)
+    if again:
+        for run in plan.runs:
+            forget_failures(plan.folder, run)
+    states = Watch(plan)
+    console = Console(stderr=True, quiet=not progress)
+    with watch.signals() as stop, live(console, states) as show:
+        drive(plan, place, stop.is_set, show)
+    return states()
+
+
+def default_workers(plan: Plan) -> int:
+    """Return the number of runs at once on this machine: available cores over threads of a run."""
+    threads = max(config.train.threads or 1 for config in plan.runs.values())
+    return max(1, int(joblib.cpu_count()) // threads)
+
+
+def check_data(plan: Plan) -> None:
+    """Raise `InputError` where data of the study is not available, once and not in every run."""
+    for name in dict.fromkeys(config.data.name for config in plan.runs.values()):
+        if name in DATASETS:
+            if DATASETS[name].state == "not here":
+                raise DATASETS[name].missing()
+        elif not Path(name).expanduser().exists():
+            load_data(name)  # raises an error with a hint
+
+
+def check_workers(workers: int | None) -> None:
+    """Raise `InputError` for a number of workers below 1."""
+    if workers is not None and workers < 1:
+        raise InputError(f"workers is {workers}; expected 1 or more, such as the number of cores")
+
+
+def _engine(plan: Plan, name: str, workers: int | None, gpus: float) -> Engine[Any]:
+    choose("engine", name, ("local", "ray", "slurm"))
+    check_workers(workers)
+    if gpus < 0 or (gpus and name == "local"):
+        raise InputError(f"gpus is {gpus:g}; expected 0 or more, with engine ray or slurm")
+    if name == "local":
+        return Local(workers or default_workers(plan))
+    threads = max(config.train.threads or 1 for config in plan.runs.values())
+    return OnRay(workers, threads, gpus) if name == "ray" else OnSlurm(workers, threads, gpus)

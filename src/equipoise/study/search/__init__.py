@@ -1,0 +1,1 @@
+"""Searches: Optuna proposes settings, and the runs of a study evaluate them."""

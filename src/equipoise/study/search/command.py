@@ -1,0 +1,105 @@
+"""The command `search`: Optuna proposes settings, runs evaluate them, and the folder stores both."""
+
+import dataclasses
+from pathlib import Path
+
+from rich.console import Console
+
+from equipoise import scoring
+from equipoise.data import load_data, variants
+from equipoise.errors import InputError
+from equipoise.files import replacing
+from equipoise.outcome import Outcome
+from equipoise.report import figures
+from equipoise.study.folder import FILE
+from equipoise.study.plan import Plan, copy_file, read_file
+from equipoise.study.run.board import live
+from equipoise.study.run.drive import drive
+from equipoise.study.run.local import Local
+from equipoise.study.run.status import Watch
+from equipoise.study.run.sweep import check_data, check_workers, default_workers
+from equipoise.study.run.work import forget_failures
+from equipoise.study.search import space as spaces
+from equipoise.study.search import summary
+from equipoise.study.search.picture import draw
+from equipoise.study.search.space import Space
+from equipoise.study.search.summary import SearchResult
+from equipoise.study.search.trials import Trial, Trials, import_optuna, stored_trials
+from equipoise.training import watch
+
+
+def command(file: Path, workers: int | None = None, again: bool = False, progress: bool = True) -> Outcome:
+    """Search the settings that a file leaves open, or resume, and write `search.csv` and a picture."""
+    result = search(file, workers=workers, again=again, progress=progress)
+    folder = result.space.folder
+    files = {}
+    if result.trials:
+        files[folder / "search.csv"] = summary.csv(result)
+    if result.best:
+        picture = draw(result)
+        files[folder / "pictures" / "search.svg"] = figures.svg_file(picture, "search")
+        files[folder / "pictures" / "search.png"] = figures.png(picture)
+    for path, content in files.items():
+        with replacing(path) as target:
+            target.write(content)
+    paths = [str(path) for path in files]
+    text = f"{summary.text(result)}\nwrote {', '.join(paths) or folder}"
+    return Outcome({**summary.values(result), "wrote": paths}, text)
+
+
+def search(file: str | Path, *, workers: int | None = None, again: bool = False, progress: bool = True) -> SearchResult:
+    """Search the settings that `file` leaves open, or resume the search, and return its trials.
+
+    Runs are processes that load this program again: a script calls `search` under `if __name__ == "__main__":`.
+
+    Args:
+        file: the search file, in TOML.
+        workers: number of runs at once; default: as many as the cores allow.
+        again: also try runs that failed.
+        progress: show the progress on standard error.
+
+    Returns:
+        The trials with settings and scores, and `best`, the finished ones in order of their score.
+
+    Raises:
+        InputError: the search cannot run; raised before any work.
+    """
+    contents = read_file(file)
+    if "search" not in contents:
+        raise InputError(f'{file} has no table [search]; add one with metric = "mig" and trials = 20')
+    space = spaces.parse(contents)
+    import_optuna()
+    corners = Plan(space.study, {str(i): config for i, config in enumerate(spaces.corners(space))}, ())
+    _check_scores(space, corners)
+    check_workers(workers)
+    before = stored_trials(space)
+    copy_file(Path(file), space.folder / FILE, space.study.out)
+    if again:
+        for run in {run for trial in before for run in trial.runs}:
+            forget_failures(space.folder, run)
+    console = Console(stderr=True, quiet=not progress)
+
+    def report(trial: Trial) -> None:
+        console.print(summary.line(space, trial), markup=False, highlight=False, soft_wrap=True)
+
+    trials = Trials(space, report)
+    engine, states = Local(workers or default_workers(corners)), Watch(trials.plan)
+    with watch.signals() as stop, live(console, states) as show:
+
+        def look() -> None:
+            trials.look()
+            show()
+
+        drive(trials.plan, engine, stop.is_set, look, trials.more)
+        look()
+    return SearchResult(space, tuple(trials.trials))
+
+
+def _check_scores(space: Space, corners: Plan) -> None:
+    """Raise `InputError` where the data is not available, or does not allow the metric."""
+    check_data(corners)
+    if space.search.metric != "udr":
+        config = next(iter(corners.runs.values()))
+        images = variants.prepare(load_data(config.data.name, **config.data.reading), config.data)[-1]
+        evaluate = dataclasses.replace(config.evaluate, which=(space.search.metric,))
+        scoring.check(dataclasses.replace(config, evaluate=evaluate), images)

@@ -1,0 +1,351 @@
+"""The trials of a search. Optuna's journal in the search's folder stores them; their runs decide how they end."""
+
+import dataclasses
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from equipoise import runs
+from equipoise.config import Config
+from equipoise.errors import InputError
+from equipoise.metrics import METRICS
+from equipoise.study.compare import statistics, tables
+from equipoise.study.compare.statistics import Estimate
+from equipoise.study.compare.udr import udr_of_seeds
+from equipoise.study.plan import Distribution, Plan, run_settings, seeds, varied
+from equipoise.study.run.work import failures, is_given_up
+from equipoise.study.search.space import METHOD, Space, check_settings
+from equipoise.training import checkpoint
+
+JOURNAL = "trials.journal"
+NAME = "search"  # of Optuna's study
+FEW = 5  # finished trials before any is pruned
+
+Stage = Literal["finished", "pruned", "failed", "open"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """Settings that were drawn, their runs, one per seed, and the result.
+
+    Attributes:
+        number: counted from 0.
+        settings: the settings that were drawn, by dotted key.
+        runs: the complete settings of each run by name; empty where they are not possible.
+        stage: "finished", "pruned", "failed", or "open" for a trial that is not over.
+        scores: scores of a finished trial, one per seed.
+        last: step and score of a pruned trial when it was stopped.
+        reason: why it was pruned, or failed.
+    """
+
+    number: int
+    settings: Mapping[str, Any]
+    runs: Mapping[str, Config]
+    stage: Stage = "open"
+    scores: tuple[float, ...] = ()
+    last: tuple[int, float] | None = None
+    reason: str = ""
+
+    @property
+    def mean(self) -> float:
+        """The score of a finished trial; NaN for any other."""
+        return float(np.mean(self.scores)) if self.scores else math.nan
+
+    @property
+    def estimate(self) -> Estimate:
+        """The mean of a finished trial with its 95 % interval over seeds."""
+        return statistics.estimate([np.array(self.scores)], statistics.mean)
+
+
+class Trials:
+    """The trials of a search. `look` reads them again, stores which have finished, and prunes.
+
+    `report` is called once for each trial that is over, except for those that were over at the start.
+    """
+
+    def __init__(self, space: Space, report: Callable[[Trial], None] = lambda _: None) -> None:
+        self.space = space
+        self.trials: list[Trial] = []
+        self._runs: dict[str, Config] = {}
+        self.plan = Plan(space.study, self._runs, ())
+        """The runs that are to be worked on, a table that `look` changes in place."""
+        self._optuna = import_optuna()
+        self._storage, self._study = _open(self._optuna, space)
+        self._report: Callable[[Trial], None] = lambda _: None
+        self.look()
+        self._report = report
+
+    def look(self) -> None:
+        """Read the trials of other processes and the runs that ended, and prune."""
+        before = {trial.number: trial for trial in self.trials}
+        self.trials = []
+        for stored in self._study.get_trials(deepcopy=False):
+            known = before.get(stored.number)
+            trial = known if known and known.stage != "open" else self._judge(stored, known)
+            self.trials.append(trial)
+            if trial is not known and trial.stage != "open":
+                self._report(trial)
+        self._runs.clear()
+        for trial in self.trials:
+            self._runs.update(active_runs(self.space, trial))
+
+    def more(self) -> bool:
+        """Propose and store another trial. Returns False where all trials of the file have been proposed."""
+        number = len(self.trials)
+        if number >= self.space.search.trials:
+            return False
+        self.add(propose(self._optuna, self.space, self.trials, number))
+        return True
+
+    def add(self, settings: Mapping[str, Any]) -> None:
+        """Store a trial with these settings, before any of its runs starts."""
+        self._study.add_trial(_as_optuna(self._optuna, self.space, Trial(0, settings, {})))
+        self.look()
+
+    def _judge(self, stored: Any, known: Trial | None) -> Trial:
+        trial = known or _trial(self.space, stored)
+        trial = _pruned(self.space, trial, stored) or dataclasses.replace(trial, **_result(self.space, trial))
+        if trial.stage == "finished" and not stored.state.is_finished():
+            self._store(trial.number, score_curve(trial, self.space.search.metric), "COMPLETE", trial.mean)
+        if trial.stage == "open" and self.space.search.prune:
+            last = self._last_score(trial)
+            if last is not None:
+                self._store(trial.number, dict([last]), "PRUNED")
+                return _stopped(self.space, trial, last)
+        return trial
+
+    def _last_score(self, trial: Trial) -> tuple[int, float] | None:
+        """Return step and score of a trial that is to be pruned; None for one that continues."""
+        for earlier in self.trials:
+            if earlier.settings == trial.settings and earlier.last:
+                return earlier.last
+        curve = score_curve(trial, self.space.search.metric)
+        if not curve or max(curve) >= next(iter(trial.runs.values())).train.steps:
+            return None
+        running = self._optuna.trial.create_trial(
+            state=self._optuna.trial.TrialState.RUNNING, intermediate_values=curve
+        )
+        is_behind = self._optuna.pruners.MedianPruner(n_startup_trials=FEW).prune(self._study, running)
+        return (max(curve), curve[max(curve)]) if is_behind else None
+
+    def _store(self, number: int, curve: Mapping[int, float], state: str, value: float | None = None) -> None:
+        """Store the scores and the end of a trial, unless another process has stored its end."""
+        study = self._storage.get_study_id_from_name(NAME)
+        trial = self._storage.get_trial_id_from_study_id_trial_number(study, number)
+        with suppress(self._optuna.exceptions.UpdateFinishedTrialError):
+            for step, score in curve.items():
+                self._storage.set_trial_intermediate_value(trial, step, score)
+        self._study.tell(number, value, state=self._optuna.trial.TrialState[state], skip_if_finished=True)
+
+
+def import_optuna() -> Any:
+    """Return the module of Optuna. Raises `InputError` where it is not installed."""
+    try:
+        return import_module("optuna")
+    except ImportError:
+        raise InputError("equipoise search needs Optuna; pip install equipoise[search]") from None
+
+
+def stored_trials(space: Space) -> list[Trial]:
+    """Return the trials in the folder, open or pruned. Raises `InputError` where the file no longer draws one."""
+    if not (space.folder / JOURNAL).exists():
+        return []
+    _, study = _open(import_optuna(), space)
+    pairs = [(_trial(space, stored), stored) for stored in study.get_trials(deepcopy=False)]
+    return [_pruned(space, trial, stored) or trial for trial, stored in pairs]
+
+
+def plan(space: Space) -> Plan:
+    """Return the runs of a search so far as a study. Raises `InputError` where there are none."""
+    active: dict[str, Config] = {}
+    for trial in stored_trials(space):
+        active |= active_runs(space, trial)
+    if not active:
+        raise InputError(f"{space.folder} is a search that has proposed no runs yet; equipoise search resumes it")
+    return Plan(space.study, active, varied(active.values()))
+
+
+def active_runs(space: Space, trial: Trial) -> dict[str, Config]:
+    """Return the runs of a trial that belong to the study: none of a pruned one, of a failed one those that failed."""
+    if trial.stage == "pruned":
+        return {}
+    failed = {run: config for run, config in trial.runs.items() if is_given_up(space.folder, run, space.study.retries)}
+    return failed or dict(trial.runs)
+
+
+def score_curve(trial: Trial, metric: str) -> dict[int, float]:
+    """Return the mean score during training over runs with scores, by step, for the steps that all of them have."""
+    curves = []
+    for config in trial.runs.values():
+        rows = checkpoint.read_log(Path(config.out) / "scores_history.jsonl")
+        curves.append({int(row["step"]): float(row[metric]) for row in rows if row.get(metric) is not None})
+    started = [curve for curve in curves if curve]
+    common = set.intersection(*map(set, started)) if started else set()
+    means = {step: float(np.mean([curve[step] for curve in started])) for step in sorted(common)}
+    return {step: mean for step, mean in means.items() if math.isfinite(mean)}
+
+
+def propose(optuna: Any, space: Space, trials: Sequence[Trial], number: int) -> dict[str, Any]:
+    """Return the settings of trial `number` by dotted key: a function of the file, the number and the other trials.
+
+    Optuna proposes them in memory, so that an interrupted proposal leaves nothing behind.
+    """
+    search = space.search
+    seed = int(np.random.SeedSequence([search.seed, number]).generate_state(1)[0])
+    if search.sampler == "tpe":
+        sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+    else:
+        sampler = optuna.samplers.RandomSampler(seed=seed)
+    with _quiet(optuna):
+        study = optuna.create_study(sampler=sampler, direction=_direction(space))
+    study.add_trials([_as_optuna(optuna, space, trial) for trial in trials])
+    trial = study.ask()
+    settings: dict[str, Any] = {}
+    if space.methods:
+        settings[METHOD] = _suggest(trial, METHOD, Distribution("choice", space.methods))
+    method = settings.get(METHOD)
+    for key, of in space.drawn(method).items():
+        if key not in settings:
+            settings[key] = _suggest(trial, space.name(key, method), of)
+    return settings
+
+
+def _suggest(trial: Any, name: str, of: Distribution) -> Any:
+    if of.kind == "choice":
+        return of.values[trial.suggest_categorical(name, range(len(of.values)))]
+    if of.kind == "integer":
+        return trial.suggest_int(name, *of.values)
+    return trial.suggest_float(name, *of.values, log=of.kind == "log_uniform")
+
+
+def _as_optuna(optuna: Any, space: Space, trial: Trial) -> Any:
+    """Return a trial as Optuna stores it, with the settings as an attribute. Its categories are indices of values."""
+    method = trial.settings.get(METHOD)
+    drawn = space.drawn(method)
+    state = {"finished": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL", "open": "RUNNING"}[trial.stage]
+    return optuna.trial.create_trial(
+        state=optuna.trial.TrialState[state],
+        value=trial.mean if trial.stage == "finished" else None,
+        intermediate_values=dict([trial.last]) if trial.last else None,
+        params={
+            space.name(key, method): of.values.index(trial.settings[key])
+            if of.kind == "choice"
+            else trial.settings[key]
+            for key, of in drawn.items()
+        },
+        distributions={space.name(key, method): _distribution(optuna.distributions, of) for key, of in drawn.items()},
+        user_attrs={"settings": dict(trial.settings)},
+    )
+
+
+def _parameter(of: Distribution, value: Any) -> Any:
+    return of.values.index(value) if of.kind == "choice" else value
+
+
+def _distribution(kinds: Any, of: Distribution) -> Any:
+    if of.kind == "choice":
+        return kinds.CategoricalDistribution(range(len(of.values)))
+    if of.kind == "integer":
+        return kinds.IntDistribution(*of.values)
+    return kinds.FloatDistribution(*of.values, log=of.kind == "log_uniform")
+
+
+def _direction(space: Space) -> str:
+    return "maximize" if METRICS[space.search.metric].better > 0 else "minimize"
+
+
+def _open(optuna: Any, space: Space) -> tuple[Any, Any]:
+    """Return the journal and Optuna's study in it, both created if needed."""
+    path = space.folder / JOURNAL
+    path.parent.mkdir(parents=True, exist_ok=True)
+    journal = optuna.storages.journal
+    lock = journal.JournalFileOpenLock(str(path))
+    _remove_unfinished_line(path, lock)
+    storage = optuna.storages.JournalStorage(journal.JournalFileBackend(str(path), lock))
+    with _quiet(optuna):
+        try:
+            study = optuna.load_study(study_name=NAME, storage=storage)
+        except KeyError:
+            direction = _direction(space)
+            study = optuna.create_study(study_name=NAME, storage=storage, direction=direction, load_if_exists=True)
+    return storage, study
+
+
+@contextmanager
+def _quiet(optuna: Any) -> Iterator[None]:
+    """Keep Optuna from logging that it creates a study."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+def _remove_unfinished_line(path: Path, lock: Any) -> None:
+    """Remove an incomplete last line after a power cut. Optuna cannot read a journal that continues after one."""
+    if not path.exists() or path.read_bytes()[-1:] in (b"", b"\n"):
+        return
+    lock.acquire()
+    try:
+        content = path.read_bytes()
+        os.truncate(path, content.rfind(b"\n") + 1)
+    finally:
+        lock.release()
+
+
+def _trial(space: Space, stored: Any) -> Trial:
+    """Return a stored trial with its runs. Raises `InputError` for one that the file would no longer draw."""
+    settings = stored.user_attrs["settings"]
+    check_settings(space, stored.number, settings)
+    table = {**space.fixed(settings.get(METHOD)), **settings}
+    try:
+        configs = [run_settings(table | seed, space.study.out) for seed in seeds(space.study)]
+    except InputError as error:  # a combination of values that are possible one by one
+        return Trial(stored.number, settings, {}, "failed", reason=str(error))
+    return Trial(stored.number, settings, {Path(config.out).name: config for config in configs})
+
+
+def _pruned(space: Space, trial: Trial, stored: Any) -> Trial | None:
+    """Return a trial that was pruned with its last score; None for any other."""
+    if stored.state.name != "PRUNED":
+        return None
+    return _stopped(space, trial, (stored.last_step, stored.intermediate_values[stored.last_step]))
+
+
+def _stopped(space: Space, trial: Trial, last: tuple[int, float]) -> Trial:
+    side = "below" if METRICS[space.search.metric].better > 0 else "above"
+    metric = space.search.metric
+    score = tables.figure(metric, last[1])
+    reason = f"{metric} {score} at step {last[0]:,}, {side} the median of the finished trials"
+    return dataclasses.replace(trial, stage="pruned", last=last, reason=reason)
+
+
+def _result(space: Space, trial: Trial) -> dict[str, Any]:
+    """Return stage, scores and reason of a trial that was not pruned, from its runs."""
+    if not trial.runs:
+        return {}
+    for run in trial.runs:
+        if is_given_up(space.folder, run, space.study.retries):
+            return {"stage": "failed", "reason": f"{run}: {failures(space.folder, run)[-1].reason}"}
+    if not all(runs.finished(config) for config in trial.runs.values()):
+        return {"stage": "open", "reason": ""}
+    metric = space.search.metric
+    scores = _scores(list(trial.runs.values()), metric)
+    if not all(map(math.isfinite, scores)):
+        return {"stage": "failed", "reason": f"{metric} is {', '.join(map(str, scores))} for its seeds"}
+    return {"stage": "finished", "scores": tuple(scores), "reason": ""}
+
+
+def _scores(configs: Sequence[Config], metric: str) -> list[float]:
+    """Return the score of each seed of a trial; NaN for one that lacks it."""
+    if metric == "udr":
+        return udr_of_seeds([Path(config.out) for config in configs])
+    scores = [runs.open_run(config.out).scores.get(metric) for config in configs]
+    return [math.nan if score is None else float(score.value) for score in scores]
