@@ -18,7 +18,7 @@ from equipoise import config as configuration
 from equipoise.errors import InputError
 from equipoise.study.plan import plan
 from equipoise.study.published import formats
-from equipoise.study.published.paper import Published, Row, recent, score
+from equipoise.study.published.paper import Column, Published, Row
 from equipoise.study.published.record import ROWS, Record, read_all, record, write
 from equipoise.study.published.reproduce import TABLES, protocol, reproduce
 from equipoise.study.published.side_by_side import side_by_side
@@ -68,7 +68,11 @@ TABLE = Published(
     study={"dsprites": {"data": {"name": "dsprites"}}},
     quick={},
     budget=2_000_000,
-    columns={"sse": score("sse"), "mig": score("mig", "MIG"), "kl": recent("kl", "KL", 0.2)},
+    columns={
+        "sse": Column("sse", "sse"),
+        "mig": Column("MIG", "mig"),
+        "kl": Column("KL", curve="kl", last=0.2),
+    },
     rows={
         "dsprites": [Row("VAE", {"method.name": "vae"}, {"sse": 10.0, "mig": 0.5}), Row("none", {"method.name": "x"})]
     },

@@ -103,7 +103,7 @@ def test_failing_runs_are_retried_listed_with_their_reasons_and_hold_up_no_other
     for run in torn:
         assert any(line.startswith(f"  {run} failed once: torn.npz") for line in lines), "no other try can read it"
     assert lines[-2] == "wrote study"
-    assert "failures are listed in study/failures; the same command with --again retries them" in lines[-1]
+    assert "errors are in study/failures; the same command with --again repeats failed runs" in lines[-1]
     assert [line.split(": ")[0] for line in err.splitlines()] == [f"{n} of 4" for n in range(1, 5)]
     assert "RunError" in failures(plan.folder, wild)[0].traceback
     assert same_as_alone(plan.runs[good], here / "alone")

@@ -258,7 +258,7 @@ def _dry_run(plan: "Plan", workers: int | None, progress: bool) -> Outcome:
         *board.listing(plan, states),
         f"{board.summary(states)}; {steps:,} steps of training left",
         duration,
-        f"nothing was done; without --dry-run it goes to {plan.folder}",
+        f"nothing was done; without --dry-run the runs are written to {plan.folder}",
     ]
     runs = [{"run": run, **config.flat()} for run, config in plan.runs.items()]
     values = {"study": str(plan.folder), "varied": plan.varied, "seconds": seconds, "steps": steps, "runs": runs}

@@ -1,18 +1,28 @@
-"""The page of a comparison, one file that loads nothing, and its figures for a paper."""
+"""The page of a comparison, one file that loads nothing, and its figure of reconstruction against scores."""
 
 import os
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
 from equipoise.metrics import METRICS
 from equipoise.report import figures
+from equipoise.report.figures import CYCLE, INK, MUTED, plain
 from equipoise.report.html import markup, template
-from equipoise.study.compare.comparison import Comparison
-from equipoise.study.compare.pareto import pareto
+from equipoise.study.compare.comparison import Block, Comparison
 from equipoise.study.compare.results import Result
-from equipoise.study.compare.statistics import STATISTICS
+from equipoise.study.compare.statistics import STATISTICS, Floats, attainment, front
 from equipoise.study.compare.tables import figure, interval, p_value
+
+COLUMNS = 3
+MARKS = ("o", "s", "^", "D", "v", "P")  # of methods, combined with six colours
+DASHED = (0, (4, 2))
 
 
 def files(comparison: Comparison) -> dict[Path, bytes]:
@@ -46,3 +56,98 @@ def files(comparison: Comparison) -> dict[Path, bytes]:
 def _link(folder: Path, result: Result) -> str:
     """Return the link from the page to the report of a run, with special characters quoted."""
     return quote(os.path.relpath(result.path / "report.html", folder))
+
+
+def pareto(block: Block) -> Figure | None:
+    """Draw the squared error against each other metric; None where there is no other metric.
+
+    A dot is a run, a large mark the mean of a setting. The grey staircase is the Pareto front of the means. A dashed
+    one, for each method with several seeds, is the score that half of the seeds reach with the best setting.
+    """
+    results = [result for group in block.groups for result in group.results]
+    metrics = [metric for metric in block.metrics if metric != "sse" and len(_points(results, metric))]
+    if not metrics:
+        return None
+    methods = list(dict.fromkeys(group.method for group in block.groups))
+    columns = min(COLUMNS, len(metrics))
+    rows = -(-len(metrics) // columns)
+    legend = 0.2 * -(-(len(methods) + 2) // 4) + 0.25
+    size = (max(3.4 * columns, 5.2), 2.7 * rows + legend)
+    drawing = Figure(figsize=size, facecolor="white")
+    margins = {"left": 0.62 / size[0], "right": 1 - 0.12 / size[0], "bottom": 0.45 / size[1]}
+    grid = drawing.add_gridspec(rows, columns, **margins, top=1 - (legend + 0.25) / size[1], wspace=0.26, hspace=0.42)
+    for place, metric in enumerate(metrics):
+        _panel(drawing.add_subplot(grid[divmod(place, columns)]), block, metric, methods)
+    drawing.legend(handles=_legend(methods), loc="upper left", ncols=4, frameon=False, fontsize=8, labelcolor=INK)
+    return drawing
+
+
+def _panel(axes: Axes, block: Block, metric: str, methods: Sequence[str]) -> None:
+    means = []
+    for group in block.groups:
+        points = _points(group.results, metric)
+        if len(points):
+            colour, mark = _style(methods.index(group.method))
+            error, score = points.T
+            axes.scatter(error, score, s=9, color=colour, alpha=0.55, linewidths=0, zorder=2)
+            means.append((error.mean(), score.mean(), group))
+            axes.scatter(*means[-1][:2], s=46, color=colour, marker=mark, edgecolors="white", linewidths=0.8, zorder=4)
+    error, score = (np.array([mean[part] for mean in means], dtype=float) for part in (0, 1))
+    if error.max() > 10 * error.min() > 0:
+        axes.set_xscale("log")
+    right = axes.get_xlim()[1]
+    sign = METRICS[metric].better or 1
+    best = front(error, sign * score)
+    axes.step(*_extend(right, error[best], score[best]), where="post", color=MUTED, linewidth=1, zorder=1)
+    for place, method in enumerate(methods):
+        seeds = _by_seed([each for group in block.groups if group.method == method for each in group.results], metric)
+        if len(seeds) > 1:
+            at, half = attainment([each[:, 0] for each in seeds], [sign * each[:, 1] for each in seeds])
+            (line,) = axes.step(*_extend(right, at, sign * half), where="post", color=_style(place)[0])
+            line.set(linestyle=DASHED, linewidth=1, alpha=0.8, zorder=1)
+    left, _ = axes.get_xlim()
+    for place in best:  # only these: names of all settings would overlap
+        x, y, group = means[place]
+        offset, side = ((-5, 4), "right") if x - left > 0.75 * (right - left) else ((5, 4), "left")
+        axes.annotate(
+            group.setting, (x, y), offset, textcoords="offset points", ha=side, size=7, color=MUTED, parse_math=False
+        )
+    axes.set_xlim(right=right)
+    axes.set_title(f"{metric}{'' if sign > 0 else ', lower is better'}", size=9, color=INK, loc="left")
+    axes.set_xlabel("squared error per image", size=8, color=MUTED)
+    plain(axes)
+
+
+def _points(results: Iterable[Result], metric: str) -> Floats:
+    """Return squared error and score [n, 2] of the runs for which both are finite."""
+    points = np.array([(result.scores["sse"], result.scores.get(metric, np.nan)) for result in results])
+    finite: Floats = points[np.isfinite(points).all(axis=1)]
+    return finite
+
+
+def _by_seed(results: Sequence[Result], metric: str) -> list[Floats]:
+    """Return the points [n, 2] of each seed over the settings of a method."""
+    seeds = dict.fromkeys(result.seed for result in results)
+    points = [_points([result for result in results if result.seed == seed], metric) for seed in seeds]
+    return [each for each in points if len(each)]
+
+
+def _extend(right: float, error: Floats, score: Floats) -> tuple[Floats, Floats]:
+    """Extend a staircase to the right edge: a score that is reached within an error is reached within a larger one."""
+    return np.append(error, right), np.append(score, score[-1])
+
+
+def _style(place: int) -> tuple[str, str]:
+    return CYCLE[place % len(CYCLE)], MARKS[(place // len(CYCLE) + place) % len(MARKS)]
+
+
+def _legend(methods: Sequence[str]) -> list[Line2D]:
+    marks = []
+    for place, method in enumerate(methods):
+        colour, mark = _style(place)
+        marks.append(Line2D([], [], color=colour, marker=mark, linestyle="", markeredgecolor="white", label=method))
+    return [
+        *marks,
+        Line2D([], [], color=MUTED, linewidth=1, label="Pareto front of the means"),
+        Line2D([], [], color=MUTED, linewidth=1, linestyle=DASHED, label="reached by half of the seeds"),
+    ]

@@ -14,37 +14,35 @@ Draw = Callable[["Published", Mapping["Row", Sequence[Record]]], Figure]
 
 @dataclass(frozen=True)
 class Column:
-    """A column: `of` returns the figure of a model, which is a run at a step, or None where the run lacks it."""
+    """A column: a score of a model, or a curve of its run's log over the last fraction of the steps.
+
+    Attributes:
+        title: heading.
+        metric: the score; without a curve.
+        curve: the curve, whose mean is taken.
+        target: another curve; the figure is then the largest distance between the two.
+        last: fraction of the steps.
+        sign: 1, or -1 for the negative mean.
+        decimals: decimals of the figures.
+    """
 
     title: str
-    of: Callable[[Record, int], float | None]
+    metric: str = ""
+    curve: str = ""
+    target: str = ""
+    last: float = 1.0
+    sign: int = 1
     decimals: int = 2
 
-
-def score(metric: str, title: str = "", decimals: int = 2) -> Column:
-    """Return a column with the score of a model."""
-    return Column(title or metric, lambda record, step: record.scores[step].get(metric), decimals)
-
-
-def recent(curve: str, title: str, last: float, decimals: int = 2, sign: int = 1) -> Column:
-    """Return a column with the mean of a curve over the last fraction of the steps."""
-
-    def mean(record: Record, step: int) -> float | None:
-        rows = record.recent(curve, step, round(last * step))
-        return sign * fmean(rows) if rows else None
-
-    return Column(title, mean, decimals)
-
-
-def farthest(curve: str, target: str, title: str, last: float, decimals: int = 2) -> Column:
-    """Return a column with the largest distance between two curves over the last fraction of the steps."""
-
-    def distance(record: Record, step: int) -> float | None:
-        steps = round(last * step)
-        rows = zip(record.recent(curve, step, steps), record.recent(target, step, steps), strict=False)
-        return max((abs(value - goal) for value, goal in rows), default=None)
-
-    return Column(title, distance, decimals)
+    def of(self, record: Record, step: int) -> float | None:
+        """Return the figure of a model, which is a run at a step; None where the run lacks it."""
+        if not self.curve:
+            return record.scores[step].get(self.metric)
+        values = record.recent(self.curve, step, round(self.last * step))
+        if self.target:
+            goals = record.recent(self.target, step, round(self.last * step))
+            return max((abs(value - goal) for value, goal in zip(values, goals, strict=False)), default=None)
+        return self.sign * fmean(values) if values else None
 
 
 @dataclass(frozen=True, eq=False)

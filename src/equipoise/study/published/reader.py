@@ -9,24 +9,23 @@ in `Published`, and:
     datasets  values of each data set by name: a string "{value}" elsewhere stands for one of them, in a label
               "{value:g}" is formatted; "{dataset}" is the name of the data set
     where     settings, by dotted key, of all runs of the table; `where` of a row adds its own
-    columns   in the file a table by name: `title`, `decimals`, and for a curve of the log `curve`, `last` (fraction of
-              the steps), `sign`, and `from` for the largest distance from another curve; without `curve` it is the
-              metric of that name. In a table a list of names.
+    columns   in the file a table by name with the fields of `Column`, by default the metric of that name; in a table
+              a list of names
     rows      `label`, `where`, and `paper`: by data set the paper's figures, as a list in the order of the columns or
               as a table by column
     figure    `kind` and the arguments of the function of this name in `figures`
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import resources
 from typing import Any
 
 from equipoise.study.published import figures
-from equipoise.study.published.paper import Column, Draw, Published, Row, farthest, recent, score
+from equipoise.study.published.paper import Column, Draw, Published, Row
 
 PAPERS = ("lvae", "isa", "progressive", "controllers")
-FIGURES = {"scatter": figures.scatter, "trajectories": figures.trajectories}
+FIGURES: Mapping[str, Callable[..., Draw]] = {"scatter": figures.scatter, "trajectories": figures.trajectories}
 
 Table = Mapping[str, Any]
 
@@ -44,7 +43,7 @@ def read_tables() -> dict[str, Published]:
 def _published(file: Table, table: Table) -> Published:
     merged = {**file, **table}
     study = {**file.get("study", {}), **table.get("study", {})}
-    columns = {name: _column(name, column) for name, column in file["columns"].items()}
+    columns = {name: Column(**({"title": name, "metric": name} | column)) for name, column in file["columns"].items()}
     columns = {name: columns[name] for name in table.get("columns", columns)}
     values = {dataset: {"dataset": dataset, **of} for dataset, of in file["datasets"].items()}
     return Published(
@@ -62,15 +61,6 @@ def _published(file: Table, table: Table) -> Published:
         apart=merged.get("apart", ()),
         draw=_draw(merged["figure"]) if "figure" in merged else None,
     )
-
-
-def _column(name: str, column: Table) -> Column:
-    title, decimals = column.get("title", name), column.get("decimals", 2)
-    if "curve" not in column:
-        return score(name, title, decimals)
-    if "from" in column:
-        return farthest(column["curve"], column["from"], title, column["last"], decimals)
-    return recent(column["curve"], title, column["last"], decimals, column.get("sign", 1))
 
 
 def _row(file: Table, row: Table, columns: Mapping[str, Column], values: Table) -> Row:
