@@ -9,8 +9,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from equipoise.errors import InputError, nearest
-from equipoise.metrics import METRICS
-from equipoise.report.sections.scores import HEADLINE
+from equipoise.metrics import METRICS, headline
 from equipoise.study.compare import statistics
 from equipoise.study.compare.results import Group, Result, by_data, groups, scored_metrics
 from equipoise.study.compare.statistics import Estimate, Ranks
@@ -48,7 +47,7 @@ class Block:
     @property
     def averaged(self) -> tuple[str, ...]:
         """Metrics with a mean. Over several data sets, errors have none: their size depends on the images."""
-        return tuple(metric for metric in self.metrics if self.sets == 1 or METRICS[metric].share)
+        return tuple(metric for metric in self.metrics if self.sets == 1 or METRICS[metric].is_normalised)
 
     def scored(self, metric: str) -> list[Group]:
         """Return the groups with a mean of the metric."""
@@ -173,7 +172,7 @@ def _metrics_to_show(results: Sequence[Result], names: Sequence[str]) -> tuple[s
     for name in names:
         if name not in (*known, "all"):
             raise InputError(f"no run was scored with {name}; {nearest(name, known)}")
-    chosen = known if "all" in names else names or [name for name in HEADLINE if name in known] or known
+    chosen = known if "all" in names else names or [name for name in headline() if name in known] or known
     return ("sse", *(name for name in dict.fromkeys(chosen) if name != "sse"))
 
 

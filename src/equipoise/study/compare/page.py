@@ -35,7 +35,7 @@ def files(comparison: Comparison) -> dict[Path, bytes]:
             pictures[comparison.folder / "pictures" / f"{name}.svg"] = figures.svg_file(drawing, name)
             pictures[comparison.folder / "pictures" / f"{name}.png"] = figures.png(drawing)
             drawings[block.title] = markup(drawing, name)
-    page = template("compare.html").render(
+    page = template("study/compare/compare.html").render(
         title=comparison.folder.resolve().name,
         comparison=comparison,
         drawings=drawings,

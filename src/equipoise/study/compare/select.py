@@ -12,11 +12,10 @@ from scipy.stats import spearmanr
 
 from equipoise.errors import InputError
 from equipoise.files import replacing
-from equipoise.metrics import METRICS
+from equipoise.metrics import METRICS, headline
 from equipoise.metrics.ranking import FEWEST
 from equipoise.outcome import Outcome
 from equipoise.progress import bar
-from equipoise.report.sections.scores import HEADLINE
 from equipoise.study.compare import tables
 from equipoise.study.compare.results import Group, Result, by_data, groups, read_results, scored_metrics
 from equipoise.study.compare.udr import different_images, udr_of_seeds
@@ -135,7 +134,7 @@ def _rows(models: Sequence[Model], metrics: Sequence[str]) -> list[dict[str, Any
 
 def _text(data: str, models: Sequence[Model], choices: Sequence[Choice]) -> list[str]:
     """Return the best models with their scores, the best settings, and the choice of each metric."""
-    metrics = [each.metric for each in choices if each.metric in HEADLINE] or [each.metric for each in choices][:6]
+    metrics = [each.metric for each in choices if each.metric in headline()] or [each.metric for each in choices][:6]
     rows = [["", "udr", *metrics, "run"]]
     for model in models[:MOST]:
         result = model.result

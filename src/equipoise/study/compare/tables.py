@@ -51,7 +51,7 @@ def figure(metric: str, value: float) -> str:
     """Format a score: with three decimals where 1 is a perfect score, else with four digits."""
     if not math.isfinite(value):
         return "–" if math.isnan(value) else str(value)
-    if METRICS[metric].share:
+    if METRICS[metric].is_normalised:
         return f"{value:z.3f}"
     digits = 3 - math.floor(math.log10(abs(value))) if value else 0
     return f"{value:z,.{max(0, digits)}f}"

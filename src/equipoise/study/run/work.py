@@ -55,7 +55,7 @@ def work(config: Config, study: Path, stop: Callable[[], bool] = lambda: False) 
     try:
         with _threads(config.train.threads):
             if not runs.finished(config):  # by the previous owner, a moment ago
-                runs.execute(config, progress=False, stop=check_and_stop, sure=claim.check)
+                runs.execute(config, progress=False, stop=check_and_stop, before_save=claim.check)
         if not runs.finished(config):
             raise RunError(f"{config.out} lacks rows of its log; delete that folder and sweep with --again")
     except Stopped:

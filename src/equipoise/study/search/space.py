@@ -167,7 +167,7 @@ def _check_metric(search: Search, study: Study, config: Config) -> None:
             raise InputError(f"search.metric udr compares the seeds of a trial; set seeds = {FEWEST} or more")
         if search.prune:
             raise InputError("search.prune needs scores during training, and udr has none before the end; remove prune")
-    elif not {search.metric, "all"} & {*names} and not ("default" in names and METRICS[search.metric].cheap):
+    elif not {search.metric, "all"} & {*names} and not ("default" in names and METRICS[search.metric].is_cheap):
         raise InputError(f"search.metric is {search.metric}, which evaluate.which leaves out; add it there")
     if search.prune and (every is None or every >= steps):
         raise InputError(f"search.prune needs scores during training; set evaluate.every, well below {steps} steps")
