@@ -42,7 +42,7 @@ TERMS = "tests/terms"
 LIKELIHOODS = "tests/test_likelihoods.py"
 LEARNING = "tests/training/test_learning.py"
 LOOP = "tests/training/test_loop.py"
-RESUME = "tests/training/test_resume.py::test_training_resumed_from_its_saved_state_equals_training_that_never_stopped[dynamic-vae]"
+RESUME = "tests/training/test_resume.py"
 CHECKPOINT = "tests/training/test_checkpoint.py"
 CODES = "tests/test_codes.py"
 INFORMATION = "tests/metrics/test_information.py"
@@ -96,7 +96,7 @@ MUTATIONS = [
         "balance/fixed.py",
         'full_like(seen["progress"], self.end)',
         'full_like(seen["progress"], self.start)',
-        "tests/balance",
+        "tests/balance/test_fixed.py",
     ),
     Mutation(
         "balance/adaptive.py", "self.beta / self.scale, self.beta)", "self.beta * self.scale, self.beta)", ADVERSARIAL
@@ -108,7 +108,10 @@ MUTATIONS = [
         "tests/balance/test_adaptive.py",
     ),
     Mutation(
-        "balance/adaptive.py", "moved.clamp(self.beta_min, self.beta_max)", "moved", "tests/balance/test_adaptive.py"
+        "balance/adaptive.py",
+        "has_started, beta.clamp(self.beta_min, self.beta_max)",
+        "has_started, beta",
+        "tests/balance/test_adaptive.py",
     ),
     Mutation(
         "balance/adaptive.py",
@@ -119,18 +122,21 @@ MUTATIONS = [
     Mutation("balance/adaptive.py", '** 3 / seen["kl"].numel()', "** 3", ADVERSARIAL),
     Mutation("balance/adaptive.py", "self.lambda_max * (1 - self.r)", "self.lambda_max * self.r", ADVERSARIAL),
     Mutation("balance/learned.py", "sigma.square().reciprocal()", "sigma.abs().reciprocal()", FORMULAS),
-    Mutation("balance/learned.py", "            self._lift()\n", "            pass\n", "tests/balance"),
+    Mutation("balance/learned.py", "            self._lift()\n", "            pass\n", "tests/balance/test_fixed.py"),
     Mutation(
         "balance/learned.py", "seen[name].sum(), 1 - self.smoothing)", "seen[name].sum(), self.smoothing)", FORMULAS
     ),
     Mutation(
-        "balance/learned.py", "torch.tensor(float(initial) ** 4)", "torch.tensor(float(initial) ** 2)", "tests/balance"
+        "balance/learned.py",
+        "torch.tensor(float(initial) ** 4)",
+        "torch.tensor(float(initial) ** 2)",
+        "tests/balance/test_fixed.py",
     ),
     Mutation(
         "balance/contract.py",
         "for balance in self._all()]).sum()",
         "for balance in self._all()]).amax()",
-        "tests/balance",
+        "tests/balance/test_adaptive.py",
     ),
     # --- terms --------------------------------------------------------------------------------------------------------
     Mutation("terms/basic.py", "p.x[0].numel())", "p.x.numel())", FORMULAS),
@@ -169,20 +175,35 @@ MUTATIONS = [
     Mutation("likelihoods/contract.py", "return out.sigmoid()", "return out.clamp(0, 1)", LIKELIHOODS),
     Mutation("likelihoods/images.py", "x.float() / 255", "x.float() / 256", LIKELIHOODS),
     # --- priors -------------------------------------------------------------------------------------------------------
-    Mutation("priors/standard_normal.py", "torch.expm1(logvar) - logvar)", "torch.expm1(logvar))", "tests/priors"),
+    Mutation(
+        "priors/standard_normal.py",
+        "torch.expm1(logvar) - logvar)",
+        "torch.expm1(logvar))",
+        "tests/priors/test_standard_normal.py",
+    ),
     Mutation(
         "priors/standard_normal.py",
         "(z.square() + math.log(2 * math.pi))",
         "(z.square() + math.log(math.pi))",
-        "tests/priors",
+        "tests/priors/test_standard_normal.py",
     ),
-    Mutation("priors/contract.py", "math.log(2 * math.pi) + 1)", "math.log(2 * math.pi))", "tests/priors"),
+    Mutation("priors/contract.py", "math.log(2 * math.pi) + 1)", "math.log(2 * math.pi))", "tests/priors/test_kl.py"),
     Mutation(
-        "priors/contract.py", "mean, logvar = mean.detach(), logvar.detach()", "mean = mean.detach()", "tests/priors"
+        "priors/contract.py",
+        "mean, logvar = mean.detach(), logvar.detach()",
+        "mean = mean.detach()",
+        "tests/priors/test_kl.py",
     ),
-    Mutation("priors/lp_nested.py", "self.scale ** (1 / self.p0) * radii", "self.scale * radii", "tests/priors"),
-    Mutation("priors/lp_nested.py", "** self.p0 / self.scale", "** self.p0", "tests/priors"),
-    Mutation("priors/tree.py", "(len(self.sizes) - 1) * own.log()", "len(self.sizes) * own.log()", "tests/priors"),
+    Mutation(
+        "priors/lp_nested.py", "self.scale ** (1 / self.p0) * radii", "self.scale * radii", "tests/priors/test_draws.py"
+    ),
+    Mutation("priors/lp_nested.py", "** self.p0 / self.scale", "** self.p0", "tests/priors/test_lp_nested.py"),
+    Mutation(
+        "priors/tree.py",
+        "(len(self.sizes) - 1) * own.log()",
+        "len(self.sizes) * own.log()",
+        "tests/priors/test_lp_nested.py",
+    ),
     # --- model, objective, adversary ----------------------------------------------------------------------------------
     Mutation("model.py", "mean + (0.5 * logvar).exp() * noise", "mean + logvar.exp() * noise", "tests/test_model.py"),
     Mutation("objective.py", "loss + (weights[name] * mean).sum()", "loss + mean.sum()", FORMULAS),
