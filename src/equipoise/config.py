@@ -220,17 +220,17 @@ def resolve(settings: Settings, complete: bool = False) -> Config:
     if "name" not in fields["data"]:
         raise InputError("data is missing; set it, such as data=dsprites or data=path/to/images")
     choose("net", fields["net"].get("name", Net.name), NETS)
-    selection = _validated("method", method, fields["method"], method.name)
+    selection = _section("method", method, fields["method"], method.name)
     implied = getattr(selection, "latent", None)
     if implied is not None:
         fields["net"].setdefault("latent", implied)
     config = Config(
-        data=_validated("data", Data, fields["data"], "data"),
+        data=_section("data", Data, fields["data"], "data"),
         method=selection,
         preset=None if preset is None else str(preset),
-        net=_validated("net", Net, fields["net"], "net"),
-        train=_validated("train", Train, fields["train"], "train"),
-        evaluate=_validated("evaluate", Evaluate, fields["evaluate"], "evaluate"),
+        net=_section("net", Net, fields["net"], "net"),
+        train=_section("train", Train, fields["train"], "train"),
+        evaluate=_section("evaluate", Evaluate, fields["evaluate"], "evaluate"),
         out="",
     )
     _check_combination(config)
@@ -248,12 +248,12 @@ def identity(config: Config) -> str:
     They depend on the settings in `flat`, without `train.steps` if a run with more steps extends this one.
     """
     settings = config.flat()
-    if extendable(config):
+    if is_extendable(config):
         del settings["train.steps"]
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
 
 
-def extendable(config: Config) -> bool:
+def is_extendable(config: Config) -> bool:
     """Whether a run with more steps extends this one, because no schedule depends on the number of steps."""
     scheduled = config.train.schedule != "constant" or outline(config).balance.is_scheduled
     return config.train.schedule_steps is not None or not scheduled
@@ -343,7 +343,7 @@ def _plain(value: object) -> object:
     return [_plain(entry) for entry in value] if isinstance(value, tuple | list) else value
 
 
-def _validated(section: str, kind: type[Section], values: Mapping[str, object], owner: str) -> Section:
+def _section(section: str, kind: type[Section], values: Mapping[str, object], owner: str) -> Section:
     """A section with these settings. Raises `InputError` for an unknown or invalid setting."""
     for key in values:
         if key not in _names(kind):

@@ -41,7 +41,7 @@ def check_folder(path: Path, config: Config) -> None:
     old_steps, new_steps = before.train.steps, config.train.steps
     if new_steps < old_steps:
         raise InputError(f"{path} holds a run of {old_steps} steps, more than {new_steps}; choose another out")
-    if new_steps > old_steps and not configuration.extendable(before):
+    if new_steps > old_steps and not configuration.is_extendable(before):
         raise InputError(
             f"{path} was trained on a schedule of {old_steps} steps, so a longer run differs from the first step on; "
             f"choose another out, or set train.schedule_steps from the start"

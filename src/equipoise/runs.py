@@ -233,7 +233,7 @@ def execute(
     batches(0, int(objective.needs_second_batch))  # raises InputError when there are too few images
 
     threads = devices.threads(config.train)
-    is_unfinished = not finished(config)
+    is_unfinished = not is_finished(config)
     with contextlib.ExitStack() as tracking:
         with (
             devices.process_group(config.train, config.to_toml(), needed=is_unfinished) as (shard, device),
@@ -262,7 +262,7 @@ def join(settings: str) -> None:
         execute(config, progress=False)
 
 
-def finished(config: Config) -> bool:
+def is_finished(config: Config) -> bool:
     """Whether the run of these settings is trained, scored and reported up to its last step."""
     path = Path(config.out)
     if not all((path / name).exists() for name in ("config.toml", "scores.json", "report.html")):

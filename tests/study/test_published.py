@@ -20,7 +20,7 @@ from equipoise.study.plan import plan
 from equipoise.study.published import formats
 from equipoise.study.published.paper import Column, Published, Row
 from equipoise.study.published.record import ROWS, Record, read_all, record, write
-from equipoise.study.published.reproduce import TABLES, protocol, reproduce
+from equipoise.study.published.reproduce import TABLES, protocol
 from equipoise.study.published.side_by_side import side_by_side
 
 REPOSITORY = Path(__file__).parents[2]
@@ -197,25 +197,25 @@ def test_what_cannot_be_shown_is_one_sentence(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=sentence):
-        reproduce(words.pop("name"), **words)
+        commands.reproduce(words.pop("name"), **words)
     assert not list(tmp_path.iterdir())
 
 
 def test_run_that_is_of_no_row_is_refused_before_it_is_kept(tmp_path: Path) -> None:
     run = folder(tmp_path / "a", {"mig": 0.2}, [])
     with pytest.raises(InputError, match="fit no row"):
-        reproduce("lvae-table2", add=[run], results=tmp_path / "r")
+        commands.reproduce("lvae-table2", add=[run], results=tmp_path / "r")
     assert not (tmp_path / "r").exists()
 
 
 def test_file_of_another_kind_among_the_results_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("{}")
     with pytest.raises(InputError, match=r"x\.json is not a record"):
-        reproduce("lvae-table2", results=tmp_path)
+        commands.reproduce("lvae-table2", results=tmp_path)
 
 
 def test_page_of_results_is_what_the_command_writes(tmp_path: Path) -> None:
-    outcome = reproduce("all", results=REPOSITORY / "results", to=tmp_path / "results.md")
+    outcome = commands.reproduce("all", results=REPOSITORY / "results", to=tmp_path / "results.md")
     assert (tmp_path / "results.md").read_text() == (REPOSITORY / "docs" / "results.md").read_text()
     pictures = re.findall(r"\]\((images/[^)]+)\)", (tmp_path / "results.md").read_text())
     assert pictures

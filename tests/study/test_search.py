@@ -22,19 +22,17 @@ from tests.study.conftest import WITHOUT_PICTURES, until
 from tests.study.made_up import Made, write
 from tests.study.test_search_space import CONDITIONAL, SEARCH, add, beta, finish, keep, peak, read
 
-from equipoise import runs
+from equipoise import commands, runs
 from equipoise.config import Config
 from equipoise.errors import InputError
 from equipoise.files import write_text
 from equipoise.metrics.ranking import udr
 from equipoise.study import open_study
-from equipoise.study.compare.select import select
 from equipoise.study.plan import Plan, read_file
 from equipoise.study.run.drive import drive
 from equipoise.study.run.status import Watch
 from equipoise.study.run.work import record_failure
 from equipoise.study.search import summary
-from equipoise.study.search.command import command
 from equipoise.study.search.space import METHOD, parse
 from equipoise.study.search.summary import SearchResult
 from equipoise.study.search.trials import JOURNAL, NAME, Trials, propose, score_curve, stored_trials
@@ -232,7 +230,7 @@ def test_a_finished_search_is_described_and_drawn_and_nothing_is_started() -> No
         layout = {} if method == "beta-vae" else {"method.layout": [1, 1]}
         add(found, {METHOD: method, **drawn, **layout})
     finish(found, lambda config: peak(config) + config.train.seed / 10)
-    outcome = command(Path("search.toml"), workers=1, progress=False)
+    outcome = commands.search(Path("search.toml"), workers=1, progress=False)
     assert outcome.values["done"]
     assert outcome.values["best"] == [4, 5, 2, 3, 0, 1]
     assert outcome.values["trials"][4]["score"] == pytest.approx(1.05)
@@ -248,12 +246,12 @@ def test_a_finished_search_is_described_and_drawn_and_nothing_is_started() -> No
     assert (rows[4]["stage"], rows[4]["method.layout"], rows[5]["method.layout"]) == ("finished", "", "[1, 1]")
     assert {state.stage for state in Watch(open_study("study"))()} == {"done"}
     before = Path("study", JOURNAL).read_bytes()
-    assert command(Path("search.toml"), progress=False).text == outcome.text
+    assert commands.search(Path("search.toml"), progress=False).text == outcome.text
     assert Path("study", JOURNAL).read_bytes() == before
 
     read(CONDITIONAL.replace("{integer = [1, 4]}", "{integer = [3, 4]}"))
     with pytest.raises(InputError, match="which the search no longer draws"):
-        command(Path("search.toml"), progress=False)
+        commands.search(Path("search.toml"), progress=False)
     assert len(open_study("study").runs) == 12, "a file that was refused does not replace the one in the folder"
 
 
@@ -269,7 +267,7 @@ def test_udr_of_a_trial_is_the_mean_over_its_seeds_that_select_tells() -> None:
     logvar = np.full((50, 2), -4.0)
     alone = udr(means[0], [(means[1], logvar), (means[2], logvar)], logvar).value
     assert trial.scores[0] == pytest.approx(alone, abs=1e-6), "codes are kept in single precision"
-    models = select(found.folder, progress=False).values["data"][0]["models"]
+    models = commands.select(found.folder, progress=False).values["data"][0]["models"]
     assert sorted(trial.scores) == pytest.approx(sorted(model["udr"] for model in models))
 
 
@@ -392,8 +390,8 @@ def test_two_searches_on_one_folder_read_each_other() -> None:
 
 SCRIPT = WITHOUT_PICTURES.replace(
     "from equipoise.cli import main",
-    "import sys\nfrom pathlib import Path\nfrom equipoise.study.search.command import command",
-).replace("    main()", "    command(Path(sys.argv[1]), workers=1)")
+    "import sys\nfrom pathlib import Path\nfrom equipoise.commands import search",
+).replace("    main()", "    search(Path(sys.argv[1]), workers=1)")
 
 
 @pytest.mark.timeout(900)
@@ -407,7 +405,7 @@ def test_a_search_that_is_killed_and_gone_on_with_is_the_one_that_never_was(here
     done: dict[Path, int] = {}
 
     def finished() -> list[Config]:
-        return [config for trial in stored_trials(found) for config in trial.runs.values() if runs.finished(config)]
+        return [config for trial in stored_trials(found) for config in trial.runs.values() if runs.is_finished(config)]
 
     for wanted in (0, 1):  # finished runs, and another one begun, before a kill
         with subprocess.Popen(

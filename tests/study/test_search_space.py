@@ -15,7 +15,7 @@ from equipoise.config import Config
 from equipoise.errors import InputError
 from equipoise.files import write_text
 from equipoise.study.plan import Distribution, read_file
-from equipoise.study.search.command import search
+from equipoise.study.search.search import search
 from equipoise.study.search.space import METHOD, Space, parse
 from equipoise.study.search.trials import JOURNAL, Trials, stored_trials
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from equipoise.commands.arguments import Progress, StudyFolder
-from equipoise.errors import choose
+from equipoise.errors import InputError, choose
 from equipoise.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -155,7 +155,9 @@ def select(folder: StudyFolder, progress: Progress = True) -> Outcome:
     """
     from equipoise.study.compare.select import select
 
-    return select(folder, progress)
+    selection = select(folder, progress)
+    values = {"data": selection.values, "left_out": selection.left_out, "wrote": str(selection.file)}
+    return Outcome(values, "\n".join([*selection.lines, f"wrote {selection.file}"]))
 
 
 def search(
@@ -179,10 +181,28 @@ def search(
 
     Example:  equipoise search examples/search.toml
     """
-    from equipoise.study.search.command import command
+    from equipoise.files import replacing
+    from equipoise.report import figures
+    from equipoise.study.search import summary
+    from equipoise.study.search.picture import draw
+    from equipoise.study.search.search import search as search_file
 
-    outcome = command(file, workers, again, progress)
-    return dataclasses.replace(outcome, is_complete=outcome.values["done"])
+    result = search_file(file, workers=workers, again=again, progress=progress)
+    folder = result.space.folder
+    files = {}
+    if result.trials:
+        files[folder / "search.csv"] = summary.csv(result)
+    if result.best:
+        picture = draw(result)
+        files[folder / "pictures" / "search.svg"] = figures.svg_file(picture, "search")
+        files[folder / "pictures" / "search.png"] = figures.png(picture)
+    for path, content in files.items():
+        with replacing(path) as target:
+            target.write(content)
+    paths = [str(path) for path in files]
+    text = f"{summary.text(result)}\nwrote {', '.join(paths) or folder}"
+    values = summary.values(result)
+    return Outcome({**values, "wrote": paths}, text, is_complete=values["done"])
 
 
 def reproduce(
@@ -221,22 +241,43 @@ def reproduce(
 
       equipoise reproduce all --to docs/results.md
     """
-    from equipoise.study.published.reproduce import reproduce
+    from equipoise.study.published import formats, reproduce
+    from equipoise.study.published.record import read_all
 
-    outcome = reproduce(
-        table,
-        dataset,
-        run=run,
-        quick=quick,
-        steps=steps,
-        seeds=seeds,
-        workers=workers,
-        add=add or [],
-        results=results,
-        to=to,
-        progress=progress,
-    )
-    return dataclasses.replace(outcome, is_complete=outcome.values["done"])
+    tables = reproduce.TABLES
+    choose("table", table, [*tables, reproduce.ALL])
+    if (quick or steps or seeds or workers) and not run:
+        raise InputError("--quick, --steps, --seeds and --workers change the training; add --run, or remove them")
+    if to is not None and to.suffix != ".md":
+        raise InputError(f"--to is {to}; give a file that ends in .md")
+    if table == reproduce.ALL and (run or add or dataset):
+        raise InputError("all only shows stored runs; name one table to train it, to add runs or to choose its data")
+    files: list[Path] = []
+    unfinished = 0
+    if table == reproduce.ALL:
+        pairs = [(each, data) for each in tables.values() for data in each.rows]
+    else:
+        one = tables[table]
+        data = choose("data set of this table", dataset or next(iter(one.rows)), one.rows)
+        pairs = [(one, data)]
+        files += reproduce.add_runs(one, data, add or [], results)
+        if run:
+            contents = reproduce.protocol(one, data, quick, steps, seeds)
+            unfinished = reproduce.train(contents, workers, results, progress)
+            files.append(results)
+    records = read_all(results)
+    if table == reproduce.ALL:
+        pairs = [(each, data) for each, data in pairs if any(each.runs(data, records).values())]
+    text = "\n\n".join(formats.text(*pair, records) for pair in pairs) or f"{results} has no runs of these tables"
+    if to is not None:
+        files += reproduce.write_page(to, pairs, records)
+    paths = [str(path) for path in files]
+    if unfinished:
+        text += f"\n{unfinished} runs are not finished; the same command resumes them"
+    if paths:
+        text += f"\nwrote {', '.join(paths)}"
+    values = {"tables": [formats.values(*pair, records) for pair in pairs], "wrote": paths, "done": not unfinished}
+    return Outcome(values, text, is_complete=not unfinished)
 
 
 def _dry_run(plan: "Plan", workers: int | None, progress: bool) -> Outcome:

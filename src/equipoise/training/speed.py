@@ -103,8 +103,8 @@ def adam(groups: list[dict[str, Any]], fused: bool) -> torch.optim.Adam:
 
 def memory_format(model: nn.Module) -> torch.memory_format:
     """channels_last for a model with convolutions, which then read pixels in order; else contiguous."""
-    convolutional = any(isinstance(layer, nn.Conv2d) for layer in model.modules())
-    return torch.channels_last if convolutional else torch.contiguous_format
+    has_convolutions = any(isinstance(layer, nn.Conv2d) for layer in model.modules())
+    return torch.channels_last if has_convolutions else torch.contiguous_format
 
 
 def processor() -> str:

@@ -14,7 +14,6 @@ from equipoise.errors import InputError
 from equipoise.files import replacing
 from equipoise.metrics import METRICS, headline
 from equipoise.metrics.ranking import FEWEST
-from equipoise.outcome import Outcome
 from equipoise.progress import bar
 from equipoise.study.compare import tables
 from equipoise.study.compare.results import Group, Result, by_data, groups, read_results, scored_metrics
@@ -50,7 +49,17 @@ class Choice:
     models: int
 
 
-def select(folder: Path, progress: bool = True) -> Outcome:
+@dataclass(frozen=True)
+class Selection:
+    """The models of a study by UDR: values and lines of text of each data set, the settings left out, and the table."""
+
+    values: list[dict[str, Any]]
+    lines: list[str]
+    left_out: list[str]
+    file: Path
+
+
+def select(folder: Path, progress: bool = True) -> Selection:
     """Rank the finished runs of the study in `folder` by UDR, best first, and write them to `select.csv`.
 
     Raises `InputError` where no setting has three finished seeds, or where runs are not of the same images.
@@ -83,8 +92,7 @@ def select(folder: Path, progress: bool = True) -> Outcome:
         values.append(_values(data, of_set, choices))
     if few:
         lines.append(f"left out, with fewer than {FEWEST} seeds: {', '.join(few)}")
-    lines.append(f"wrote {folder / 'select.csv'}")
-    return Outcome({"data": values, "left_out": few, "wrote": str(folder / "select.csv")}, "\n".join(lines))
+    return Selection(values, lines, few, folder / "select.csv")
 
 
 def _models(group: Group) -> list[Model]:

@@ -105,4 +105,4 @@ def drive(
 
 
 def _is_over(plan: Plan, run: str) -> bool:
-    return runs.finished(plan.runs[run]) or is_given_up(plan.folder, run, plan.study.retries)
+    return runs.is_finished(plan.runs[run]) or is_given_up(plan.folder, run, plan.study.retries)

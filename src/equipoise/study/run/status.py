@@ -61,7 +61,7 @@ def _state(plan: Plan, claims: Claims, run: str) -> State:
     claimed = claims.is_claimed(run)
     tries = failures(plan.folder, run)
     stage: Stage = "waiting"
-    if runs.finished(config):
+    if runs.is_finished(config):
         stage = "done"
     elif claimed:
         stage = "running"

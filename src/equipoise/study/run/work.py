@@ -42,7 +42,7 @@ def work(config: Config, study: Path, stop: Callable[[], bool] = lambda: False) 
     `stop` is called before each training step. When it returns True the run is saved, to be resumed later.
     """
     run = Path(config.out).name
-    if runs.finished(config):
+    if runs.is_finished(config):
         return "done"
     claim = Claims(study / "claims").take(run)
     if claim is None:
@@ -54,9 +54,9 @@ def work(config: Config, study: Path, stop: Callable[[], bool] = lambda: False) 
 
     try:
         with _threads(config.train.threads):
-            if not runs.finished(config):  # by the previous owner, a moment ago
+            if not runs.is_finished(config):  # by the previous owner, a moment ago
                 runs.execute(config, progress=False, stop=check_and_stop, before_save=claim.check)
-        if not runs.finished(config):
+        if not runs.is_finished(config):
             raise RunError(f"{config.out} lacks rows of its log; delete that folder and sweep with --again")
     except Stopped:
         return "stopped"

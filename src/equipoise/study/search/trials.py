@@ -334,7 +334,7 @@ def _result(space: Space, trial: Trial) -> dict[str, Any]:
     for run in trial.runs:
         if is_given_up(space.folder, run, space.study.retries):
             return {"stage": "failed", "reason": f"{run}: {failures(space.folder, run)[-1].reason}"}
-    if not all(runs.finished(config) for config in trial.runs.values()):
+    if not all(runs.is_finished(config) for config in trial.runs.values()):
         return {"stage": "open", "reason": ""}
     metric = space.search.metric
     scores = _scores(list(trial.runs.values()), metric)

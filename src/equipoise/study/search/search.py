@@ -1,4 +1,4 @@
-"""The command `search`: Optuna proposes settings, runs evaluate them, and the folder stores both."""
+"""A search: Optuna proposes settings, runs evaluate them, and the folder stores both."""
 
 import dataclasses
 from pathlib import Path
@@ -8,9 +8,6 @@ from rich.console import Console
 from equipoise import scoring
 from equipoise.data import load_data, variants
 from equipoise.errors import InputError
-from equipoise.files import replacing
-from equipoise.outcome import Outcome
-from equipoise.report import figures
 from equipoise.study.folder import FILE
 from equipoise.study.plan import Plan, copy_file, read_file
 from equipoise.study.run.board import live
@@ -21,30 +18,10 @@ from equipoise.study.run.sweep import check_data, check_workers, default_workers
 from equipoise.study.run.work import forget_failures
 from equipoise.study.search import space as spaces
 from equipoise.study.search import summary
-from equipoise.study.search.picture import draw
 from equipoise.study.search.space import Space
 from equipoise.study.search.summary import SearchResult
 from equipoise.study.search.trials import Trial, Trials, import_optuna, stored_trials
 from equipoise.training import watch
-
-
-def command(file: Path, workers: int | None = None, again: bool = False, progress: bool = True) -> Outcome:
-    """Search the settings that a file leaves open, or resume, and write `search.csv` and a picture."""
-    result = search(file, workers=workers, again=again, progress=progress)
-    folder = result.space.folder
-    files = {}
-    if result.trials:
-        files[folder / "search.csv"] = summary.csv(result)
-    if result.best:
-        picture = draw(result)
-        files[folder / "pictures" / "search.svg"] = figures.svg_file(picture, "search")
-        files[folder / "pictures" / "search.png"] = figures.png(picture)
-    for path, content in files.items():
-        with replacing(path) as target:
-            target.write(content)
-    paths = [str(path) for path in files]
-    text = f"{summary.text(result)}\nwrote {', '.join(paths) or folder}"
-    return Outcome({**summary.values(result), "wrote": paths}, text)
 
 
 def search(file: str | Path, *, workers: int | None = None, again: bool = False, progress: bool = True) -> SearchResult:
