@@ -37,6 +37,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "progressive-factor-vae": {"width": 8, "layers": 2},
     "progressive-rf-vae": {"width": 8, "layers": 2},
     "isa-vae": {"layout": (2, 1)},
+    "aligned-vae": {"every": 2, "codes": 16},
     "isa-tcvae": {"layout": (2, 1)},
 }
 

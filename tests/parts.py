@@ -25,6 +25,8 @@ REQUIRED: dict[str, Any] = {
     "layout": [2, 1],
     "weights": {"kl": 4.0},
     "beta": 4.0,
+    "start": 8.0,
+    "end": 0.5,
     "terms": ["rec", "kl"],
     "shape": (1, 64, 64),
 }
@@ -37,6 +39,10 @@ OTHERWISE: dict[str, list[dict[str, Any]]] = {
         {"learned": True, "p": 2.0},
         {"scale": "unit_variance", "p": 2.1},
         {"layout": [[1, 1], 1], "p": [2.2, 1.7, 2, 3]},
+    ],
+    "schedule": [
+        *({"shape": shape} for shape in ("constant", "linear", "cosine", "cyclical")),
+        {"unit": "rec", "hold": 0.2, "until": 1.0},
     ],
     "capacity": [{"gamma": 10.0, "start": 0.5, "until_steps": 7}],
     "pi": [

@@ -106,7 +106,8 @@ def logged(name: str, **settings: Any) -> set[str]:
     """Return the columns of a method's log."""
     objective = build(METHODS[name](**{**SMALL.get(name, {}), **settings}))
     _, logs = objective(forward(toy(objective), images(12), noise(12)), clock())
-    return {*logs, *(["accuracy", "adversary_loss"] if objective.adversary else [])}
+    more = ["accuracy", "adversary_loss"] if objective.adversary else []
+    return {*logs, *more, *(["tc_decrease"] if objective.alignment else [])}
 
 
 def test_every_method_has_a_page_that_the_index_links() -> None:

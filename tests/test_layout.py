@@ -25,6 +25,7 @@ ORDER = [
     "terms",
     "balance",
     "adversary",
+    "alignment",
     "objective",
     "methods",
     "trackers",

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from equipoise.adversary import Discriminator
+from equipoise.alignment import Alignment
 from equipoise.balance import Balance, Seen
 from equipoise.errors import InputError
 from equipoise.likelihoods import Likelihood
@@ -46,8 +47,10 @@ class Objective(nn.Module):
         balance: computes the weights of the terms.
         likelihood: the likelihood p(x|z), shared with the model.
         prior: the prior p(z), shared with the model.
-        adversary: a discriminator, whose own step is `after_step`.
-        monitors: terms that are logged and not part of the loss; they replace terms of the same name in the log.
+        adversary: a discriminator, whose own step is in `after_step`.
+        alignment: rotates the latent axes, in `after_step`.
+        monitors: terms that are logged and seen by the balance, and not part of the loss; they replace terms of the
+            same name in the log.
         prior_lr: learning rate of the parameters of the prior. Default: that of the training.
 
     Raises:
@@ -74,6 +77,7 @@ class Objective(nn.Module):
         likelihood: Likelihood,
         prior: Prior,
         adversary: Discriminator | None = None,
+        alignment: Alignment | None = None,
         monitors: Mapping[str, Term] | None = None,
         prior_lr: float | None = None,
     ) -> None:
@@ -83,17 +87,20 @@ class Objective(nn.Module):
         self.likelihood = likelihood
         self.prior = prior
         self.adversary = adversary
+        self.alignment = alignment
         self.monitors = dict(monitors or {})
         self.prior_lr = prior_lr
-        for verb, names in (("weighs", balance.terms), ("measures", balance.measures)):
+        measured = [*terms, *self.monitors]
+        for verb, names, known in (("weighs", balance.terms, list(terms)), ("measures", balance.measures, measured)):
             for name in names:
-                if name not in terms:
-                    raise InputError(f"the balance {verb} {name}, which is not among the terms, {', '.join(terms)}")
+                if name not in known:
+                    raise InputError(f"the balance {verb} {name}, which is not among the terms, {', '.join(known)}")
 
     @property
     def parts(self) -> list[Part]:
-        """Balance, likelihood, prior and adversary, if there is one."""
-        return [part for part in (self.balance, self.likelihood, self.prior, self.adversary) if part is not None]
+        """Balance, likelihood and prior, and adversary and alignment if there are any."""
+        parts = (self.balance, self.likelihood, self.prior, self.adversary, self.alignment)
+        return [part for part in parts if part is not None]
 
     @property
     def needs_second_batch(self) -> bool:
@@ -113,7 +120,9 @@ class Objective(nn.Module):
             `tc_equivalent`; and the parameters and buffers of the balance.
         """
         means = {name: reduce(_of_the_batch(name, term(p), p)) for name, term in self.terms.items()}
-        seen = {**seen, **{name: mean.detach() for name, mean in means.items()}}
+        with torch.no_grad():
+            monitors = {name: reduce(_of_the_batch(name, term(p), p)) for name, term in self.monitors.items()}
+        seen = {**seen, **monitors, **{name: mean.detach() for name, mean in means.items()}}
         if self.adversary is not None:
             seen["accuracy"] = self.adversary.accuracy
         weights = self.balance(seen)
@@ -121,8 +130,6 @@ class Objective(nn.Module):
         for name, mean in means.items():
             loss = loss + (weights[name] * mean).sum() if name in weights else loss + mean.sum()
 
-        with torch.no_grad():
-            monitors = {name: reduce(_of_the_batch(name, term(p), p)) for name, term in self.monitors.items()}
         means = {name: mean.detach() for name, mean in means.items()}
         logs = {"loss": loss.detach()}
         for name, value in {**means, **monitors}.items():
@@ -168,8 +175,9 @@ class Objective(nn.Module):
         second: Tensor | None,
         optimisers: Mapping[str, Optimizer],
         generator: torch.Generator,
+        step: int = 1,
     ) -> Logs:
-        """Run the step of the adversary, if there is one, and return the values for the log.
+        """Run the steps of the adversary and of the alignment, if there are any, and return the values for the log.
 
         Args:
             model: the model after its own step.
@@ -177,15 +185,21 @@ class Objective(nn.Module):
             second: images [B, C, H, W] disjoint from those of the pass, if `needs_second_batch`.
             optimisers: the optimisers by the names in `parameter_groups`.
             generator: source of the random numbers of this step.
+            step: the number of this step, 1 for the first.
         """
-        return {} if self.adversary is None else self.adversary.step(model, p, second, optimisers, generator)
+        logs: Logs = {}
+        if self.adversary is not None:
+            logs |= self.adversary.step(model, p, second, optimisers, generator)
+        if self.alignment is not None:
+            logs |= self.alignment.step(model, p, optimisers, generator, step)
+        return logs
 
     def own_state(self) -> dict[str, Tensor]:
-        """Return the state of balance and adversary. Likelihood and prior belong to the state of the model."""
+        """Return the state of the parts but likelihood and prior, which belong to the state of the model."""
         return {name: value for name, value in self.state_dict().items() if not name.startswith(SHARED)}
 
     def load_own_state(self, state: Mapping[str, Tensor]) -> None:
-        """Load the state of balance and adversary. Likelihood and prior keep the state that the model has loaded."""
+        """Load the state of the parts but likelihood and prior, which keep the state that the model has loaded."""
         shared = {name: value for name, value in self.state_dict().items() if name.startswith(SHARED)}
         self.load_state_dict({**state, **shared})
 

@@ -7,6 +7,8 @@ import torch
 from tests.terms.conftest import codes, of
 
 from equipoise import priors, terms
+from equipoise.likelihoods import Bernoulli, Likelihood, SquaredError
+from equipoise.model import Pass
 from equipoise.terms.basic import compute_once
 
 
@@ -73,3 +75,17 @@ def test_closed_form_and_sampled_kl_vanish_together() -> None:
     p = of(zero, zero, torch.randn(3, 2, generator=torch.Generator().manual_seed(0)))
     assert torch.equal(terms.kl(p), zero)
     assert torch.allclose(terms.kl_mc(p), zero, atol=1e-6)
+
+
+def test_the_spread_is_the_variance_of_the_batch_under_squared_error() -> None:
+    """And the cross-entropy of the mean image minus the entropy of the pixels under the Bernoulli likelihood."""
+    x = torch.tensor([[0.2, 0.5], [0.6, 0.9]], dtype=torch.float64).view(2, 1, 1, 2)
+    z = torch.zeros(2, 3, dtype=torch.float64)
+    mean = x.mean(0)
+
+    def spread(likelihood: Likelihood) -> list[float]:
+        return terms.spread(Pass(x, z, z, z, x, 100, priors.StandardNormal(3), likelihood)).tolist()
+
+    assert spread(SquaredError(0.5)) == pytest.approx((0.5 * (x - mean).square().flatten(1).sum(1)).tolist())
+    divergence = x * (x / mean).log() + (1 - x) * ((1 - x) / (1 - mean)).log()
+    assert spread(Bernoulli()) == pytest.approx(divergence.flatten(1).sum(1).tolist())

@@ -5,6 +5,7 @@ from equipoise.balance.contract import Balance, Joint, Seen, Weights
 from equipoise.balance.controllers import PI, IncrementalPI
 from equipoise.balance.fixed import Capacity, Fixed, WarmUp
 from equipoise.balance.learned import ClosedFormWeights, LearnedWeights
+from equipoise.balance.schedule import Schedule
 from equipoise.balance.set_point import SetPoint
 
 BALANCES: dict[str, type[Balance]] = {
@@ -12,6 +13,7 @@ BALANCES: dict[str, type[Balance]] = {
     for part in (
         Fixed,
         WarmUp,
+        Schedule,
         Capacity,
         PI,
         IncrementalPI,
@@ -37,6 +39,7 @@ __all__ = [
     "Joint",
     "LearnedWeights",
     "Relevance",
+    "Schedule",
     "Seen",
     "SetPoint",
     "WarmUp",

@@ -1,5 +1,6 @@
 """The methods: one file each, a composition of terms, prior, likelihood and balance."""
 
+from equipoise.methods.aligned_vae import AlignedVAE
 from equipoise.methods.annealed_vae import AnnealedVAE
 from equipoise.methods.beta_tcvae import BetaTCVAE
 from equipoise.methods.beta_vae import BetaVAE
@@ -38,6 +39,7 @@ METHODS: dict[str, type[Method]] = {
         LVAE,
         DIPVAE,
         DAVA,
+        AlignedVAE,
         Compose,
     )
 }

@@ -19,7 +19,7 @@ from equipoise.methods.shared import Sigma
 from equipoise.objective import Objective
 from equipoise.part import Spec, build, check_options, name_in, options_in, options_of
 from equipoise.priors import PRIORS, Prior
-from equipoise.terms import SIGNED, TERMS, Term
+from equipoise.terms import MONITORS, SIGNED, TERMS, Term
 
 ADVERSARIAL = "adversarial_tc"
 # Two estimates of one quantity share its name: a balance weighs `kl` however it is computed.
@@ -98,13 +98,14 @@ class Compose:
             else:
                 options = check_options(name, TERMS[name], options_in(spec))
                 terms[QUANTITY.get(name, name)] = partial(TERMS[name], **options)
+        monitors = {name: MONITORS[name] for name in balance.measures if name in MONITORS}
         return Objective(
             terms=terms,
             balance=balance,
             likelihood=likelihood,
             prior=prior,
             adversary=adversary,
-            monitors={} if "kl" in terms else {"kl": TERMS["kl"]},
+            monitors=monitors if "kl" in terms else {"kl": TERMS["kl"], **monitors},
             prior_lr=self.prior_lr,
         )
 

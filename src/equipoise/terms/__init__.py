@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from equipoise.terms.basic import Term, kl, kl_mc, rec
+from equipoise.terms.basic import Term, kl, kl_mc, rec, spread
 from equipoise.terms.decomposition import Weighting, dim_kl, mi, tc
 from equipoise.terms.moments import Kind, cov_diag, cov_off
 
@@ -24,10 +24,14 @@ TERMS: dict[str, Callable[..., Tensor]] = {
 }
 """All terms by name. The first argument is a `Pass`, the others are options."""
 
+MONITORS: dict[str, Term] = {"spread": spread}
+"""Quantities of the images that a balance may measure; they are logged, and not part of the loss."""
+
 SIGNED = frozenset({"kl_mc", "mi", "tc", "dim_kl"})
 """The terms whose batch mean can be negative, because they are estimates. `rec` can be negative for a density."""
 
 __all__ = [
+    "MONITORS",
     "SIGNED",
     "TERMS",
     "Kind",
@@ -40,5 +44,6 @@ __all__ = [
     "kl_mc",
     "mi",
     "rec",
+    "spread",
     "tc",
 ]

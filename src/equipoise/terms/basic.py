@@ -12,6 +12,8 @@ from equipoise.priors import Estimator, sampled_kl
 Term = Callable[[Pass], Tensor]
 T = TypeVar("T")
 
+PIXEL = 1e-4  # distance from 0 and 1 at which pixels are clamped where logits of images are taken
+
 
 def rec(p: Pass) -> Tensor:
     """Return the reconstruction -log p(x|z) [B] in nats per image, summed over channels and pixels."""
@@ -33,6 +35,22 @@ def kl_mc(p: Pass, estimator: Estimator = "mc") -> Tensor:
     estimators are described in `priors.sampled_kl`.
     """
     return sampled_kl(p.prior, p.mean, p.logvar, p.z, estimator)
+
+
+@torch.no_grad()
+def spread(p: Pass) -> Tensor:
+    """Return [B], how much larger `rec` is for the mean image of the batch than for a perfect reconstruction, in nats.
+
+    It is what a decoder can explain of the images, whatever their size, colours and likelihood, and therefore a unit
+    for weights of the KL. It has no gradient.
+    """
+    x = p.x
+    mean = p.shard.whole(x.mean(0, keepdim=True)).mean(0, keepdim=True)
+    constant, perfect = ((value.clamp(PIXEL, 1 - PIXEL)).logit() for value in (mean.expand_as(x), x))
+    errors = torch.stack([p.likelihood.error(out, x) for out in (constant, perfect)], 1)
+    errors = p.shard.whole(errors)
+    pixels = x[0].numel()
+    return p.likelihood.nats(errors[:, 0], pixels) - p.likelihood.nats(errors[:, 1], pixels)
 
 
 def compute_once(p: Pass, key: Hashable, compute: Callable[[], T]) -> T:
