@@ -10,7 +10,7 @@ import equipoise
 
 SOURCE = Path(equipoise.__file__).parent
 FILES = {str(path.relative_to(SOURCE)): path for path in sorted(SOURCE.rglob("*.py"))}
-PARTICIPLES = {"asked", "found", "held", "kept", "owed", "said", "shown", "sure", "told"}
+PARTICIPLES = {"asked", "found", "given", "held", "kept", "measured", "owed", "said", "shown", "sure", "told", "wanted"}
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
