@@ -71,9 +71,7 @@ MUTATIONS = [
         "torch.sigmoid(-self.error)",
         CONTROLLERS,
     ),
-    Mutation(
-        "balance/controllers.py", "output = output.clamp(min=self.beta_min)", "output = output.abs()", CONTROLLERS
-    ),
+    Mutation("balance/controllers.py", "output = output.clamp(min=self.beta_min)", "output = output + 0", CONTROLLERS),
     Mutation("balance/controllers.py", "new, update - (new - total)", "new, torch.zeros_like(total)", CONTROLLERS),
     Mutation("balance/controllers.py", "self.output.clamp(self.beta_min, self.beta_max)", "self.output", CONTROLLERS),
     Mutation(
@@ -172,7 +170,7 @@ MUTATIONS = [
     Mutation("likelihoods/fixed.py", "sigma, 0.5 / sigma**2", "sigma, 0.5 / sigma", LIKELIHOODS),
     Mutation("likelihoods/fixed.py", "math.log(math.pi / self.scale)", "math.log(math.pi)", CODES),
     Mutation("likelihoods/fixed.py", "error if self.scale == 1 else self.scale * error", "error", LIKELIHOODS),
-    Mutation("likelihoods/contract.py", "return out.sigmoid()", "return out.clamp(0, 1)", LIKELIHOODS),
+    Mutation("likelihoods/contract.py", "return out.sigmoid()", "return out.clamp(0, 1)", "tests/test_model.py"),
     Mutation("likelihoods/images.py", "x.float() / 255", "x.float() / 256", LIKELIHOODS),
     # --- priors -------------------------------------------------------------------------------------------------------
     Mutation(

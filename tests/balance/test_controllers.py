@@ -307,6 +307,21 @@ def test_both_settle_a_plant_at_its_set_point(make: Callable[[], Controller]) ->
     assert weight == pytest.approx(5, abs=0.1)
 
 
+def test_the_next_increment_is_added_to_the_clipped_weight() -> None:
+    """0.11 - 0.05 is clipped to 0.1, and 0.02 is added to that; the program adds it to 0.06."""
+    for name, expected in (("conditional", 0.12), ("code", 0.1)):
+        controller = IncrementalPI(
+            target=10.0,
+            kp=0.0,
+            ki=0.01,
+            beta_0=0.11,
+            beta_min=0.1,
+            window=1,
+            anti_windup=name,  # type: ignore[arg-type]
+        )
+        assert drive(controller, [5.0, 12.0]) == pytest.approx([0.1, expected], abs=1e-6)
+
+
 @pytest.mark.parametrize("name", ["conditional", "code", "paper"])
 def test_a_set_point_out_of_reach_leaves_the_weight_at_its_limit(name: Literal["conditional", "code", "paper"]) -> None:
     """at beta = 1 this plant has 10 / 1.3 nats."""

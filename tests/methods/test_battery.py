@@ -51,6 +51,15 @@ def test_only_the_networks_are_clipped(method: Method) -> None:
     assert clipped == {*model.encoder.parameters(), *model.decoder.parameters()}
 
 
+@pytest.mark.parametrize("name", ["isa-vae", "isa-tcvae"])
+def test_learned_exponents_have_a_learning_rate_of_their_own_and_are_not_clipped(name: str) -> None:
+    objective = build(METHODS[name](**SMALL[name], learned=True, prior_lr=2e-3))
+    (group,) = (group for group in objective.parameter_groups(toy(objective)) if "lr" in group)
+    assert group["params"] == list(objective.prior.parameters())
+    assert group["lr"] == 2e-3
+    assert not group["clip"]
+
+
 @pytest.mark.parametrize("name", [name for name in METHODS if name not in ON_THE_BATCH])
 def test_duplicating_the_batch_changes_neither_loss_nor_gradients(name: str) -> None:
     """sums over pixels and dimensions, means over the batch."""

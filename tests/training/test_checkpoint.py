@@ -32,6 +32,21 @@ def test_a_writer_that_is_not_sure_keeps_the_older_checkpoint(tmp_path: Path) ->
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 
+def test_a_checkpoint_of_another_format_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    for state in ({"step": 1}, {"format": checkpoint.FORMAT + 1, "step": 1}, [1, 2]):
+        torch.save(state, path)
+        with pytest.raises(RunError, match="not a checkpoint of this version"):
+            checkpoint.load(path)
+
+
+def test_the_log_is_read_up_to_and_with_a_step(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text("".join(json.dumps({"step": step}) + "\n" for step in (10, 20, 30)) + '{"st', encoding="utf-8")
+    assert [row["step"] for row in checkpoint.read_log(log, until=20)] == [10, 20]
+    assert [row["step"] for row in checkpoint.read_log(log)] == [10, 20, 30]
+
+
 class Hostile:
     """Creates a file when it is unpickled."""
 
