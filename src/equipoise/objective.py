@@ -90,8 +90,8 @@ class Objective(nn.Module):
         self.alignment = alignment
         self.monitors = dict(monitors or {})
         self.prior_lr = prior_lr
-        measured = [*terms, *self.monitors]
-        for verb, names, known in (("weighs", balance.terms, list(terms)), ("measures", balance.measures, measured)):
+        available = [*terms, *self.monitors]
+        for verb, names, known in (("weighs", balance.terms, list(terms)), ("measures", balance.measures, available)):
             for name in names:
                 if name not in known:
                     raise InputError(f"the balance {verb} {name}, which is not among the terms, {', '.join(known)}")
