@@ -97,7 +97,9 @@ def test_a_step_rotates_the_model_and_the_moments_and_lowers_the_total_correlati
 
     alignment = objective.alignment
     assert alignment is not None
-    logs = alignment.step(model, square_pass, {"model": optimiser}, torch.Generator().manual_seed(0), step=1)
+    logs = alignment.step(
+        model, square_pass, {"model": optimiser}, torch.Generator().manual_seed(0), step=1, progress=0.5
+    )
     assert float(logs["tc_decrease"]) > 0.1
     moved = alignment.window[:, :3]
     assert entropy(moved[:, :2].T).sum() < entropy(z[:, :2].T).sum() - 0.1
@@ -115,6 +117,25 @@ def test_latents_with_different_variances_keep_their_axes() -> None:
     similar, different = torch.tensor([-4.0, -4.5]), torch.tensor([-4.0, -6.0])
     assert alignment._partners(mean, similar.expand(2000, 2)) == [(1, 0)]
     assert alignment._partners(mean, different.expand(2000, 2)) == []
+
+
+def test_unused_latents_are_switched_off_at_the_end_and_only_then() -> None:
+    objective = build(METHODS["aligned-vae"](every=1, codes=100))
+    model, x = toy(objective), images(100)
+    z = torch.cat([square(100), torch.full((100, 1), 1e-3)], 1).double()
+    logvar = torch.tensor([-6.0, -6.0, -1e-3], dtype=torch.float64).expand(100, 3)
+    p = forward(model, x, noise(100))
+    codes = p.__class__(x, z, logvar, z, p.out, p.dataset_size, p.prior, p.likelihood)
+    optimiser = torch.optim.Adam(model.parameters())
+    alignment = objective.alignment
+    assert alignment is not None
+    alignment.step(model, codes, {"model": optimiser}, torch.Generator().manual_seed(0), step=1, progress=0.9)
+    assert model.posterior(x)[0][:, 2].abs().min() > 0
+    alignment.step(model, codes, {"model": optimiser}, torch.Generator().manual_seed(0), step=2, progress=0.96)
+    mean, variance = model.posterior(x)
+    assert torch.equal(mean[:, 2], torch.zeros(100, dtype=torch.float64))
+    assert torch.equal(variance[:, 2], torch.zeros(100, dtype=torch.float64))
+    assert mean[:, :2].abs().min() > 0
 
 
 def test_a_net_without_linear_ends_is_refused() -> None:

@@ -15,12 +15,13 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from equipoise.balance.contract import Positive, Steps
+from equipoise.balance.contract import Fraction, Positive, Steps
 from equipoise.errors import InputError
 from equipoise.model import VAE, Pass
 from equipoise.part import Part
 
 ACTIVE = 0.1  # nats of KL above which a latent takes part: an inactive one has no direction
+UNUSED = 0.01  # nats of KL below which a latent is switched off at the end
 COARSE, FINE = 9, 45  # angles between -45 and 45 degrees that are tried; larger rotations only exchange axes
 SWEEPS = 2  # passes over all pairs of latents
 
@@ -41,6 +42,9 @@ class Alignment(Part):
         codes: number of latest codes that are kept for the estimate, 16 or more.
         gap: largest difference of the mean log-variances of two latents that are paired, in nats, above 0.
         threshold: least decrease of the total correlation for which a pair is rotated, in nats, above 0.
+        off_from: fraction of the schedule from which unused latents are switched off: those with a KL below 0.01 nats
+            get mean 0 and variance 1 for every image. Before, their means are a function of the image too small for the
+            decoder, but scores that ignore the scale of codes, such as MIG, count it.
 
     Source:
         Entropies from spacings and rotations of pairs: Learned-Miller & Fisher, ICA Using Spacings Estimates of
@@ -68,9 +72,11 @@ class Alignment(Part):
         codes: Annotated[int, Field(ge=16)] = 4096,
         gap: Positive = 1.0,
         threshold: Positive = 0.005,
+        off_from: Fraction = 0.95,
     ) -> None:
         super().__init__()
         self.latent, self.every, self.codes, self.gap, self.threshold = latent, every, codes, gap, threshold
+        self.off_from = off_from
         self.register_buffer("window", torch.zeros(codes, 2 * latent))
         self.register_buffer("decrease", torch.zeros(()))
 
@@ -82,8 +88,9 @@ class Alignment(Part):
         optimisers: Mapping[str, Optimizer],
         generator: torch.Generator,
         step: int,
+        progress: float,
     ) -> dict[str, Tensor]:
-        """Store the codes of the pass; at every `every`-th step, rotate the axes.
+        """Store the codes of the pass; at every `every`-th step rotate the axes, and at the end switch latents off.
 
         Args:
             model: the model after its own step.
@@ -91,6 +98,7 @@ class Alignment(Part):
             optimisers: the optimisers by name; `model` is the one whose moments are rotated.
             generator: source of the random numbers of this step.
             step: the number of this step, 1 for the first.
+            progress: the fraction of the schedule that is over.
 
         Returns:
             For the log, `tc_decrease`: the decrease of the total correlation by the latest rotation, [] in nats.
@@ -98,22 +106,33 @@ class Alignment(Part):
         batch = torch.cat([p.mean.detach(), p.logvar.detach()], 1)[: self.codes].to(self.window.dtype)
         rows = (torch.arange(len(batch), device=batch.device) + (step - 1) * len(batch)) % self.codes
         self.window[rows] = batch
-        if step % self.every == 0 and step * len(batch) >= self.codes:
-            mean, logvar = self.window.chunk(2, 1)
+        is_filled = step * len(batch) >= self.codes
+        mean, logvar = self.window.chunk(2, 1)
+        if step % self.every == 0 and is_filled:
             noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
             z = mean + (0.5 * logvar).exp() * noise
             turn, decrease = rotation(z, self._partners(mean, logvar), self.threshold)
             self.decrease.fill_(decrease)
             if decrease > 0:
                 self._rotate(model, optimisers["model"], turn)
+        if progress >= self.off_from and is_filled:  # in each step, since the moments of Adam move the weights again
+            self._switch_off(model, mean, logvar)
         return {"tc_decrease": self.decrease.clone()}
 
     def _partners(self, mean: Tensor, logvar: Tensor) -> list[tuple[int, int]]:
         """The pairs of active latents with similar variances, those with the largest KL first."""
-        kl = 0.5 * (mean.square() + logvar.exp() - logvar - 1).mean(0)
+        kl = _kl(mean, logvar)
         level = logvar.mean(0)
         order = [int(j) for j in kl.argsort(descending=True) if kl[j] > ACTIVE]
         return [(i, j) for i, j in itertools.combinations(order, 2) if abs(float(level[i] - level[j])) <= self.gap]
+
+    def _switch_off(self, model: VAE, mean: Tensor, logvar: Tensor) -> None:
+        """Set the posterior of unused latents to the prior, for the codes mean and logvar [codes, D] of the window."""
+        unused = _kl(mean, logvar) < UNUSED
+        head = head_of(model.encoder, self.latent)
+        rows = torch.cat([unused, unused])
+        head.weight[rows] = 0
+        head.bias[rows] = 0  # type: ignore[index]  # `head_of` refuses a layer without
 
     def _rotate(self, model: VAE, optimiser: Optimizer, turn: Tensor) -> None:
         """Rotate the latents of the model, the moments of the optimiser and the stored codes by `turn` [D, D]."""
@@ -233,6 +252,11 @@ def stem_of(decoder: nn.Module, latent: int) -> nn.Linear | nn.ConvTranspose2d:
     if isinstance(first, nn.ConvTranspose2d) and first.in_channels == latent:
         return first
     raise InputError("alignment needs a decoder whose first layer is linear, with one input for each latent")
+
+
+def _kl(mean: Tensor, logvar: Tensor) -> Tensor:
+    """The mean KL [D] of each latent to the standard normal prior, in nats."""
+    return 0.5 * (mean.square() + logvar.exp() - logvar - 1).mean(0)
 
 
 def _times(matrix: Tensor, weight: Tensor) -> Tensor:

@@ -176,6 +176,7 @@ class Objective(nn.Module):
         optimisers: Mapping[str, Optimizer],
         generator: torch.Generator,
         step: int = 1,
+        progress: float = 0.0,
     ) -> Logs:
         """Run the steps of the adversary and of the alignment, if there are any, and return the values for the log.
 
@@ -186,12 +187,13 @@ class Objective(nn.Module):
             optimisers: the optimisers by the names in `parameter_groups`.
             generator: source of the random numbers of this step.
             step: the number of this step, 1 for the first.
+            progress: the fraction of the schedule that is over.
         """
         logs: Logs = {}
         if self.adversary is not None:
             logs |= self.adversary.step(model, p, second, optimisers, generator)
         if self.alignment is not None:
-            logs |= self.alignment.step(model, p, optimisers, generator, step)
+            logs |= self.alignment.step(model, p, optimisers, generator, step, progress)
         return logs
 
     def own_state(self) -> dict[str, Tensor]:

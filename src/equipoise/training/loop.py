@@ -92,7 +92,9 @@ class Training:
         self.optimisers["model"].step()
         if second is not None:
             second = second.to(self.device, memory_format=self.layout, non_blocking=True)
-        logs |= self.objective.after_step(self.model, p, second, self.optimisers, self.generator, self.step + 1)
+        done = self.step + 1
+        progress = min(done / train.schedule_length, 1.0)
+        logs |= self.objective.after_step(self.model, p, second, self.optimisers, self.generator, done, progress)
 
         self.sizes = {name: len(value) if value.ndim else None for name, value in logs.items()}
         self.pending.append(torch.cat([value.reshape(-1).float() for value in logs.values()]))
