@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,68 @@ def test_whole_numbers_become_codes_in_the_order_of_their_size(tmp_path: Path) -
 
 def test_words_become_codes_in_the_order_of_the_alphabet(tmp_path: Path) -> None:
     assert column(tmp_path, "pear", "apple", "pear") == ([1, 0, 1], 2)
-    assert column(tmp_path, "10", "9", "x") == ([0, 1, 2], 3)  # one word makes all of them words
+    assert column(tmp_path, "10", "x", "y") == ([0, 1, 2], 3)  # most are words
     assert column(tmp_path, "3_4", "2", "3_4") == ([1, 0, 1], 2)  # not the number 34
+
+
+def test_numbers_with_decimal_commas_or_a_unit_are_numbers(tmp_path: Path) -> None:
+    assert column(tmp_path, "2,5", "10,5", "100", "2,5") == ([2.5, 10.5, 100, 2.5], 0)
+    assert column(tmp_path, "2,5", "1,500", "30") == ([2.5, 1.5, 30], 0)
+    assert column(tmp_path, "0,125", "0,250", "-,5") == ([0.125, 0.25, -0.5], 0)
+    assert column(tmp_path, "5%", "10%", "100%", "5 %") == ([0, 1, 2, 0], 3)
+    assert column(tmp_path, "12.5 cm", "9 cm", "100 cm") == ([12.5, 9, 100], 0)
+    assert column(tmp_path, "2,5%", "10%", "1%") == ([2.5, 10, 1], 0)
+    assert column(tmp_path, "\u22122", "10", "-30") == ([1, 2, 0], 3)  # the minus sign of typesetters
+    assert column(tmp_path, "1a", "1b", "2a") == ([0, 1, 2], 3)
+
+
+MISSING = ["NA", "na", "N/A", "#N/A", "null", "NULL", "None", "<NA>", "-nan", "-", "--", "?", "none", "missing", "."]
+
+
+@pytest.mark.parametrize("marker", MISSING)
+def test_a_marker_of_a_missing_value_among_numbers_is_refused_with_its_row(marker: str, tmp_path: Path) -> None:
+    for cells in (["9", "10", marker, "100", "2"], ["0,5", "1,5", marker, "2,5"], ["5%", marker, "7%"], ["1", marker]):
+        place = f"line {cells.index(marker) + 2} has '{re.escape(marker)}' in the column factor, which marks a missing"
+        with pytest.raises(InputError, match=rf"table\.csv: {place} value; fill it in, or leave that image out"):
+            column(tmp_path, *cells)
+
+
+@pytest.mark.parametrize(("table", "marker"), [("na", "NA"), ("dash", "-")])
+def test_tables_with_a_missing_number_are_refused(table: str, marker: str) -> None:
+    path = Path(__file__).parent / "files" / "tables" / f"{table}.csv"
+    with pytest.raises(
+        InputError, match=rf"{table}\.csv: line 4 has '{marker}' in the column a, which marks a missing"
+    ):
+        factor_table.read(path, [f"img{i}.png" for i in range(8)])
+
+
+def test_markers_among_words_are_missing_unless_they_may_be_a_word(tmp_path: Path) -> None:
+    for marker in ("NA", "null", "None", "n/a"):
+        with pytest.raises(
+            InputError, match=f"line 3 has '{marker}' in the column factor, which marks a missing value"
+        ):
+            column(tmp_path, "round", marker, "square")
+    assert column(tmp_path, "none", "partial", "full") == ([1, 2, 0], 3)
+    assert column(tmp_path, "+", "-", "+") == ([0, 1, 0], 2)
+
+
+MIXED = {
+    "a word": (["10", "9", "x"], "line 4 has 'x' .*, where 2 of 3 cells are numbers written in another way"),
+    "a bound": (["1.5", "<0.1", "2.5", "3"], "line 3 has '<0.1' .*, where 3 of 4 cells"),
+    "a percent sign": (["5", "10%", "100"], "line 3 has '10%' .*, where 2 of 3 cells .*; write that cell like them"),
+    "a unit": (["5", "10", "100 mm"], "line 4 has '100 mm' .*, where 2 of 3 cells"),
+    "a decimal comma": (["2.5", "10,5", "100.5"], "line 3 has '10,5' .*, where 2 of 3 cells"),
+    "a group": (["900", "1,500", "2000"], "line 3 has '1,500' .*, where 2 of 3 cells"),
+    "groups": (["1,500", "2,000", "3,250"], "line 2 has '1,500' .*, which may be one number or several digits grouped"),
+    "an underscore": (["3_4", "2", "3"], "line 2 has '3_4' .*, where 2 of 3 cells"),
+}
+
+
+@pytest.mark.parametrize("case", MIXED)
+def test_numbers_with_a_few_other_cells_are_refused_not_made_into_words(case: str, tmp_path: Path) -> None:
+    cells, sentence = MIXED[case]
+    with pytest.raises(InputError, match=rf"table\.csv: {sentence}"):
+        column(tmp_path, *cells)
 
 
 def test_numbers_that_repeat_become_codes_and_those_that_differ_stay(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from equipoise.data.factor_column import Column
 from equipoise.data.images import Factors
 from equipoise.data.pixels import Indices
 from equipoise.errors import InputError
@@ -48,8 +49,10 @@ def read(path: Path, images: Sequence[str] | int) -> Table:
 
     A column of whole numbers, of words, or of numbers of which most occur more than once, becomes codes 0..V-1 in the
     order of its values, numbers by size; one of other numbers, most of which differ (more than half as many values as
-    images), stays as it is and is continuous. Raises `InputError` for an image without a row, a row without an image,
-    two rows for an image, an empty cell, and a file that is no such table.
+    images), stays as it is and is continuous. Numbers may have decimal commas, or all the same unit, such as %. Raises
+    `InputError` for an image without a row, a row without an image, two rows for an image, an empty cell or a marker of
+    a missing value such as NA, a column of numbers in which some cells are not numbers, and a file that is no such
+    table.
     """
     if path.suffix.lower() not in KINDS:
         raise InputError(f"data.factors: {path} is not a kind of table that is read; give a .csv or .parquet file")
@@ -77,8 +80,8 @@ def of_folders(folder: Path, images: Sequence[str]) -> Table:
             raise InputError(
                 f"data.factors={FOLDERS}: {folder / name} is in no sub-folder; move it into one named after its group"
             )
-    column = _Column("folder")
-    ids = np.fromiter((column.number(name.partition("/")[0]) for name in images), np.int64, len(images))
+    column = Column("folder")
+    ids = np.fromiter((column.number(name.partition("/")[0], name) for name in images), np.int64, len(images))
     values, size = column.factor(ids, folder)
     return Table(values[:, None], (column.name,), (size,))
 
@@ -98,46 +101,11 @@ def choose(setting: str | None, count: int, folder: Path | None, files: Sequence
     return None if table is None else read(table, files)
 
 
-class _Column:
-    """The distinct cells of a column, each stored once."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.numbers: dict[str, int] = {}
-
-    def number(self, text: str) -> int:
-        """The number of a text, in the order in which the texts occur."""
-        return self.numbers.setdefault(text, len(self.numbers))
-
-    def factor(self, ids: Indices, path: Path) -> tuple[Factors, int]:
-        """The factor [N] of images with these cells, by number, and its size, 0 if it is continuous.
-
-        Raises `InputError` for an infinite value.
-        """
-        texts = list(self.numbers)
-        values = _all(int, texts) or _all(float, texts) or texts
-        if any(value in (float("inf"), float("-inf")) for value in values):
-            raise InputError(f"{path}: the column {self.name} contains an infinite value; leave that image out")
-        distinct = sorted(set(values))  # type: ignore[type-var]
-        if isinstance(values[0], float) and len(distinct) > len(ids) / 2:
-            return np.array(values, np.float64)[ids], 0
-        code = {value: code for code, value in enumerate(distinct)}
-        return np.array([code[value] for value in values], np.int64)[ids], len(distinct)
-
-
-def _all(kind: type, texts: Sequence[str]) -> list[float]:
-    """The texts as numbers; empty unless all are numbers. Python would also read 3_4 as 34."""
-    try:
-        return [] if any("_" in text for text in texts) else [kind(text) for text in texts]
-    except ValueError:
-        return []
-
-
 def _table(path: Path, rows: Iterator[Row], images: Sequence[str] | int) -> Table:
     _, header = next(rows, ("", []))
     header = [name.strip() for name in header]
     _check_header(path, header, has_files=not isinstance(images, int))
-    columns = {j: _Column(name) for j, name in enumerate(header) if name != FILE}
+    columns = {j: Column(name) for j, name in enumerate(header) if name != FILE}
     if not columns:
         raise InputError(f"{path} has no column of a factor; add one for each")
     ids = _cell_numbers(path, rows, header, columns, images)
@@ -165,7 +133,7 @@ def _check_header(path: Path, header: Sequence[str], has_files: bool) -> None:
 
 
 def _cell_numbers(
-    path: Path, rows: Iterator[Row], header: Sequence[str], columns: dict[int, _Column], images: Sequence[str] | int
+    path: Path, rows: Iterator[Row], header: Sequence[str], columns: dict[int, Column], images: Sequence[str] | int
 ) -> Indices:
     """For each column and image, the number of the cell, [K, N]."""
     count = images if isinstance(images, int) else len(images)
@@ -189,7 +157,7 @@ def _cell_numbers(
         for k, (j, column) in enumerate(columns.items()):
             if not cells[j] or cells[j].lower() == "nan":
                 raise InputError(f"{path}: {place} has an empty cell in the column {column.name}; fill it in")
-            ids[k, i] = column.number(cells[j])
+            ids[k, i] = column.number(cells[j], place)
     if strays:
         raise InputError(
             f"{path}: {list_names(strays, 'row', 'rows')} without an image; remove the row or add the image"

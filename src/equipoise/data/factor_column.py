@@ -1,0 +1,151 @@
+"""One column of a factor table: its cells as text become numbers or words."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from equipoise.data.images import Factors
+from equipoise.data.pixels import Indices
+from equipoise.errors import InputError
+
+# The spellings that pandas reads as missing, in any case, except for the word none.
+_MISSING = frozenset(
+    "na n/a #na #n/a <na> null nan -nan +nan 1.#ind -1.#ind 1.#qnan -1.#qnan".split()  # noqa: SIM905
+)
+# These mark a missing value only among numbers. Among words they may be a value, as in "none, partial, full".
+_MISSING_AMONG_NUMBERS = frozenset(("none", "missing", "-", "--", "---", "–", "—", "?", ".", "..", "*"))
+
+_PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
+_COMMA = re.compile(r"[+-]?(\d*,\d+|\d+,)(e[+-]?\d+)?", re.IGNORECASE)  # 2,5
+_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}([ ',.\u00a0\u202f\u2019]\d{3})+([.,]\d+)?")  # 1,500 or 1 500
+_UNIT = re.compile(r"(?P<number>.*[\d.,])\s*(?P<unit>[^\d\s.,+-][^\d.,]*)")  # 5% or 12.5 cm
+
+
+class Column:
+    """The distinct cells of a column, each stored once, with the place where it first occurs."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.numbers: dict[str, int] = {}
+        self.places: list[str] = []
+
+    def number(self, text: str, place: str) -> int:
+        """The number of a text, in the order in which the texts occur; `place` is the row, for messages."""
+        number = self.numbers.setdefault(text, len(self.numbers))
+        if number == len(self.places):
+            self.places.append(place)
+        return number
+
+    def factor(self, ids: Indices, path: Path) -> tuple[Factors, int]:
+        """The factor [N] of images with these cells, by number, and its size, 0 if it is continuous.
+
+        A column of numbers may have a decimal comma in place of the point, or one unit behind every number, such as %.
+        Raises `InputError` for an infinite value, for a marker of a missing value, and for a column in which at least
+        half of the cells are numbers and others are not.
+        """
+        texts = list(self.numbers)
+        values = self._values(texts, np.bincount(ids, minlength=len(texts)), path)
+        if any(value in (float("inf"), float("-inf")) for value in values):
+            raise InputError(f"{path}: the column {self.name} contains an infinite value; leave that image out")
+        distinct = sorted(set(values))  # type: ignore[type-var]
+        if isinstance(values[0], float) and len(distinct) > len(ids) / 2:
+            return np.array(values, np.float64)[ids], 0
+        code = {value: code for code, value in enumerate(distinct)}
+        return np.array([code[value] for value in values], np.int64)[ids], len(distinct)
+
+    def _values(self, texts: Sequence[str], counts: Indices, path: Path) -> Sequence[float] | Sequence[str]:
+        """The texts as numbers if all are numbers, else as they are. Raises `InputError` for a mixture of both."""
+        for text in texts:
+            if text.lower() in _MISSING or text == "None":
+                raise self._missing(text, path)
+        markers = [text for text in texts if text.lower() in _MISSING_AMONG_NUMBERS]
+        others = [text for text in texts if text not in markers]
+        values = _numbers(others)
+        if values and markers:
+            raise self._missing(markers[0], path)
+        if values:
+            return values
+        rows = dict(zip(texts, counts.tolist(), strict=True))
+        forms = {text: _form(text) for text in others}
+        of_form = {form: sum(rows[text] for text in others if forms[text] == form) for form in _FORMS}
+        numeric = sum(of_form.values())
+        if not numeric or 2 * numeric < sum(rows[text] for text in others):
+            return texts
+        if markers:
+            raise self._missing(markers[0], path)
+        usual = max(_FORMS, key=lambda form: of_form[form])
+        strays = [text for text in others if forms[text] != usual]
+        strays = [text for text in strays if not forms[text]] or strays or others  # first, what is no number at all
+        raise self._no_number(strays[0], of_form[usual], int(counts.sum()), path)
+
+    def _missing(self, text: str, path: Path) -> InputError:
+        place = self.places[self.numbers[text]]
+        return InputError(
+            f"{path}: {place} has {text!r} in the column {self.name}, which marks a missing value; fill it in, or "
+            "leave that image out"
+        )
+
+    def _no_number(self, text: str, count: int, total: int, path: Path) -> InputError:
+        place = self.places[self.numbers[text]]
+        if count == total:
+            why = "which may be one number or several digits grouped; write numbers with a decimal point and no groups"
+        else:
+            why = (
+                f"where {count:,} of {total:,} cells are numbers written in another way; write that cell like them, "
+                "or give all cells a word"
+            )
+        return InputError(f"{path}: {place} has {text!r} in the column {self.name}, {why}")
+
+
+_FORMS = ("plain", "comma", "percent", "grouped")
+
+
+def _form(text: str) -> str:
+    """How a number is written, one of `_FORMS`; empty for a text that is no number."""
+    text = _with_plain_minus(text)
+    if _PLAIN.fullmatch(text):
+        return "plain"
+    if _GROUPED.fullmatch(text):
+        return "grouped"
+    if _COMMA.fullmatch(text):
+        return "comma"
+    return "percent" if text.endswith("%") and _form(text[:-1].strip()) else ""
+
+
+def _numbers(texts: Sequence[str]) -> list[float]:
+    """The texts as numbers, all written in the same way; empty otherwise."""
+    return _plain(texts) or _decimal_commas(texts) or _with_unit(texts)
+
+
+def _plain(texts: Sequence[str]) -> list[float]:
+    """Whole numbers as int, else all as float."""
+    texts = [_with_plain_minus(text) for text in texts]
+    if not all(_PLAIN.fullmatch(text) for text in texts):
+        return []
+    try:
+        return [int(text) for text in texts]
+    except ValueError:
+        return [float(text) for text in texts]
+
+
+def _decimal_commas(texts: Sequence[str]) -> list[float]:
+    """Numbers with a decimal comma, beside whole ones; not 1,500, which may have a comma between groups of digits."""
+    if any("." in text for text in texts) or all(_GROUPED.fullmatch(text) for text in texts if "," in text):
+        return []
+    return _plain([text.replace(",", ".") if text.count(",") == 1 else text for text in texts])
+
+
+def _with_unit(texts: Sequence[str]) -> list[float]:
+    """Numbers that are all followed by the same unit, such as `5%` or `12.5 cm`."""
+    matches = [_UNIT.fullmatch(text) for text in texts]
+    cells = [match for match in matches if match]
+    if len(cells) < len(texts) or len({match["unit"] for match in cells}) != 1:
+        return []
+    numbers = [match["number"] for match in cells]
+    return _plain(numbers) or _decimal_commas(numbers)
+
+
+def _with_plain_minus(text: str) -> str:
+    return text.replace("\u2212", "-")
