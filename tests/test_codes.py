@@ -54,6 +54,15 @@ def test_samples_have_the_standard_deviation_of_the_posterior(pictures: Images) 
     np.testing.assert_allclose((codes["z"] - mean).std(0), np.sqrt(np.exp(logvar)), rtol=0.35)
 
 
+def test_factors_and_images_are_those_of_the_index() -> None:
+    rng = np.random.default_rng(1)
+    pixels = rng.integers(256, size=(40, *SHAPE.image), dtype=np.uint8)
+    factors = np.column_stack([np.arange(40), rng.integers(3, size=40)])
+    codes = coding.encode(model(), Images(pixels, name="noise", factors=factors), INDEX)
+    assert np.array_equal(codes["index"], INDEX)
+    assert np.array_equal(codes["factors"], factors[INDEX])
+
+
 def test_codes_do_not_depend_on_the_batches(pictures: Images) -> None:
     whole, parts = (coding.encode(model(), pictures, INDEX, batch) for batch in (500, 7))
     assert whole.keys() == parts.keys()

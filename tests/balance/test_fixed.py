@@ -7,7 +7,7 @@ import torch
 from tests.conftest import clock
 from torch import Tensor
 
-from equipoise.balance import Capacity, LearnedWeights, WarmUp
+from equipoise.balance import Capacity, ClosedFormWeights, Joint, LearnedWeights, WarmUp
 
 
 def seen(rec: float = 20.0, kl: tuple[float, ...] = (3.0, 2.0, 0.5), step: int = 3) -> dict[str, Tensor]:
@@ -92,3 +92,16 @@ def test_a_sigma_of_either_sign_stays_at_its_floor_and_can_leave_it(sign: float)
     assert settle(0.0) == pytest.approx(25), "1 / floor where the term vanished"
     assert settle(0.5) == pytest.approx(0.5**-0.5, rel=1e-3), "1 / sqrt(K) once it came back"
     assert math.copysign(1, float(balance.sigma["kl"].detach())) == sign
+
+
+def test_weights_in_closed_form_start_at_the_initial_sigma() -> None:
+    balance = ClosedFormWeights(["rec", "kl"], initial=2.0).eval()
+    assert {name: float(weight) for name, weight in balance(seen()).items()} == {"rec": 0.25, "kl": 0.25}
+    assert float(balance.penalty(seen())) == 8.0
+
+
+def test_the_penalty_of_several_balances_is_the_sum_of_theirs() -> None:
+    capacity, closed = Capacity(10.0, 1.0, 25.0, until=0.6), ClosedFormWeights(["rec"], initial=2.0)
+    values = seen(kl=(40.0,))
+    expected = float(capacity.penalty(values)) + 4.0
+    assert float(Joint(capacity, closed).penalty(values)) == pytest.approx(expected)
