@@ -134,7 +134,7 @@ MUTATIONS = [
         "balance/contract.py",
         "for balance in self._all()]).sum()",
         "for balance in self._all()]).amax()",
-        "tests/balance/test_adaptive.py",
+        "tests/balance/test_fixed.py",
     ),
     # --- terms --------------------------------------------------------------------------------------------------------
     Mutation("terms/basic.py", "p.x[0].numel())", "p.x.numel())", FORMULAS),
