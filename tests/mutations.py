@@ -245,6 +245,7 @@ MUTATIONS = [
     Mutation("training/loop.py", '        self.optimisers["model"].step()\n', "", LEARNING),
     Mutation("training/loop.py", '        self.optimisers["model"].zero_grad(set_to_none=True)\n', "", LEARNING),
     Mutation("training/loop.py", "nn.utils.clip_grad_norm_(self.clipped, train.clip)", "pass", LOOP),
+    Mutation("training/loop.py", 'train.weight_decay if group["clip"] else 0.0', "train.weight_decay", LOOP),
     Mutation("training/loop.py", 'group["base_lr"] * factor', 'group["base_lr"]', LOOP),
     Mutation("training/loop.py", "SeedSequence([train.seed, self.step])", "SeedSequence([train.seed, 0])", LOOP),
     Mutation("training/loop.py", "SeedSequence([train.seed, self.step])", "SeedSequence([0, self.step])", LOOP),

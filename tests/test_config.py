@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from equipoise import config
+from equipoise import config, run_folder
 from equipoise.errors import InputError
 from equipoise.methods import METHODS
 from equipoise.methods.l_vae import LVAE
@@ -48,6 +48,23 @@ def test_identity_depends_on_every_setting_but_the_folder() -> None:
     for key, value in (("train.seed", 1), ("train.lr", 2e-4), ("method.floor", 1e-3), ("net.latent", 4)):
         assert config.identity(config.resolve({"data": "dsprites", key: value})) != config.identity(base)
     assert base.out == f"runs/dsprites-l-vae-{config.identity(base)}"
+
+
+def test_a_setting_that_earlier_runs_did_not_have_leaves_their_identity_unchanged() -> None:
+    base = config.resolve({"data": "dsprites"})
+    assert "train.weight_decay" not in config.distinguishing(base.flat())
+    decayed = config.resolve({"data": "dsprites", "train.weight_decay": 0.01})
+    assert config.identity(decayed) != config.identity(base)
+    assert run_folder.identity(decayed) != run_folder.identity(base)
+    assert "weight_decay" not in run_folder.identity(base)
+
+
+@pytest.mark.parametrize("schedule", ["one-cycle", "warmup-cosine"])
+def test_a_run_longer_than_its_schedule_is_refused(schedule: str) -> None:
+    words = {"data": "dsprites", "train.schedule": schedule, "train.schedule_steps": 10}
+    with pytest.raises(InputError, match=rf"train\.steps is 11, but the {schedule} schedule ends after 10 steps"):
+        config.resolve({**words, "train.steps": 11})
+    assert not config.is_extendable(config.resolve({"data": "dsprites", "train.schedule": schedule}))
 
 
 def test_words_are_read_as_toml_and_as_text_where_they_are_none() -> None:

@@ -62,8 +62,11 @@ class Train:
     """learning rate of Adam; 1e-4 is the protocol of Locatello et al. (2019)"""
     betas: tuple[float, float] = (0.9, 0.999)
     """Adam's decay rates"""
-    schedule: Literal["constant", "one-cycle"] = "constant"
-    """of the learning rate; one-cycle: from lr/10 up to lr at half the schedule, then to lr/100"""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """decoupled weight decay of encoder and decoder (AdamW); 0: Adam"""
+    schedule: Literal["constant", "one-cycle", "warmup-cosine"] = "constant"
+    """of the learning rate; one-cycle: from lr/10 up to lr at half the schedule, then to lr/100;
+    warmup-cosine: from lr/100 up to lr in the first 3 % of the schedule, then to lr/100"""
     clip: Positive | None = None
     """largest norm of the gradient of encoder and decoder; unset: unlimited"""
     seed: Annotated[int, Field(ge=0)] = 0
@@ -172,6 +175,9 @@ TEXT = (
 )
 """Settings that are text, even if the text looks like a number or a date."""
 
+ADDED: Settings = {"train.weight_decay": 0.0}
+"""Settings that earlier runs did not have, with the value that these runs used."""
+
 SECTIONS: dict[str, type] = {"data": Data, "net": Net, "train": Train, "evaluate": Evaluate}
 
 
@@ -247,10 +253,15 @@ def identity(config: Config) -> str:
 
     They depend on the settings in `flat`, without `train.steps` if a run with more steps extends this one.
     """
-    settings = config.flat()
+    settings = distinguishing(config.flat())
     if is_extendable(config):
         del settings["train.steps"]
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
+
+
+def distinguishing(settings: Settings) -> dict[str, object]:
+    """The settings without those of `ADDED` that have the value of earlier runs, so that these keep their identity."""
+    return {key: value for key, value in settings.items() if key not in ADDED or value != ADDED[key]}
 
 
 def is_extendable(config: Config) -> bool:
@@ -358,10 +369,10 @@ def _check_combination(config: Config) -> None:
     """Raise `InputError` for settings that are valid alone but not together."""
     outline(config)
     train = config.train
-    if train.schedule == "one-cycle" and train.steps > train.schedule_length:
+    if train.schedule != "constant" and train.steps > train.schedule_length:
         raise InputError(
-            f"train.steps is {train.steps}, but the one-cycle schedule ends after {train.schedule_length} steps; "
-            f"raise train.schedule_steps"
+            f"train.steps is {train.steps}, but the {train.schedule} schedule ends after {train.schedule_length} "
+            f"steps; raise train.schedule_steps"
         )
     if train.batch % train.processes:
         lower = train.batch // train.processes * train.processes

@@ -65,7 +65,8 @@ def write_settings(path: Path, config: Config, meta: Mapping[str, Any]) -> None:
 
 def identity(config: Config) -> str:
     """The settings that a checkpoint must share with its run: all but the folder and the number of steps."""
-    return json.dumps({key: value for key, value in config.flat().items() if key != "train.steps"}, sort_keys=True)
+    settings = configuration.distinguishing(config.flat())
+    return json.dumps({key: value for key, value in settings.items() if key != "train.steps"}, sort_keys=True)
 
 
 def load_checkpoint(path: Path, config: Config) -> dict[str, Any]:

@@ -62,6 +62,39 @@ def test_a_step_of_adam_moves_each_weight_by_the_learning_rate_of_the_schedule()
         assert float((weights(one) - before).abs().max()) == pytest.approx(expected, rel=0.02)
 
 
+def test_a_step_with_weight_decay_is_the_step_without_it_and_the_decay_computed_by_hand() -> None:
+    """Adam's step does not depend on the decay, which subtracts rate * decay * weight from the networks alone."""
+    for fast in (False, True):
+        plain, decayed = (training("l-vae", weight_decay=decay, fast=fast) for decay in (0.0, 0.5))
+        before = weights(plain)
+        for one in (plain, decayed):
+            one.advance(batch(0))
+        assert torch.allclose(weights(decayed), weights(plain) - 1e-2 * 0.5 * before, atol=1e-7)
+        ours, theirs = plain.objective.state_dict(), decayed.objective.state_dict()
+        assert ours
+        assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+        assert any(parameter.requires_grad for parameter in plain.objective.balance.parameters())
+
+
+def test_without_weight_decay_the_optimiser_is_adam_and_a_discriminator_never_decays() -> None:
+    assert type(training().optimisers["model"]) is torch.optim.Adam
+    one = training("factor-vae", weight_decay=0.1)
+    assert type(one.optimisers["adversary"]) is torch.optim.Adam
+    decays = {name: [group["weight_decay"] for group in of.param_groups] for name, of in one.optimisers.items()}
+    assert decays == {"model": [0.1], "adversary": [0.0]}
+
+
+def test_the_decay_follows_the_schedule_of_the_learning_rate() -> None:
+    plain, decayed = (
+        training(weight_decay=decay, schedule="warmup-cosine", schedule_steps=1000) for decay in (0.0, 0.5)
+    )
+    before = weights(plain)
+    for one in (plain, decayed):
+        one.advance(batch(0))
+    assert torch.allclose(weights(decayed), weights(plain) - 1e-4 * 0.5 * before, atol=1e-7)
+    assert not torch.allclose(weights(decayed), weights(plain), atol=1e-7)
+
+
 def test_the_gradient_of_the_networks_is_clipped_to_its_norm() -> None:
     norms = []
     for clip in (None, 0.5):

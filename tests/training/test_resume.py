@@ -11,11 +11,13 @@ from equipoise.methods import METHODS
 from equipoise.runs import build
 from equipoise.training.loop import Training
 
+DECAY = {"train.weight_decay": 0.1, "train.schedule": "warmup-cosine"}
 
-def settings(method: str) -> Config:
+
+def settings(method: str, more: dict[str, object]) -> Config:
     own = {f"method.{key}": value for key, value in SMALL.get(method, {}).items()}
     size = {"net": "mlp_lvae", "net.latent": SHAPE.latent, "train.batch": 8, "train.steps": 10, "train.lr": 1e-3}
-    return resolve({"data": "array", "method": method, **size, **own})
+    return resolve({"data": "array", "method": method, **size, **own, **more})
 
 
 def started(config: Config) -> Training:
@@ -32,9 +34,11 @@ def go(training: Training, until: int) -> None:
         training.advance(x, second if training.objective.needs_second_batch else None)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_training_resumed_from_its_saved_state_equals_training_that_never_stopped(method: str) -> None:
-    config = settings(method)
+@pytest.mark.parametrize(("method", "more"), [*((method, {}) for method in METHODS), ("l-vae", DECAY)])
+def test_training_resumed_from_its_saved_state_equals_training_that_never_stopped(
+    method: str, more: dict[str, object]
+) -> None:
+    config = settings(method, more)
     whole, broken = started(config), started(config)
     go(whole, 6)
     go(broken, 3)

@@ -222,6 +222,9 @@ def _groups_of(name: str, groups: list[Group], train: Train) -> list[dict[str, A
         if group["optimiser"] == name:
             lr = group.get("lr", train.lr)
             betas = group.get("betas", train.betas)
+            # Only encoder and decoder decay, the parameters that are also clipped.
+            decay = train.weight_decay if group["clip"] else 0.0
             # The schedule scales "base_lr", the group's own learning rate.
-            selection.append({"params": group["params"], "lr": lr, "base_lr": lr, "betas": betas})
+            rates = {"lr": lr, "base_lr": lr, "betas": betas, "weight_decay": decay}
+            selection.append({"params": group["params"], **rates})
     return selection

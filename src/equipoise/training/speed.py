@@ -97,7 +97,12 @@ def tune_malloc() -> bool:
 
 
 def adam(groups: list[dict[str, Any]], fused: bool) -> torch.optim.Adam:
-    """Adam with eps 1e-8 and no decay. `fused` computes the same update in one pass over the parameters."""
+    """Adam with eps 1e-8, or AdamW if a group has a `weight_decay`, which is 0 in the others.
+
+    `fused` computes the same update in one pass over the parameters.
+    """
+    if any(group.get("weight_decay", 0.0) for group in groups):
+        return torch.optim.AdamW(groups, eps=1e-8, weight_decay=0.0, fused=fused)
     return torch.optim.Adam(groups, eps=1e-8, fused=fused)
 
 

@@ -71,7 +71,7 @@ def record(run: Path) -> Record | None:
     scores = _scores(run, int(str(settings["train.steps"])))
     if not scores:
         return None
-    same = {key: value for key, value in settings.items() if key != "train.steps"}
+    same = {key: value for key, value in configuration.distinguishing(settings).items() if key != "train.steps"}
     digest = hashlib.sha256(json.dumps(same, sort_keys=True, default=str).encode()).hexdigest()[:10]
     name = f"{Path(str(settings['data.name'])).stem}-{settings['method.name']}-{digest}"
     meta = read_json(run / "meta.json")
