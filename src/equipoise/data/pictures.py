@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from equipoise.data.pixels import Bytes, Shape
 from equipoise.errors import InputError
@@ -19,7 +19,7 @@ _GREY = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")  # Pillow's modes o
 # Formats whose EXIF orientation is applied: a png must be decoded to read its tags, and Pillow turns a tif itself.
 _PHOTOGRAPHS = ("JPEG", "MPO", "WEBP")
 _SWAPPED = range(5, 9)  # EXIF orientations that swap width and height
-_LARGEST = 89_478_485  # pixels; Pillow's own limit against decompression bombs, a quarter of a gigabyte in colour
+LARGEST = 89_478_485  # pixels; Pillow's own limit against decompression bombs, a quarter of a gigabyte in colour
 
 
 class Damaged(InputError):
@@ -59,6 +59,8 @@ class Form(NamedTuple):
             if min(width, height) < self.crop:
                 raise InputError(f"{name} is {width} x {height}, too small for data.crop={self.crop}; lower data.crop")
             height = width = self.crop
+        if self.grey and channels not in (1, 3):
+            raise InputError(f"{name} has {channels} channels, and data.grey is for colour pictures; remove data.grey")
         return (1 if self.grey else channels), self.size or height, self.size or width
 
     def keeps(self, shape: Shape) -> bool:
@@ -68,6 +70,17 @@ class Form(NamedTuple):
     def prepare(self, image: Image.Image, channels: int, name: str) -> Bytes:
         """A picture in this form with 1 or 3 channels, uint8 [C, H, W]."""
         return prepare(image, channels=channels, crop=self.crop, size=self.size, name=name)
+
+    def prepare_pixels(self, pixels: Bytes, channels: int, name: str) -> Bytes:
+        """Pixels uint8 [C, H, W] in this form; with `channels` other than 1 and 3, each channel as if it were grey.
+
+        Raises `InputError` if C is not `channels` and one of them is neither 1 nor 3.
+        """
+        if len(pixels) in (1, 3) and channels in (1, 3):
+            return self.prepare(image_of(pixels), channels, name)
+        if len(pixels) != channels:
+            raise InputError(f"{name} has {len(pixels)} channels, expected {channels}; give all the same channels")
+        return np.concatenate([self.prepare(image_of(plane[None]), 1, name) for plane in pixels])
 
 
 def head(file: Path | BinaryIO, *, name: str) -> Head:
@@ -108,6 +121,7 @@ def prepare(
     """
     if channels is None:
         channels = 1 if image.mode in _GREY else 3
+    _check_tiff(image, name)
     image = ImageOps.exif_transpose(image) if image.format in _PHOTOGRAPHS else image
     image = _eight_bit(image, name)
     if image.has_transparency_data:
@@ -150,7 +164,7 @@ def reading(name: str) -> Iterator[None]:
     try:
         yield
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _bomb(name) from error
+        raise bomb(name) from error
     except PermissionError as error:
         raise InputError(f"{name} may not be read by you ({error.strerror}); change its permissions") from error
     except InputError:
@@ -170,16 +184,32 @@ def _open(file: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
             yield image
         return
     with Image.open(file, formats=_FORMATS) as image:
+        if not image.width * image.height:
+            raise Damaged(name, "no pixels")
         # Pillow only warns below twice the limit, and filters of warnings are not safe in threads.
-        if image.width * image.height > _LARGEST:
-            raise _bomb(name)
+        if image.width * image.height > LARGEST:
+            raise bomb(name)
         if getattr(image, "is_animated", False) and image.format != "MPO":  # an MPO is a photograph with a preview
             raise InputError(f"{name} holds several pictures; save each to a file of its own")
         yield image
 
 
-def _bomb(name: str) -> InputError:
-    return InputError(f"{name} is refused as a decompression bomb (more than {_LARGEST:,} pixels); make it smaller")
+def bomb(name: str) -> InputError:
+    """The error for a picture of more than `LARGEST` pixels."""
+    return InputError(f"{name} is refused as a decompression bomb (more than {LARGEST:,} pixels); make it smaller")
+
+
+def _check_tiff(image: Image.Image, name: str) -> None:
+    """Raises `InputError` for an open TIFF whose pixels Pillow reads wrongly; `readers.tiff` reads such files."""
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return
+    tags = image.tag_v2
+    bits = max(tags.get(ExifTags.Base.BitsPerSample, (1,)))
+    samples, is_planar = tags.get(ExifTags.Base.SamplesPerPixel, 1), tags.get(ExifTags.Base.PlanarConfiguration) == 2
+    is_inverted = tags.get(ExifTags.Base.PhotometricInterpretation) == 0
+    is_dropped = samples > len(image.getbands()) and image.mode not in ("RGB", "P")
+    if is_dropped or (bits > 8 and (is_inverted or (is_planar and samples > 1))):
+        raise InputError(f"{name} is a kind of TIFF that Pillow misreads; give the folder of the file as data instead")
 
 
 def _eight_bit(image: Image.Image, name: str) -> Image.Image:

@@ -112,6 +112,11 @@ def _shape(source: Source, form: Form) -> Shape:
         shape = form.output_shape(stored, label)
         channels = max(channels, shape[0])
         first = first or (label, shape)
+        if shape[0] != first[1][0] and not {shape[0], first[1][0]} <= {1, 3}:
+            raise InputError(
+                f"{source.name}: images of different channels, {first[0]} {first[1][0]} and {label} {shape[0]}; give "
+                "all the same channels"
+            )
         if shape[1:] != first[1][1:]:
             (_, high, wide), (_, height, width) = first[1], shape
             raise InputError(

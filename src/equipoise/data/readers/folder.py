@@ -12,10 +12,12 @@ from equipoise import progress
 from equipoise.data import pictures
 from equipoise.data.pictures import Form
 from equipoise.data.pixels import Bytes, Shape
+from equipoise.data.readers import tiff
 from equipoise.data.source import Picture, Source
 from equipoise.errors import InputError
 
 _BLOCK = 512  # files whose heads are read at once
+_READING = 2  # counted up when files are decoded to other pixels than before, which are in the cache
 
 
 def read(path: Path) -> Source:
@@ -40,30 +42,40 @@ def read(path: Path) -> Source:
         in_threads=True,
         folder=path,
         files=names,
-        key=(str(path.resolve()), state(path, names)),
+        key=(str(path.resolve()), state(path, names), _READING),
         origin=str(path),
     )
 
 
 def _decode(file: Path, form: Form, channels: int) -> Bytes:
+    with pictures.reading(str(file)):
+        pixels = tiff.read(file, str(file)) if tiff.is_tiff(file) else None
+    if pixels is not None:
+        return form.prepare_pixels(pixels, channels, str(file))
     return pictures.decode(file, channels=channels, crop=form.crop, size=form.size, name=str(file))
 
 
 def heads(path: Path, names: Sequence[str]) -> Iterator[tuple[str, Shape]]:
     """Name and shape of each file, without those that are damaged, which are reported when they are decoded."""
 
-    def head_of(name: str) -> pictures.Head | None:
+    def head_of(name: str) -> Shape | None:
+        file, label = path / name, str(path / name)
         try:
-            return pictures.head(path / name, name=str(path / name))
+            with pictures.reading(label):
+                shape = tiff.head(file, label) if tiff.is_tiff(file) else None
+            if shape is not None:
+                return shape
+            head = pictures.head(file, name=label)
+            return 1 if head.grey else 3, head.height, head.width
         except pictures.Damaged:
             return None
 
     with ThreadPoolExecutor() as pool, progress.bar(f"looking at {path}", len(names), "files") as advance:
         for start in range(0, len(names), _BLOCK):
             some = names[start : start + _BLOCK]
-            for name, head in zip(some, pool.map(head_of, some), strict=True):
-                if head is not None:
-                    yield name, (1 if head.grey else 3, head.height, head.width)
+            for name, shape in zip(some, pool.map(head_of, some), strict=True):
+                if shape is not None:
+                    yield name, shape
             advance(len(some))
 
 
