@@ -100,7 +100,7 @@ def test_settings_are_frozen_and_checked_in_python_too() -> None:
 
 def test_the_demo_is_a_valid_run() -> None:
     demo = config.resolve(config.read(Path(__file__).parent.parent / "examples" / "demo.toml"))
-    assert (demo.data.name, demo.method.name, demo.out) == ("dsprites", "l-vae", "runs/demo")
+    assert (demo.data.name, demo.method.name, demo.out) == ("dsprites", "aligned-vae", "runs/demo")
 
 
 @pytest.mark.parametrize(

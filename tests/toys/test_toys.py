@@ -81,7 +81,7 @@ def test_bad_input_is_refused_in_one_sentence_before_any_work(
 
 
 def test_a_missing_package_is_one_sentence(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setitem(sys.modules, "equipoise_toys.command", None)
+    monkeypatch.setitem(sys.modules, "equipoise_toys", None)
     monkeypatch.setattr(sys, "argv", ["equipoise", "toys"])
     with pytest.raises(SystemExit) as stopped:
         main()

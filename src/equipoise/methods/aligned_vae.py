@@ -37,11 +37,11 @@ class AlignedVAE(Noise):
         200
     """
 
-    start: Positive = 0.1
-    """First beta, in units of the spread. Default: on dSprites and rooms3d, at most one latent is active there."""
-    end: Positive = 0.0002
-    """Last beta, in units of the spread. Default: weak factors become active only below 0.001."""
-    until: Fraction = 0.6
+    start: Positive = 0.15
+    """First beta, in units of the spread. Default: at most one latent of dSprites is active there."""
+    end: Positive = 0.0015
+    """Last beta, in units of the spread. A smaller value admits weaker factors and needs a longer run."""
+    until: Fraction = 0.9
     """Fraction of the schedule at which beta reaches `end`."""
     every: Steps = 200
     """Steps between two rotations."""

@@ -27,8 +27,12 @@ SAME = 1e-6  # relative difference up to which values are equal
 PARTS = ("mi", "tc", "dim_kl")  # whose sum is the KL
 EQUIVALENTS = {"beta_equivalent": "kl", "tc_equivalent": "tc"}  # and the terms that they weigh
 # Not drawn, because another curve has the same information: the error of a controller is the gap between two lines, its
-# integral and the beta of accuracy feedback are a weight, and the loss of a discriminator follows its accuracy.
-UNDRAWN = ("step", "lr", "images_per_second", "seconds", "error", "integral", "beta", "adversary_loss")
+# integral and the beta of accuracy feedback are a weight, the loss of a discriminator follows its accuracy, and the
+# spread of the images and the unit made of it do not change with training.
+UNDRAWN = (
+    *("step", "lr", "images_per_second", "seconds", "error", "integral", "beta", "adversary_loss"),
+    *("spread", "unit_mean"),
+)
 
 
 @dataclass(frozen=True)
@@ -142,6 +146,7 @@ def _panels(rows: Rows, aims: Aims, parts: Sequence[str]) -> list[Panel]:
             {"beta_equivalent": "β-equivalent", "tc_equivalent": "TC-equivalent"},
         ),
         ("weights of the terms", "", weights),
+        ("", ", nats, by the latest rotation", {"tc_decrease": "decrease of the TC"}),
         ("accuracy", " of the discriminator", {"accuracy": "accuracy", "smoothed": "running mean"}),
         ("", ", pixels from 0 to 1", {"sigma": "σ of the decoder"}),
         ("σ of the terms", "", {f"sigma.{name}": f"σ of {name}" for name in terms}),
