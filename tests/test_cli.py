@@ -205,7 +205,6 @@ SETTINGS = {
     "train.steps": "train.steps: expected key=value",
     "data.split=[0.5, 0.1]": "data.split is [0.5, 0.1]; expected two or more positive fractions whose sum is 1",
     "train.device=tpu": "train.device is tpu, which this machine does not offer",
-    "train.batch=100": "train.batch is 100 but there are only 75 images",
     "data=dsprits": "did you mean dsprites?",
     "data=missing/folder": "missing/folder",
     "evaluate.which=migg": "no metric named 'migg'; did you mean mig?",

@@ -156,7 +156,7 @@ def test_images_scored_beside_a_split_are_of_all_its_parts(squares: Callable[[],
         (["data.leave_out.size=0:3"], "all images have the codes size 0:3"),
         (["data.n=76"], r"data\.n is 76 but .* has 75 images"),
         (['data.correlate=["size","hue"]', "data.sigma=1"], "has no factor 'hue'"),
-        (["data.keep.size=0", "train.batch=30"], "train.batch is 30 but there are only 25 images"),
+        (["data.n=1"], "has 1 image, and training needs at least 2; add images"),
     ],
 )
 def test_what_the_data_do_not_allow_is_refused_before_any_work(
@@ -173,6 +173,19 @@ def test_another_variant_in_the_same_folder_is_refused(squares: Callable[[], str
     for words in (["data.keep.size=[0,2]"], ["data.keep.size=[0,1]", "data.seed=1"], []):
         with pytest.raises(InputError, match=r"holds another run \(data\.(keep|seed) is"):
             train(data, tmp_path / "run", *words)
+
+
+@pytest.mark.filterwarnings("ignore::equipoise.metrics.result.ScoreWarning")  # three images
+def test_few_images_make_a_smaller_batch_and_a_note(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 1, 16, 16), dtype=np.uint8)
+    for _ in range(2):  # the second call finds the run finished
+        run = eq.train(Images(pixels, name="few"), "beta-vae", net="mlp_lvae", steps=3, out=tmp_path / "run")
+    assert capfd.readouterr().err.count("few has 3 images, so each batch has 3, not train.batch=64.") == 1
+    assert run.meta["parts"]["batch"] == 3
+    assert eq.report.notes(run)[0] == "There were only 3 images to train on, so each batch had 3 images, not 64."
+    with pytest.raises(InputError, match="few has 1 image, and training needs at least 2; add images"):
+        eq.train(Images(pixels[:1], name="few"), "beta-vae", net="mlp_lvae", steps=3, out=tmp_path / "one")
+    assert not (tmp_path / "one").exists()
 
 
 def test_settings_for_files_are_refused_for_images_that_are_there(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from equipoise import config as configuration
 from equipoise import nets, report, scoring, trackers
 from equipoise.config import Config
 from equipoise.data import Images, load_data, variants
-from equipoise.data.batches import Batches
+from equipoise.data.batches import Batches, fitting_size
 from equipoise.data.readers.sequence import Sequence
 from equipoise.errors import InputError
 from equipoise.files import read_json, write_text
@@ -225,15 +225,19 @@ def execute(
     trackers.check(config.train.track or ())
     check_folder(run.path, config)
     train_images, scored_images = load_images(config, images)
+    has_second = configuration.outline(config).needs_second_batch
+    size = fitting_size(train_images, config.train.batch, has_second=has_second, processes=config.train.processes)
     scoring.check(config, scored_images)
     data = fingerprint(config, [train_images, scored_images])
     check_data(run.path, config.data.name, data)
     model, objective = build(config, train_images.shape, len(train_images))
-    batches = Batches(train_images, config.train.batch, config.train.seed)
-    batches(0, int(objective.needs_second_batch))  # raises InputError when there are too few images
 
     threads = devices.threads(config.train)
     is_unfinished = not is_finished(config)
+    smaller = {} if size == config.train.batch else {"batch": size}  # for meta.json
+    if smaller and is_unfinished:
+        sentence = f"{train_images.name} has {len(train_images)} images, so each batch has {size}, not train.batch="
+        console.print(f"{sentence}{config.train.batch}.", markup=False, highlight=False, soft_wrap=True)
     with contextlib.ExitStack() as tracking:
         with (
             devices.process_group(config.train, config.to_toml(), needed=is_unfinished) as (shard, device),
@@ -241,9 +245,9 @@ def execute(
         ):
             devices.agree(shard, f"{identity(config)} {config.train.steps} {data['digest']}")
             training = Training(model, objective, config.train, device, shard)
-            batches = Batches(train_images, config.train.batch, config.train.seed, shard.part(config.train.batch))
+            batches = Batches(train_images, size, config.train.seed, shard.part(size))
             if shard.rank == 0:
-                write_settings(run.path, config, describe(train_images, data, fast | _speed(training)))
+                write_settings(run.path, config, describe(train_images, data, fast | _speed(training) | smaller))
                 names = config.train.track if is_unfinished else None
                 tracker = tracking.enter_context(trackers.connect(names or (), run.path, config.flat()))
                 has_trained = _train_first(run, training, batches, console, tracker, stop, before_save)

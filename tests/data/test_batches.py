@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from equipoise.data import Images
-from equipoise.data.batches import Batches, batch_index
+from equipoise.data.batches import Batches, batch_index, fitting_size
 from equipoise.errors import InputError
 
 SIZES = [(8, 4), (9, 4), (10, 5), (100, 7), (1000, 64)]
@@ -79,6 +79,24 @@ def test_too_few_images_name_both_numbers_and_the_setting() -> None:
         batches(0, stream=1)
     with pytest.raises(InputError, match="give more images"):
         batch_index(1, 1, 0, 0, stream=1)
+
+
+def test_the_batch_shrinks_to_the_images_and_two_are_the_least() -> None:
+    def few(n: int) -> Images:
+        return Images(np.zeros((n, 1, 8, 8), np.uint8), name="few")
+
+    assert fitting_size(few(64), 64, has_second=False) == 64
+    assert fitting_size(few(63), 64, has_second=False) == 63
+    assert fitting_size(few(2), 64, has_second=False) == 2
+    assert fitting_size(few(63), 64, has_second=True) == 31
+    assert fitting_size(few(63), 64, has_second=False, processes=4) == 60
+    for n, options, sentence in (
+        (1, {"has_second": False}, "few has 1 image, and training needs at least 2; add images"),
+        (3, {"has_second": True}, "few has 3 images, and this method, .*, needs at least 4"),
+        (3, {"has_second": False, "processes": 4}, "few has 3 images, and training needs at least 4 in 4 processes"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            fitting_size(few(n), 64, **options)
 
 
 @pytest.mark.parametrize("wrong", [{"size": 0}, {"seed": -1}, {"step": -1}, {"stream": 2}])

@@ -51,6 +51,26 @@ def batch_index(n: int, size: int, seed: int, step: int, stream: int = 0) -> Ind
     return _permutation(n, seed, epoch)[first : first + size].copy()
 
 
+def fitting_size(images: Images, size: int, *, has_second: bool, processes: int = 1) -> int:
+    """The largest batch of up to `size` images that a step can draw from `images`, a multiple of `processes`.
+
+    has_second: whether a step draws two batches without a common image. Raises `InputError` if there are not enough
+    images for a batch of two, which is the smallest.
+    """
+    n = len(images)
+    least = 2 if processes <= 2 else processes
+    least *= 2 if has_second else 1
+    if n < least:
+        method = "this method, which draws two batches a step," if has_second else "training"
+        workers = f" in {processes} processes" if processes > 1 else ""
+        raise InputError(
+            f"{images.name} has {n} image{'' if n == 1 else 's'}, and {method} needs at least {least}{workers}; add "
+            "images"
+        )
+    largest = n // 2 if has_second else n
+    return size if size <= largest else largest // processes * processes
+
+
 @lru_cache(maxsize=4)  # the epochs of training and of an evaluation at the same time; 6 MB each for dSprites
 def _permutation(n: int, seed: int, epoch: int) -> Indices:
     # Not the seed (seed, epoch): numpy treats (0, 0) like 0, which may be the seed of the split.

@@ -50,10 +50,18 @@ def flags(run: Run) -> list[Flag]:
 
 def remarks(run: Run, findings: Findings) -> list[Remark]:
     """Return all remarks on a run with these findings."""
-    every = [*_collapse(latent_variances(findings.codes)), *_training(run)]
+    every = [*_batch(run), *_collapse(latent_variances(findings.codes)), *_training(run)]
     if findings.information is not None:
         every += _missing_factors(findings.information)
     return every + _scores(run, has_factors=bool(findings.factors))
+
+
+def _batch(run: Run) -> list[Remark]:
+    size = run.meta.get("parts", {}).get("batch")
+    if size is None:
+        return []
+    sentence = f"There were only {run.meta['images']} images to train on, so each batch had {size} images, not "
+    return [Remark(f"{sentence}{run.config.train.batch}.")]
 
 
 def _collapse(variances: Array) -> list[Remark]:
