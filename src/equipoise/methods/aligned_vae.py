@@ -41,6 +41,8 @@ class AlignedVAE(Noise):
     """First beta, in units of the spread. Default: at most one latent of dSprites is active there."""
     end: Positive = 0.0015
     """Last beta, in units of the spread. A smaller value admits weaker factors and needs a longer run."""
+    hold: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Fraction of the schedule during which beta is `start`, below `until`."""
     until: Fraction = 0.9
     """Fraction of the schedule at which beta reaches `end`."""
     every: Steps = 200
@@ -59,7 +61,7 @@ class AlignedVAE(Noise):
         """Return the objective for images and latents of this shape."""
         return Objective(
             terms={"rec": terms.rec, "kl": terms.kl},
-            balance=Schedule(self.start, self.end, until=self.until, unit="spread"),
+            balance=Schedule(self.start, self.end, until=self.until, hold=self.hold, unit="spread"),
             likelihood=likelihood_of(self, shape),
             prior=StandardNormal(shape.latent),
             monitors={"spread": terms.spread},
