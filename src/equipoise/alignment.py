@@ -43,8 +43,8 @@ class Alignment(Part):
         gap: largest difference of the mean log-variances of two latents that are paired, in nats, above 0.
         threshold: least decrease of the total correlation for which a pair is rotated, in nats, above 0.
         off_from: fraction of the schedule from which unused latents are switched off: those with a KL below 0.01 nats
-            get mean 0 and variance 1 for every image. Before, their means are a function of the image too small for the
-            decoder, but scores that ignore the scale of codes, such as MIG, count it.
+            get mean 0 and variance 1 for every image. Otherwise their means vary slightly with the image. The decoder
+            ignores this, but scores that do not depend on the scale of codes, such as MIG, count it.
 
     Source:
         Entropies from spacings and rotations of pairs: Learned-Miller & Fisher, ICA Using Spacings Estimates of
@@ -55,9 +55,9 @@ class Alignment(Part):
         >>> from equipoise.alignment import rotation
         >>> square = torch.rand(2000, 2, generator=torch.Generator().manual_seed(0)) - 0.5
         >>> cos, sin = torch.tensor(0.5).cos(), torch.tensor(0.5).sin()
-        >>> turned = square @ torch.stack([torch.stack([cos, sin]), torch.stack([-sin, cos])])
-        >>> found, decrease = rotation(turned)
-        >>> bool((found @ found.T - torch.eye(2)).abs().max() < 1e-6), decrease > 0.05
+        >>> codes = square @ torch.stack([torch.stack([cos, sin]), torch.stack([-sin, cos])])
+        >>> turn, decrease = rotation(codes)
+        >>> bool((turn @ turn.T - torch.eye(2)).abs().max() < 1e-6), decrease > 0.05
         (True, True)
     """
 
@@ -132,7 +132,7 @@ class Alignment(Part):
         head = head_of(model.encoder, self.latent)
         rows = torch.cat([unused, unused])
         head.weight[rows] = 0
-        head.bias[rows] = 0  # type: ignore[index]  # `head_of` refuses a layer without
+        head.bias[rows] = 0  # type: ignore[index]  # `head_of` requires a bias
 
     def _rotate(self, model: VAE, optimiser: Optimizer, turn: Tensor) -> None:
         """Rotate the latents of the model, the moments of the optimiser and the stored codes by `turn` [D, D]."""
@@ -144,7 +144,7 @@ class Alignment(Part):
         both[: self.latent, : self.latent], both[self.latent :, self.latent :] = turn, square
         # A linear layer cannot give the log of a mixture of exponentials; its mean over the codes is made exact.
         offset = torch.cat([mean.new_zeros(self.latent), variances.mean(0) - square @ logvar.mean(0)])
-        bias: Tensor = head.bias  # type: ignore[assignment]  # `head_of` refuses a layer without
+        bias: Tensor = head.bias  # type: ignore[assignment]  # `head_of` requires a bias
         for weight in (head.weight, bias):
             weight.copy_(_times(both, weight))
             for moment, matrix in _moments(optimiser, weight, both):
