@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import mutual_info_score
 
+from equipoise.metrics import ScoreWarning, score
 from equipoise.metrics.discretise import binned, encoded, entropy, factor_labels, gap, mutual_information, tables
 from equipoise.metrics.inputs import pair
 
@@ -52,14 +53,37 @@ def test_labels_are_counted_from_zero_in_order_of_value() -> None:
         assert values == 3
 
 
-def test_only_floats_of_many_values_are_continuous() -> None:
+def test_only_fractions_of_many_values_are_continuous() -> None:
     rng = np.random.default_rng(0)
     codes = rng.random((3600, 2))
-    columns = [np.arange(3600) % 60, np.arange(3600) % 61, rng.random(3600)]
+    columns = [np.arange(3600) % 60, np.arange(3600) % 61 / 61, rng.random(3600)]
     kinds = factor_labels(pair(codes, np.column_stack(columns)), None)
     assert [values for _, values in kinds] == [60, 10, 10]  # sqrt(3600) = 60 values are still labels
-    whole = factor_labels(pair(codes, np.column_stack(columns[:2])), None)
-    assert [values for _, values in whole] == [60, 61]
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.int64, np.float32, np.float64])
+def test_whole_numbers_are_labels_in_every_type_of_array(dtype: type) -> None:
+    """360 degrees with a warning, as many pixels as rows as a continuous factor."""
+    codes = np.random.default_rng(0).random((3000, 2))
+    degrees, pixels = np.arange(3000) % 360, np.arange(3000) % 1600
+    with pytest.warns(ScoreWarning, match="factor 1 has 360 whole-number values for 3000 rows") as caught:
+        kinds = factor_labels(pair(codes, np.column_stack([pixels, degrees]).astype(dtype)), None)
+    assert [values for _, values in kinds] == [10, 360]
+    assert len(caught) == 1
+    cut = factor_labels(pair(codes, degrees[:, None].astype(dtype)), 20)
+    assert [values for _, values in cut] == [20]
+
+
+def test_one_set_of_factors_has_one_score() -> None:
+    rng = np.random.default_rng(0)
+    factors = np.column_stack([rng.integers(0, 360, 1000), rng.integers(0, 3, 1000)])
+    codes = factors / [360, 1] + 0.05 * rng.normal(size=(1000, 2))
+    found = []
+    for dtype in (np.int64, np.float64):
+        with pytest.warns(ScoreWarning, match="factor 0 has 335 whole-number values"):
+            scores = score(codes, factors.astype(dtype), which=("mig", "dcimig", "irs", "factor_vae"), interval=False)
+        found.append({name: result.value for name, result in scores.items()})
+    assert found[0] == found[1]
 
 
 def test_information_equals_the_definition() -> None:

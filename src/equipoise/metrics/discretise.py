@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import xlogy
 
 from equipoise.errors import InputError
-from equipoise.metrics.inputs import Pair, once
+from equipoise.metrics.inputs import Pair, once, warn
 from equipoise.metrics.result import Floats
 
 Ints = NDArray[np.int64]
@@ -72,7 +72,7 @@ def factor_labels(
     """Return labels 0 to V - 1, and V, of each used factor.
 
     With `bins`, every factor is cut into that many bins first. Without, discrete factors keep their values, and
-    continuous ones, which are floats with more than max(50, sqrt(N)) values, are cut into `continuous` unit bins.
+    continuous ones (see `is_continuous`) are cut into `continuous` unit bins.
     """
     return once(data, ("labels", bins, edges, continuous), lambda: _labels(data, bins, edges, continuous))
 
@@ -80,18 +80,44 @@ def factor_labels(
 def _labels(data: Pair, bins: int | None, edges: Edges, continuous: int) -> list[tuple[Ints, int]]:
     """Return what `factor_labels` caches."""
     out = []
-    for column in data.factors.T:
+    for k, column in zip(data.columns, data.factors.T, strict=True):
         labels, values = encoded(column)
         cut = bins if bins is not None else continuous if is_continuous(column, values) else None
-        if cut is not None:
+        if cut is None:
+            warn_of_many(int(k), values, len(column))
+        else:
             labels, values = encoded(binned(column[:, None].astype(np.float64), cut, edges)[:, 0])
         out.append((labels, values))
     return out
 
 
 def is_continuous(column: NDArray[Any], values: int) -> bool:
-    """Return whether a factor [N] with this number of different values counts as continuous."""
-    return column.dtype.kind == "f" and values > max(50, len(column) ** 0.5)
+    """Return whether a factor [N] with this number of different values counts as continuous.
+
+    It has more than max(50, sqrt(N)) values, and some are not whole numbers or most of them occur once. The type of the
+    array does not matter: 0, 1, 2 and 0.0, 1.0, 2.0 are the same labels.
+    """
+    return _are_many(values, len(column)) and (values > len(column) / 2 or not is_whole(column))
+
+
+def is_whole(column: NDArray[Any]) -> bool:
+    """Return whether all values are whole numbers."""
+    return column.dtype.kind == "i" or bool((column == np.rint(column)).all())
+
+
+def warn_of_many(factor: int, values: int, rows: int) -> None:
+    """Warn if a factor has so many labels that information about them is mostly bias."""
+    if _are_many(values, rows):
+        warn(
+            f"factor {factor} has {values} whole-number values for {rows} rows and counts as {values} labels, which "
+            "bins cannot separate: scores are biased. If it is a quantity such as an angle, divide it by its range, "
+            "so that it counts as continuous, or set factor_bins"
+        )
+
+
+def _are_many(values: int, rows: int) -> bool:
+    """Return whether a factor has more values than labels usually have."""
+    return values > max(50, rows**0.5)
 
 
 def tables(labels: Ints, values: int, codes: Ints, bins: int) -> Ints:

@@ -13,7 +13,7 @@ from sklearn.metrics import recall_score
 
 from equipoise import progress
 from equipoise.errors import InputError
-from equipoise.metrics.discretise import encoded, is_continuous
+from equipoise.metrics.discretise import encoded, is_continuous, warn_of_many
 from equipoise.metrics.inputs import Pair, warn
 from equipoise.metrics.result import Floats, Score
 
@@ -96,9 +96,11 @@ def boosted(
     """
     z, train = data.codes, 2 * len(data.codes) // 3
     targets, continuous, sizes = [], [], []  # of each factor: labels or values, whether continuous, trees per stage
-    for column in data.factors.T:
+    for k, column in zip(data.columns, data.factors.T, strict=True):
         labels, values = encoded(column)
         continuous.append(is_continuous(column, values))
+        if not continuous[-1]:
+            warn_of_many(int(k), values, len(column))
         targets.append(column if continuous[-1] else labels)
         sizes.append(1 if continuous[-1] or values == 2 else values)
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from equipoise.metrics.discretise import binned, encoded, entropy, factor_labels
+from equipoise.metrics.discretise import binned, encoded, entropy, factor_labels, is_whole
 from equipoise.metrics.inputs import Pair
 from equipoise.metrics.result import Score
 from equipoise.priors import Prior
@@ -164,7 +164,7 @@ def typical_row(codes: Array) -> int:
 def levels(column: NDArray[Any]) -> NDArray[np.int64]:
     """Return the values [n] of a factor as 0..V-1. A continuous factor is divided into 20 bins of equal width."""
     labels, values = encoded(column)
-    if column.dtype.kind != "f" or values <= BINS:
+    if values <= BINS or (is_whole(column) and values <= len(column) / 2):
         return labels
     return encoded(binned(column[:, None].astype(np.float64), BINS, "unit")[:, 0])[0]
 
