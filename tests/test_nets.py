@@ -70,10 +70,49 @@ def test_perceptrons_take_any_shape() -> None:
     assert decoder(encoder(torch.zeros(2, 1, 1, 7))[:, :3]).shape == (2, 1, 1, 7)
 
 
-@pytest.mark.parametrize("shape", [(1, 64, 32), (1, 48, 48), (1, 4, 4), (3, 0, 0)])
-def test_a_size_that_cannot_be_halved_to_four_is_refused_with_what_to_do(shape: tuple[int, int, int]) -> None:
-    with pytest.raises(InputError, match=r"locatello needs square images .*data\.size=64.*mlp_lvae"):
+@pytest.mark.parametrize("shape", [(1, 48, 48), (3, 64, 32), (3, 100, 61), (1, 8, 200), (1, 9, 15), (1, 127, 8)])
+@pytest.mark.parametrize("name", nets.NETS)
+def test_every_net_takes_images_of_any_sides_from_8_pixels_up(name: str, shape: tuple[int, int, int]) -> None:
+    with torch.random.fork_rng():
+        encoder, decoder = nets.build(name, shape, 4)
+    code = encoder(torch.zeros(2, *shape))
+    assert code.shape == (2, 8)
+    assert decoder(code[:, :4]).shape == (2, *shape)
+
+
+@pytest.mark.parametrize("name", ["small", "locatello", "higgins_h"])
+def test_every_pixel_of_an_odd_image_is_read_and_written(name: str) -> None:
+    shape = (1, 31, 46)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        encoder, decoder = nets.build(name, shape, 4)
+        x = torch.rand(1, *shape, requires_grad=True)
+        z = torch.randn(8, 4)
+    encoder(x).sum().backward()
+    assert x.grad is not None
+    assert (x.grad != 0).float().mean() > 0.99  # a ReLU can switch a few off
+    assert (decoder(z).std(0) > 0).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 4), (1, 7, 64), (3, 0, 0)])
+def test_an_image_below_8_pixels_is_refused_with_what_to_do(shape: tuple[int, int, int]) -> None:
+    with pytest.raises(InputError, match=r"locatello needs images of 8 x 8 .*data\.size=32.*mlp_lvae"):
         nets.build("locatello", shape, 10)
+
+
+def test_a_net_for_64_pixels_has_the_names_and_sizes_of_its_earlier_checkpoints() -> None:
+    with torch.random.fork_rng():
+        _, decoder = nets.build("burgess", (1, 64, 64), 10)
+    sizes = {name: list(value.shape) for name, value in decoder.state_dict().items() if name.endswith("weight")}
+    assert sizes == {
+        "0.weight": [256, 10],
+        "2.weight": [256, 256],
+        "4.weight": [512, 256],
+        "7.weight": [32, 32, 4, 4],
+        "9.weight": [32, 32, 4, 4],
+        "11.weight": [32, 32, 4, 4],
+        "13.weight": [32, 1, 4, 4],
+    }
 
 
 def test_an_unknown_net_is_refused_with_the_nearest_name() -> None:

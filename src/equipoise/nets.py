@@ -1,9 +1,11 @@
 """Encoders and decoders of the literature for any size of images and any number of latent dimensions.
 
 An encoder maps images [B, C, H, W] to [B, 2 D], means first and log-variances second. A decoder maps codes [B, D] to
-logits [B, C, H, W]. For 64 x 64 images each is the published net. Convolutional nets halve the image down to 4 x 4: for
-larger images they have more leading layers, as wide as the published first one, and for smaller images fewer. The
-decoder mirrors that at its end. The multilayer perceptrons take any shape. The initialisation is torch's.
+logits [B, C, H, W]. For 64 x 64 images each is the published net. Convolutional nets halve the image until its longer
+side is 4 to 7 pixels: for larger images they have more leading layers, as wide as the published first one, and for
+smaller images fewer. The decoder mirrors that at its end. Images have any sides from 8 pixels up: a side of odd length
+is halved downwards, and the decoder adds the pixel again. The multilayer perceptrons take any shape. The initialisation
+is torch's.
 """
 
 import itertools
@@ -16,7 +18,10 @@ from torch import nn
 from equipoise.errors import InputError, choose
 
 Shape = tuple[int, int, int]
+Size = tuple[int, int]
 Pair = tuple[nn.Module, nn.Module]
+
+LEAST = 8  # pixels a side for a convolutional net
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,7 @@ class Net:
     Args:
         summary: what the architecture is, as one phrase.
         build: maps the shape of the images (C, H, W) and the number of latent dimensions to encoder and decoder.
-        convolutional: whether images must be square with a power of two as their side.
+        convolutional: whether images must have 8 pixels or more a side.
     """
 
     summary: str
@@ -46,7 +51,7 @@ def build(name: str, shape: Shape, latent: int) -> Pair:
         The encoder, [B, C, H, W] to [B, 2 D], and the decoder, [B, D] to logits [B, C, H, W].
 
     Raises:
-        InputError: for an unknown name, or a size that a convolutional net cannot halve down to 4 x 4.
+        InputError: for an unknown name, or a side below 8 pixels with a convolutional net.
 
     Example:
         >>> encoder, decoder = build("burgess", (1, 32, 32), latent=5)
@@ -55,20 +60,28 @@ def build(name: str, shape: Shape, latent: int) -> Pair:
     """
     choose("net", name, NETS)
     if NETS[name].convolutional:
-        _halvings(shape, name)
+        check(shape, name)
     return NETS[name].build(shape, latent)
 
 
-def _halvings(shape: Shape, name: str = "a convolutional net", otherwise: str = "net=mlp_lvae") -> int:
-    """Return how often the image is halved until it is 4 x 4. Raises `InputError` for another size."""
+def check(shape: Shape, name: str = "a convolutional net", otherwise: str = "net=mlp_lvae") -> None:
+    """Raise `InputError` for images that are too small for convolutions. name: of the net; otherwise: what to use."""
     _, height, width = shape
-    halvings = int(math.log2(max(height, 1))) - 2
-    if height != width or halvings < 1 or 4 * 2**halvings != height:
+    if min(height, width) < LEAST:
         raise InputError(
-            f"{name} needs square images of 8, 16, 32, 64, 128 or a larger power of two a side, these are "
-            f"{height} x {width}; set data.size=64, or {otherwise}"
+            f"{name} needs images of {LEAST} x {LEAST} pixels or more, these are {height} x {width}; set data.size=32, "
+            f"or {otherwise}"
         )
-    return halvings
+
+
+def _sizes(shape: Shape) -> list[Size]:
+    """Return height and width of the image and after each halving; the last longer side is 4 to 7 pixels.
+
+    A side is halved down to 1 pixel at most, so an image that is much longer than wide is halved less often.
+    """
+    _, height, width = shape
+    halvings = min(int(math.log2(max(height, width))) - 2, int(math.log2(min(height, width))))
+    return [(height >> k, width >> k) for k in range(halvings + 1)]
 
 
 # --- multilayer perceptrons -------------------------------------------------------------------------------------------
@@ -109,97 +122,90 @@ def higgins_h(shape: Shape, latent: int) -> Pair:
 
 def burgess(shape: Shape, latent: int) -> Pair:
     """Return the net of Burgess et al. (2018), section A.1: 32 channels, then two layers of 256 units."""
-    n = _halvings(shape)
-    encoder = nn.Sequential(*_down(shape[0], [32] * n), nn.Flatten(), *_dense([512, 256, 256, 2 * latent], nn.ReLU))
-    decoder = nn.Sequential(
-        *_dense([latent, 256, 256, 512], nn.ReLU),
-        nn.ReLU(),
-        nn.Unflatten(1, (32, 4, 4)),
-        *_up(32, [32] * (n - 1), shape[0]),
-    )
-    return encoder, decoder
+    sizes = _sizes(shape)
+    n, flat = len(sizes) - 1, 32 * math.prod(sizes[-1])
+    encoder = nn.Sequential(*_down(shape[0], [32] * n), nn.Flatten(), *_dense([flat, 256, 256, 2 * latent], nn.ReLU))
+    return encoder, _from_a_grid([latent, 256, 256, flat], [32] * n, shape[0], sizes)
 
 
 def locatello(shape: Shape, latent: int) -> Pair:
     """Return the net of the study of Locatello et al. (2019); its third and fourth kernels are 2 x 2."""
-    n = _halvings(shape)
-    down = _down(shape[0], _last([32, 32, 64, 64], n), kernels=_last([4, 4, 2, 2], n))
-    encoder = nn.Sequential(*down, nn.Flatten(), *_dense([1024, 256, 2 * latent], nn.ReLU))
-    return encoder, _from_a_square(shape, latent, hidden=256)
+    sizes = _sizes(shape)
+    n, flat = len(sizes) - 1, 64 * math.prod(sizes[-1])
+    kernels = [
+        # 3 where a side is odd, to read its last pixel
+        (2 + height % 2, 2 + width % 2) if kernel == 2 else (4, 4)
+        for kernel, (height, width) in zip(_last([4, 4, 2, 2], n), sizes, strict=False)
+    ]
+    down = _down(shape[0], _last([32, 32, 64, 64], n), kernels=kernels)
+    encoder = nn.Sequential(*down, nn.Flatten(), *_dense([flat, 256, 2 * latent], nn.ReLU))
+    return encoder, _from_a_grid([latent, 256, flat], _first([64, 64, 32, 32], n), shape[0], sizes)
 
 
 def factor(shape: Shape, latent: int) -> Pair:
     """Return the net of FactorVAE and RF-VAE for dSprites, as in RF-VAE's published code."""
-    n = _halvings(shape)
-    encoder = nn.Sequential(
-        *_down(shape[0], _last([32, 32, 64, 64], n)), nn.Flatten(), *_dense([1024, 128, 2 * latent], nn.ReLU)
-    )
-    return encoder, _from_a_square(shape, latent, hidden=128)
+    sizes = _sizes(shape)
+    n, flat = len(sizes) - 1, 64 * math.prod(sizes[-1])
+    down = _down(shape[0], _last([32, 32, 64, 64], n))
+    encoder = nn.Sequential(*down, nn.Flatten(), *_dense([flat, 128, 2 * latent], nn.ReLU))
+    return encoder, _from_a_grid([latent, 128, flat], _first([64, 64, 32, 32], n), shape[0], sizes)
 
 
 def conv_bn(shape: Shape, latent: int) -> Pair:
     """Return the net of beta-TCVAE and ISA-VAE for faces and cars: batch normalisation and ReLU after each layer but
     the last."""
-    n = _halvings(shape)
-    layers = _down(shape[0], _last([32, 32, 64, 64], n), lambda width: [nn.BatchNorm2d(width), nn.ReLU()])
-    layers += [nn.Conv2d(64, 512, 4), nn.BatchNorm2d(512), nn.ReLU(), nn.Conv2d(512, 2 * latent, 1), nn.Flatten()]
+    sizes = _sizes(shape)
+    n = len(sizes) - 1
+    layers = _down(shape[0], _last([32, 32, 64, 64], n), _normalised)
+    layers += [nn.Conv2d(64, 512, sizes[-1]), *_normalised(512), nn.Conv2d(512, 2 * latent, 1), nn.Flatten()]
 
     back: list[nn.Module] = [nn.Unflatten(1, (latent, 1, 1))]
-    back += [nn.ConvTranspose2d(latent, 512, 1), nn.BatchNorm2d(512), nn.ReLU()]
-    back += [nn.ConvTranspose2d(512, 64, 4), nn.BatchNorm2d(64), nn.ReLU()]
-    widths = _first([64, 32, 32], n - 1)
-    for before, width in zip([64, *widths], widths, strict=False):
-        back += [nn.ConvTranspose2d(before, width, 4, 2, 1), nn.BatchNorm2d(width), nn.ReLU()]
-    back.append(nn.ConvTranspose2d([64, *widths][-1], shape[0], 4, 2, 1))
+    back += [nn.ConvTranspose2d(latent, 512, 1), *_normalised(512)]
+    back += [nn.ConvTranspose2d(512, 64, sizes[-1]), *_normalised(64)]
+    back += _up(_first([64, 64, 32, 32], n), shape[0], sizes, _normalised)
     return nn.Sequential(*layers), nn.Sequential(*back)
 
 
 def small(shape: Shape, latent: int) -> Pair:
     """Net for training on processors at 32 x 32: a fifth of the arithmetic of `locatello` at that size."""
-    n = _halvings(shape)
-    widths = _last([16, 32, 32], n)
-    encoder = nn.Sequential(*_down(shape[0], widths), nn.Flatten(), *_dense([512, 128, 2 * latent], nn.ReLU))
-    decoder = nn.Sequential(
-        *_dense([latent, 128, 512], nn.ReLU),
-        nn.ReLU(),
-        nn.Unflatten(1, (32, 4, 4)),
-        *_up(32, _first([32, 16, 16], n - 1), shape[0]),
-    )
-    return encoder, decoder
+    sizes = _sizes(shape)
+    n, flat = len(sizes) - 1, 32 * math.prod(sizes[-1])
+    down = _down(shape[0], _last([16, 32, 32], n))
+    encoder = nn.Sequential(*down, nn.Flatten(), *_dense([flat, 128, 2 * latent], nn.ReLU))
+    return encoder, _from_a_grid([latent, 128, flat], _first([32, 32, 16, 16], n), shape[0], sizes)
 
 
 def image_discriminator(shape: Shape) -> nn.Module:
     """Return DAVA's discriminator, images [B, C, H, W] to one logit [B, 1]: convolutions and instance normalisation."""
-    widths = _last([32, 32, 64, 64], _halvings(shape, "DAVA's discriminator", "another method"))
+    check(shape, "DAVA's discriminator", "another method")
+    sizes = _sizes(shape)
+    widths = _last([32, 32, 64, 64], len(sizes) - 1)
     down = _down(shape[0], widths, lambda width: [nn.InstanceNorm2d(width, affine=True), nn.LeakyReLU(0.2)])
-    return nn.Sequential(*down, nn.Flatten(), nn.Linear(1024, 256), nn.LeakyReLU(0.2), nn.Linear(256, 1))
+    flat = 64 * math.prod(sizes[-1])
+    return nn.Sequential(*down, nn.Flatten(), nn.Linear(flat, 256), nn.LeakyReLU(0.2), nn.Linear(256, 1))
 
 
 def _to_a_point(shape: Shape, latent: int, point: int) -> Pair:
     """Return a net whose encoder ends with `point` channels of 1 x 1."""
-    n = _halvings(shape)
+    sizes = _sizes(shape)
+    n = len(sizes) - 1
     down = _down(shape[0], _last([32, 32, 64, 64], n))
-    encoder = nn.Sequential(*down, nn.Conv2d(64, point, 4), nn.ReLU(), nn.Flatten(), nn.Linear(point, 2 * latent))
+    last = [nn.Conv2d(64, point, sizes[-1]), nn.ReLU(), nn.Flatten(), nn.Linear(point, 2 * latent)]
     decoder = nn.Sequential(
         nn.Linear(latent, 256),
         nn.ReLU(),
         nn.Unflatten(1, (256, 1, 1)),
-        nn.ConvTranspose2d(256, 64, 4),
+        nn.ConvTranspose2d(256, 64, sizes[-1]),
         nn.ReLU(),
-        *_up(64, _first([64, 32, 32], n - 1), shape[0]),
+        *_up(_first([64, 64, 32, 32], n), shape[0], sizes),
     )
-    return encoder, decoder
+    return nn.Sequential(*down, *last), decoder
 
 
-def _from_a_square(shape: Shape, latent: int, hidden: int) -> nn.Module:
-    """Return a decoder of two linear layers and transposed convolutions from 64 channels of 4 x 4."""
-    n = _halvings(shape)
-    return nn.Sequential(
-        *_dense([latent, hidden, 1024], nn.ReLU),
-        nn.ReLU(),
-        nn.Unflatten(1, (64, 4, 4)),
-        *_up(64, _first([64, 32, 32], n - 1), shape[0]),
-    )
+def _from_a_grid(dense: Sequence[int], widths: Sequence[int], channels: int, sizes: Sequence[Size]) -> nn.Module:
+    """Return a decoder of linear layers and transposed convolutions; `dense` are the units, from the latents on."""
+    grid = nn.Unflatten(1, (widths[0], *sizes[-1]))
+    return nn.Sequential(*_dense(dense, nn.ReLU), nn.ReLU(), grid, *_up(widths, channels, sizes))
 
 
 def _dense(widths: Sequence[int], activation: type[nn.Module]) -> list[nn.Module]:
@@ -215,27 +221,41 @@ def _relu(width: int) -> list[nn.Module]:  # noqa: ARG001
     return [nn.ReLU()]
 
 
+def _normalised(width: int) -> list[nn.Module]:
+    """Return batch normalisation and a ReLU."""
+    return [nn.BatchNorm2d(width), nn.ReLU()]
+
+
 def _down(
     before: int,
     widths: Sequence[int],
     after: Callable[[int], list[nn.Module]] = _relu,
-    kernels: Sequence[int] | None = None,
+    kernels: Sequence[Size] | None = None,
 ) -> list[nn.Module]:
     """Return convolutions that halve the image, each with the layers `after(width)`. Kernels are 4 x 4 by default."""
     layers: list[nn.Module] = []
-    for width, kernel in zip(widths, kernels or [4] * len(widths), strict=True):
-        layers += [nn.Conv2d(before, width, kernel, 2, kernel // 2 - 1), *after(width)]
+    for width, kernel in zip(widths, kernels or [(4, 4)] * len(widths), strict=True):
+        layers += [nn.Conv2d(before, width, kernel, 2, 1 if kernel == (4, 4) else 0), *after(width)]
         before = width
     return layers
 
 
-def _up(before: int, widths: Sequence[int], channels: int) -> list[nn.Module]:
-    """Return transposed convolutions that double the image, with a ReLU between them; the last one gives logits."""
+def _up(
+    widths: Sequence[int],
+    channels: int,
+    sizes: Sequence[Size],
+    after: Callable[[int], list[nn.Module]] = _relu,
+) -> list[nn.Module]:
+    """Return transposed convolutions from the last of `sizes` to the first. The last one gives logits.
+
+    widths: the channels of each input, followed by the layers `after(width)` but for the first.
+    """
     layers: list[nn.Module] = []
-    for width in [*widths, channels]:
-        layers += [nn.ConvTranspose2d(before, width, 4, 2, 1), nn.ReLU()]
-        before = width
-    return layers[:-1]
+    for k, (before, width) in enumerate(itertools.pairwise([*widths, channels])):
+        (height, across), (small, narrow) = sizes[-2 - k], sizes[-1 - k]
+        odd = (height - 2 * small, across - 2 * narrow)
+        layers += [nn.ConvTranspose2d(before, width, 4, 2, 1, output_padding=odd), *after(width)]
+    return layers[: -len(after(channels))]
 
 
 def _last(values: list[int], n: int) -> list[int]:

@@ -13,15 +13,20 @@ from equipoise.data import Images
 from equipoise.model import VAE
 
 
-def explored(make: Callable[..., Any], net: str = "higgins_h", side: int = 16, **named: Any) -> Any:
-    """A run of `make` whose images are repeated to `side` pixels a side, with this net and the codes it gives them."""
+def explored(
+    make: Callable[..., Any], net: str = "higgins_h", side: int = 16, width: int | None = None, **named: Any
+) -> Any:
+    """A run of `make` whose images are repeated to `side` pixels a side, with this net and the codes it gives them.
+
+    width: columns of pixels that are kept; default: all.
+    """
     run = make(**named)
     model = run.model
     index = run.codes["index"]
     images = run.images
-    if side != model.shape[1]:
+    if side != model.shape[1] or width is not None:
         times = side // model.shape[1]
-        pixels = images.pixels(np.arange(len(images))).repeat(times, 2).repeat(times, 3)
+        pixels = images.pixels(np.arange(len(images))).repeat(times, 2).repeat(times, 3)[..., :width].copy()
         names = images.factor_names if images.factors is not None else None
         images = Images(pixels, name=images.name, factors=images.factors, factor_names=names)
     model = vae(net, images.shape, model)

@@ -35,26 +35,28 @@ def run_layers(layers: list[Layer], x: Tensor) -> Tensor:
     for layer in layers:
         height, width, channels = layer.input
         image = x.reshape(1, height, width, channels).permute(0, 3, 1, 2)
-        stride, padding, k = layer.stride, layer.padding, layer.kernel
+        stride, padding, (tall, wide) = layer.stride, layer.padding, layer.kernel
         if layer.kind == "dense":
             x = F.linear(x.reshape(1, -1), layer.rows, layer.bias)
         elif layer.kind == "conv":
-            weight = layer.rows.reshape(-1, k, k, channels).permute(0, 3, 1, 2)
+            weight = layer.rows.reshape(-1, tall, wide, channels).permute(0, 3, 1, 2)
             x = F.conv2d(image, weight, layer.bias, stride, padding).permute(0, 2, 3, 1)
         else:
-            weight = layer.rows.reshape(k, k, -1, channels).permute(3, 2, 0, 1)
-            x = F.conv_transpose2d(image, weight, layer.bias, stride, padding).permute(0, 2, 3, 1)
+            weight = layer.rows.reshape(tall, wide, -1, channels).permute(3, 2, 0, 1)
+            # The page adds what falls within its output, whose size may be one more than torch's.
+            down, across = ((side - 1) * stride - 2 * padding for side in (height, width))
+            extra = [layer.output[0] - down - tall, layer.output[1] - across - wide]
+            x = F.conv_transpose2d(image, weight, layer.bias, stride, padding, extra).permute(0, 2, 3, 1)
         x = {"relu": F.relu, "tanh": torch.tanh, "none": lambda x: x}[layer.activation](x)
         assert x.numel() == np.prod(layer.output)
     return x.flatten()
 
 
-@pytest.mark.parametrize("side", [8, 32])
+@pytest.mark.parametrize("shape", [(3, 8, 8), (1, 32, 32), (1, 21, 30)])
 @pytest.mark.parametrize("net", nets.NETS)
 @torch.no_grad()
-def test_the_layers_of_every_net_do_what_it_does(make: Make, net: str, side: int) -> None:
-    channels = 3 if side == 8 else 1
-    model = vae(net, (channels, side, side), make().model)
+def test_the_layers_of_every_net_do_what_it_does(make: Make, net: str, shape: tuple[int, int, int]) -> None:
+    model = vae(net, shape, make().model)
     generator = torch.Generator().manual_seed(1)
     z, x = torch.randn(1, model.latent, generator=generator), torch.rand(1, *model.shape, generator=generator)
     decoded = run_layers(layers_of(model.decoder, (model.latent,)), z)
@@ -71,8 +73,8 @@ def test_the_layers_of_every_net_do_what_it_does(make: Make, net: str, side: int
         (nn.Sequential(nn.ReLU(), nn.Linear(4, 8)), (4,)),
         (nn.Sequential(nn.Conv2d(1, 2, 3, dilation=2)), (1, 8, 8)),
         (nn.Sequential(nn.Conv2d(2, 2, 3, groups=2)), (2, 8, 8)),
-        (nn.Sequential(nn.Conv2d(1, 2, (3, 1))), (1, 8, 8)),
-        (nn.Sequential(nn.ConvTranspose2d(1, 2, 3, 2, output_padding=1)), (1, 8, 8)),
+        (nn.Sequential(nn.Conv2d(1, 2, 3, (2, 1))), (1, 8, 8)),
+        (nn.Sequential(nn.ConvTranspose2d(1, 2, 3, padding=(1, 0))), (1, 8, 8)),
         (nn.Sequential(nn.BatchNorm2d(1).eval(), nn.Conv2d(1, 2, 3)), (1, 8, 8)),
         (nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten()), (1, 8, 8)),
         (nn.Sequential(nn.Unflatten(1, (1, 2, 2)), nn.Conv2d(1, 2, 2)), (4,)),

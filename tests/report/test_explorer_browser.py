@@ -75,10 +75,10 @@ def decoded(run: Any, z: torch.Tensor) -> np.ndarray:
     return run.model.decode(z)[0].permute(1, 2, 0).numpy() * 255
 
 
-@pytest.mark.parametrize("net", nets.NETS)
-def test_pictures_and_codes_are_those_of_python(browser: Any, make: Make, net: str) -> None:
+@pytest.mark.parametrize(("net", "width"), [*((net, None) for net in nets.NETS), ("locatello", 13), ("higgins_h", 9)])
+def test_pictures_and_codes_are_those_of_python(browser: Any, make: Make, net: str, width: int | None) -> None:
     channels = 1 + 2 * (list(nets.NETS).index(net) % 2)
-    run = explored(make, net, channels=channels, factors=False)
+    run = explored(make, net, width=width, channels=channels, factors=False)
     rng = np.random.default_rng(0)
     z = torch.from_numpy(run.codes["z"][rng.choice(len(run.codes["z"]), 20, replace=False)])
     x = torch.from_numpy(run.images.pixels(rng.choice(len(run.images), 20, replace=False))).float() / 255

@@ -139,10 +139,11 @@ def encode(
     from equipoise.training import checkpoint
 
     run = runs.open_run(folder)
-    channels, side, _ = run.model.shape
+    channels, height, width = run.model.shape
     # Images in a folder are prepared as the run's own images were. Other images must have their shape.
     if Path(images).is_dir():
-        loaded = load_data(images, size=side, crop=run.config.data.crop, grey=channels == 1)
+        size = height if height == width else None
+        loaded = load_data(images, size=size, crop=run.config.data.crop, grey=channels == 1)
     else:
         loaded = load_data(images)
     if loaded.shape != run.model.shape:

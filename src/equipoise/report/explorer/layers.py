@@ -27,7 +27,7 @@ class Layer:
     """A layer with weights and the activation after it.
 
     `rows` is [M, K]. K is the size of the input, of a patch or of a pixel; M is the number of output channels, for `up`
-    of all channels of a patch. `input` and `output` are height, width and channels.
+    of all channels of a patch. `input` and `output` are height, width and channels, `kernel` is height and width.
     """
 
     kind: Literal["dense", "conv", "up"]
@@ -36,7 +36,7 @@ class Layer:
     activation: Literal["relu", "tanh", "none"]
     input: tuple[int, int, int]
     output: tuple[int, int, int]
-    kernel: int = 1
+    kernel: tuple[int, int] = (1, 1)
     stride: int = 1
     padding: int = 0
 
@@ -49,8 +49,8 @@ class Layer:
 def layers_of(net: nn.Module, shape: Sequence[int]) -> list[Layer]:
     """Return the layers of a net that takes [B, *shape]; `shape` is (C, H, W) or (D,).
 
-    The net is a sequence of linear layers, convolutions and transposed convolutions with square kernels, batch
-    normalisation after these, ReLU, tanh, flatten and unflatten. Raises `InputError` for any other.
+    The net is a sequence of linear layers, convolutions and transposed convolutions, batch normalisation
+    after these, ReLU, tanh, flatten and unflatten. Raises `InputError` for any other.
     """
     layers: list[Layer] = []
     flat: tuple[int, int, int] | None = None  # height, width, channels of an image that was flattened
@@ -134,15 +134,16 @@ def _layer(module: Weighted, x: Tensor, out: Tensor, flat: tuple[int, int, int] 
         raise _refusal(module)
     up = isinstance(module, nn.ConvTranspose2d)
     rows = weight.permute(2, 3, 1, 0).flatten(0, 2) if up else weight.permute(0, 2, 3, 1).flatten(1)
-    kernel, stride, padding = module.kernel_size[0], module.stride[0], int(module.padding[0])
-    return Layer("up" if up else "conv", rows, bias, "none", _size(x), _size(out), kernel, stride, padding)
+    down, across = module.kernel_size
+    stride, padding = module.stride[0], int(module.padding[0])
+    return Layer("up" if up else "conv", rows, bias, "none", _size(x), _size(out), (down, across), stride, padding)
 
 
 def _is_plain(module: nn.Conv2d | nn.ConvTranspose2d) -> bool:
-    """Whether a convolution is square, has one group and equal zero padding, and is not dilated."""
-    square = all(len(set(pair)) == 1 for pair in (module.kernel_size, module.stride, module.padding))
-    others = (*module.dilation, module.groups, *(1 + extra for extra in module.output_padding))
-    return square and not isinstance(module.padding, str) and set(others) == {1} and module.padding_mode == "zeros"
+    """Whether a convolution has equal strides and zero padding in both directions, one group and no dilation."""
+    equal = all(len(set(pair)) == 1 for pair in (module.stride, module.padding))
+    has_zeros = not isinstance(module.padding, str) and module.padding_mode == "zeros"
+    return equal and has_zeros and {*module.dilation, module.groups} == {1}
 
 
 def _as_image(layer: Layer, size: tuple[int, int, int]) -> Layer:

@@ -19,25 +19,25 @@ function dense(layer, x) {
 function conv(layer, x) {
   const [height, width, channels] = layer.input;
   const [down, across, features] = layer.output;
-  const { kernel, stride, padding } = layer;
-  const line = kernel * channels; // numbers of a patch that are adjacent in the image too
-  layer.patches ??= new Float32Array(down * across * kernel * line); // padding stays 0
+  const { kernel: [tall, wide], stride, padding } = layer;
+  const line = wide * channels; // numbers of a patch that are adjacent in the image too
+  layer.patches ??= new Float32Array(down * across * tall * line); // padding stays 0
   for (let row = 0; row < down; row++) {
     for (let column = 0; column < across; column++) {
       const left = column * stride - padding;
       const first = Math.max(0, -left);
-      const last = Math.min(kernel, width - left);
-      for (let k = 0; k < kernel; k++) {
+      const last = Math.min(wide, width - left);
+      for (let k = 0; k < tall; k++) {
         const y = row * stride - padding + k;
         if (y < 0 || y >= height) continue;
         const from = (y * width + left) * channels;
-        const to = ((row * across + column) * kernel + k) * line;
+        const to = ((row * across + column) * tall + k) * line;
         for (let i = first * channels; i < last * channels; i++) layer.patches[to + i] = x[from + i];
       }
     }
   }
   const out = repeat(layer.bias, down * across);
-  addProduct(out, layer.patches, layer.weight, down * across, features, kernel * line);
+  addProduct(out, layer.patches, layer.weight, down * across, features, tall * line);
   return out;
 }
 
@@ -45,21 +45,21 @@ function conv(layer, x) {
 function up(layer, x) {
   const [height, width, channels] = layer.input;
   const [down, across, features] = layer.output;
-  const { kernel, stride, padding } = layer;
-  const line = kernel * features;
-  layer.patches ??= new Float32Array(height * width * kernel * line);
+  const { kernel: [tall, wide], stride, padding } = layer;
+  const line = wide * features;
+  layer.patches ??= new Float32Array(height * width * tall * line);
   layer.patches.fill(0);
-  addProduct(layer.patches, x, layer.weight, height * width, kernel * line, channels);
+  addProduct(layer.patches, x, layer.weight, height * width, tall * line, channels);
   const out = repeat(layer.bias, down * across);
   for (let row = 0; row < height; row++) {
     for (let column = 0; column < width; column++) {
       const left = column * stride - padding;
       const first = Math.max(0, -left);
-      const last = Math.min(kernel, across - left);
-      for (let k = 0; k < kernel; k++) {
+      const last = Math.min(wide, across - left);
+      for (let k = 0; k < tall; k++) {
         const y = row * stride - padding + k;
         if (y < 0 || y >= down) continue;
-        const from = ((row * width + column) * kernel + k) * line;
+        const from = ((row * width + column) * tall + k) * line;
         const to = (y * across + left) * features;
         for (let i = first * features; i < last * features; i++) out[to + i] += layer.patches[from + i];
       }
