@@ -20,8 +20,7 @@ from equipoise.errors import InputError
 from equipoise.model import VAE, Pass
 from equipoise.part import Part
 
-ACTIVE = 0.1  # nats of KL above which a latent takes part: an inactive one has no direction
-UNUSED = 0.01  # nats of KL below which a latent is switched off at the end
+ACTIVE = 0.1  # nats of KL above which a latent is rotated, and below which it is switched off at the end
 COARSE, FINE = 9, 45  # angles between -45 and 45 degrees that are tried; larger rotations only exchange axes
 SWEEPS = 2  # passes over all pairs of latents
 
@@ -42,7 +41,7 @@ class Alignment(Part):
         codes: number of latest codes that are kept for the estimate, 16 or more.
         gap: largest difference of the mean log-variances of two latents that are paired, in nats, above 0.
         threshold: least decrease of the total correlation for which a pair is rotated, in nats, above 0.
-        off_from: fraction of the schedule from which unused latents are switched off: those with a KL below 0.01 nats
+        off_from: fraction of the schedule from which unused latents are switched off: those with a KL below 0.1 nats
             get mean 0 and variance 1 for every image. Otherwise their means vary slightly with the image. The decoder
             ignores this, but scores that do not depend on the scale of codes, such as MIG, count it.
 
@@ -128,7 +127,7 @@ class Alignment(Part):
 
     def _switch_off(self, model: VAE, mean: Tensor, logvar: Tensor) -> None:
         """Set the posterior of unused latents to the prior, for the codes mean and logvar [codes, D] of the window."""
-        unused = _kl(mean, logvar) < UNUSED
+        unused = _kl(mean, logvar) < ACTIVE
         head = head_of(model.encoder, self.latent)
         rows = torch.cat([unused, unused])
         head.weight[rows] = 0

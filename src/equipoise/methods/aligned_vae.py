@@ -20,11 +20,12 @@ from equipoise.priors import StandardNormal
 class AlignedVAE(Noise):
     """Minimise  rec + beta * KL,  in nats per image, with a beta that falls; every few steps, rotate the latent axes.
 
-    beta falls geometrically from `start` to `end`, both in units of the spread: the nats per image by which `rec` of
-    the mean image exceeds that of a perfect reconstruction. A large beta admits the strongest factors first; others
-    follow as it falls. The KL does not change under rotations of the latent space, so factors of similar strength, such
-    as the positions in x and in y, can share their latents at any angle. The rotation to the least total correlation
-    of the codes gives each factor an axis.
+    beta is `start`, then falls geometrically to `end`, both in units of the spread: the nats per image by which `rec`
+    of the mean image exceeds that of a perfect reconstruction. At `start` only the strongest factors are encoded, each
+    in as few latents as possible. The weaker ones follow when beta falls, while the latents of the strong factors stay.
+    The KL does not change under rotations of the latent space, so factors of similar strength, such as the positions in
+    x and in y, can share their latents at any angle. The rotation to the least total correlation of the codes gives
+    each factor an axis.
 
     Source:
         Equipoise. Related: Burgess et al., Understanding disentangling in beta-VAE, 2018,
@@ -37,13 +38,14 @@ class AlignedVAE(Noise):
         200
     """
 
-    start: Positive = 0.15
-    """First beta, in units of the spread. Default: at most one latent of dSprites is active there."""
-    end: Positive = 0.0015
-    """Last beta, in units of the spread. A smaller value admits weaker factors and needs a longer run."""
-    hold: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    start: Positive = 0.05
+    """First beta, in units of the spread. Default: between .1, where rooms3d activates one latent, and .02, where the
+    positions of dSprites mix."""
+    end: Positive = 0.0002
+    """Last beta, in units of the spread. Default: small enough for weak factors, such as orientation and shape."""
+    hold: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Fraction of the schedule during which beta is `start`, below `until`."""
-    until: Fraction = 0.9
+    until: Fraction = 0.3
     """Fraction of the schedule at which beta reaches `end`."""
     every: Steps = 200
     """Steps between two rotations."""
@@ -54,7 +56,7 @@ class AlignedVAE(Noise):
 
     name: ClassVar[str] = "aligned-vae"
     summary: ClassVar[str] = "beta falls, and the latent axes are rotated to independent directions"
-    defaults: ClassVar[Settings] = {"net.name": "small", "train.lr": 1e-3, "train.steps": 10_000}
+    defaults: ClassVar[Settings] = {"net.name": "small", "train.lr": 1e-3, "train.steps": 25_000}
     presets: ClassVar[Mapping[str, Preset]] = presets("aligned-vae")
 
     def build(self, shape: Shape) -> Objective:
