@@ -27,16 +27,16 @@ def codes(tmp_path: Path) -> Path:
 def test_terminal_shows_value_interval_baseline_and_ceiling_in_columns() -> None:
     scores = {
         "factor_vae": Score(0.5, low=0.25, high=0.75),
-        "mig": Score(0.3, low=0.29, high=0.31, attainable=0.9),
-        "irs": Score(0.25, baseline=0.125),
+        "mig": Score(0.3, low=0.29, high=0.31, half=0.28, attainable=0.9),
+        "irs": Score(0.25, baseline=0.125, baseline_spread=0.01),
         "sse": Score(1234.5),
     }
     assert commands.runs._table(scores).split("\n") == [
-        "  metric          value     95 % interval  baseline  attainable",
-        "  factor_vae     0.5000  [0.2500, 0.7500]         –           –",
-        "  mig            0.3000  [0.2900, 0.3100]         –      0.9000",
-        "  irs            0.2500                 –    0.1250           –",
-        "  sse         1234.5000                 –         –           –",
+        "  metric          value     95 % interval    half         baseline  attainable",
+        "  factor_vae     0.5000  [0.2500, 0.7500]       –                –           –",
+        "  mig            0.3000  [0.2900, 0.3100]  0.2800                –      0.9000",
+        "  irs            0.2500                 –       –  0.1250 ± 0.0100           –",
+        "  sse         1234.5000                 –       –                –           –",
     ]
 
 
@@ -44,7 +44,7 @@ def test_codes_of_any_origin_are_scored_into_a_table_and_a_file(codes: Path, tmp
     target = tmp_path / "out" / "scores.csv"
     done = commands.evaluate([], codes, ["mig", "irs"], "locatello", target)
     lines = done.text.splitlines()
-    assert lines[0].split() == ["metric", "value", "95", "%", "interval", "baseline", "attainable"]
+    assert lines[0].split() == ["metric", "value", "95", "%", "interval", "half", "baseline", "attainable"]
     assert [line.split()[0] for line in lines[1:3]] == ["irs", "mig"]
     assert lines[-2:] == [f"wrote {codes.with_suffix('.scores.json')}", f"wrote {target}"]
     with target.open(newline="") as file:

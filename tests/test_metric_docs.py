@@ -105,6 +105,7 @@ def test_the_index_names_every_metric_with_its_page_labels_and_floor() -> None:
         assert name in head(page)
         assert labels == ("yes" if "factors" in METRICS[name].needs else "no"), name
         assert (noise == "baseline") == METRICS[name].has_baseline, name
+        assert (noise == "undefined") == ("level" in defaults(name)), name
         found[name] = page
     assert len(table) == len(found)
     assert set(found) == set(METRICS)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.linear_model import Lasso
+from sklearn.linear_model import Lasso, LassoCV
 from tests.metrics.inputs import parameters
 from tests.metrics.test_golden import EXPECTED, SETS, cases, load, number, within
 
@@ -29,6 +29,14 @@ def three(prefix: str, codes: Any, factors: Any, **params: Any) -> list[Score]:
     return [METRICS[name].function(codes, factors, **params) for name in names]
 
 
+def published(prefix: str, codes: Any, factors: Any, **strict: bool) -> list[Score]:
+    """The three numbers as the published programs compute them, for factors that are not predicted too."""
+    results = three(prefix, codes, factors)
+    for i, part in enumerate(PARTS[:2]):
+        results[i] = METRICS[f"{prefix}_{part}"].function(codes, factors, level=1.0, **(strict if i == 0 else {}))
+    return results
+
+
 def toy(rows: int = 300) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     factors = rng.integers((3, 4), size=(rows, 2))
@@ -45,11 +53,10 @@ def test_lasso_equals_the_published_program(name: str) -> None:
         with pytest.raises(InputError, match="codes, column 2: 1 of 200 values are NaN or infinite"):
             three("dci_lasso", codes, factors)
         return
-    ours = three("dci_lasso", codes, factors)
-    ours[0] = dci_lasso.dci_lasso_disentanglement(codes, factors, strict=True)
+    ours = published("dci_lasso", codes, factors, strict=True)
     values = [result.value for result in ours]
     if name == "edge_single_valued_factor":  # left out here, an unpredictable one there
-        assert values == [result.value for result in three("dci_lasso", codes, factors[:, [0, 2]])]
+        assert values == [result.value for result in published("dci_lasso", codes, factors[:, [0, 2]])]
     elif name == "edge_few_samples":  # too few for ten folds there
         assert all(0 <= value <= 1 for value in values)
     elif name == "edge_one_latent":  # the logarithm of base 1 divides by 0 there
@@ -85,7 +92,7 @@ def close_to_published(name: str, results: list[Score]) -> None:
 @pytest.mark.parametrize("name", [name for name, _ in cases({BOOSTED})])
 def test_boosted_trees_agree_with_the_published_program(name: str) -> None:
     codes, factors = load(name)
-    results = three("dci", codes[:1350], factors[:1350])
+    results = published("dci", codes[:1350], factors[:1350])
     close_to_published(name, results)
     expected = np.array(SETS[name]["values"][BOOSTED]["importance_last_seed"]).T
     np.testing.assert_allclose(results[0].matrix, expected, atol=0.02)
@@ -103,7 +110,7 @@ def test_boosted_trees_agree_with_the_published_program_on_edge_cases(name: str)
         assert [result.value for result in left_out] == [result.value for result in without]
         assert left_out[0].left_out["factor 1"] == "one value only"
     else:
-        close_to_published(name, three("dci", codes, factors))
+        close_to_published(name, published("dci", codes, factors))
 
 
 @pytest.mark.slow
@@ -123,8 +130,9 @@ def formulas(matrix: np.ndarray, strict: bool = False) -> tuple[float, float]:
     factors, latents = matrix.shape
     rng = np.random.default_rng(1)
     data = pair(rng.random((20, latents)), rng.integers(4, size=(20, factors)))
-    fitted = Importance(matrix, np.ones(factors))
-    return importance.disentanglement(data, fitted, strict).value, importance.completeness(data, fitted).value
+    fitted = Importance(matrix, np.ones(factors), chance=np.zeros(factors), baseline=0.5)
+    disentangled = importance.disentanglement(data, fitted, 1e-4, strict)
+    return disentangled.value, importance.completeness(data, fitted, 1e-4).value
 
 
 def test_scores_of_an_importance_matrix_are_those_of_the_definition() -> None:
@@ -151,10 +159,12 @@ def test_strict_disentanglement_stops_at_the_first_latent_without_weight() -> No
 def test_perfect_codes_score_one_and_noise_predicts_no_better_than_the_majority(prefix: str) -> None:
     factors = toy(600)[1]
     assert [result.value for result in three(prefix, factors.astype(float), factors, **FEW)] == pytest.approx([1, 1, 1])
-    noise = three(prefix, np.random.default_rng(3).standard_normal((600, 4)), factors, **FEW)
-    assert noise[0].value < 0.2
-    assert noise[1].value < 0.2
+    with pytest.warns(ScoreWarning, match="no factor is predicted better than by chance"):
+        noise = three(prefix, np.random.default_rng(3).standard_normal((600, 4)), factors, **FEW)
+    assert math.isnan(noise[0].value)
+    assert math.isnan(noise[1].value)
     assert noise[2].value == pytest.approx(noise[2].extra["majority"], abs=0.06)
+    assert noise[2].baseline == noise[2].extra["majority"]
     assert noise[2].extra["train"] > noise[2].value + 0.2
 
 
@@ -165,7 +175,8 @@ def test_continuous_factors_are_regressed(prefix: str) -> None:
     results = three(prefix, factors + 0.01 * rng.standard_normal(factors.shape), factors, stages=60)
     assert all(result.value > 0.95 for result in results)
     assert results[2].extra["majority"] == 0
-    assert three(prefix, rng.standard_normal((600, 2)), factors, **FEW)[2].value < 0.05
+    with pytest.warns(ScoreWarning, match="no factor is predicted better than by chance"):
+        assert three(prefix, rng.standard_normal((600, 2)), factors, **FEW)[2].value < 0.05
 
 
 @pytest.mark.parametrize("prefix", ["dci", "dci_hist"])
@@ -197,14 +208,14 @@ def test_rows_are_left_out_once_for_all_three_numbers_and_few_times_for_slow_tre
 
     def fit(data: Pair, *_: Any) -> Importance:
         fits.append(len(data.codes))
-        return Importance(np.abs(data.factors.T @ data.codes), np.ones(data.size))
+        return Importance(np.abs(data.factors.T @ data.codes), np.ones(data.size), np.zeros(data.size), baseline=0.5)
 
     monkeypatch.setattr(dci_hist, "by_histograms", fit)
     names = [f"dci_hist_{part}" for part in PARTS]
     results = score(*toy(90), which=names).values()
-    assert fits == [90, *[72] * 5, 90]  # all, without each block of a fifth, shuffled
+    assert fits == [90, *[72] * 5, 45, 45]  # all, without each block of a fifth, halves
     assert all(result.low <= result.value <= result.high for result in results)
-    assert all(result.baseline is not None for result in results)
+    assert [result.baseline for result in results] == [None, None, 0.5]
 
 
 class Terminal(io.StringIO):
@@ -230,6 +241,43 @@ def test_importance_by_lasso_is_the_absolute_coefficient(alpha: float) -> None:
         np.testing.assert_allclose(row, abs(Lasso(alpha=alpha, random_state=0).fit(x, target).coef_), atol=1e-10)
 
 
+def test_shares_of_what_chance_predicts_are_undefined() -> None:
+    factors = np.random.default_rng(0).integers((3, 4), size=(300, 2))
+    for seed in range(20):
+        noise = np.random.default_rng(seed).standard_normal((300, 4))
+        with pytest.warns(ScoreWarning, match="no factor is predicted better than by chance"):
+            results = three("dci_lasso", noise, factors)
+        assert [math.isnan(result.value) for result in results] == [True, True, False]
+        assert results[2].value == pytest.approx(results[2].baseline, abs=0.05)
+    straight = (factors - factors.mean(axis=0)) / factors.std(axis=0)
+    with pytest.warns(ScoreWarning, match="no factor is predicted"):  # a straight line sees no even function
+        folded = three("dci_lasso", np.abs(straight[:, :1] - straight[:, :1].mean()), factors[:, :1])
+    assert math.isnan(folded[1].value)
+
+
+def test_factor_that_is_not_predicted_has_no_importance() -> None:
+    rng = np.random.default_rng(1)
+    factors = rng.integers((3, 4), size=(500, 2))
+    codes = np.column_stack([factors[:, 0], rng.standard_normal((500, 3))])
+    for prefix, params in (("dci_lasso", {}), ("dci_hist", FEW)):
+        results = three(prefix, codes, factors, **params)
+        assert results[0].value > 0.97
+        assert results[1].per_factor[0] > 0.9
+        assert results[1].per_factor[1] == 0
+        assert (results[0].matrix[1] == 0).all()
+    everything = dci_hist.dci_hist_completeness(codes, factors, level=1.0, **FEW)
+    assert everything.per_factor[1] > 0
+    assert (everything.matrix[1] > 0).any()
+
+
+def test_alpha_is_that_of_the_search_of_scikit_learn() -> None:
+    codes, factors = toy(400)
+    x, y = ((columns - columns.min(axis=0)) / np.ptp(columns, axis=0) for columns in (codes, factors))
+    search = LassoCV(alphas=list(dci_lasso.ALPHAS), cv=10, precompute=True, tol=1e-6, max_iter=10_000)
+    expected = [search.fit(x, target).alpha_ for target in y.T]
+    assert dci_lasso._best_alphas(x, y, sorted(dci_lasso.ALPHAS, reverse=True)) == expected
+
+
 def test_scores_by_lasso_are_linear_predictions() -> None:
     codes, factors = toy(1000)
     result = dci_lasso.dci_lasso_informativeness(codes, factors)
@@ -249,6 +297,7 @@ def test_scores_by_lasso_are_linear_predictions() -> None:
         ("dci_informativeness", {"predictor": "forest", "trees": 0}, "trees = 0"),
         ("dci_hist_disentanglement", {"rate": 0.0}, "rate = 0.0"),
         ("dci_lasso_completeness", {"alphas": (0.0,)}, r"alphas = \(0.0,\)"),
+        ("dci_lasso_disentanglement", {"level": 0.0}, "level = 0.0: expected a number above 0"),
     ],
 )
 def test_parameter_out_of_range_is_an_error(name: str, params: dict[str, Any], match: str) -> None:

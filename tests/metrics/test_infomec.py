@@ -25,7 +25,7 @@ def test_infomec_agrees_with_the_published_program(name: str, key: str) -> None:
     reference, discrete = SETS[name]["values"][key], key == DISCRETE
     active = [f"latent {j}" for j in np.flatnonzero(np.logical_not(reference["active_latents"]))]
     for part in ("infom", "infoc"):
-        ours = getattr(metrics, part)(codes, factors, discrete_latents=discrete, strict=True)
+        ours = getattr(metrics, part)(codes, factors, discrete_latents=discrete, level=1.0, strict=True)
         mean, spread = number(reference[part]["mean"]), number(reference[part]["std"])
         reach = max(TOLERANCE["floor"], 0 if math.isnan(spread) else 5 * spread)
         assert ours.value == pytest.approx(mean, abs=reach, nan_ok=True)
@@ -42,7 +42,7 @@ def test_infomec_agrees_with_the_published_program(name: str, key: str) -> None:
 def test_latent_that_tells_of_no_factor_is_left_out_unless_strict() -> None:
     codes, factors = load("permscale_mpi3d")
     assert math.isnan(metrics.infom(codes, factors, strict=True).value)
-    ours = metrics.infom(codes, factors)
+    ours = metrics.infom(codes, factors, level=1.0)
     silent = [int(latent.split()[1]) for latent, reason in ours.left_out.items() if reason == "tells of no factor"]
     assert silent
     assert np.isnan(ours.per_latent[silent]).all()
@@ -93,13 +93,33 @@ def test_discrete_latents_are_counted_by_value() -> None:
     assert result.value == pytest.approx(((shares - 1 / 3) / (2 / 3)).mean())
 
 
-def test_shares_of_many_latents_of_noise_are_those_of_shuffled_codes() -> None:
+@pytest.mark.parametrize("name", ["infom", "infoc"])
+def test_shares_of_the_information_of_noise_are_undefined(name: str) -> None:
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        factors = rng.integers((3, 4, 5), size=(500, 3))
+        with pytest.warns(
+            ScoreWarning, match=r"no latent has more information about a factor than by chance: .*\(NaN\)"
+        ):
+            result = score(rng.standard_normal((500, 5)), factors, which=name)[name]
+        assert math.isnan(result.value)
+        assert result.low is result.baseline is None
+    assert getattr(metrics, name)(rng.standard_normal((500, 5)), factors, level=1.0).value > 0.1
+
+
+def test_latents_and_factors_without_information_count_for_nothing() -> None:
     rng = np.random.default_rng(3)
     factors = rng.integers((3, 4, 5), size=(1000, 3))
-    for name, result in score(rng.standard_normal((1000, 40)), factors, which=["infom", "infoc"]).items():
-        assert result.value == pytest.approx(result.baseline, abs=0.06), name
-        assert result.low <= result.value <= result.high
-        assert result.value > 0.02
+    codes = np.column_stack([factors[:, :2] + 0.1 * rng.standard_normal((1000, 2)), rng.standard_normal((1000, 3))])
+    modular, compact = metrics.infom(codes, factors), metrics.infoc(codes, factors)
+    assert [latent for latent, reason in modular.left_out.items() if reason == "tells of no factor"] == [
+        "latent 2",
+        "latent 3",
+        "latent 4",
+    ]
+    assert modular.value > 0.98
+    assert compact.per_factor[2] == 0
+    assert (compact.per_factor[:2] > 0.9).all()
     assert metrics.infoe(rng.standard_normal((1000, 4)), factors).value == pytest.approx(0, abs=0.02)
 
 

@@ -9,7 +9,7 @@ from equipoise import metrics
 from equipoise.errors import InputError
 from equipoise.metrics.draws import draw_batches, draw_pairs, groups_by_value
 from equipoise.metrics.inputs import pair
-from equipoise.metrics.predictor import _log_odds
+from equipoise.metrics.logistic import one_against_rest
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_log_odds_are_those_of_a_tight_fit_of_each_value() -> None:
     labels = rng.integers(5, size=4500)
     x = rng.random((4500, 3)) + 0.1 * labels[:, None]
     x[:, 2] = 0  # a constant latent after scaling
-    odds = _log_odds(x, labels, 5)
+    odds = one_against_rest(x, labels, 5)
     for value in range(5):
         fit = LogisticRegression(class_weight="balanced", tol=1e-10, max_iter=1000).fit(x, labels == value)
         np.testing.assert_allclose(odds[value], fit.decision_function(x), atol=1e-5)
@@ -57,7 +57,7 @@ def test_regression_of_a_value_of_one_row_converges() -> None:
     rng = np.random.default_rng(4)
     x, labels = rng.random((500, 2)), np.r_[np.zeros(499, dtype=int), 1]
     x[-1] = (1, 0)
-    odds = _log_odds(x, labels, 2)
+    odds = one_against_rest(x, labels, 2)
     fit = LogisticRegression(class_weight="balanced", tol=1e-10, max_iter=1000).fit(x, labels)
     np.testing.assert_allclose(odds[1], fit.decision_function(x), atol=1e-4)
 

@@ -151,7 +151,7 @@ def test_tables_are_counted_once_for_all_metrics_of_a_call(
         assert len(counted) == 2 * rounds  # of the codes and, for what is attainable, of the factors
     counted.clear()
     score(given["codes"], given["factors"], which=family)
-    assert len(counted) == 2 + 20 + 1  # without each block, and shuffled
+    assert len(counted) == 2 + 10 + 2 + 20  # without each block, of each half, and shuffled
 
 
 def test_parameters_in_the_result_are_all_that_the_function_has(given: dict[str, Any]) -> None:
@@ -179,9 +179,9 @@ def test_jackknife_of_a_mean_is_its_standard_error() -> None:
     errors = np.random.default_rng(1).standard_normal(2000) ** 2
     recon = {"sse": errors, "bce": errors, "pixels": 4}
     result = score(np.random.default_rng(2).standard_normal((2000, 2)), recon=recon, which="sse")["sse"]
-    exact = errors.std(ddof=1) / math.sqrt(2000) * 2.093  # Student's t with 19 degrees of freedom
+    exact = errors.std(ddof=1) / math.sqrt(2000) * 2.262  # Student's t with 9 degrees of freedom
     assert result.value == pytest.approx(errors.mean())
-    assert (result.high - result.low) / 2 == pytest.approx(exact, rel=0.4)  # 20 blocks know their spread to 16 %
+    assert (result.high - result.low) / 2 == pytest.approx(exact, rel=0.4)  # 10 blocks know their spread to 24 %
     assert (result.high + result.low) / 2 == pytest.approx(result.value)
 
 
@@ -207,7 +207,30 @@ def test_interval_of_a_deterministic_metric_is_around_its_value(given: dict[str,
     assert sure.high - sure.low < 0.4
     assert (sure.baseline is None) == (name not in ("irs", "explicitness"))
     assert (sure.attainable is None) == (name != "mig")
+    assert sure.half == pytest.approx(sure.value, abs=0.1)
+    assert bare.half is None
     assert sure.seconds > 0
+
+
+def test_baseline_is_the_mean_over_twenty_shuffles_with_their_spread(given: dict[str, Any]) -> None:
+    codes, factors = given["codes"], given["factors"]
+    result = score(codes, factors, which="modularity", seed=5)["modularity"]
+    alone = [
+        metrics.modularity(np.random.default_rng(seed).permuted(codes, axis=0), factors).value for seed in range(5, 25)
+    ]
+    assert result.baseline == pytest.approx(np.mean(alone))
+    assert result.baseline_spread == pytest.approx(np.std(alone, ddof=1))
+    other = score(codes, factors, which="modularity", seed=100)["modularity"]
+    assert other.baseline == pytest.approx(result.baseline, abs=result.baseline_spread)
+
+
+def test_score_of_half_the_rows_shows_the_bias_of_few() -> None:
+    """The bias of mutual information, (V - 1)(bins - 1) / 2N, is twice as large in a half."""
+    rng = np.random.default_rng(0)
+    result = score(rng.standard_normal((4000, 2)), which="mutual_information")["mutual_information"]
+    bias = 19 * 19 / (2 * 4000) / 1
+    assert result.value == pytest.approx(bias, rel=0.3)
+    assert result.half - result.value == pytest.approx(bias, rel=0.3)
 
 
 def test_random_metric_is_the_mean_over_its_seeds(given: dict[str, Any]) -> None:
@@ -278,7 +301,7 @@ def test_bar_counts_the_values_on_a_terminal_once_they_take_long(
 
     assert said(Terminal()) == ""
     monkeypatch.setattr(metrics, "_LONG", 0.0)
-    total = (1 + 20 + 1) + (1 + 20) + 5  # with the blocks of a jackknife, the shuffled codes of irs, the seeds
+    total = (1 + 10 + 2 + 20) + (1 + 10 + 2) + 5  # with the blocks, the halves, the shuffled codes of irs, the seeds
     assert f"{total}/{total}" in said(Terminal())
     assert "3/3" in said(Terminal(), interval=False)
     assert said(Terminal(), progress=False) == said(io.StringIO()) == ""

@@ -10,7 +10,8 @@ import pytest
 from equipoise.errors import InputError
 from equipoise.metrics import Score, table
 
-COLUMNS = ["run", "metric", "value", "low", "high", "baseline", "attainable", "n", "seconds", "convention"]
+SPREAD = ["low", "high", "half", "baseline", "baseline_spread"]
+COLUMNS = ["run", "metric", "value", *SPREAD, "attainable", "n", "seconds", "convention"]
 SCORES = {
     "mig": Score(1 / 3, low=0.1, high=0.5, n=100, seconds=0.25, attainable=0.9),
     "irs": Score(math.nan, n=100, seconds=0.5, baseline=0.4),
@@ -20,7 +21,7 @@ SCORES = {
 def test_every_run_and_metric_has_a_row_of_plain_figures() -> None:
     rows = table.rows(SCORES, "runs/a", "locatello")
     assert [list(row) for row in rows] == [COLUMNS, COLUMNS]
-    assert list(rows[0].values()) == ["runs/a", "mig", 1 / 3, 0.1, 0.5, None, 0.9, 100, 0.25, "locatello"]
+    assert list(rows[0].values()) == ["runs/a", "mig", 1 / 3, 0.1, 0.5, None, None, None, 0.9, 100, 0.25, "locatello"]
 
 
 def test_frame_has_figures_where_nothing_is_known() -> None:
@@ -30,7 +31,7 @@ def test_frame_has_figures_where_nothing_is_known() -> None:
         assert list(frame) == COLUMNS
         assert len(frame) == 2 * len(scores)
         assert {name: kind.kind for name, kind in frame.dtypes.items() if kind.kind in "fi"} == {
-            **dict.fromkeys(("value", "low", "high", "baseline", "attainable", "seconds"), "f"),
+            **dict.fromkeys(("value", *SPREAD, "attainable", "seconds"), "f"),
             "n": "i",
         }
     whole = table.frame(table.rows(SCORES, "a"))
@@ -41,7 +42,7 @@ def test_csv_keeps_every_digit_and_leaves_a_cell_empty_where_there_is_none() -> 
     rows = table.rows(SCORES, "runs/a, the first")
     text = table.contents(Path("scores.csv"), rows).decode()
     assert text.splitlines()[0] == ",".join(COLUMNS)
-    assert text.splitlines()[1] == '"runs/a, the first",mig,0.3333333333333333,0.1,0.5,,0.9,100,0.25,default'
+    assert text.splitlines()[1] == '"runs/a, the first",mig,0.3333333333333333,0.1,0.5,,,,0.9,100,0.25,default'
     pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(text)), table.frame(rows), check_dtype=False)
 
 

@@ -77,8 +77,9 @@ def evaluate(
 ) -> Outcome:
     """Score runs, or codes from any program.
 
-    The table gives each score with its 95 % interval, its baseline (the score of shuffled codes, where it is not zero)
-    and the attainable score (where binning keeps a perfect code below 1).
+    The table gives each score with its 95 % interval, the score of half the rows (its distance from the value is about
+    the bias), its baseline (mean and standard deviation for shuffled codes, where it is not zero) and the attainable
+    score (where binning keeps a perfect code below 1).
 
     Examples:
 
@@ -269,10 +270,12 @@ def _values(scores: Mapping[str, "Score"]) -> dict[str, Any]:
 
 def _table(scores: Mapping[str, "Score"]) -> str:
     """The scores as a table for the terminal, with a dash for what a metric does not have."""
-    cells: list[Sequence[str]] = [["metric", "value", "95 % interval", "baseline", "attainable"]]
+    cells: list[Sequence[str]] = [["metric", "value", "95 % interval", "half", "baseline", "attainable"]]
     for name, score in scores.items():
         interval = "–" if score.low is None else f"[{score.low:.4f}, {score.high:.4f}]"
-        cells.append([name, f"{score.value:.4f}", interval, _number(score.baseline), _number(score.attainable)])
+        baseline = _number(score.baseline) + (f" ± {score.baseline_spread:.4f}" if score.baseline_spread else "")
+        figures = [_number(score.value), interval, _number(score.half), baseline, _number(score.attainable)]
+        cells.append([name, *figures])
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = []
     for name, *figures in cells:

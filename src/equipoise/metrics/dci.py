@@ -9,6 +9,7 @@ representations, section 2, https://openreview.net/forum?id=By-7dz-AZ.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +18,7 @@ from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegress
 from sklearn.model_selection import KFold, cross_val_score
 
 from equipoise.errors import InputError
+from equipoise.metrics.chance import LEVEL, chance_of_codes
 from equipoise.metrics.importance import (
     FOLDS,
     Importance,
@@ -54,7 +56,8 @@ def by_boosting(data: Pair, stages: int, depth: int, rate: float, seed: int) -> 
 def by_forest(data: Pair, trees: int, seed: int) -> Importance:
     """Fit a forest of regression trees to codes and factors scaled to [0, 1].
 
-    10-fold cross-validation chooses the depth and the fraction of latents for each factor.
+    10-fold cross-validation chooses the depth and the fraction of latents for each factor. Trees fit noise too, so a
+    factor that the codes are not related to has quality 0.
     """
     z, y = scaled(data.codes), scaled(data.factors.astype(np.float64))
     grid = [{"max_depth": depth, "max_features": features} for depth in _DEPTHS for features in _FEATURES]
@@ -71,7 +74,10 @@ def by_forest(data: Pair, trees: int, seed: int) -> Importance:
 
     # One factor after the other: a forest changes and restores the warning filters of the whole process while it grows.
     parts = side_by_side(fit, [len(grid)] * y.shape[1], "random forests", workers=1)
-    return regressed(np.stack([part[0] for part in parts]), np.stack([part[1] for part in parts], axis=1), y)
+    chance = chance_of_codes(data)
+    matrix, prediction = np.stack([part[0] for part in parts]), np.stack([part[1] for part in parts], axis=1)
+    fitted = regressed(matrix, prediction, y, chance)
+    return replace(fitted, quality=np.where(chance <= LEVEL, fitted.quality, 0.0), baseline=0.0)
 
 
 def dci_disentanglement(
@@ -83,6 +89,7 @@ def dci_disentanglement(
     depth: int = 3,
     rate: float = 0.1,
     trees: int = 10,
+    level: float = LEVEL,
     strict: bool = False,
     seed: Seed = 0,
 ) -> Score:
@@ -105,12 +112,15 @@ def dci_disentanglement(
         depth: depth of the boosted trees, at least 1.
         rate: learning rate of the boosting, above 0.
         trees: trees of the forest, at least 1.
+        level: a factor that is not predicted at this level of significance has no importance, because shares of
+            importance by chance can have any value. The tests are of the hits on the rows that were not fitted, and of
+            each latent by itself. 1 takes every factor, as the published programs do.
         strict: for the forest, also ignore all latents after the first without importance, an error of that code.
         seed: an integer or a NumPy generator, for ties between splits and the draws of the forest.
 
     Returns:
-        A score in [0, 1], NaN for one factor; `matrix` is the importance, each row sums to 1. Noise scores well above
-        0; compare with the `baseline` that `score` computes.
+        A score in [0, 1]; NaN for one factor, or with a warning if no factor is predicted. `matrix` is the importance,
+        each row sums to 1.
 
     Raises:
         InputError: for inputs that are not finite matrices of equal length, and for parameters out of range.
@@ -123,8 +133,7 @@ def dci_disentanglement(
         >>> round(dci_disentanglement(factors + 0.0, factors, stages=10).value, 2)
         1.0
     """
-    data, fitted = _by_trees(codes, factors, predictor, stages, depth, rate, trees, seed)
-    return disentanglement(data, fitted, strict)
+    return disentanglement(*_by_trees(codes, factors, predictor, stages, depth, rate, trees, seed), level, strict)
 
 
 def dci_completeness(
@@ -136,38 +145,27 @@ def dci_completeness(
     depth: int = 3,
     rate: float = 0.1,
     trees: int = 10,
+    level: float = LEVEL,
     seed: Seed = 0,
 ) -> Score:
     """DCI completeness by trees: whether each factor is predicted from one latent only.
 
-    A factor scores 1 minus the entropy, in base L, of the normalised importance of the latents, or 0 if none is
-    important. The score is the mean over factors. Because of the base, constant latents raise it.
-
-    Args:
-        codes: [N, L] floats.
-        factors: [N, K] labels or floats.
-        predictor: "gbt" or "forest", see `dci_disentanglement`.
-        stages: boosting stages, at least 1.
-        depth: depth of the boosted trees, at least 1.
-        rate: learning rate of the boosting, above 0.
-        trees: trees of the forest, at least 1.
-        seed: an integer or a NumPy generator.
+    A factor scores 1 minus the entropy, in base L, of the normalised importance of the latents, or 0 if it is not
+    predicted. The score is the mean over factors. Because of the base, constant latents raise it. Arguments, errors and
+    source are those of `dci_disentanglement`.
 
     Returns:
-        A score in [0, 1], NaN for one latent; `matrix` is the importance.
-
-    Raises:
-        InputError: for inputs that are not finite matrices of equal length, and for parameters out of range.
+        A score in [0, 1]; NaN for one latent, or with a warning if no factor is predicted. `matrix` is the importance.
 
     Source:
-        Eastwood and Williams 2018, section 2, https://openreview.net/forum?id=By-7dz-AZ
+        As `dci_disentanglement`.
 
     Example:
         >>> factors = np.random.default_rng(0).integers((2, 3), size=(300, 2))
         >>> round(dci_completeness(factors + 0.0, factors, stages=10).value, 2)
         1.0
     """
-    return completeness(*_by_trees(codes, factors, predictor, stages, depth, rate, trees, seed))
+    return completeness(*_by_trees(codes, factors, predictor, stages, depth, rate, trees, seed), level)
 
 
 def dci_informativeness(
@@ -183,29 +181,19 @@ def dci_informativeness(
 ) -> Score:
     """DCI informativeness by trees: how well the factors are predicted from all latents.
 
-    Args:
-        codes: [N, L] floats.
-        factors: [N, K] labels or floats.
-        predictor: "gbt" scores the accuracy on the last third of the rows, or R^2, at least 0, for a continuous factor.
-            "forest" scores 1 - 12 MSE, at least 0, on the fitted rows of factors scaled to [0, 1]; 12 is 1 / variance
-            of a uniform variable.
-        stages: boosting stages, at least 1.
-        depth: depth of the boosted trees, at least 1.
-        rate: learning rate of the boosting, above 0.
-        trees: trees of the forest, at least 1.
-        seed: an integer or a NumPy generator.
+    "gbt" scores the accuracy on the last third of the rows, or R^2, at least 0, for a continuous factor. "forest"
+    scores 1 - 12 MSE, at least 0, on the fitted rows of factors scaled to [0, 1], and 0 for factors to which the codes
+    are not related; 12 is 1 / variance of a uniform variable. Arguments, errors and source are those of
+    `dci_disentanglement`.
 
     Returns:
-        A score in [0, 1], the mean over factors; `matrix` is the importance. For "gbt", `extra` has the accuracy on
-        the fitted rows, "train", its mean over values, "balanced", and the frequency of the most common value,
-        "majority", without which accuracies of factors cannot be compared. For "forest" it has "r2" and "nrmse", the
-        error divided by the standard deviation.
-
-    Raises:
-        InputError: for inputs that are not finite matrices of equal length, and for parameters out of range.
+        A score in [0, 1], the mean over factors; `matrix` is the importance. `baseline` is the score without codes: for
+        "gbt" the frequency of the most common value, without which accuracies of factors cannot be compared. `extra`
+        then has the accuracy on the fitted rows, "train", its mean over values, "balanced", and that frequency,
+        "majority". For "forest" it has "r2" and "nrmse", the error divided by the standard deviation.
 
     Source:
-        Eastwood and Williams 2018, section 2, https://openreview.net/forum?id=By-7dz-AZ
+        As `dci_disentanglement`.
 
     Example:
         >>> factors = np.random.default_rng(0).integers((2, 3), size=(300, 2))
@@ -237,8 +225,6 @@ _CONVENTIONS: dict[str, dict[str, Any]] = {
 }
 
 METRICS = {
-    function.__name__: Metric(
-        function, range=(0.0, 1.0), conventions=_CONVENTIONS, repeats=5, has_baseline=True, is_cheap=False
-    )
+    function.__name__: Metric(function, range=(0.0, 1.0), conventions=_CONVENTIONS, repeats=5, is_cheap=False)
     for function in (dci_disentanglement, dci_completeness, dci_informativeness)
 }

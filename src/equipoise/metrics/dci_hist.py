@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
+from equipoise.metrics.chance import LEVEL
 from equipoise.metrics.importance import (
     Importance,
     boosted,
@@ -39,7 +40,13 @@ def by_histograms(data: Pair, stages: int, depth: int, rate: float) -> Importanc
 
 
 def dci_hist_disentanglement(
-    codes: ArrayLike, factors: ArrayLike, *, stages: int = 100, depth: int = 3, rate: float = 0.1
+    codes: ArrayLike,
+    factors: ArrayLike,
+    *,
+    stages: int = 100,
+    depth: int = 3,
+    rate: float = 0.1,
+    level: float = LEVEL,
 ) -> Score:
     """DCI disentanglement by trees on binned codes: whether each latent is important for one factor only.
 
@@ -52,9 +59,10 @@ def dci_hist_disentanglement(
         stages: boosting stages, at least 1.
         depth: depth of the trees, at least 1.
         rate: learning rate, above 0.
+        level: see `dci_disentanglement`.
 
     Returns:
-        A score in [0, 1], NaN for one factor; `matrix` is the normalised gain, each row sums to 1.
+        A score in [0, 1], NaN as in `dci_disentanglement`; `matrix` is the normalised gain, each row sums to 1.
 
     Raises:
         InputError: for inputs that are not finite matrices of equal length, and for parameters out of range.
@@ -67,26 +75,24 @@ def dci_hist_disentanglement(
         >>> round(dci_hist_disentanglement(factors + 0.0, factors, stages=10).value, 2)
         1.0
     """
-    return disentanglement(*_by_histograms(codes, factors, stages, depth, rate), strict=False)
+    return disentanglement(*_by_histograms(codes, factors, stages, depth, rate), level, strict=False)
 
 
 def dci_hist_completeness(
-    codes: ArrayLike, factors: ArrayLike, *, stages: int = 100, depth: int = 3, rate: float = 0.1
+    codes: ArrayLike,
+    factors: ArrayLike,
+    *,
+    stages: int = 100,
+    depth: int = 3,
+    rate: float = 0.1,
+    level: float = LEVEL,
 ) -> Score:
     """DCI completeness by trees on binned codes: whether each factor is predicted from one latent only.
 
-    Args:
-        codes: [N, L] floats.
-        factors: [N, K] labels or floats.
-        stages: boosting stages, at least 1.
-        depth: depth of the trees, at least 1.
-        rate: learning rate, above 0.
+    Arguments, errors and source are those of `dci_hist_disentanglement`.
 
     Returns:
-        A score in [0, 1], NaN for one latent; `matrix` is the normalised gain.
-
-    Raises:
-        InputError: for inputs that are not finite matrices of equal length, and for parameters out of range.
+        A score in [0, 1], NaN as in `dci_completeness`; `matrix` is the normalised gain.
 
     Source:
         As `dci_hist_disentanglement`.
@@ -96,7 +102,7 @@ def dci_hist_completeness(
         >>> round(dci_hist_completeness(factors + 0.0, factors, stages=10).value, 2)
         1.0
     """
-    return completeness(*_by_histograms(codes, factors, stages, depth, rate))
+    return completeness(*_by_histograms(codes, factors, stages, depth, rate), level)
 
 
 def dci_hist_informativeness(
@@ -104,18 +110,11 @@ def dci_hist_informativeness(
 ) -> Score:
     """DCI informativeness by trees on binned codes: how well the factors are predicted from all latents.
 
-    Args:
-        codes: [N, L] floats.
-        factors: [N, K] labels or floats.
-        stages: boosting stages, at least 1.
-        depth: depth of the trees, at least 1.
-        rate: learning rate, above 0.
+    Arguments, errors and source are those of `dci_hist_disentanglement`.
 
     Returns:
-        A score in [0, 1]; `matrix` is the normalised gain, `extra` as in `dci_informativeness` by boosted trees.
-
-    Raises:
-        InputError: for inputs that are not finite matrices of equal length, and for parameters out of range.
+        A score in [0, 1]; `matrix` is the normalised gain, `baseline` and `extra` are as in `dci_informativeness` by
+        boosted trees.
 
     Source:
         As `dci_hist_disentanglement`.
@@ -138,6 +137,6 @@ def _by_histograms(
 
 
 METRICS = {
-    function.__name__: Metric(function, range=(0.0, 1.0), has_baseline=True, is_cheap=False)
+    function.__name__: Metric(function, range=(0.0, 1.0), is_cheap=False)
     for function in (dci_hist_disentanglement, dci_hist_completeness, dci_hist_informativeness)
 }

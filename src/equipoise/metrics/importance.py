@@ -3,16 +3,18 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import cpu_count
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binom, pearsonr
 from sklearn.metrics import recall_score
 
 from equipoise import progress
 from equipoise.errors import InputError
+from equipoise.metrics.chance import chance_of_codes, check_level
 from equipoise.metrics.discretise import encoded, is_continuous, warn_of_many
 from equipoise.metrics.inputs import Pair, warn
 from equipoise.metrics.result import Floats, Score
@@ -32,43 +34,62 @@ class Importance:
         matrix: [K', L], importance of each latent for each factor, 0 or more. A row of trees sums to 1, a row of the
             lasso contains absolute coefficients.
         quality: [K'], how well each factor is predicted, in [0, 1].
+        chance: [K'], probability of so good a prediction from codes that have no information about the factor.
+        baseline: mean quality of a prediction without codes.
         measures: name -> [K'], further measures of the prediction.
     """
 
     matrix: Floats
     quality: Floats
+    chance: Floats
+    baseline: float
     measures: Mapping[str, Floats] = field(default_factory=dict)
 
 
-def disentanglement(data: Pair, fitted: Importance, strict: bool) -> Score:
+def disentanglement(data: Pair, fitted: Importance, level: float, strict: bool) -> Score:
     """Return the disentanglement of an importance matrix."""
-    weight = fitted.matrix.sum(axis=0)
+    matrix, is_undefined = _of_predicted(data, fitted, level)
+    weight = matrix.sum(axis=0)
     if strict and not weight.all():
         weight = np.where(np.arange(len(weight)) < np.argmin(weight > 0), weight, 0.0)
     if len(data.columns) == 1:
         warn("DCI disentanglement: with one factor there is nothing to tell apart")
+    if len(data.columns) == 1 or is_undefined:
         scores, value = np.full(len(weight), np.nan), math.nan
     else:
-        scores = np.where(weight > 0, _concentration(fitted.matrix.T), 0.0)
+        scores = np.where(weight > 0, _concentration(matrix.T), 0.0)
         value = min(float(scores @ weight / weight.sum()), 1.0) if weight.any() else 0.0  # rounding may exceed 1
     parts = np.where(data.live, scores, np.nan)
-    return data.score(value, per_latent=parts, matrix=fitted.matrix, left_out=data.constant)
+    return data.score(value, per_latent=parts, matrix=matrix, left_out=data.constant)
 
 
-def completeness(data: Pair, fitted: Importance) -> Score:
+def completeness(data: Pair, fitted: Importance, level: float) -> Score:
     """Return the completeness of an importance matrix."""
-    if fitted.matrix.shape[1] == 1:
+    matrix, is_undefined = _of_predicted(data, fitted, level)
+    if matrix.shape[1] == 1:
         warn("DCI completeness: with one latent there is nothing to tell apart")
-        scores = np.full(len(data.columns), np.nan)
-    else:
-        scores = _concentration(fitted.matrix)
-    return data.score(scores.mean(), per_factor=scores, matrix=fitted.matrix)
+    scores = np.full(len(data.columns), np.nan) if matrix.shape[1] == 1 or is_undefined else _concentration(matrix)
+    return data.score(scores.mean(), per_factor=scores, matrix=matrix)
+
+
+def _of_predicted(data: Pair, fitted: Importance, level: float) -> tuple[Floats, bool]:
+    """Return the importance [K', L], 0 for factors that are not predicted, and whether that is all of them.
+
+    Shares of the importance by chance would otherwise count, and the fewer latents have any, the higher.
+    """
+    check_level(level)
+    is_predicted = fitted.chance <= level
+    is_undefined = bool(data.live.any()) and not is_predicted.any()
+    if is_undefined:
+        warn("no factor is predicted better than by chance: disentanglement and completeness are undefined (NaN)")
+    return np.where(is_predicted[:, None], fitted.matrix, 0.0), is_undefined
 
 
 def informativeness(data: Pair, fitted: Importance) -> Score:
     """Return the mean quality of the predictions, with the means of the further measures."""
     measures = {name: float(values.mean()) for name, values in fitted.measures.items()}
-    return data.score(fitted.quality.mean(), per_factor=fitted.quality, matrix=fitted.matrix, extra=measures)
+    score = data.score(fitted.quality.mean(), per_factor=fitted.quality, matrix=fitted.matrix, extra=measures)
+    return replace(score, baseline=fitted.baseline)
 
 
 def _concentration(rows: Floats) -> Floats:
@@ -80,11 +101,12 @@ def _concentration(rows: Floats) -> Floats:
     return concentration
 
 
-def regressed(matrix: Floats, prediction: Floats, y: Floats) -> Importance:
+def regressed(matrix: Floats, prediction: Floats, y: Floats, chance: Floats) -> Importance:
     """Return the importance with the quality of predictions [N, K'] of y in [0, 1] on the fitted rows."""
-    error = ((prediction - y) ** 2).mean(axis=0)
-    relative = error / y.var(axis=0)
-    return Importance(matrix, np.maximum(0.0, 1 - _UNIFORM * error), {"r2": 1 - relative, "nrmse": np.sqrt(relative)})
+    error, variance = ((prediction - y) ** 2).mean(axis=0), y.var(axis=0)
+    quality, of_means = np.maximum(0.0, 1 - _UNIFORM * np.array([error, variance]))
+    measures = {"r2": 1 - error / variance, "nrmse": np.sqrt(error / variance)}
+    return Importance(matrix, quality, chance, float(of_means.mean()), measures)
 
 
 def boosted(
@@ -113,24 +135,34 @@ def boosted(
 
     parts = side_by_side(fit_factor, [size * stages for size in sizes], text, workers)
     measures = [_quality(y, part[1], train, smooth) for y, part, smooth in zip(targets, parts, continuous, strict=True)]
-    quality, *others = np.array(measures).T
+    quality, chance, *others = np.array(measures).T
     matrix = np.stack([importance for importance, _ in parts])
-    return Importance(matrix, quality, dict(zip(("train", "balanced", "majority"), others, strict=True)))
+    return Importance(
+        matrix,
+        quality,
+        np.minimum(chance, chance_of_codes(data)),
+        float(others[-1].mean()),
+        dict(zip(("train", "balanced", "majority"), others, strict=True)),
+    )
 
 
 def _quality(y: NDArray[Any], prediction: NDArray[Any], train: int, smooth: bool) -> tuple[float, ...]:
     """Return the quality of predictions [N] of a factor on the rows after the first `train`, and further measures.
 
-    For a label: accuracy, accuracy on the training rows, mean accuracy over values, frequency of the most common value.
-    For a continuous factor R^2, at least 0, takes the place of the first three, and the last is 0.
+    For a label: accuracy, the probability of so many hits by the most common value, accuracy on the training rows, mean
+    accuracy over values, frequency of the most common value. For a continuous factor R^2, at least 0, takes the place
+    of the accuracies, the probability is that of the correlation, and the last is 0.
     """
     seen, new = slice(train), slice(train, None)
     if smooth:
         r2, fitted = (max(0.0, _r2(y[rows], prediction[rows])) for rows in (new, seen))
-        return r2, fitted, r2, 0.0
+        chance = pearsonr(y[new], prediction[new], alternative="greater").pvalue if np.ptp(prediction[new]) else 1.0
+        return r2, chance, fitted, r2, 0.0
     correct = prediction == y
     balanced = recall_score(y[new], prediction[new], labels=np.unique(y[new]), average="macro")
-    return correct[new].mean(), correct[seen].mean(), balanced, np.bincount(y[new]).max() / len(y[new])
+    majority = np.bincount(y[new]).max() / len(y[new])
+    chance = binom.sf(correct[new].sum() - 1, len(y[new]), majority)
+    return correct[new].mean(), chance, correct[seen].mean(), balanced, majority
 
 
 def _r2(y: Floats, prediction: Floats) -> float:

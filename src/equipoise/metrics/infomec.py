@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import OneHotEncoder
 
 from equipoise.errors import InputError
+from equipoise.metrics.chance import LEVEL, chance_of_pairs, check_level
 from equipoise.metrics.discretise import encoded, entropy, factor_labels, mutual_information, tables
 from equipoise.metrics.inputs import Pair, once, pair, warn
 from equipoise.metrics.intervention import Seed
@@ -26,6 +27,7 @@ def infom(
     discrete_latents: bool = False,
     neighbours: int = 10,
     active: float = 1 / 20,
+    level: float = LEVEL,
     strict: bool = False,
     seed: Seed = 0,
 ) -> Score:
@@ -41,13 +43,16 @@ def infom(
         neighbours: number of nearest rows of equal label for I (Ross 2014), at least 1.
         active: a latent is active if its range is above this fraction of the largest range, from 0 to below 1, or above
             0 with `discrete_latents`. An active latent without information is left out.
+        level: level of significance, divided by the number of pairs of latent and factor, above which the information
+            of a pair counts as chance. A latent with no other information is left out, because shares of information by
+            chance can have any value. 1 counts all information, as the published code does.
         strict: return NaN if an active latent has no information, as the published code does.
         seed: an integer or a NumPy generator, for noise of 1e-10 standard deviations that separates equal codes. If
             codes have few values, this noise decides (standard deviation 0.001): prefer `discrete_latents`.
 
     Returns:
-        A score in [0, 1], NaN for one factor; `matrix` is I / H, which can exceed 1 slightly. Noise scores 0.6 and
-        more: compare with the `baseline` that `score` computes.
+        A score in [0, 1]; NaN for one factor, or with a warning if no latent has information. `matrix` is I / H, which
+        can exceed 1 slightly.
 
     Raises:
         InputError: for inputs that are not finite matrices of equal length, and for parameters out of range.
@@ -60,9 +65,9 @@ def infom(
         >>> round(infom(factors + 0.0, factors, discrete_latents=True).value, 2)
         0.99
     """
-    data, information, on = _information(codes, factors, discrete_latents, neighbours, active, seed)
+    data, information, on, is_related = _information(codes, factors, discrete_latents, neighbours, active, level, seed)
     total, count = information.sum(axis=0), len(data.columns)
-    silent = on & (total == 0)
+    silent = on & ((total == 0) | ~is_related.any(axis=0))
     largest = np.divide(information.max(axis=0), total, out=np.full(len(on), np.nan), where=on & ~silent)
     if count == 1:
         warn("InfoM: with one factor there is nothing to tell apart")
@@ -70,7 +75,7 @@ def infom(
     else:
         scores = (largest - 1 / count) / (1 - 1 / count)
         informative = scores[on & ~silent]
-        value = float(informative.mean()) if len(informative) else 0.0
+        value = float(informative.mean()) if len(informative) else _of_nothing(on)
     left_out = _inactive(on) | {f"latent {j}": "tells of no factor" for j in np.flatnonzero(silent)}
     value = math.nan if strict and silent.any() else value
     return data.score(value, per_latent=scores, matrix=information, left_out=left_out)
@@ -83,6 +88,7 @@ def infoc(
     discrete_latents: bool = False,
     neighbours: int = 10,
     active: float = 1 / 20,
+    level: float = LEVEL,
     strict: bool = False,
     seed: Seed = 0,
 ) -> Score:
@@ -90,38 +96,28 @@ def infoc(
 
     A factor scores the largest fraction of a latent in the information of the L active latents about it, with chance
     mapped to 0, (fraction - 1/L) / (1 - 1/L), and 0 if there is no information. The score is the mean over factors.
-
-    Args:
-        codes: [N, L] floats.
-        factors: [N, K] labels or floats; continuous ones are cut into 10 bins.
-        discrete_latents: compute information from counts, see `infom`.
-        neighbours: number of nearest rows, see `infom`.
-        active: threshold for active latents, see `infom`.
-        strict: return NaN if there is no information about a factor, as the published code does.
-        seed: an integer or a NumPy generator, see `infom`.
+    `strict` returns NaN if there is no information about a factor, as the published code does. The other arguments,
+    errors and source are those of `infom`.
 
     Returns:
-        A score in [0, 1], NaN for one active latent; `matrix` is I / H. Compare with the `baseline`.
-
-    Raises:
-        InputError: for inputs that are not finite matrices of equal length, and for parameters out of range.
+        A score in [0, 1]; NaN for one active latent, or with a warning if no latent has information. `matrix` is I / H.
 
     Source:
-        Hsu et al. 2023, Disentanglement via latent quantization, section 4, https://arxiv.org/abs/2305.18378
+        As `infom`.
 
     Example:
         >>> factors = np.random.default_rng(0).integers((3, 4), size=(1000, 2))
         >>> round(infoc(factors + 0.0, factors, discrete_latents=True).value, 2)
         0.99
     """
-    data, information, on = _information(codes, factors, discrete_latents, neighbours, active, seed)
+    data, information, on, is_related = _information(codes, factors, discrete_latents, neighbours, active, level, seed)
     total, count = information[:, on].sum(axis=1), int(on.sum())
-    unknown = total == 0
+    unknown = (total == 0) | ~is_related[:, on].any(axis=1)
     if count == 1:
         warn("InfoC: with one active latent there is nothing to tell apart")
         scores = np.full(len(unknown), np.nan)
-    elif count == 0:
-        scores = np.zeros(len(unknown))
+    elif unknown.all():
+        scores = np.full(len(unknown), _of_nothing(on))
     else:
         equal = np.full(len(unknown), 1 / count)
         largest = np.divide(information[:, on].max(axis=1), total, out=equal, where=~unknown)
@@ -130,10 +126,25 @@ def infoc(
     return data.score(value, per_factor=scores, matrix=information, left_out=_inactive(on))
 
 
+def _of_nothing(on: Any) -> float:
+    """Return the score where no latent has information: NaN with a warning, 0 if all latents are constant."""
+    if not on.any():
+        return 0.0
+    warn("no latent has more information about a factor than by chance: InfoM and InfoC are undefined (NaN)")
+    return math.nan
+
+
 def _information(
-    codes: ArrayLike, factors: ArrayLike, discrete_latents: bool, neighbours: int, active: float, seed: Seed
-) -> tuple[Pair, Floats, Any]:
-    """Return the checked data, I(y_k; c_j) / H(y_k) [K', L], and which latents are active [L]."""
+    codes: ArrayLike,
+    factors: ArrayLike,
+    discrete_latents: bool,
+    neighbours: int,
+    active: float,
+    level: float,
+    seed: Seed,
+) -> tuple[Pair, Floats, Any, Any]:
+    """Return the data, I(y_k; c_j) / H(y_k) [K', L], which latents are active [L], and which pairs related [K', L]."""
+    check_level(level)
     if neighbours < 1 or not 0 <= active < 1:
         raise InputError(f"neighbours = {neighbours}, active = {active}: expected at least 1, and from 0 to below 1")
     data = pair(codes, factors)
@@ -141,7 +152,9 @@ def _information(
     compute = _by_counts if discrete_latents else _by_neighbours
     information = once(codes, key, lambda: compute(data, neighbours, seed))
     ranges = np.ptp(data.codes, axis=0)
-    return data, information, ranges > (0 if discrete_latents else active * ranges.max())
+    on = ranges > (0 if discrete_latents else active * ranges.max())
+    chance = chance_of_pairs(data) if level < 1 else np.zeros(information.shape)
+    return data, information, on, chance <= level / information.size
 
 
 def _by_counts(data: Pair, *_: object) -> Floats:
@@ -218,8 +231,8 @@ def infoe(codes: ArrayLike, factors: ArrayLike, *, discrete_latents: bool = Fals
 
 
 METRICS = {
-    "infom": Metric(infom, range=(0.0, 1.0), has_baseline=True),
-    "infoc": Metric(infoc, range=(0.0, 1.0), has_baseline=True),
+    "infom": Metric(infom, range=(0.0, 1.0)),
+    "infoc": Metric(infoc, range=(0.0, 1.0)),
     # infoe takes as long as all metrics of the default selection together.
     "infoe": Metric(infoe, range=(-math.inf, 1.0), is_cheap=False),
 }

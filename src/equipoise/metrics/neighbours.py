@@ -50,7 +50,7 @@ def _closer(everyone: Floats, points: Floats, radii: Floats) -> Ints:
     """Return how many of all sorted points are closer to each point than its radius, [N].
 
     Differences are compared with the radius. Adding the radius to a point would, by rounding, count the k-th neighbour
-    of some points, which biases the information by 0.1.
+    of some points, which makes the information about 0.1 nats too small for tied codes.
     """
     padded = np.concatenate([[-np.inf], everyone, [np.inf]])  # point i is padded[i + 1]
     low, high = np.searchsorted(everyone, points - radii), np.searchsorted(everyone, points + radii)

@@ -1,20 +1,21 @@
 """Metrics of how well the codes predict the factors."""
 
-import warnings
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import log_expit, logsumexp
-from sklearn.exceptions import ConvergenceWarning
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from equipoise.errors import InputError
 from equipoise.metrics.accuracy import svc_accuracy, tree_accuracy
 from equipoise.metrics.discretise import Ints, factor_labels, gap
 from equipoise.metrics.inputs import Pair, pair, scaled
+from equipoise.metrics.logistic import one_against_rest
 from equipoise.metrics.result import Floats, Metric, Score
 from equipoise.metrics.threads import one_thread
+
+_LEAST = 1e-30  # of odds, so that they are finite in float32
 
 
 def sap(
@@ -173,19 +174,11 @@ def _mean_area(latents: Floats, labels: Ints, values: int, *, shared: bool) -> f
 
     shared: divide the probabilities of each row by their sum.
     """
-    chances = log_expit(_log_odds(latents, labels, values))
+    scores = one_against_rest(latents, labels, values)
     if shared:
-        chances -= logsumexp(chances, axis=0)
-    return float(np.mean([_area(chance, labels == value) for value, chance in enumerate(chances)]))
-
-
-def _log_odds(latents: Floats, labels: Ints, values: int) -> Floats:
-    """Return the log odds of each value in a balanced logistic regression against all other values, [V, N]."""
-    model = LogisticRegression(C=1.0, class_weight="balanced", solver="newton-cholesky", tol=1e-8)
-    with warnings.catch_warnings():
-        # It warns where the codes have no information and the starting point is the solution, which it then returns.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return np.stack([model.fit(latents, labels == value).decision_function(latents) for value in range(values)])
+        chance = expit(scores)
+        scores = chance / np.maximum(chance.sum(axis=0) - chance, _LEAST)  # the odds, in the same order
+    return float(np.mean([_area(score, labels == value) for value, score in enumerate(scores)]))
 
 
 def _split_areas(data: Pair, labels: Ints) -> tuple[float, float]:
@@ -214,7 +207,7 @@ def _split_areas(data: Pair, labels: Ints) -> tuple[float, float]:
 def _area(scores: Floats, positive: NDArray[np.bool_]) -> float:
     """Return the area under the ROC curve by mid-ranks; scores [N], positive [N]."""
     # Rows with equal codes have equal probabilities up to the last bits, which must not order them.
-    scores = np.round(scores, 10)
+    scores = scores.astype(np.float32)
     ordered, ours = np.sort(scores), np.sort(scores[positive])
     ranks = (np.searchsorted(ordered, ours, "left") + np.searchsorted(ordered, ours, "right") + 1) / 2
     hits, misses = len(ours), len(scores) - len(ours)

@@ -34,8 +34,12 @@ class Score:
         matrix: [K, L], the values that the score was computed from; the docstring of the metric gives the unit.
         left_out: reason by name for each latent and factor that was left out, such as {"latent 3": "constant"}.
         params: all parameters of the metric.
-        seed: seed of the random draws, of the blocks of the jackknife and of the shuffled baseline.
-        baseline: value for codes whose rows were shuffled in each latent; None for metrics that are 0 for noise.
+        seed: seed of the random draws, of the blocks of the jackknife and of the shuffled baselines.
+        half: mean value of two random halves of the rows. Its distance from `value` estimates the bias of `value`, if
+            the bias falls as 1 / N; None for a random metric.
+        baseline: mean value for codes whose rows were shuffled in each latent, in 20 ways, or for a DCI informativeness
+            the value of predictions without codes; None for metrics that are 0 or undefined for noise.
+        baseline_spread: standard deviation over the shuffled codes.
         attainable: value for the factors themselves as codes; None for metrics that are 1 for perfect codes.
         extra: further results by name, such as the raw accuracy beside a corrected one.
 
@@ -55,7 +59,9 @@ class Score:
     left_out: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, Any] = field(default_factory=dict)
     seed: int | None = None
+    half: float | None = None
     baseline: float | None = None
+    baseline_spread: float | None = None
     attainable: float | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
@@ -109,7 +115,7 @@ class Metric:
         conventions: name of a published implementation -> parameters that reproduce it; empty if all agree.
         repeats: number of seeds over which a random metric is averaged for its interval; None for a metric whose
             interval comes from leaving out rows.
-        has_baseline: noise does not score 0, so the score of shuffled codes is computed too.
+        has_baseline: noise has a score other than 0, so the scores of shuffled codes are computed too.
         has_ceiling: perfect codes can score below 1, so the score of the factors as codes is computed too.
         is_cheap: part of the default selection; for other metrics fewer rows are left out in turn.
         is_headline: one of the few metrics that reports and comparisons show first.

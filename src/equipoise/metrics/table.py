@@ -16,7 +16,9 @@ _TYPES = {
     "value": "float64",
     "low": "float64",
     "high": "float64",
+    "half": "float64",
     "baseline": "float64",
+    "baseline_spread": "float64",
     "attainable": "float64",
     "n": "int64",
     "seconds": "float64",
@@ -26,7 +28,7 @@ _NEEDS = {".csv": (), ".parquet": ("pandas", "pyarrow")}  # packages by the suff
 
 
 def rows(scores: Mapping[str, Score], run: str, convention: str = "default") -> list[dict[str, Any]]:
-    """Return a row for each metric: run, metric, value, low, high, baseline, attainable, n, seconds, convention.
+    """Return a row for each metric, with the columns of `_TYPES`.
 
     Interval, baseline and ceiling are None for a score that has none.
     """

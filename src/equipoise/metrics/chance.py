@@ -1,0 +1,47 @@
+"""Whether codes are related to factors at all, by a test of each pair of latent and factor."""
+
+import numpy as np
+from scipy.stats import chi2, rankdata
+
+from equipoise.errors import InputError
+from equipoise.metrics.discretise import factor_labels, tables
+from equipoise.metrics.inputs import Pair, once
+from equipoise.metrics.result import Floats
+
+LEVEL = 1e-4  # of significance; a score of noise is then defined in one of some thousand cases
+_RANKS = 5  # groups of equal size into which the rows are sorted by a latent
+
+
+def chance_of_pairs(data: Pair) -> Floats:
+    """Return for each factor and latent the probability of so strong a relation between unrelated columns, [K', L].
+
+    It is that of Pearson's chi-squared test of the label against the fifth of the rows, in the order of the latent.
+    """
+    return once(data, "chance", lambda: _chance(data))
+
+
+def chance_of_codes(data: Pair) -> Floats:
+    """Return for each factor the probability of so strong a relation to any of the latents (Bonferroni), [K']."""
+    chance: Floats = np.minimum(chance_of_pairs(data).min(axis=1) * data.codes.shape[1], 1.0)
+    return chance
+
+
+def _chance(data: Pair) -> Floats:
+    """Return what `chance_of_pairs` caches."""
+    rows = len(data.codes)
+    fifths = (rankdata(data.codes, axis=0, method="min").astype(np.int64) - 1) * _RANKS // rows
+    out = []
+    for labels, values in factor_labels(data, None):
+        counts = tables(labels, values, fifths, _RANKS)  # [V, L, fifths]
+        expected = np.bincount(labels)[:, None, None] * counts.sum(axis=0) / rows
+        distance = np.divide((counts - expected) ** 2, expected, out=np.zeros(counts.shape), where=expected > 0)
+        taken = (expected[0] > 0).sum(axis=1)  # fifths that have rows: fewer where many codes are equal
+        freedom = np.maximum((values - 1) * (taken - 1), 1)
+        out.append(np.where(data.live, chi2.sf(distance.sum(axis=(0, 2)), freedom), 1.0))
+    return np.stack(out)
+
+
+def check_level(level: float) -> None:
+    """Raise `InputError` for a level of significance out of range."""
+    if not 0 < level <= 1:
+        raise InputError(f"level = {level}: expected a number above 0 and at most 1")
