@@ -57,7 +57,8 @@ def a_run(folder: Path, method: str, said: dict[str, object]) -> eq.Run:
         training.advance(x, second if objective.needs_second_batch else None)
     folder.mkdir(parents=True)
     (folder / "config.toml").write_text(config.to_toml())
-    about = {"format": 1, "shape": SHAPE.image, "images": SHAPE.images, "data": {"factor_names": []}}
+    about = {"format": 1, "versions": {"torch": "2"}, "shape": SHAPE.image, "images": SHAPE.images}
+    about["data"] = {"digest": "0", "factor_names": []}
     (folder / "meta.json").write_text(json.dumps(about))
     checkpoint.save(folder / "checkpoint.pt", {"settings": identity(config), **training.state()})
     return eq.open_run(folder)
@@ -302,7 +303,7 @@ def test_a_hub_folder_waits_for_scores_and_report(tmp_path: Path) -> None:
     run = a_run(tmp_path / "run", "vae", {})
     with pytest.raises(RunError, match="no scores of its checkpoint"):
         export_run(run, "hub-folder")
-    scored = {"checkpoint": checkpoint.digest(run.path / "checkpoint.pt"), "scores": {}}
+    scored = {"checkpoint": checkpoint.digest(run.path / "checkpoint.pt"), "convention": "c", "n": 9, "scores": {}}
     (run.path / "scores.json").write_text(json.dumps(scored))
     with pytest.raises(RunError, match="no report"):
         export_run(run, "hub-folder")

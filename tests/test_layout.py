@@ -14,6 +14,7 @@ SOURCE = Path(eq.__file__).parent
 ORDER = [
     "errors",
     "files",
+    "claim",
     "progress",
     "outcome",
     "data",

@@ -1,7 +1,9 @@
 """The command line: it parses words, calls the functions of `equipoise.commands` and prints their results."""
 
+import errno
 import functools
 import inspect
+import io
 import json
 import sys
 import warnings
@@ -79,16 +81,27 @@ def main() -> None:
 
     Exits with 2 for wrong usage or input, with 1 for a failure.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal may lack a character, such as that for a dash
     try:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_: print(f"note: {message}", file=sys.stderr)
             app()
     except InputError as error:
-        print(f"equipoise: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(_print_error(str(error), 2))
     except RunError as error:
-        print(f"equipoise: {error}", file=sys.stderr)
-        sys.exit(1)
-    except OSError as error:  # such as a full disk: the message of the operating system is the reason
-        print(f"equipoise: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(_print_error(str(error), 1))
+    except MemoryError as error:
+        reason = f" ({error})" if str(error) else ""
+        sys.exit(_print_error(f"the memory of this machine is full{reason}; use smaller data, nets or batches", 1))
+    except OSError as error:  # the message of the operating system is the reason
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        remedy = "; free some space and repeat the command, which resumes" if is_full else ""
+        sys.exit(_print_error(f"{error.filename or 'a file'}: {error.strerror or error}{remedy}", 1))
+
+
+def _print_error(sentence: str, code: int) -> int:
+    """Print the sentence and return the exit code."""
+    print(f"equipoise: {sentence}", file=sys.stderr)
+    return code

@@ -21,7 +21,8 @@ from pydantic import BeforeValidator, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
 from equipoise.data.settings import Data, check
-from equipoise.errors import InputError, choose, nearest, sentence
+from equipoise.errors import InputError, check_value, choose, nearest, sentence, short
+from equipoise.files import read_toml
 from equipoise.methods import METHODS, Method, Shape
 from equipoise.methods.method import STRICT
 from equipoise.nets import NETS
@@ -44,7 +45,7 @@ class Net:
 
     name: str = "locatello"
     """architecture (`equipoise list nets`)"""
-    latent: AtLeast1 = 10
+    latent: Annotated[int, Field(ge=1, le=65_536)] = 10
     """latent dimensions; 10 is common in the literature"""
 
 
@@ -69,7 +70,7 @@ class Train:
     warmup-cosine: from lr/100 up to lr in the first 3 % of the schedule, then to lr/100"""
     clip: Positive | None = None
     """largest norm of the gradient of encoder and decoder; unset: unlimited"""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
     """seed of weights, batches and noise"""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N; auto: CUDA if available, else cpu"""
@@ -213,6 +214,7 @@ def resolve(settings: Settings, complete: bool = False) -> Config:
     out = layers.pop("out", None)
     fields: dict[str, dict[str, object]] = {section: {} for section in (*SECTIONS, "method")}
     for key, value in layers.items():
+        check_value(key, value)
         section, _, rest = key.partition(".")
         field, _, entry = rest.partition(".")  # of a table, such as data.keep.shape
         if section not in fields or not field:
@@ -243,8 +245,9 @@ def resolve(settings: Settings, complete: bool = False) -> Config:
     if out is None:
         data = Path(config.data.name).stem or "data"
         out = f"runs/{data}-{method.name}-{identity(config)}"
+    check_value("out", out)
     if not isinstance(out, str) or not out:
-        raise InputError(f"out is {out!r}; expected the path of a folder")
+        raise InputError(f"out is {short(out)}; expected the path of a folder")
     return dataclasses.replace(config, out=out)
 
 
@@ -272,28 +275,37 @@ def is_extendable(config: Config) -> bool:
 
 def outline(config: Config) -> Objective:
     """The objective on torch's meta device, without values. Raises `InputError` if its parts do not fit."""
-    with torch.device("meta"):
-        return config.method.build(Shape((1, 64, 64), config.net.latent, config.train.batch))
+    try:
+        with torch.device("meta"):
+            return config.method.build(Shape((1, 64, 64), config.net.latent, config.train.batch))
+    except (RuntimeError, OverflowError, MemoryError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"{config.method.name} cannot be built with these settings ({reason}); lower them") from None
 
 
 def read(path: Path) -> dict[str, object]:
     """Read the settings of a TOML file by dotted key. Raises `InputError` when it cannot be read."""
-    try:
-        sections = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; expected settings in TOML") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); expected a file of settings in TOML") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid TOML ({error}); correct that line") from None
     flat: dict[str, object] = {}
-    for section, values in sections.items():
+    for section, values in read_toml(path, "settings").items():
         flat |= (
             {f"{section}.{key}": value for key, value in values.items()}
             if isinstance(values, dict)
             else {section: values}
         )
     return flat
+
+
+def load(path: Path) -> Config:
+    """The settings in the config.toml of a run. Raises `InputError` that names the file when it is damaged."""
+    settings = read(path)
+    try:
+        config = resolve(settings, complete=True)
+    except InputError as error:
+        raise InputError(f"{path} is damaged: {error}") from None
+    written = config.flat().keys() - ADDED.keys()
+    if missing := sorted(written - settings.keys() - {"method.preset"}):
+        raise InputError(f"{path} is damaged: {missing[0]} is missing; restore the file, or delete it and train again")
+    return config
 
 
 def parse(overrides: Iterable[str]) -> dict[str, object]:
@@ -305,7 +317,7 @@ def parse(overrides: Iterable[str]) -> dict[str, object]:
             raise InputError(f"{word}: expected key=value, such as train.steps=2000")
         settings[key] = value
         if key not in TEXT:
-            with suppress(tomllib.TOMLDecodeError):
+            with suppress(ValueError, RecursionError):  # of TOML, of a number with thousands of digits, of deep nesting
                 parsed = tomllib.loads(f"x = {value}")["x"]
                 # 10:40:10 is a slice; no setting is a date or a time.
                 settings[key] = value if isinstance(parsed, datetime.date | datetime.time) else parsed

@@ -1,11 +1,16 @@
 """Errors that a user can fix. Each message states what was wrong, what was expected and what to do."""
 
 import difflib
+import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+
+
+LARGEST = 3.4028234663852886e38  # of single precision
+LONGEST = 120  # characters of a value in a message
 
 
 class InputError(ValueError):
@@ -48,6 +53,31 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"choose one of {', '.join(known)}" if known else "there is none"
 
 
+def check_value(key: str, value: object) -> None:
+    """Raise `InputError` for text, or a number in a setting, that a file or a tensor cannot hold."""
+    if isinstance(value, dict | list | tuple):
+        for entry in value.values() if isinstance(value, dict) else value:
+            check_value(key, entry)
+    elif isinstance(value, int) and not -(2**63) <= value < 2**64:
+        raise InputError(f"{key} is {short(value)}; expected a number of at most 64 bits")
+    elif isinstance(value, float) and LARGEST < abs(value) < math.inf:
+        raise InputError(f"{key} is {value}; expected a number that single precision can hold, up to {LARGEST:.1e}")
+    elif isinstance(value, str) and ("\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value)):
+        raise InputError(f"{key} is {short(value)}; expected text in UTF-8 without a null character")
+
+
+def short(value: object) -> str:
+    """The value as Python writes it, with the middle left out if it is long."""
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}...{text[-LONGEST // 4 :]}"
+
+
+def fault(error: "ValidationError") -> str:
+    """The first fault that pydantic found in a file: its place, if it has one, and what was expected."""
+    detail = error.errors(include_url=False)[0]
+    return ": ".join(filter(None, [".".join(map(str, detail["loc"])), detail["msg"][:1].lower() + detail["msg"][1:]]))
+
+
 def sentence(error: "ValidationError", values: Mapping[str, object], name: str = "{}") -> str:
     """One sentence about invalid settings: the name of each, its value, and what pydantic expected.
 
@@ -61,6 +91,6 @@ def sentence(error: "ValidationError", values: Mapping[str, object], name: str =
             value = value.get(place[0])
             field = f"{field}.{place[0]}"
         reason = detail["msg"][:1].lower() + detail["msg"][1:]
-        problem = f"is {value!r}; {reason}" if str(detail["loc"][0]) in values else "is missing"
+        problem = f"is {short(value)}; {reason}" if str(detail["loc"][0]) in values else "is missing"
         problems.setdefault(field, f"{name.format(field)} {problem}")  # a union has an error for each of its members
     return "; ".join(problems.values())

@@ -1,15 +1,22 @@
 """Atomic writing of files and folders: write beside the target, then rename."""
 
-import json
 import os
+import re
 import secrets
 import shutil
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
-from equipoise.errors import RunError
+from pydantic import TypeAdapter, ValidationError
+
+from equipoise.errors import InputError, RunError, fault
+
+Content = TypeVar("Content")
+
+PART = re.compile(r"\..+\.[0-9a-f]{8}\.part")  # names of unfinished files, see `_beside`
 
 
 @contextmanager
@@ -22,13 +29,25 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = _beside(path)
     try:
-        with open(part, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())  # without it, a power cut could leave the new name on an empty file
-        os.replace(part, path)
+        with naming(path):
+            with open(part, "xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())  # without it, a power cut could leave the new name on an empty file
+            os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Add the name of the file to errors of writing that have none, such as that of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        raise
 
 
 @contextmanager
@@ -56,17 +75,37 @@ def write_text(path: Path, text: str) -> None:
         file.write(text.encode())
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read the JSON object in a file of a run. Raises `RunError` when the file is missing or damaged."""
+def read_json(path: Path, kind: type[Content]) -> Content:
+    """Read a JSON file of a run. Raises `RunError` when it is missing, damaged, or has another content than `kind`."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return TypeAdapter(kind).validate_json(path.read_bytes())
     except FileNotFoundError:
         raise RunError(f"{path} is missing; run the same train command again") from None
-    except ValueError as error:
-        raise RunError(f"{path} is damaged ({error}); delete it and run the same command again") from None
-    if not isinstance(content, dict):
-        raise RunError(f"{path} is damaged (no JSON object); delete it and run the same command again")
-    return content
+    except ValidationError as error:
+        raise RunError(f"{path} is damaged ({fault(error)}); delete it and run the same command again") from None
+
+
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """Read a TOML file of `what`. Raises `InputError` when it cannot be read."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; expected {what} in TOML") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); expected {what} in TOML") from None
+    except RecursionError:
+        raise InputError(f"{path} is not valid TOML (it is nested too deeply); correct it") from None
+    except ValueError as error:  # of TOML, of UTF-8, or of a number with thousands of digits
+        raise InputError(f"{path} is not valid TOML ({error}); correct that line") from None
+
+
+def sweep(folder: Path) -> None:
+    """Delete what an interrupted `replacing` left in a folder, to which no other process may write."""
+    for part in [path for path in folder.rglob(".*.part") if PART.fullmatch(path.name)]:
+        if part.is_dir():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            part.unlink(missing_ok=True)
 
 
 def _beside(path: Path) -> Path:

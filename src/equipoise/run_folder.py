@@ -6,30 +6,66 @@ import json
 import platform
 import shlex
 import sys
+import warnings
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired
+
+from pydantic import ConfigDict, Field
+from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from equipoise import config as configuration
+from equipoise.claim import FOLDER
 from equipoise.config import Config
 from equipoise.data import DATASETS, Images
 from equipoise.errors import InputError, RunError
 from equipoise.files import read_json, write_text
 from equipoise.training import checkpoint
+from equipoise.training.loop import Row, Training
 
 FORMAT = 1
 ARRAY = "array-"  # start of the data name of a run that was trained on an array
 
+Positive = Annotated[int, Field(ge=1)]
+
+
+class MetaOfData(TypedDict):
+    """`data` of meta.json; `paths` are those of files, by setting."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    digest: str
+    factor_names: list[str]
+    paths: NotRequired[dict[str, Any]]
+
+
+class Meta(TypedDict):
+    """The content of meta.json."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    format: int
+    command: NotRequired[str]
+    begun: NotRequired[str]
+    versions: dict[str, str]
+    platform: NotRequired[str]
+    parts: NotRequired[dict[str, Any]]
+    data: MetaOfData
+    shape: tuple[Positive, Positive, Positive]
+    images: Positive
+
 
 def check_folder(path: Path, config: Config) -> None:
     """Raise `InputError` when `path` holds anything but a run that these settings resume or extend."""
-    # Ignore leftover .part files from an interrupted write.
-    if not path.exists() or (path.is_dir() and all(file.suffix == ".part" for file in path.iterdir())):
+    # Ignore what an interrupted start leaves.
+    if not path.exists():
+        return
+    if path.is_dir() and all(file.suffix == ".part" or file.name == FOLDER for file in path.iterdir()):
         return
     if not (path / "config.toml").is_file():
+        if (path / "checkpoint.pt").is_file():
+            return  # which has the settings too, and is compared with them
         raise InputError(f"{path} is there already and is not a run; choose another out")
-    before = configuration.resolve(configuration.read(path / "config.toml"), complete=True)
+    before = configuration.load(path / "config.toml")
     old, new = before.flat(), config.flat()
     differing = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key) and key != "train.steps")
     if differing:
@@ -51,7 +87,7 @@ def check_folder(path: Path, config: Config) -> None:
 def check_data(path: Path, name: str, data: Mapping[str, Any]) -> None:
     """Raise `InputError` when the run in `path` was trained on other data than the data `name` is now."""
     meta = path / "meta.json"
-    if meta.exists() and read_json(meta)["data"]["digest"] != data["digest"]:
+    if meta.exists() and read_json(meta, Meta)["data"]["digest"] != data["digest"]:
         raise InputError(f"{path} was trained on other images or factors than {name} has now; choose another out")
 
 
@@ -73,9 +109,43 @@ def load_checkpoint(path: Path, config: Config) -> dict[str, Any]:
     """The state in the checkpoint of the run in `path`. Raises `RunError` if it is missing or of other settings."""
     file = path / "checkpoint.pt"
     state = checkpoint.load(file)
-    if state["settings"] != identity(config):
+    if state.get("settings") != identity(config):
         raise RunError(f"{file} was trained with other settings than those of {path / 'config.toml'}; restore them")
     return state
+
+
+def read_saved(path: Path, config: Config, data: Mapping[str, Any]) -> tuple[dict[str, Any] | None, list[Row]]:
+    """The state of the checkpoint, or None, and the rows of the log up to its step, of a run to be resumed.
+
+    Every file that training resumes from is read and checked, and none is changed. Warns when the log lacks rows.
+    Raises `InputError` when the folder is not of these settings and data, `RunError` for a damaged file.
+    """
+    check_folder(path, config)
+    check_data(path, config.data.name, data)
+    state = load_checkpoint(path, config) if (path / "checkpoint.pt").exists() else None
+    step = state["step"] if state else 0
+    if step > config.train.steps:
+        raise InputError(f"{path} holds a run of {step} steps, more than {config.train.steps}; choose another out")
+    rows = checkpoint.read_log(path / "log.jsonl", until=step)
+    if missing := checkpoint.missing_rows(rows, step, config.train):
+        warnings.warn(f"{lost_rows(path, missing)}. Nothing else depends on them.", stacklevel=2)
+    return state, rows
+
+
+def restore(training: Training, state: dict[str, Any] | None, path: Path) -> None:
+    """Restore the state of a checkpoint, if any. Raises `RunError` when it does not fit the model."""
+    try:
+        if state is not None:
+            training.load_state(state)
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise RunError(f"{path / 'checkpoint.pt'} does not fit the model of these settings ({reason})") from None
+
+
+def lost_rows(path: Path, missing: list[int]) -> str:
+    """A sentence without its full stop: the log of the run in `path` lacks the rows of these steps."""
+    steps = ", ".join(map(str, missing[:3])) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+    return f"{path / 'log.jsonl'} is shorter than its checkpoint: it lacks the rows of steps {steps}"
 
 
 def fingerprint(config: Config, images: Iterable[Images]) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 import contextlib
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,13 @@ from rich.console import Console
 from equipoise import codes as coding
 from equipoise import config as configuration
 from equipoise import nets, report, scoring, trackers
+from equipoise.claim import Claim, Claims, hold
 from equipoise.config import Config
 from equipoise.data import Images, load_data, variants
 from equipoise.data.batches import Batches, fitting_size
-from equipoise.data.readers.sequence import Sequence
-from equipoise.errors import InputError
-from equipoise.files import read_json, write_text
+from equipoise.data.readers import sequence
+from equipoise.errors import InputError, RunError
+from equipoise.files import naming, read_json, write_text
 from equipoise.methods import Shape
 from equipoise.metrics import Score
 from equipoise.model import VAE
@@ -28,13 +30,15 @@ from equipoise.objective import Objective
 from equipoise.run_folder import (
     ARRAY,
     FORMAT,
-    check_data,
+    Meta,
     check_folder,
     describe,
     digest,
     fingerprint,
     identity,
     load_checkpoint,
+    read_saved,
+    restore,
     write_settings,
 )
 from equipoise.training import checkpoint, devices, speed, watch
@@ -66,14 +70,14 @@ class Run:
     array: Images | None = dataclasses.field(default=None, repr=False, compare=False)
 
     @cached_property
-    def meta(self) -> dict[str, Any]:
+    def meta(self) -> Meta:
         """The content of `meta.json`: command, versions, processor, fast parts, data."""
-        return read_json(self.path / "meta.json")
+        return read_json(self.path / "meta.json", Meta)
 
     @cached_property
     def model(self) -> VAE:
         """The trained model, in evaluation mode, on the CPU. Raises `RunError` without a readable checkpoint."""
-        model, _ = build(self.config, tuple(self.meta["shape"]), self.meta["images"])
+        model, _ = build(self.config, self.meta["shape"], self.meta["images"])
         model.load_state_dict(load_checkpoint(self.path, self.config)["model"])
         return model.eval()
 
@@ -85,15 +89,16 @@ class Run:
     @cached_property
     def codes(self) -> coding.Codes:
         """The arrays of `codes.npz`: index [N], factors [N, K], mean, logvar, z [N, D], sse, bce [N]."""
-        return coding.load(self.path / "codes.npz")
+        codes = coding.load(self.path / "codes.npz")
+        if missing := [name for name in ("index", "mean", "logvar") if name not in codes]:
+            raise RunError(f"{self.path / 'codes.npz'} has no array {missing[0]}; run equipoise evaluate {self.path}")
+        return codes
 
     @cached_property
     def scores(self) -> dict[str, Score]:
         """The scores of `scores.json` by metric; empty when there are none."""
         path = self.path / "scores.json"
-        if not path.exists():
-            return {}
-        return {name: Score.from_dict(score) for name, score in read_json(path)["scores"].items()}
+        return scoring.read(path)["scores"] if path.exists() else {}
 
     @cached_property
     def images(self) -> Images:
@@ -110,7 +115,7 @@ class Run:
 
 
 def train(
-    data: str | Path | npt.NDArray[Any] | torch.Tensor | Sequence | Images,
+    data: str | Path | npt.NDArray[Any] | torch.Tensor | sequence.Sequence | Images,
     method: str = "l-vae",
     *,
     net: str | None = None,
@@ -186,7 +191,7 @@ def open_run(path: str | Path) -> Run:
     path = Path(path)
     if not (path / "config.toml").is_file():
         raise InputError(f"{path} is not a run (it has no config.toml); expected the folder that a training wrote")
-    run = Run(path, configuration.resolve(configuration.read(path / "config.toml"), complete=True))
+    run = Run(path, configuration.load(path / "config.toml"))
     if run.meta.get("format") != FORMAT:
         raise InputError(f"{path} has format {run.meta.get('format')}; this version reads format {FORMAT}")
     return run
@@ -198,7 +203,7 @@ def execute(
     *,
     progress: bool = True,
     stop: Callable[[], bool] = lambda: False,
-    before_save: Callable[[], object] = lambda: None,
+    claim: Claim | None = None,
 ) -> Run:
     """Train, encode, score and report the run of these settings, or the rest of it.
 
@@ -209,7 +214,7 @@ def execute(
         images: The images, if the data of the run is an array.
         progress: Whether to display the progress.
         stop: Called before each training step, in each process. When it returns True, the run is saved.
-        before_save: Called before a checkpoint is overwritten; raise to keep the old one.
+        claim: The claim on the run's folder, if the caller has it; default: taken once the settings are checked.
 
     Returns:
         The finished run.
@@ -217,10 +222,13 @@ def execute(
     Raises:
         InputError: Before any work, for data or settings that cannot be used.
         Stopped: If `stop` returned True.
+        Claimed: While another process works on the run.
         RunError: When training has to stop for another reason.
     """
     console = Console(stderr=True, quiet=not progress)
     run = Run(Path(config.out), config, images)
+    if claim is None and not devices.is_worker():
+        Claims().refuse(run.path)
     devices.check(config, in_memory=images is not None)
     trackers.check(config.train.track or ())
     check_folder(run.path, config)
@@ -229,7 +237,6 @@ def execute(
     size = fitting_size(train_images, config.train.batch, has_second=has_second, processes=config.train.processes)
     scoring.check(config, scored_images)
     data = fingerprint(config, [train_images, scored_images])
-    check_data(run.path, config.data.name, data)
     model, objective = build(config, train_images.shape, len(train_images))
 
     threads = devices.threads(config.train)
@@ -238,7 +245,7 @@ def execute(
     if smaller and is_unfinished:
         sentence = f"{train_images.name} has {len(train_images)} images, so each batch has {size}, not train.batch="
         console.print(f"{sentence}{config.train.batch}.", markup=False, highlight=False, soft_wrap=True)
-    with contextlib.ExitStack() as tracking:
+    with contextlib.ExitStack() as stack:
         with (
             devices.process_group(config.train, config.to_toml(), needed=is_unfinished) as (shard, device),
             speed.fast_parts(config.train.fast, threads, config.train.precision) as fast,
@@ -247,21 +254,26 @@ def execute(
             training = Training(model, objective, config.train, device, shard)
             batches = Batches(train_images, size, config.train.seed, shard.part(size))
             if shard.rank == 0:
+                claim = claim or stack.enter_context(hold(run.path))
+                state, rows = read_saved(run.path, config, data)
+                restore(training, devices.from_first(shard, state), run.path)
                 write_settings(run.path, config, describe(train_images, data, fast | _speed(training) | smaller))
                 names = config.train.track if is_unfinished else None
-                tracker = tracking.enter_context(trackers.connect(names or (), run.path, config.flat()))
-                has_trained = _train_first(run, training, batches, console, tracker, stop, before_save)
+                tracker = stack.enter_context(trackers.connect(names or (), run.path, config.flat()))
+                if training.step < config.train.steps:
+                    _train_first(run, training, batches, rows, claim, tracker, console, stop)
             else:
+                restore(training, devices.from_first(shard, None), run.path)
                 _train_other(training, batches, stop)
         if shard.rank == 0:
-            _score_and_report(run, has_trained, tracker, console)
+            _score_and_report(run, tracker, console)
     devices.finish(shard)
     return Run(run.path, config, images)
 
 
 def join(settings: str) -> None:
     """Execute a run as a worker that `train.devices` started. `settings` is the path of the run's settings."""
-    config = configuration.resolve(configuration.read(Path(settings)), complete=True)
+    config = configuration.load(Path(settings))
     with contextlib.suppress(Stopped):  # rank 0 reports it
         execute(config, progress=False)
 
@@ -271,7 +283,7 @@ def is_finished(config: Config) -> bool:
     path = Path(config.out)
     if not all((path / name).exists() for name in ("config.toml", "scores.json", "report.html")):
         return False
-    written = configuration.resolve(configuration.read(path / "config.toml"), complete=True)
+    written = configuration.load(path / "config.toml")
     # Scores and report of a shorter run are deleted before the log gets a new row.
     last = checkpoint.last_row(path / "log.jsonl")
     return written.flat() == config.flat() and last.get("step") == config.train.steps
@@ -301,27 +313,27 @@ def _train_first(
     run: Run,
     training: Training,
     batches: Batches,
-    console: Console,
+    rows: Sequence[Row],
+    claim: Claim,
     tracker: trackers.Tracking,
+    console: Console,
     stop: Callable[[], bool],
-    before_save: Callable[[], object],
-) -> bool:
-    """Train from the checkpoint to the last step as the process that writes. Returns whether any step was left."""
-    saved, log = run.path / "checkpoint.pt", run.path / "log.jsonl"
-    state = load_checkpoint(run.path, run.config) if saved.exists() else None
-    state = devices.from_first(training.shard, state)
-    if state is not None:
-        training.load_state(state)
-    if training.step == run.config.train.steps:
-        return False
+) -> None:
+    """Train to the last step as the process that writes. `rows` are those of the log up to the step of `training`."""
+    log = run.path / "log.jsonl"
     for name in RESULTS:  # of a shorter run
         (run.path / name).unlink(missing_ok=True)
-    rows = checkpoint.read_log(log, until=training.step)  # later rows will be written again
-    write_text(log, "".join(json.dumps(row) + "\n" for row in rows))
+    write_text(log, "".join(json.dumps(row) + "\n" for row in rows))  # later rows will be written again
     every = run.config.evaluate.every
-    with log.open("a", encoding="utf-8") as file, watch.bar(console, training) as show, watch.signals() as signal:
+    with (
+        naming(log),
+        log.open("a", encoding="utf-8") as file,
+        watch.bar(console, training) as show,
+        watch.signals() as signal,
+    ):
 
         def record(row: Row) -> None:
+            claim.check()
             file.write(json.dumps(row) + "\n")
             file.flush()
             tracker.row(row)
@@ -332,17 +344,19 @@ def _train_first(
                 tracker.row(scoring.score_now(run, training), "scores")
 
         def save() -> None:
-            checkpoint.save(saved, {"settings": identity(run.config), **training.state()}, before_save)
+            os.fsync(file.fileno())  # the log is never shorter than its checkpoint
+            state = {"settings": identity(run.config), **training.state()}
+            checkpoint.save(run.path / "checkpoint.pt", state, before_save=claim.confirm)
 
-        fit(training, batches, log=record, save=save, after=score, stop=lambda: signal.is_set() or stop())
-    return True
+        def must_stop() -> bool:
+            claim.check()
+            return signal.is_set() or stop()
+
+        fit(training, batches, log=record, save=save, after=score, stop=must_stop)
 
 
 def _train_other(training: Training, batches: Batches, stop: Callable[[], bool]) -> None:
-    """Train from the checkpoint of the first process to the last step, without writing anything."""
-    state = devices.from_first(training.shard, None)
-    if state is not None:
-        training.load_state(state)
+    """Train to the last step without writing anything."""
     if training.step < training.train.steps:
         with watch.signals() as signal:
             fit(
@@ -359,12 +373,12 @@ def _ignore(_: object) -> None:
     """Do nothing with a row or a step."""
 
 
-def _score_and_report(run: Run, has_trained: bool, tracker: trackers.Tracking, console: Console) -> None:
+def _score_and_report(run: Run, tracker: trackers.Tracking, console: Console) -> None:
     """Score the run and write its report, unless both are of its last step."""
-    if has_trained or not (run.path / "scores.json").exists() or not (run.path / "codes.npz").exists():
+    if not scoring.are_current(run):
         scores = scoring.evaluate(run, console=console)
         tracker.final({name: score.value for name, score in scores.items()}, run.config.train.steps)
-    if has_trained or not (run.path / "report.html").exists():
+    if not (run.path / "report.html").exists():
         with console.status("writing the report"):
             report.write(Run(run.path, run.config, run.array))  # a new object, without cached values of fewer steps
 

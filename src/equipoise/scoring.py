@@ -1,22 +1,35 @@
 """Scores of a run: encode its images and score the codes, after training and during it."""
 
+import dataclasses
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, get_type_hints
 
+from pydantic import ValidationError, create_model
 from rich.console import Console
+from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from equipoise import codes as coding
 from equipoise import metrics
 from equipoise.config import Config
 from equipoise.data import Images
-from equipoise.errors import InputError
+from equipoise.errors import InputError, RunError, fault
 from equipoise.files import read_json, write_text
 from equipoise.metrics import Score
 from equipoise.model import VAE
 from equipoise.training import checkpoint
 from equipoise.training.loop import Training
+
+
+class Scores(TypedDict):
+    """The content of scores.json: digest of the checkpoint, convention, number of codes, and a score by metric."""
+
+    checkpoint: str
+    convention: str
+    n: int
+    scores: dict[str, Any]
 
 
 class Run(Protocol):
@@ -88,12 +101,41 @@ def evaluate(
     scores = score_codes(codes, which, convention, progress=not console.quiet)
     names = {"checkpoint": digest, "convention": convention, "n": len(codes["index"])}
     file = run.path / "scores.json"
-    stored = read_json(file) if file.exists() else {}
+    written = scores
+    try:
+        stored = read(file) if file.exists() else None
+    except RunError as error:
+        stored = None
+        warnings.warn(f"{error}. It is written again, with the scores of this call only.", stacklevel=2)
     # Keep earlier scores only if they are of the same codes and convention.
-    earlier = stored.get("scores", {}) if {key: stored.get(key) for key in names} == names else {}
-    written = earlier | {name: score.to_dict() for name, score in scores.items()}
-    write_text(file, json.dumps({**names, "scores": written}, indent=1))
+    if stored is not None and names == {key: value for key, value in stored.items() if key in names}:
+        written = stored["scores"] | scores
+    contents = {**names, "scores": {name: score.to_dict() for name, score in written.items()}}
+    write_text(file, json.dumps(contents, indent=1))
     return scores
+
+
+def read(path: Path) -> Scores:
+    """The content of a scores.json, with a `Score` for each metric. Raises `RunError` when it is damaged."""
+    stored = read_json(path, Scores)
+    for name, score in stored["scores"].items():
+        try:
+            values = _STORED.model_validate(score).model_dump(exclude_unset=True)
+            stored["scores"][name] = Score.from_dict(values)
+        except (ValidationError, KeyError, TypeError, ValueError) as error:
+            reason = fault(error) if isinstance(error, ValidationError) else str(error)
+            raise RunError(f"{path} is damaged ({name}: {reason}); delete it and run the same command again") from None
+    return stored
+
+
+def are_current(run: Run) -> bool:
+    """Whether codes and scores of the run are readable and of its checkpoint."""
+    digest = checkpoint.digest(run.path / "checkpoint.pt")
+    try:
+        stored = read(run.path / "scores.json")
+    except RunError:
+        return False
+    return stored["checkpoint"] == digest and _are_of(run.path / "codes.npz", digest)
 
 
 def score_codes(
@@ -153,3 +195,19 @@ def _are_of(codes: Path, digest: str) -> bool:
         return codes.exists() and str(coding.load(codes)["checkpoint"]) == digest
     except (InputError, KeyError):
         return False
+
+
+def _stored_type(name: str, kind: Any) -> Any:
+    """The type of a field of `Score` in scores.json: `from_dict` reads the arrays, and null is an undefined value."""
+    return kind | None if name == "value" else Any if name in ("per_factor", "per_latent", "matrix") else kind
+
+
+# Only the fields without a default are required.
+_FIELDS: dict[str, Any] = {
+    field.name: (
+        _stored_type(field.name, get_type_hints(Score)[field.name]),
+        ... if field.default is field.default_factory is dataclasses.MISSING else None,
+    )
+    for field in dataclasses.fields(Score)
+}
+_STORED = create_model("StoredScore", **_FIELDS)

@@ -16,10 +16,10 @@ import pytest
 from tests.test_runs import same_training
 
 from equipoise import report, runs
+from equipoise.claim import Claims
 from equipoise.config import Config
 from equipoise.files import write_text
 from equipoise.study import Plan
-from equipoise.study.run.claim import Claims
 
 # Pictures take most of the time of so short a run, and are not what is tested. The processes of the runs load this file
 # too, as every file that is run and starts processes.
@@ -121,9 +121,12 @@ def until(true: Callable[[], object], seconds: float = 120) -> None:
 
 def holders(plan: Plan) -> dict[str, int]:
     """The number of the process that holds a run, by run."""
-    claims = Claims(plan.folder / "claims")
+    claims = Claims()
+    paths = {run: Path(config.out) for run, config in plan.runs.items()}
     return {
-        run: int(claims.holder(run).split()[-1]) for run in plan.runs if claims.is_claimed(run) and claims.holder(run)
+        run: int(claims.holder(path).split()[-1])
+        for run, path in paths.items()
+        if claims.is_claimed(path) and claims.holder(path)
     }
 
 

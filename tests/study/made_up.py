@@ -60,7 +60,8 @@ def write(config: Config, run: Made) -> None:
     path = Path(config.out)
     path.mkdir(parents=True)
     (path / "config.toml").write_text(config.to_toml(), encoding="utf-8")
-    (path / "meta.json").write_text(json.dumps({"format": 1, "data": {"digest": "0"}, "shape": [1, 8, 8], "images": 9}))
+    meta = {"format": 1, "versions": {}, "data": {"digest": "0", "factor_names": []}, "shape": [1, 8, 8], "images": 9}
+    (path / "meta.json").write_text(json.dumps(meta))
     row = settled() if config.method.name == "l-vae" else {}
     row |= {
         "step": config.train.steps,

@@ -46,7 +46,7 @@ def parent(pid):
         return 0
 
 def at_work_there():
-    for path in pathlib.Path("study/claims").glob("*/*"):
+    for path in pathlib.Path("study/runs").glob("*/claims/*"):
         try:
             about = json.loads(path.read_text())
         except (FileNotFoundError, ValueError):
@@ -82,7 +82,7 @@ def test_a_study_on_ray_that_loses_a_node_ends_with_the_runs_that_are_made_alone
     assert said.returncode == 0, said.stderr
     assert stages(said.stdout) == dict.fromkeys(plan.runs, "done")
     assert not any(failures(plan.folder, run) for run in plan.runs), "a node that is lost is no failure of its run"
-    assert any(len(list(path.iterdir())) > 1 for path in (plan.folder / "claims").iterdir()), "one was taken over"
+    assert any(len(list(path.iterdir())) > 1 for path in (plan.folder / "runs").glob("*/claims")), "one was taken over"
     for config in plan.runs.values():
         assert same_as_alone(config, here / "alone")
 

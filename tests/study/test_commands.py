@@ -12,10 +12,10 @@ from rich.console import Console
 from tests.study.conftest import write_study
 
 from equipoise import study
+from equipoise.claim import Claims
 from equipoise.cli import main
 from equipoise.study.folder import FILE
 from equipoise.study.run import board, estimate
-from equipoise.study.run.claim import Claims
 from equipoise.study.run.status import State, Watch
 from equipoise.study.run.work import record_failure, work
 
@@ -56,7 +56,7 @@ def half_done(here: Path, drawn: None) -> study.Plan:  # noqa: ARG001
 
 def test_status_tells_what_is_done_running_waiting_and_failed(half_done: study.Plan, say: Callable[..., Said]) -> None:
     done, running, failed, waiting = half_done.runs
-    taken = Claims(half_done.folder / "claims").take(running)
+    taken = Claims().take(half_done.folder / "runs" / running)
     assert taken is not None
     code, out, err = say("status", "study")
     assert code == 1
@@ -143,8 +143,7 @@ def test_the_copy_of_a_study_can_be_swept_itself(say: Callable[..., Said]) -> No
     text = text.replace('[[method]]\nname = "l-vae"', "")
     Path("study").rename("studies")  # where a file called mine.toml puts its study
     Path("studies", "mine").mkdir()
-    for part in ("runs", "claims"):
-        Path("studies", part).rename(Path("studies", "mine", part))
+    Path("studies", "runs").rename(Path("studies", "mine", "runs"))
     Path("mine.toml").write_text(text)
     code, out, _ = say("sweep", "mine.toml")
     assert (code, out) == (0, "studies/mine: 1 run: 1 done\nwrote studies/mine\n")
@@ -201,8 +200,8 @@ def test_a_terminal_shows_a_board_and_a_file_a_line_for_each_run_that_ends() -> 
 def test_what_is_watched_is_read_again_until_it_is_done(half_done: study.Plan) -> None:
     states = Watch(half_done)
     first = states()
-    claims = Claims(half_done.folder / "claims")
-    taken = claims.take(first[3].run)
+    claims = Claims()
+    taken = claims.take(half_done.folder / "runs" / first[3].run)
     assert taken is not None
     assert [state.stage for state in states()] == ["done", "waiting", "failed", "running"]
     taken.release()

@@ -265,7 +265,7 @@ def test_scores_that_are_not_alike_are_not_compared_in_silence(tmp_path: Path) -
     write(tmp_path, made=made)
     path = next(iter(_planned(tmp_path)))
     meta = json.loads((path / "meta.json").read_text())
-    (path / "meta.json").write_text(json.dumps(meta | {"data": {"digest": "1"}}))
+    (path / "meta.json").write_text(json.dumps(meta | {"data": meta["data"] | {"digest": "1"}}))
     notes = comparison(tmp_path).notes
     assert any("different conventions (default, locatello)" in note for note in notes)
     assert any("The images of dsprites changed between runs" in note for note in notes)

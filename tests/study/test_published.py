@@ -16,6 +16,7 @@ import pytest
 from equipoise import commands
 from equipoise import config as configuration
 from equipoise.errors import InputError
+from equipoise.metrics import Score
 from equipoise.study.plan import plan
 from equipoise.study.published import formats
 from equipoise.study.published.paper import Column, Published, Row
@@ -140,12 +141,16 @@ def folder(path: Path, scores: Mapping[str, float] | None, history: list[dict[st
     (path / "config.toml").write_text(
         f'out = "{path}"\n[data]\nname = "dsprites"\n[method]\nname = "vae"\n[train]\nsteps = 1000\nseed = 3\n'
     )
-    (path / "meta.json").write_text(json.dumps({"versions": {"torch": "2"}, "platform": "p", "command": f"in {path}"}))
+    meta = {"format": 1, "data": {"digest": "0", "factor_names": []}, "shape": [1, 8, 8], "images": 9}
+    meta |= {"versions": {"torch": "2"}, "platform": "p", "command": f"in {path}"}
+    (path / "meta.json").write_text(json.dumps(meta))
     log = [{"step": k + 1, "kl": k / 3, "kl_dims": [1]} for k in range(rows)]
     (path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in log))
     (path / "scores_history.jsonl").write_text("".join(json.dumps(row) + "\n" for row in history))
     if scores is not None:
-        (path / "scores.json").write_text(json.dumps({"scores": {name: {"value": v} for name, v in scores.items()}}))
+        stored = {name: Score(value).to_dict() for name, value in scores.items()}
+        contents = {"checkpoint": "0", "convention": "default", "n": 9, "scores": stored}
+        (path / "scores.json").write_text(json.dumps(contents))
     return path
 
 

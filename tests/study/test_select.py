@@ -129,6 +129,12 @@ def test_what_cannot_be_ranked_is_refused_in_one_sentence(tmp_path: Path) -> Non
     ):
         commands.select(write(tmp_path / "two", seeds=2), progress=False)
 
+    def begun(config: Config) -> Made | None:
+        return None if config.train.seed == 2 else made(config)
+
+    with pytest.raises(InputError, match="of a setting, and 3 of 9 runs are not finished; equipoise sweep resumes"):
+        commands.select(write(tmp_path / "begun", what=begun), progress=False)
+
     def shorter(config: Config) -> Made:
         cut = slice(None, 300 if config.train.seed == 1 else None)
         return Made(20.0, {"mig": 0.1}, mean=codes(config)[cut])
@@ -137,6 +143,6 @@ def test_what_cannot_be_ranked_is_refused_in_one_sentence(tmp_path: Path) -> Non
         commands.select(write(tmp_path / "cut", what=shorter), progress=False)
     changed = write(tmp_path / "changed")
     path = next((changed / "runs").iterdir()) / "meta.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"data": {"digest": "1"}}))
+    path.write_text(path.read_text().replace('"digest": "0"', '"digest": "1"'))
     with pytest.raises(InputError, match="are not of the same images"):
         commands.select(changed, progress=False)

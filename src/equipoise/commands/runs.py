@@ -92,6 +92,7 @@ def evaluate(
     from rich.console import Console
 
     from equipoise import runs, scoring
+    from equipoise.claim import hold
     from equipoise.metrics import table
 
     if bool(folders) == bool(codes):
@@ -112,7 +113,8 @@ def evaluate(
     console = Console(stderr=True, quiet=not progress)
     for folder in folders or []:
         run = runs.open_run(folder)
-        scores = scoring.evaluate(run, which=names, convention=convention, console=console)
+        with hold(folder):
+            scores = scoring.evaluate(run, which=names, convention=convention, console=console)
         values[str(folder)] = _values(scores)
         rows += table.rows(scores, str(folder), convention or run.config.evaluate.convention)
         lines += [f"{folder}", _table(scores), f"wrote {folder / 'scores.json'}"]
@@ -167,10 +169,12 @@ def report(
 ) -> Outcome:
     """Write the report of a run again, or the missing reports of the runs of a study: report.html and pictures."""
     from equipoise import runs
+    from equipoise.claim import Claimed, hold
     from equipoise.report import explorer as sliders
     from equipoise.report import write
 
-    if (folder / "config.toml").is_file():
+    is_run = (folder / "config.toml").is_file()
+    if is_run:
         folders, page = [folder], "report.html"
     else:
         page = "explorer.html" if explorer else "report.html"
@@ -178,11 +182,18 @@ def report(
         if not scored:
             raise InputError(f"{folder} is no run and has no scored run in it; give the folder of a run or a study")
         folders = [run for run in scored if not (run / page).exists()]
-    pages = []
+    pages, busy = [], []
     for run in map(runs.open_run, folders):
-        pages += [write(run), *([sliders.write(run)] if explorer else [])]
-    lines = [f"wrote {path}" for path in pages] or [f"every run in {folder} has its {page}; nothing was done"]
-    return Outcome({"wrote": [str(path) for path in pages]}, "\n".join(lines))
+        try:
+            with hold(run.path):
+                pages += [write(run), *([sliders.write(run)] if explorer else [])]
+        except Claimed as error:
+            if is_run:
+                raise
+            busy.append(str(error))
+    lines = [*busy, *(f"wrote {path}" for path in pages)]
+    lines = lines or [f"every run in {folder} has its {page}; nothing was done"]
+    return Outcome({"wrote": [str(path) for path in pages], "in_use": busy}, "\n".join(lines), is_complete=not busy)
 
 
 def explore(
@@ -206,11 +217,12 @@ def explore(
     from rich.console import Console
 
     from equipoise import runs
+    from equipoise.claim import hold
     from equipoise.report import explorer
 
     run = runs.open_run(folder)
     console = Console(stderr=True)
-    with console.status("writing the explorer"):
+    with hold(folder), console.status("writing the explorer"):
         path = explorer.write(run)
     size = path.stat().st_size
     lines = [f"{size / 1e6:.1f} MB in one file, which loads nothing"]

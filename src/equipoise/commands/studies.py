@@ -76,20 +76,24 @@ def sweep(
 
 
 def status(
-    folder: StudyFolder,
+    folder: Annotated[
+        Path, typer.Argument(metavar="STUDY|RUN", help="The folder of a study, or of a run.", show_default=False)
+    ],
     watch: Annotated[bool, typer.Option("--watch", help="Update until all runs are over.")] = False,
     progress: Progress = True,
 ) -> Outcome:
-    """Print the state of a study: runs done, running, waiting and failed with their errors, rate, time left.
+    """Print the state of a study or run: runs done, running, waiting and failed with their errors, rate, time left.
 
-    The command only reads the study's folder, so it works beside a sweep, from any machine that sees the folder, and
-    after a crash. Exits with 1 unless all runs are done.
+    A run that a process works on is listed with machine and process. The command only reads the folder, so it works
+    beside a sweep, from any machine that sees the folder, and after a crash. Exits with 1 unless all runs are done.
 
     Examples:
 
       equipoise status studies/first
 
       equipoise status studies/first --watch
+
+      equipoise status runs/first
     """
     from rich.console import Console
 
@@ -98,7 +102,8 @@ def status(
     from equipoise.study.run.status import Watch
     from equipoise.training.watch import signals
 
-    plan = study.open_study(folder)
+    is_run = (folder / "config.toml").is_file()
+    plan = study.one_run(folder) if is_run else study.open_study(folder)
     states = Watch(plan)
     console = Console(stderr=True, quiet=not progress)
     with signals() as stop, board.live(console, states) as update:

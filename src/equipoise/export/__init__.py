@@ -1,10 +1,13 @@
 """Export of a trained model: as safetensors, as ONNX graphs, or as a folder for a model hub."""
 
+import os
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 from equipoise import runs
+from equipoise.claim import hold
 from equipoise.errors import choose
 from equipoise.export import graphs, hub, saved
 from equipoise.export.about import describe
@@ -65,9 +68,11 @@ def write(run: runs.Run | str | Path, to: Kind = "safetensors", out: str | Path 
         graphs.check()
     elif to == "hub-folder":
         hub.check(run)
-    about = describe(run, to)
     difference, remarks = None, []
-    with replacing_folder(target) as folder:
+    # The folder of a run may be read-only when the export goes elsewhere.
+    claim = hold(run.path) if os.access(run.path, os.W_OK) else nullcontext()
+    with claim, replacing_folder(target) as folder:
+        about = describe(run, to)
         if to == "onnx":
             difference = graphs.write(run.model, folder, about)
             remarks.append(f"largest difference from the model: {difference:.1e}")

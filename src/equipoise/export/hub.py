@@ -11,10 +11,10 @@ from typing import Any
 from jinja2 import Environment
 
 from equipoise import config as configuration
+from equipoise import scoring
 from equipoise.data import DATASETS
 from equipoise.errors import RunError
 from equipoise.export.about import latents
-from equipoise.files import read_json
 from equipoise.metrics import METRICS, Score
 from equipoise.runs import Run
 from equipoise.training import checkpoint
@@ -30,8 +30,8 @@ TASK = "image-feature-extraction"
 
 def check(run: Run) -> None:
     """Raise `RunError` where the last checkpoint of a run has no scores or the run has no report."""
-    scored = read_json(run.path / "scores.json") if (run.path / "scores.json").exists() else {}
-    if scored.get("checkpoint") != checkpoint.digest(run.path / "checkpoint.pt"):
+    file = run.path / "scores.json"
+    if not file.exists() or scoring.read(file)["checkpoint"] != checkpoint.digest(run.path / "checkpoint.pt"):
         raise RunError(f"{run.path} has no scores of its checkpoint; run the same train command again")
     if not (run.path / "report.html").exists():
         raise RunError(f"{run.path} has no report, whose pictures the card shows; run equipoise report {run.path}")
@@ -68,7 +68,7 @@ def card(run: Run, about: Mapping[str, Any], pictures: list[str]) -> str:
         pictures={name: PICTURES[name] for name in pictures},
         latents=latents(run),
         scores=scores,
-        scored=read_json(run.path / "scores.json"),
+        scored=scoring.read(run.path / "scores.json"),
         summaries={name: METRICS[name].summary for name in scores if name in METRICS},
         command=configuration.command(about["settings"] | {"data.name": path}),
         torch=run.meta["versions"]["torch"],

@@ -1,9 +1,11 @@
 """The folder of a study: its file `study.toml` and the runs that the file describes."""
 
+import dataclasses
 from pathlib import Path
 
+from equipoise import config as configuration
 from equipoise.errors import InputError
-from equipoise.study.plan import Plan, plan, read_file
+from equipoise.study.plan import Plan, Study, plan, read_file
 from equipoise.study.search import space, trials
 
 FILE = "study.toml"
@@ -25,6 +27,12 @@ def open_study(folder: str | Path) -> Plan:
     if not (path / FILE).is_file():
         raise InputError(f"{path} is not a study (it has no {FILE}); expected the folder that a sweep wrote")
     return read(path / FILE, out=path)
+
+
+def one_run(folder: Path) -> Plan:
+    """Return a plan of the one run in a folder."""
+    config = dataclasses.replace(configuration.load(folder / "config.toml"), out=str(folder))
+    return Plan(Study(out=str(folder)), {folder.resolve().name: config}, ())
 
 
 def read(file: str | Path, out: str | Path | None = None) -> Plan:

@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 from equipoise import config as configuration
 from equipoise.config import SECTIONS, Config
 from equipoise.errors import InputError, nearest, sentence
-from equipoise.files import write_text
+from equipoise.files import read_toml, write_text
 from equipoise.methods import METHODS
 from equipoise.methods.method import STRICT
 
@@ -62,14 +62,7 @@ class Plan:
 def read_file(file: str | Path, out: str | Path | None = None) -> dict[str, Any]:
     """Return the contents of a study file with `out`. Raises `InputError` where it cannot be read."""
     path = Path(file)
-    try:
-        contents = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; expected a study in TOML") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); expected a study in TOML") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid TOML ({error}); correct that line") from None
+    contents = read_toml(path, "a study")
     contents.setdefault("out", f"studies/{path.stem}")
     return contents if out is None else contents | {"out": str(out)}
 

@@ -84,6 +84,11 @@ class Worker:
         self.process.stdin.close()
 
 
+def is_worker() -> bool:
+    """Whether this process was started by the first process of a run on several devices."""
+    return READY in os.environ
+
+
 def check(config: Config, in_memory: bool) -> None:
     """Raise `InputError` for a run that is impossible on the devices of this machine, or in several processes.
 
@@ -144,12 +149,12 @@ def process_group(train: Train, settings: str, needed: bool) -> Iterator[tuple[S
                     file = Path(folder, "config.toml")
                     file.write_text(settings, encoding="utf-8")
                     workers = _start_workers(train, file)
-                elif READY in os.environ:
+                elif is_worker():
                     _report_ready()
                 fabric = _fabric(train)
                 fabric.launch()
             yield Shard(fabric.global_rank, fabric.world_size), fabric.device
-            if workers or READY in os.environ:  # processes of a launcher wait for the report in `finish` instead
+            if workers or is_worker():  # processes of a launcher wait for the report in `finish` instead
                 dist.destroy_process_group()
             grace = GRACE
         except RunError:

@@ -26,6 +26,10 @@ class Stopped(RunError):
     """Training stopped before its last step, after saving a checkpoint."""
 
 
+class Diverged(RunError):
+    """A value or a weight is not finite. The same settings give the same values again."""
+
+
 class Training:
     """Model, objective, optimisers and step counter: everything that a step changes and a checkpoint holds.
 
@@ -107,7 +111,7 @@ class Training:
         return self.step % ASK == 0 and self.shard.any(stop, self.device)
 
     def row(self) -> Row:
-        """Return the means of the values since the last row. Raises `RunError` if a value is not finite."""
+        """Return the means of the values since the last row. Raises `Diverged` if a value is not finite."""
         values = self._finite_pending().mean(0).tolist()
         self.pending = []
         row: Row = {"step": self.step}
@@ -118,13 +122,13 @@ class Training:
     def state(self) -> dict[str, Any]:
         """Return the state for a checkpoint, with the values that are not yet in the log.
 
-        Raises `RunError` if a value or a weight is not finite. A step can make a weight infinite while its own loss is
+        Raises `Diverged` if a value or a weight is not finite. A step can make a weight infinite while its own loss is
         still finite.
         """
         pending = self._finite_pending() if self.pending else None
         tensors = [*self.model.state_dict().values(), *self.objective.state_dict().values()]
         if not all(bool(tensor.isfinite().all()) for tensor in tensors):
-            raise RunError(f"step {self.step}: a weight is not finite; {NOT_SAVED}")
+            raise Diverged(f"step {self.step}: a weight is not finite; {NOT_SAVED}")
         return {
             "step": self.step,
             "seconds": self.seconds,
@@ -145,7 +149,7 @@ class Training:
         self.pending = [] if state["pending"] is None else list(state["pending"])
 
     def _finite_pending(self) -> Tensor:
-        """The pending values, double [steps, values]. Raises `RunError` that names the first value not finite."""
+        """The pending values, double [steps, values]. Raises `Diverged` that names the first value not finite."""
         rows = torch.stack([row.cpu() for row in self.pending]).double()
         infinite = (~rows.isfinite()).nonzero()
         if len(infinite):
@@ -154,7 +158,7 @@ class Training:
             names = [columns[int(column)] for row, column in infinite if int(row) == first]
             # A term makes the loss infinite, so name the term.
             name = next((name for name in names if name != "loss"), "loss").removesuffix("_dims")
-            raise RunError(f"step {self.step - len(rows) + first + 1}: {name} is not finite; {NOT_SAVED}")
+            raise Diverged(f"step {self.step - len(rows) + first + 1}: {name} is not finite; {NOT_SAVED}")
         return rows
 
 
@@ -179,7 +183,7 @@ def fit(
 
     Raises:
         Stopped: If `stop` returned True.
-        RunError: If a value or a weight is not finite.
+        Diverged: If a value or a weight is not finite.
     """
     train = training.train
     training.model.train()

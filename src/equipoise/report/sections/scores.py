@@ -1,6 +1,5 @@
 """The scores: the main ones with bars, all of them in a table."""
 
-import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,7 +9,7 @@ from equipoise.metrics import Score
 from equipoise.report.findings import Findings
 from equipoise.report.html import macros
 from equipoise.report.sections.section import Block
-from equipoise.scoring import Run
+from equipoise.scoring import Run, read
 
 
 def scores(run: Run, findings: Findings) -> Sequence[Block]:  # noqa: ARG001
@@ -21,7 +20,7 @@ def scores(run: Run, findings: Findings) -> Sequence[Block]:  # noqa: ARG001
     body = macros("report/sections/scores.html").body(
         headline={name: run.scores[name] for name in metrics.headline() if name in run.scores},
         scores=run.scores,
-        convention=json.loads((run.path / "scores.json").read_text(encoding="utf-8"))["convention"],
+        convention=read(run.path / "scores.json")["convention"],
         summaries={name: metrics.METRICS[name].summary for name in run.scores if name in metrics.METRICS},
         parts={name: _parts(score, names) for name, score in run.scores.items()},
         omissions={name: _omissions(score, names) for name, score in run.scores.items()},

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from equipoise import metrics, report, runs
+from equipoise import metrics, report, runs, scoring
 from equipoise.config import Config
 from equipoise.errors import InputError
-from equipoise.files import read_json
 from equipoise.part import Flag
 from equipoise.study.compare import statistics
 from equipoise.study.compare.statistics import Estimate, Floats
@@ -159,8 +158,8 @@ def _result(name: str, config: Config, data: str, setting: str) -> Result:
         seed=config.train.seed,
         steps=config.train.steps,
         scores=of_codes | {metric: score.value for metric, score in run.scores.items()},
-        convention=str(read_json(run.path / "scores.json")["convention"]),
-        digest=str(run.meta["data"]["digest"]),
+        convention=scoring.read(run.path / "scores.json")["convention"],
+        digest=run.meta["data"]["digest"],
         beta_equivalent=run.logs[-1].get("beta_equivalent"),
         flags=tuple(report.flags(run)),
     )

@@ -64,14 +64,18 @@ def select(folder: Path, progress: bool = True) -> Selection:
 
     Raises `InputError` where no setting has three finished seeds, or where runs are not of the same images.
     """
-    results, _ = read_results(open_study(folder))
+    results, unfinished = read_results(open_study(folder))
+    waiting = (
+        f"{len(unfinished)} of {len(results) + len(unfinished)} runs are not finished; equipoise sweep resumes them"
+    )
     every = [(data, group) for data, of_set in by_data(results).items() for group in groups(of_set)]
     ranked = [group for _, group in every if len(group.results) >= FEWEST]
     few = [f"{group.label} on {data} ({len(group.results)})" for data, group in every if len(group.results) < FEWEST]
     if not ranked:
+        more = f"so add seeds = {FEWEST} or more to the study"
+        remedy = f"and {waiting}" if unfinished else more
         raise InputError(
-            f"{folder} has no setting with {FEWEST} finished seeds; UDR compares seeds of a setting, so add seeds = "
-            f"{FEWEST} or more to the study"
+            f"{folder} has no setting with {FEWEST} finished seeds; UDR compares seeds of a setting, {remedy}"
         )
     models = []
     console = Console(stderr=True, quiet=not progress)
@@ -92,6 +96,8 @@ def select(folder: Path, progress: bool = True) -> Selection:
         values.append(_values(data, of_set, choices))
     if few:
         lines.append(f"left out, with fewer than {FEWEST} seeds: {', '.join(few)}")
+    if unfinished:
+        lines.append(waiting)
     return Selection(values, lines, few, folder / "select.csv")
 
 

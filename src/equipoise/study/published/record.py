@@ -6,17 +6,32 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from equipoise import config as configuration
-from equipoise.errors import InputError
+from equipoise import scoring
+from equipoise.errors import InputError, fault
 from equipoise.files import read_json, write_text
+from equipoise.run_folder import Meta
 from equipoise.training import checkpoint
 
 FORMAT = 1
 ROWS = 300  # of a curve; a longer one is thinned evenly
 DIGITS = 6  # significant digits of each number
 NO_CURVES = ("step", "seconds", "images_per_second", "lr", "error", "integral")  # numbers of a log that nobody draws
+
+
+class Contents(TypedDict):
+    """The content of a record's file."""
+
+    format: Literal[1]
+    settings: dict[str, Any]
+    scores: dict[int, dict[str, float]]
+    curves: dict[str, list[float]]
+    made_by: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -68,14 +83,15 @@ def record(run: Path) -> Record | None:
     Its name depends on the settings without `train.steps`, so a longer run replaces the shorter one.
     """
     settings = {key: value for key, value in configuration.read(run / "config.toml").items() if key != "out"}
-    scores = _scores(run, int(str(settings["train.steps"])))
+    config = configuration.resolve(settings, complete=True)
+    scores = _scores(run, config.train.steps)
     if not scores:
         return None
     same = {key: value for key, value in configuration.distinguishing(settings).items() if key != "train.steps"}
     digest = hashlib.sha256(json.dumps(same, sort_keys=True, default=str).encode()).hexdigest()[:10]
-    name = f"{Path(str(settings['data.name'])).stem}-{settings['method.name']}-{digest}"
-    meta = read_json(run / "meta.json")
-    made_by = {**meta.get("versions", {}), "platform": meta.get("platform", "unknown")}
+    name = f"{Path(config.data.name).stem}-{config.method.name}-{digest}"
+    meta = read_json(run / "meta.json", Meta)
+    made_by = {**meta["versions"], "platform": meta["platform"]}
     return Record(name, settings, scores, _curves(checkpoint.read_log(run / "log.jsonl")), made_by)
 
 
@@ -100,11 +116,13 @@ def read_all(results: Path) -> list[Record]:
 
 
 def _read(file: Path) -> Record:
-    contents = read_json(file)
-    if contents.get("format") != FORMAT:
-        raise InputError(f"{file} is not a record of `equipoise reproduce`; move it to another folder")
-    scores = {int(step): row for step, row in contents["scores"].items()}
-    return Record(file.stem, contents["settings"], scores, contents["curves"], contents["made_by"])
+    try:
+        contents = TypeAdapter(Contents).validate_json(file.read_bytes())
+    except ValidationError as error:
+        raise InputError(
+            f"{file} is not a record of `equipoise reproduce` ({fault(error)}); move it to another folder"
+        ) from None
+    return Record(file.stem, contents["settings"], contents["scores"], contents["curves"], contents["made_by"])
 
 
 def _scores(run: Path, last: int) -> dict[int, dict[str, float]]:
@@ -113,9 +131,12 @@ def _scores(run: Path, last: int) -> dict[int, dict[str, float]]:
     rows: Iterable[dict[str, Any]] = checkpoint.read_log(history) if history.exists() else []
     scores = {int(row["step"]): {name: value for name, value in row.items() if name != "step"} for row in rows}
     if (run / "scores.json").exists():
-        final = read_json(run / "scores.json")["scores"]
-        scores[last] = scores.get(last, {}) | {name: score["value"] for name, score in final.items()}
-    return {step: {name: _round(value) for name, value in row.items()} for step, row in scores.items()}
+        final = scoring.read(run / "scores.json")["scores"]
+        scores[last] = scores.get(last, {}) | {name: score.value for name, score in final.items()}
+    return {
+        step: {name: _round(value) for name, value in row.items() if value is not None and not math.isnan(value)}
+        for step, row in scores.items()
+    }
 
 
 def _curves(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:

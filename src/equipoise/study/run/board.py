@@ -43,7 +43,7 @@ def seconds_left(states: Sequence[State]) -> float | None:
 
 
 def lines(states: Sequence[State]) -> list[str]:
-    """Return the summary, and a line for each run that is running or failed."""
+    """Return the summary, and a line for each run that a process works on or that failed."""
     result = [summary(states)]
     for state in states:
         if state.stage == "running":
@@ -51,6 +51,8 @@ def lines(states: Sequence[State]) -> list[str]:
             result.append(f"  {state.run} is at step {state.step:,} of {state.steps:,} ({state.holder}){again}")
         elif state.stage == "failed":
             result.append(f"  {state.run} failed {_times(state.tries)}: {state.reason}")
+        elif state.holder:
+            result.append(f"  {state.run} is {state.stage}; {state.holder} works on it")
     return result
 
 

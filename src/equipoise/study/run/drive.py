@@ -7,9 +7,9 @@ from time import monotonic
 from typing import Protocol, TypeVar
 
 from equipoise import runs
+from equipoise.claim import Claims
 from equipoise.config import Config
 from equipoise.study.plan import Plan
-from equipoise.study.run.claim import Claims
 from equipoise.study.run.work import is_given_up
 
 LOOK = 5.0  # seconds between checks of what other drivers of the same folder have finished
@@ -68,7 +68,7 @@ def drive(
     meantime: a job whose run was removed is stopped. `more` is called while a slot is free; it adds runs and returns
     True, or returns False if there are none.
     """
-    claims = Claims(plan.folder / "claims")
+    claims = Claims()
     over: set[str] = set()
     jobs: dict[str, J] = {}
     last_look = -LOOK
@@ -86,7 +86,7 @@ def drive(
                 if run not in plan.runs:
                     job.stop()
             remaining = [run for run in plan.runs if run not in over]
-            free = (run for run in remaining if run not in jobs and claims.clear(run))
+            free = (run for run in remaining if run not in jobs and claims.clear(Path(plan.runs[run].out)))
             slots = max(engine.slots - len(jobs), 0)
             starting = list(islice(free, slots))
             if len(starting) < slots and more():

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 from equipoise import runs
+from equipoise.claim import Claims
 from equipoise.study.plan import Plan
-from equipoise.study.run.claim import Claims
 from equipoise.study.run.work import failures, is_given_up
 from equipoise.training import checkpoint
 
@@ -45,7 +45,7 @@ class Watch:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self._claims = Claims(plan.folder / "claims")
+        self._claims = Claims()
         self._done: dict[str, State] = {}
 
     def __call__(self) -> list[State]:
@@ -57,8 +57,9 @@ class Watch:
 
 def _state(plan: Plan, claims: Claims, run: str) -> State:
     config = plan.runs[run]
-    last = checkpoint.last_row(Path(config.out) / "log.jsonl")
-    claimed = claims.is_claimed(run)
+    path = Path(config.out)
+    last = checkpoint.last_row(path / "log.jsonl")
+    claimed = claims.is_claimed(path)
     tries = failures(plan.folder, run)
     stage: Stage = "waiting"
     if runs.is_finished(config):
@@ -75,7 +76,7 @@ def _state(plan: Plan, claims: Claims, run: str) -> State:
         steps=config.train.steps,
         images_per_second=rate,
         steps_per_second=rate / config.train.batch if rate else None,
-        holder=claims.holder(run) if claimed else "",
+        holder=claims.holder(path) if claimed else "",
         tries=len(tries),
         reason=tries[-1].reason if tries and stage != "done" else "",
     )

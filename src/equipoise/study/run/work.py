@@ -13,13 +13,14 @@ from typing import Literal
 
 import torch
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from typing_extensions import TypedDict
 
 from equipoise import runs
+from equipoise.claim import Claimed, Claims
 from equipoise.config import Config
 from equipoise.errors import InputError, RunError
 from equipoise.files import read_json, write_text
-from equipoise.study.run.claim import Claims, Lost
-from equipoise.training.loop import Stopped
+from equipoise.training.loop import Diverged, Stopped
 
 End = Literal["done", "claimed", "stopped", "failed"]
 
@@ -35,6 +36,12 @@ class Failure:
     traceback: str
 
 
+class Failures(TypedDict):
+    """The content of the file of a run in `failures/`."""
+
+    tries: list[Failure]
+
+
 def work(config: Config, study: Path, stop: Callable[[], bool] = lambda: False) -> End:
     """Train, encode, score and report a run of the study in the folder `study`.
 
@@ -44,28 +51,23 @@ def work(config: Config, study: Path, stop: Callable[[], bool] = lambda: False) 
     run = Path(config.out).name
     if runs.is_finished(config):
         return "done"
-    claim = Claims(study / "claims").take(run)
+    claim = Claims().take(Path(config.out))
     if claim is None:
         return "claimed"
-
-    def check_and_stop() -> bool:
-        claim.check()
-        return stop()
-
     try:
         with _threads(config.train.threads):
             if not runs.is_finished(config):  # by the previous owner, a moment ago
-                runs.execute(config, progress=False, stop=check_and_stop, before_save=claim.check)
+                runs.execute(config, progress=False, stop=stop, claim=claim)
         if not runs.is_finished(config):
             raise RunError(f"{config.out} lacks rows of its log; delete that folder and sweep with --again")
     except Stopped:
         return "stopped"
-    except Lost:
+    except Claimed:
         return "claimed"
     # Any error of one run is recorded with its reason, and the other runs of the study continue.
     except Exception as error:
         reason = str(error) if isinstance(error, InputError | RunError) else f"{type(error).__name__}: {error}"
-        record_failure(study, run, reason, hopeless=isinstance(error, InputError), trace=traceback.format_exc())
+        record_failure(study, run, reason, isinstance(error, InputError | Diverged), trace=traceback.format_exc())
         return "failed"
     finally:
         claim.release()
@@ -83,7 +85,7 @@ def record_failure(study: Path, run: str, reason: str, hopeless: bool = False, t
 def failures(study: Path, run: str) -> list[Failure]:
     """Return the failed tries at a run, the latest last."""
     path = _file(study, run)
-    return [Failure(**each) for each in read_json(path)["tries"]] if path.exists() else []
+    return read_json(path, Failures)["tries"] if path.exists() else []
 
 
 def is_given_up(study: Path, run: str, retries: int) -> bool:

@@ -1,6 +1,6 @@
 """Claims: only one process works on a run at a time, on this machine or on any other that can read the same folder.
 
-The claims on a run are files 0, 1, 2 and so on in a folder of its own. The last one is valid until it is marked as
+The claims on a run are files 0, 1, 2 and so on in `claims/` in its folder. The last one is valid until it is marked as
 over. They are created with O_EXCL, which succeeds in one process only, also on NFS from version 3, and are never
 removed. A process with an old listing of the folder tries to create a file that exists already, and fails.
 
@@ -16,30 +16,50 @@ import os
 import socket
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from equipoise.errors import RunError
+from equipoise.files import sweep
 
 LEASE = 60.0  # seconds without a new beat after which a claim of another machine is dead
 BEAT = 5.0  # seconds between beats
+FOLDER = "claims"  # in the folder of a run
 
 # A clock that also counts while the machine is suspended, where the system has one.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
-class Lost(RunError):
-    """Another process claimed this run."""
+class Claimed(RunError):
+    """Another process works on this run."""
+
+
+@contextmanager
+def hold(run: Path) -> Iterator["Claim"]:
+    """Claim the run in this folder for the block. Raises `Claimed` while another process has it.
+
+    The answer is immediate for a process of this machine. Without a new beat of a process of another machine, it takes
+    the length of a lease to find that it died.
+    """
+    claims = Claims()
+    claim = claims.take(run)
+    while claim is None:
+        claims.refuse(run)
+        time.sleep(0.1)
+        claim = claims.take(run)
+    try:
+        yield claim
+    finally:
+        claim.release()
 
 
 class Claim:
     """A claim of this process. The process that works on the run calls `check` often."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        pid = os.getpid()
-        self._about = {"host": socket.gethostname(), "machine": machine(), "pid": pid, "born": _start_time(pid)}
+    def __init__(self, path: Path, about: dict[str, Any]) -> None:
+        self.path, self._about = path, about
         self._beats = 0
         self._last_beat = time.clock_gettime(_CLOCK)
         self._lock = threading.Lock()  # two threads of the holder beat
@@ -50,12 +70,17 @@ class Claim:
         self._thread.start()
 
     def check(self) -> None:
-        """Raise `Lost` when another process has claimed the run."""
+        """Raise `Claimed` when another process has claimed the run."""
         # A process that was suspended must look at the folder before it writes, without waiting for its next beat.
         if time.clock_gettime(_CLOCK) - self._last_beat > 2 * BEAT:
             self.beat()
         if self._lost.is_set():
-            raise Lost(f"{self.path.parent.name} was claimed by another process")
+            raise Claimed(f"{self.path.parent.parent} was claimed by another process, moved or removed")
+
+    def confirm(self) -> None:
+        """Look at the folder now. Raise `Claimed` when another process has claimed the run."""
+        self.beat()
+        self.check()
 
     def beat(self, over: bool = False) -> None:
         """Write a new beat, or mark the claim as over, unless the claim was lost."""
@@ -81,71 +106,93 @@ class Claim:
 
 
 class Claims:
-    """The claims on the runs of a study, and when this process last saw a new beat of each."""
+    """The claims on runs, each given as its folder, and when this process last saw a new beat of each."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._beats: dict[str, tuple[Any, float]] = {}
+    def __init__(self) -> None:
+        self._beats: dict[Path, tuple[Any, float]] = {}
+        self._certain: set[Path] = set()
 
-    def take(self, run: str) -> Claim | None:
-        """Claim this run. Returns None while another process has it."""
-        last = self._last(run)
-        path = None if self._is_alive(run, last) else self._create(run, last)
-        return Claim(path) if path else None
+    def take(self, run: Path) -> Claim | None:
+        """Claim this run. Returns None while another process has it. Removes files that a killed holder left."""
+        last = _last(run)
+        if self._is_alive(run, last):
+            return None
+        folder, pid = run / FOLDER, os.getpid()
+        folder.mkdir(parents=True, exist_ok=True)
+        about = {"host": socket.gethostname(), "machine": machine(), "pid": pid, "born": _start_time(pid)}
+        about["folder"] = str(folder.stat().st_ino)
+        path = _create(run, last, about)
+        if path is None:
+            return None
+        claim = Claim(path, about)
+        sweep(run)
+        return claim
 
-    def is_claimed(self, run: str) -> bool:
+    def is_claimed(self, run: Path) -> bool:
         """Return whether a living process has this run, as far as this process can see."""
-        return self._is_alive(run, self._last(run))
+        return self._is_alive(run, _last(run))
 
-    def clear(self, run: str) -> bool:
+    def refuse(self, run: Path) -> None:
+        """Raise `Claimed` when a process has this run that is surely alive: it is one of this machine, or it beat."""
+        if self.is_claimed(run) and run in self._certain:
+            raise Claimed(f"{run} is in use ({self.holder(run)}); wait until that process ends, or stop it")
+
+    def clear(self, run: Path) -> bool:
         """Return whether this run can be claimed. A dead claim is marked as over.
 
         The mark is for new processes: they have seen no beat, and would wait for the length of a lease.
         """
-        last = self._last(run)
+        last = _last(run)
         if self._is_alive(run, last):
             return False
         if last is not None and not _read(last).get("over"):
-            path = self._create(run, last)
-            if path is None:
-                return False  # another process was faster
-            _write(path, {"over": True})
+            return _create(run, last, {"over": True}) is not None  # None: another process was faster
         return True
 
-    def holder(self, run: str) -> str:
+    def holder(self, run: Path) -> str:
         """Return host and process that claimed the run, as text; empty when unknown."""
-        last = self._last(run)
+        last = _last(run)
         about = _read(last) if last else {}
         return f"{about['host']}, process {about['pid']}" if "host" in about else ""
 
-    def _last(self, run: str) -> Path | None:
-        folder = self.folder / run
-        numbers = [int(name) for name in os.listdir(folder) if name.isdigit()] if folder.is_dir() else []
-        return folder / str(max(numbers)) if numbers else None
-
-    def _is_alive(self, run: str, last: Path | None) -> bool:
+    def _is_alive(self, run: Path, last: Path | None) -> bool:
         """Return whether the last claim on a run is neither over nor dead."""
         about = _read(last) if last else {"over": True}
-        if about.get("over"):
-            return False
-        if about.get("machine") == machine() != "":
-            return _start_time(about["pid"]) == about["born"]
-        beat = (last, about.get("beat"))
-        before, since = self._beats.get(run, (None, 0.0))
-        if before != beat:
-            self._beats[run] = beat, time.monotonic()
-            return True
-        return time.monotonic() - since < LEASE
+        is_alive, is_certain = True, run in self._certain
+        if last is None or about.get("over"):
+            is_alive = False
+        elif about.get("machine") == machine() != "":
+            # A folder that was copied while it was claimed has a new number. A folder that was moved keeps it.
+            is_original = about.get("folder") == str(last.parent.stat().st_ino)
+            is_alive = is_certain = is_original and _start_time(about["pid"]) == about["born"]
+        else:
+            beat = (last, about.get("beat"))
+            before, since = self._beats.get(run, (None, 0.0))
+            if before == beat:
+                is_alive = time.monotonic() - since < LEASE
+            else:
+                self._beats[run] = beat, time.monotonic()
+                is_certain |= before is not None
+        (self._certain.add if is_alive and is_certain else self._certain.discard)(run)
+        return is_alive
 
-    def _create(self, run: str, last: Path | None) -> Path | None:
-        """Create the claim after the last one, still empty. Returns None when another process has created it."""
-        path = _next(last) if last else self.folder / run / "0"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(path, "x", encoding="utf-8"):
-                return path
-        except FileExistsError:
-            return None
+
+def _last(run: Path) -> Path | None:
+    """Return the last claim on a run; None when there is none."""
+    folder = run / FOLDER
+    numbers = [int(name) for name in os.listdir(folder) if name.isdigit()] if folder.is_dir() else []
+    return folder / str(max(numbers)) if numbers else None
+
+
+def _create(run: Path, last: Path | None, about: dict[str, Any]) -> Path | None:
+    """Create the claim after the last one. Returns None when another process has created it."""
+    path = _next(last) if last else run / FOLDER / "0"
+    try:
+        with open(path, "x", encoding="utf-8") as file:
+            json.dump({**about, "beat": 0}, file)
+            return path
+    except FileExistsError:
+        return None
 
 
 def machine() -> str:
