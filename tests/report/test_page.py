@@ -234,7 +234,7 @@ def test_the_page_begins_with_what_was_learned_in_plain_words(run: Any) -> None:
         "The model was trained on 256 images of blobs, without their labels. It encodes each image as 4 numbers"
         in words
     )
-    assert re.search(r"It uses 2 of them\. It encodes \d+\.\d nats \(\d+ bits\) per image\.", words)
+    assert re.search(r"Its latents: 2 used, 2 unused\. They encode \d+\.\d nats \(\d+ bits\) per image\.", words)
     assert "Compared with the labels, z0 follows across; z1 follows down. No latent follows mood." in words
 
 
@@ -242,7 +242,7 @@ def test_latents_that_hardly_say_anything_are_counted_and_not_named(run: Any) ->
     found = analyse(run)
     first, second, *idle = found.latents
     words = " ".join(lead(run, replace(found, latents=[first, replace(second, nats=0.09 * first.nats), *idle])))
-    assert "It uses 1 of them, and 1 more very little. It encodes" in words
+    assert "Its latents: 1 used, 1 weak, 2 unused. They encode" in words
     assert f"z{first.index} follows {first.factor}. No latent follows {second.factor} or mood." in words
 
 
@@ -307,7 +307,7 @@ def test_a_collapsed_run_shows_that_nothing_moves(make: Make) -> None:
     assert "No latent is active" in read.text
     assert "No latent is active: every image is decoded to the same picture." in read.text
     assert not (run.path / "pictures" / "latents-vs-factors.png").exists()
-    assert "0 of 4" in read.text
+    assert "4 unused" in read.text
 
 
 def test_a_run_without_log_says_so(make: Make) -> None:
@@ -348,7 +348,7 @@ def test_a_few_images_are_all_shown_from_best_to_worst(make: Make) -> None:
 
 def test_warnings_stand_before_the_pictures_and_remarks_after(run: Any) -> None:
     text = Reader(run.path / "report.html").text
-    still, listed = (text.index(words) for words in ("have not converged", "2 of 4 latents are inactive"))
+    still, listed = (text.index(words) for words in ("have not converged", "2 of 4 latents are unused"))
     assert text.index("Warning") < still < text.index("Figure 1.") < listed
 
 

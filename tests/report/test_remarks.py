@@ -78,7 +78,7 @@ def test_noise_that_is_still_being_learned_is_compared_with_the_errors(make: Mak
 
 
 def test_collapsed_latents_are_listed(make: Make) -> None:
-    assert about(report.notes(make()), "2 of 4 latents are inactive").count("z2, z3") == 1
+    assert about(report.notes(make()), "2 of 4 latents are unused").count("z2, z3") == 1
 
 
 def test_a_collapsed_model_is_called_so(make: Make) -> None:
@@ -93,6 +93,15 @@ def test_missing_factors_are_said(make: Make) -> None:
 
 def test_a_factor_that_no_latent_tells_is_named(make: Make) -> None:
     assert "mood" in about(report.notes(make()), "No single latent encodes")
+
+
+def test_a_collapsed_run_has_no_remark_on_factors(make: Make) -> None:
+    """Means of a millionth, without noise, still have the mutual information of the factors."""
+    run = make()
+    run = run.but(codes={**run.codes, "mean": run.codes["mean"] * 1e-3})
+    notes = report.notes(run)
+    assert about(notes, "Posterior collapse")
+    assert not any("No single latent" in note for note in notes)
 
 
 def test_undefined_scores_are_named(make: Make) -> None:
@@ -124,7 +133,7 @@ def test_a_discriminator_that_learned_nothing_or_has_nothing_to_learn_is_named(
 @pytest.mark.parametrize("logs", [[], None])
 def test_a_run_without_log_still_has_its_notes(make: Make, log: Make, logs: list[Any] | None) -> None:
     run = replace(make(), logs=log(1) if logs is None else logs)
-    assert about(report.notes(run), "2 of 4 latents are inactive")
+    assert about(report.notes(run), "2 of 4 latents are unused")
 
 
 def test_flags_say_what_makes_a_run_unfit_to_be_compared_and_load_no_model(make: Make, log: Make) -> None:

@@ -19,8 +19,10 @@ from equipoise.config import Config
 from equipoise.errors import InputError
 from equipoise.files import write_text
 from equipoise.study import open_study, read
-from equipoise.study.compare.comparison import Comparison, compare_results
+from equipoise.study.compare import tables
+from equipoise.study.compare.comparison import Comparison, Pair, compare_results
 from equipoise.study.compare.results import read_results
+from equipoise.study.compare.statistics import Estimate
 
 MIG = {"beta=1": [0.1, 0.2, 0.4], "beta=4": [0.5, 0.6, 0.7], "": [0.3, 0.65, 0.8]}
 SSE = {"beta=1": [20.0, 21.0, 22.0], "beta=4": [30.0, 34.0, 35.0], "": [24.0, 25.0, 26.0]}
@@ -143,6 +145,47 @@ def test_the_probability_of_improvement_counts_pairs_of_seeds(folder: Path) -> N
     pairs = {(pair.ours, pair.theirs): pair.estimate.value for pair in block.improvement("sse")}
     assert pairs["beta-vae beta=1", "beta-vae beta=4"] == 1, "less error is better"
     assert block.improvement("kl") == []
+
+
+def test_few_pairs_of_seeds_are_counted(folder: Path, outcome: Any) -> None:
+    lines = [line.strip() for line in outcome.text.splitlines()]
+    assert "sse: a run of beta-vae beta=1 beats one of l-vae in 9 of 9 pairs of seeds" in lines
+    assert "mig: a run of beta-vae beta=4 beats one of l-vae in 4 of 9 pairs of seeds" in lines
+    assert "probability 1.00" not in outcome.text
+    assert ">9 of 9</data></td>" in _page(folder)
+    assert {row["pairs"] for row in outcome.values["improvement"]} == {9}
+    many = Pair("a", "b", Estimate(0.875, 0.8, 0.9), 144)
+    assert tables.share(many) == "0.88"
+
+
+def test_collapsed_runs_win_nothing(tmp_path: Path) -> None:
+    def made(config: Config) -> Made:
+        return Made(known(config).sse, known(config).scores, mean=np.zeros((50, 4)))
+
+    write(tmp_path, made=made)
+    outcome = commands.compare(tmp_path)
+    assert outcome.text.startswith("all collapsed\n")
+    assert "*" not in outcome.text.split("means over seeds")[0]
+    assert "beats" not in outcome.text
+    assert not any(row["best"] for row in outcome.values["groups"])
+    assert outcome.values["improvement"] == []
+    assert outcome.values["notes"][0].startswith("All 9 runs collapsed: no latent is active")
+    page = _page(tmp_path)
+    assert page.index("All 9 runs collapsed") < page.index("<table>")
+    assert "<strong>" not in page
+    assert not list(tmp_path.rglob("tradeoff-*"))
+
+
+def test_a_collapsed_setting_is_shown_and_not_compared(tmp_path: Path) -> None:
+    def made(config: Config) -> Made:
+        run, beta = known(config), config.flat().get("method.beta")
+        return Made(run.sse, run.scores, mean=np.zeros((50, 4))) if beta == 4.0 else run
+
+    write(tmp_path, made=made)
+    (block,) = comparison(tmp_path).blocks
+    assert block.best("mig") == {"l-vae"}  # beta=4 has a larger mean
+    assert [group.label for group in block.rivals("mig")] == ["l-vae", "beta-vae beta=1"]
+    assert "3 of 9 runs collapsed" in comparison(tmp_path).notes[0]
 
 
 def test_of_many_settings_the_best_of_each_method_is_compared(tmp_path: Path) -> None:

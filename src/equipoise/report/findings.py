@@ -26,6 +26,7 @@ from equipoise.report.latents import (
 from equipoise.scoring import Run
 
 MOST = 16  # latents in a picture
+MINOR = 0.1  # share of the nats of the first latent below which an active latent is weak
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,18 @@ class Findings:
     def active(self) -> list[Latent]:
         """The active latents, largest `nats` first."""
         return [latent for latent in self.latents if latent.active]
+
+    @property
+    def main(self) -> list[Latent]:
+        """The latents that are used: the active ones with at least a tenth of the nats of the first."""
+        return [latent for latent in self.active if latent.nats >= MINOR * self.active[0].nats]
+
+    @property
+    def usage(self) -> str:
+        """How many latents are used, weak (the other active ones) and unused (the inactive ones), as a phrase."""
+        used, active = len(self.main), len(self.active)
+        counts = {"used": used, "weak": active - used, "unused": len(self.latents) - active}
+        return ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
 
     @property
     def selection(self) -> list[Latent]:

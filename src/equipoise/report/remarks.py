@@ -1,6 +1,7 @@
 """Remarks on a run: what went wrong, what has not converged, what was not measured."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -51,8 +52,8 @@ def flags(run: Run) -> list[Flag]:
 def remarks(run: Run, findings: Findings) -> list[Remark]:
     """Return all remarks on a run with these findings."""
     every = [*_batch(run), *_collapse(latent_variances(findings.codes)), *_training(run)]
-    if findings.information is not None:
-        every += _missing_factors(findings.information)
+    if findings.information is not None and findings.active:
+        every += _missing_factors(findings.information, [latent.index for latent in findings.active])
     return every + _scores(run, has_factors=bool(findings.factors))
 
 
@@ -75,7 +76,7 @@ def _collapse(variances: Array) -> list[Remark]:
         )
         return [Remark(sentence, "collapsed")]
     sentence = (
-        f"{len(inactive)} of {len(variances)} latents are inactive ({', '.join(inactive)}). This is expected when "
+        f"{len(inactive)} of {len(variances)} latents are unused ({', '.join(inactive)}). This is expected when "
         "there are more latents than factors of variation."
     )
     return [Remark(sentence)]
@@ -91,8 +92,9 @@ def _training(run: Run) -> list[Remark]:
     return [remark for part in objective.parts for remark in part.remarks(rows)]
 
 
-def _missing_factors(information: Information) -> list[Remark]:
-    is_clear = information.share.max(axis=1) >= information.clear
+def _missing_factors(information: Information, active: Sequence[int]) -> list[Remark]:
+    """Return a remark on the factors that none of the active latents encodes, if they encode others."""
+    is_clear = information.share[:, active].max(axis=1) >= information.clear
     names = [name for name, clear in zip(information.names, is_clear, strict=True) if not clear]
     if not names or not is_clear.any():
         return []

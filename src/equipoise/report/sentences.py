@@ -10,7 +10,6 @@ from equipoise.report.latents import Latent
 from equipoise.scoring import Run
 
 MOST = 8  # names in a sentence
-MINOR = 0.1  # share of the nats of the first latent below which a latent is only counted
 BIT = np.log(2)  # nats
 
 
@@ -24,15 +23,9 @@ def lead(run: Run, findings: Findings) -> list[str]:
     ]
     if not findings.active:
         return [*sentences, "No latent is active: every image is decoded to the same picture."]
-    main = [latent for latent in findings.active if latent.nats >= MINOR * findings.active[0].nats]
-    minor = len(findings.active) - len(main)
     nats = float(findings.kl.sum())
-    sentences.append(
-        f"It uses {'all' if len(main) == latents else len(main)} of them"
-        f"{f', and {minor} more very little' if minor else ''}. "
-        f"It encodes {nats:.1f} nats ({nats / BIT:.0f} bits) per image."
-    )
-    return sentences + _followers(main, [factor.name for factor in findings.factors])
+    sentences.append(f"Its latents: {findings.usage}. They encode {nats:.1f} nats ({nats / BIT:.0f} bits) per image.")
+    return sentences + _followers(findings.main, [factor.name for factor in findings.factors])
 
 
 def _followers(latents: Sequence[Latent], factors: Sequence[str]) -> list[str]:

@@ -21,11 +21,12 @@ RIVALS = 8  # groups compared pair by pair; of more groups, the best setting of 
 
 @dataclass(frozen=True)
 class Pair:
-    """The probability that a run of `ours` is better than a run of `theirs`."""
+    """The probability that a run of `ours` is better than a run of `theirs`, from `pairs` pairs of seeds."""
 
     ours: str
     theirs: str
     estimate: Estimate
+    pairs: int
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,14 @@ class Block:
         """Return the groups with a mean of the metric."""
         return [group for group in self.groups if metric in self.averaged and group.scores(metric)]
 
+    @property
+    def compared(self) -> list[Group]:
+        """The groups that can be better than others: not those of which all runs collapsed."""
+        return [group for group in self.groups if not group.is_collapsed]
+
     def best(self, metric: str) -> set[str]:
         """Return the labels of the best means; several if equal, none where neither direction is better."""
-        means = {group.label: each.value for group in self.groups if (each := group.estimate(metric))}
+        means = {group.label: each.value for group in self.compared if (each := group.estimate(metric))}
         if not METRICS[metric].better or len(means) < 2:
             return set()
         top = max(METRICS[metric].better * value for value in means.values())
@@ -63,7 +69,7 @@ class Block:
 
     def rivals(self, metric: str) -> list[Group]:
         """Return groups that have the metric, by mean rank; of more than eight, the best of each method."""
-        signed = [(group, _signed(group, metric)) for group in self.groups]
+        signed = [(group, _signed(group, metric)) for group in self.compared]
         ranks: dict[str, list[float]] = {}
         for data in dict.fromkeys(data for _, scores in signed for data in scores):
             means = [(group.label, scores[data].mean()) for group, scores in signed if data in scores]
@@ -85,21 +91,23 @@ class Block:
             ours, theirs = _signed(a, metric), _signed(b, metric)
             if ours.keys() == theirs.keys():
                 estimate = statistics.improvement(list(ours.values()), [theirs[data] for data in ours])
-                pairs.append(Pair(a.label, b.label, estimate))
+                count = sum(len(ours[data]) * len(theirs[data]) for data in ours)
+                pairs.append(Pair(a.label, b.label, estimate, count))
         return pairs
 
-    def chances(self, metric: str) -> dict[str, dict[str, Estimate]]:
+    def chances(self, metric: str) -> dict[str, dict[str, Pair]]:
         """Return the probability that a run of the first label is better than one of the second, for all rivals."""
-        chances: dict[str, dict[str, Estimate]] = {}
+        chances: dict[str, dict[str, Pair]] = {}
         for pair in self.improvement(metric):
-            each = pair.estimate
-            chances.setdefault(pair.ours, {})[pair.theirs] = each
-            chances.setdefault(pair.theirs, {})[pair.ours] = Estimate(1 - each.value, 1 - each.high, 1 - each.low)
+            value, low, high = pair.estimate
+            chances.setdefault(pair.ours, {})[pair.theirs] = pair
+            reverse = Pair(pair.theirs, pair.ours, Estimate(1 - value, 1 - high, 1 - low), pair.pairs)
+            chances.setdefault(pair.theirs, {})[pair.ours] = reverse
         return chances
 
     def ranks(self, metric: str) -> tuple[list[str], Ranks] | None:
         """Return labels and ranks over data sets; None with one data set or where neither direction is better."""
-        scored = {group.label: _signed(group, metric) for group in self.groups}
+        scored = {group.label: _signed(group, metric) for group in self.compared}
         scored = {label: scores for label, scores in scored.items() if len(scores) == self.sets}
         if self.sets < 2 or len(scored) < 2 or not METRICS[metric].better:
             return None
@@ -126,7 +134,7 @@ class Comparison:
     @property
     def notes(self) -> list[str]:
         """Warnings about the figures."""
-        notes = []
+        notes = _collapsed(self.results)
         total = len(self.results) + len(self.unfinished)
         failed = sum(state.stage == "failed" for state in self.unfinished)
         if self.unfinished:
@@ -148,6 +156,19 @@ class Comparison:
             few = "a single seed, which has no interval" if seeds == 1 else f"{seeds} seeds"
             notes.append(f"There are settings with {few}; intervals of fewer than ten seeds are too narrow.")
         return notes
+
+
+def _collapsed(results: Sequence[Result]) -> list[str]:
+    """Return a note if runs collapsed, or none."""
+    count = sum("collapsed" in result.flags for result in results)
+    if count == len(results):
+        return [
+            f"All {count} runs collapsed: no latent is active, so their scores are noise and none is better than "
+            "another. Lower the weight of the KL, or train longer."
+        ]
+    if count:
+        return [f"{count} of {len(results)} runs collapsed; a setting of which all runs did is not compared."]
+    return []
 
 
 def compare_results(

@@ -18,7 +18,7 @@ from equipoise.report.html import markup, template
 from equipoise.study.compare.comparison import Block, Comparison
 from equipoise.study.compare.results import Result
 from equipoise.study.compare.statistics import STATISTICS, Floats, attainment, front
-from equipoise.study.compare.tables import figure, interval, p_value
+from equipoise.study.compare.tables import MANY, figure, interval, p_value, share
 
 COLUMNS = 3
 MARKS = ("o", "s", "^", "D", "v", "P")  # of methods, combined with six colours
@@ -29,7 +29,7 @@ def files(comparison: Comparison) -> dict[Path, bytes]:
     """Return `compare.html` and `pictures/<data>.svg` and `.png` in the study's folder, by path."""
     pictures, drawings = {}, {}
     for block in comparison.blocks:
-        drawing = pareto(block) if block.sets == 1 else None
+        drawing = pareto(block) if block.sets == 1 and block.compared else None
         if drawing is not None:
             name = f"tradeoff-{re.sub(r'[^A-Za-z0-9.-]+', '-', block.title)}"
             pictures[comparison.folder / "pictures" / f"{name}.svg"] = figures.svg_file(drawing, name)
@@ -46,6 +46,8 @@ def files(comparison: Comparison) -> dict[Path, bytes]:
         figure=figure,
         interval=interval,
         p_value=p_value,
+        share=share,
+        MANY=MANY,
         zip=zip,
         link=lambda result: _link(comparison.folder, result),
         pictures=[os.path.relpath(path, comparison.folder) for path in pictures],

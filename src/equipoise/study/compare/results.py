@@ -86,6 +86,11 @@ class Group:
         return float(np.mean(known)) if known else None
 
     @property
+    def is_collapsed(self) -> bool:
+        """Whether all its runs collapsed, so that their scores are noise."""
+        return all("collapsed" in result.flags for result in self.results)
+
+    @property
     def flags(self) -> list[str]:
         """Problems of its runs, with the number of seeds where not all have them."""
         every = [flag for result in self.results for flag in result.flags]

@@ -9,9 +9,10 @@ from typing import Any
 
 from equipoise.errors import InputError
 from equipoise.metrics import METRICS, table
-from equipoise.study.compare.comparison import Block, Comparison
+from equipoise.study.compare.comparison import Block, Comparison, Pair
 from equipoise.study.compare.statistics import STATISTICS, Estimate
 
+MANY = 100  # pairs of seeds, from which the share of them counts as a probability
 LATEX = str.maketrans(
     {c: f"\\{c}" for c in "&%$#_{}"}
     | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
@@ -21,6 +22,8 @@ LATEX = str.maketrans(
 def text(comparison: Comparison) -> str:
     """Return the tables for the terminal: means with intervals, probabilities of improvement, ranks and notes."""
     parts = []
+    if all(not block.compared for block in comparison.blocks):
+        parts += ["all collapsed", ""]
     for block in comparison.blocks:
         runs = sum(len(group.results) for group in block.groups)
         parts += [f"{block.title}: {runs} runs", *lines(_cells(block)), "", *_improvements(block), *_ranks(block)]
@@ -74,15 +77,25 @@ def lines(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _improvements(block: Block) -> list[str]:
-    """Return a line per metric: the probability that a run of the best setting is better than one of the next."""
+    """Return a line per metric: how often a run of the best setting is better than one of the next."""
     result = []
     for metric in block.metrics:
         for pair in block.improvement(metric)[:1]:
-            probability = f"{pair.estimate.value:.2f}"
-            if not math.isnan(pair.estimate.low):
-                probability += f" ({pair.estimate.low:.2f}..{pair.estimate.high:.2f})"
-            result.append(f"  {metric}: a run of {pair.ours} beats one of {pair.theirs} with probability {probability}")
+            how_often = f"in {share(pair)} pairs of seeds"
+            if pair.pairs >= MANY:
+                low, high = pair.estimate.low, pair.estimate.high
+                how_often = f"with probability {share(pair)} ({low:.2f}..{high:.2f})"
+            result.append(f"  {metric}: a run of {pair.ours} beats one of {pair.theirs} {how_often}")
     return [*result, ""] if result else []
+
+
+def share(pair: Pair) -> str:
+    """Format the share of pairs of seeds in which one is better: 9 of 9 if there are few, else a probability.
+
+    Ties count half. Over several data sets the number is that of all their pairs.
+    """
+    value = pair.estimate.value
+    return f"{value:.2f}" if pair.pairs >= MANY else f"{value * pair.pairs:.3g} of {pair.pairs}"
 
 
 def _ranks(block: Block) -> list[str]:
@@ -137,6 +150,7 @@ def values(comparison: Comparison) -> dict[str, Any]:
         for metric in block.metrics:
             for pair in block.improvement(metric):
                 row = {"data": block.title, "metric": metric, "ours": pair.ours, "theirs": pair.theirs}
+                row["pairs"] = pair.pairs
                 pairs.append(row | dict(zip(("probability", "low", "high"), pair.estimate, strict=True)))
             ranked = block.ranks(metric)
             if ranked:
