@@ -1,18 +1,24 @@
 """Time to disentangle: scores of a method against the images it has seen and the CPU seconds of its training.
 
     python benchmarks/time_to_disentangle.py [--method aligned-vae] [--data dsprites] [--size 32] [--net NAME]
-        [--budget SECONDS | --images N] [--seeds 5] [--settings key=value ...] [--beside beta-vae] [--out FILE]
+        [--budget SECONDS | --images N] [--seeds 5] [--jobs 1] [--settings key=value ...] [--beside beta-vae]
+        [--out FILE]
 
 A short trial measures the CPU time of a step, and the number of steps follows from the budget, so that every schedule
 ends with the run. Each seed is a fresh process with this number of steps. At ten points of the training, 10,000 images
 of the full set are encoded and scored in the convention of the settings, carbonneau by default. CPU seconds are process
-time: they add up over threads and exclude other programs, loading and scoring.
+time: they add up over threads and exclude other programs, loading and scoring. The file is written after each seed, and
+the same command goes on where it was stopped.
+
+At the end of its schedule, aligned-vae switches unused latents off. At the earlier points the means of these latents
+are set to 0 before the codes are scored, as in a run that ends there.
 
 `--beside` trains a second method for the same CPU time by the common protocol of the field: the net `locatello`, 64
 pixels, batches of 64, a learning rate of 1e-4 (Locatello et al., 2019). Settings of data and evaluate apply to both.
 """
 
 import argparse
+import concurrent.futures
 import json
 import statistics
 import subprocess
@@ -22,12 +28,14 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from equipoise import codes, config, runs, scoring
+from equipoise import alignment, codes, config, runs, scoring
 from equipoise.config import Config
 from equipoise.data import Images
 from equipoise.data.batches import Batches
+from equipoise.files import replacing
 from equipoise.methods import METHODS
 from equipoise.metrics import ScoreWarning
 from equipoise.nets import NETS
@@ -102,6 +110,9 @@ def scores(training: Training, images: Images, resolved: Config) -> dict[str, fl
     """Return the scores of the model at this step; the training is not affected."""
     encoded = codes.encode(training.model, images, codes.index(images, resolved.evaluate.n))
     training.model.train()
+    if training.objective.alignment is not None:
+        kl = 0.5 * (encoded["mean"] ** 2 + np.exp(encoded["logvar"]) - encoded["logvar"] - 1).mean(0)
+        encoded = encoded | {"mean": np.where(kl < alignment.ACTIVE, 0, encoded["mean"])}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ScoreWarning)  # a collapsed latent lowers the scores, which is enough
         values = scoring.score_codes(
@@ -113,31 +124,47 @@ def scores(training: Training, images: Images, resolved: Config) -> dict[str, fl
 # --- all trainings ----------------------------------------------------------------------------------------------------
 
 
-def side(settings: dict[str, object], budget: float | None, images: int | None, seeds: int, points: int) -> Any:
-    """Return the settings of a method, its points for each seed, and their medians, for a budget or for images."""
+def side(settings: dict[str, object], budget: float | None, images: int | None, earlier: Any) -> Any:
+    """Return the entry of a method before its seeds are trained: its name, budget, settings with the steps, no seeds.
+
+    `earlier` are the entries of a file that was written before; one of the same settings and budget is continued.
+    """
     resolved = config.resolve(settings)
+    about = {"method": resolved.method.name, "budget": budget if images is None else None}
+    for entry in earlier:
+        steps = entry["settings"]["train.steps"]
+        is_same = entry["settings"] == resolved_settings(settings, steps) and about.items() <= entry.items()
+        if is_same and (images is None or steps == max(1, images // resolved.train.batch)):
+            return entry
     if images is None:
         assert budget is not None
         images = max(1, round(budget / fresh(settings=settings))) * resolved.train.batch
-    steps = max(1, images // resolved.train.batch)
-    of_seed = {}
-    for seed in range(seeds):
-        name = f"{resolved.method.name}: {steps:,} steps, seed {seed + 1} of {seeds}"
-        print(f"\r{name:<70}", end="", file=sys.stderr)
-        own = settings | {"train.steps": steps, "train.seed": seed}
-        of_seed[str(seed)] = fresh(settings=own, points=points)
-    print("\r" + " " * 70, end="\r", file=sys.stderr)
-    medians = [
+    return about | {"settings": resolved_settings(settings, max(1, images // resolved.train.batch)), "seeds": {}}
+
+
+def resolved_settings(settings: dict[str, object], steps: int) -> dict[str, Any]:
+    """Return all settings but the seed, as the file holds them."""
+    flat = config.resolve(settings | {"train.steps": steps}).flat()
+    as_stored: dict[str, Any] = json.loads(
+        json.dumps({key: value for key, value in flat.items() if key != "train.seed"})
+    )
+    return as_stored
+
+
+def train(entry: Any, settings: dict[str, object], seed: int, points: int) -> list[Point]:
+    """Train a seed of an entry in a separate process and return its points."""
+    steps = entry["settings"]["train.steps"]
+    print(f"{entry['method']}: {steps:,} steps, seed {seed}", file=sys.stderr)
+    measured: list[Point] = fresh(settings=settings | {"train.steps": steps, "train.seed": seed}, points=points)
+    return measured
+
+
+def medians(seeds: dict[str, list[Point]]) -> list[Point]:
+    """Return the median over the seeds at each point."""
+    return [
         {name: statistics.median(point[name] for point in same) for name in same[0]}
-        for same in zip(*of_seed.values(), strict=True)
+        for same in zip(*seeds.values(), strict=True)
     ]
-    with_steps = config.resolve(settings | {"train.steps": steps}).flat()
-    return {
-        "method": resolved.method.name,
-        "settings": {key: value for key, value in with_steps.items() if key != "train.seed"},
-        "seeds": of_seed,
-        "median": medians,
-    }
 
 
 def fresh(**arguments: Any) -> Any:
@@ -173,6 +200,7 @@ def main() -> None:
     length.add_argument("--budget", type=float, default=600.0, help="CPU seconds of training for each seed")
     length.add_argument("--images", type=int, help="images of training for each seed, instead of a budget")
     parser.add_argument("--seeds", type=int, default=5, help="number of seeds")
+    parser.add_argument("--jobs", type=int, default=1, help="seeds trained at once, each with --threads threads")
     parser.add_argument("--points", type=int, default=10, help="points at which the model is scored")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch")
     parser.add_argument("--settings", nargs="+", default=[], metavar="key=value", help="other settings of the method")
@@ -180,6 +208,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("time-to-disentangle.json"), help="JSON file to write")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.beside and args.images:
+        parser.error("--beside trains for the same CPU time; give a --budget instead of --images")
     if args.measure:
         arguments = json.loads(args.measure)
         print(json.dumps(measure(**arguments) if "points" in arguments else pace(**arguments)))
@@ -190,13 +220,28 @@ def main() -> None:
     settings = {**common, "data.size": args.size, "method": args.method, **others}
     if args.net is not None:
         settings["net"] = args.net
-    results = [side(settings, args.budget, args.images, args.seeds, args.points)]
+    about = {"processor": speed.processor(), "torch": torch.__version__, "threads": args.threads, "jobs": args.jobs}
+    earlier = json.loads(args.out.read_text(encoding="utf-8")) if args.out.exists() else {"results": []}
+    if earlier["results"] and any(earlier[key] != value for key, value in about.items()):
+        parser.error(f"{args.out} is of another machine, or other threads or jobs; take another --out")
+    sides = [(settings, side(settings, args.budget, args.images, earlier["results"]))]
     if args.beside:
-        spent = results[0]["median"][-1]["cpu_seconds"] if args.images else args.budget
         protocol = common | PROTOCOL | {"method": args.beside}
-        results.append(side(protocol, spent, None, args.seeds, args.points))
-    about = {"processor": speed.processor(), "torch": torch.__version__, "threads": args.threads}
-    args.out.write_text(json.dumps(about | {"results": results}, indent=1) + "\n", encoding="utf-8")
+        sides.append((protocol, side(protocol, args.budget, None, earlier["results"])))
+    results = [entry for _, entry in sides]
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        trainings = {
+            pool.submit(train, entry, own, seed, args.points): (entry, str(seed))
+            for own, entry in sides
+            for seed in range(args.seeds)
+            if str(seed) not in entry["seeds"]
+        }
+        for done in concurrent.futures.as_completed(trainings):
+            entry, seed = trainings[done]
+            entry["seeds"][seed] = done.result()
+            entry["median"] = medians(entry["seeds"])
+            with replacing(args.out) as file:
+                file.write((json.dumps(about | {"results": results}, indent=1) + "\n").encode())
     print(f"{about['processor']}, {args.threads} threads, torch {torch.__version__}")
     print("\n\n".join(table(result) for result in results) + f"\nwrote {args.out}")
 

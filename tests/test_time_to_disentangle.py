@@ -1,6 +1,7 @@
 """benchmarks/time_to_disentangle.py: the points at which a training is scored, and the table."""
 
 import importlib.util
+import json
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -49,3 +50,28 @@ def test_the_table_has_a_line_for_each_seed_and_the_median(benchmark: ModuleType
         ["640", "2.0", "1", "0.400", "0.400", "0.400"],
         ["640", "2.0", "median", "0.300", "0.300", "0.300"],
     ]
+
+
+def test_the_medians_are_of_all_seeds_at_a_point(benchmark: ModuleType) -> None:
+    seeds = {str(seed): [{"mig": value}, {"mig": 2 * value}] for seed, value in enumerate((0.1, 0.5, 0.2))}
+    assert benchmark.medians(seeds) == [{"mig": 0.2}, {"mig": 0.4}]
+
+
+def test_the_same_command_goes_on_with_the_seeds_of_its_file(
+    benchmark: ModuleType, squares: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = []
+
+    def fresh(settings: dict[str, object], points: int) -> list[dict[str, float]]:
+        trained.append(settings["train.seed"])
+        return [{"images": 8.0, "cpu_seconds": 1.0, **dict.fromkeys(benchmark.SCORES, 0.5)}] * points
+
+    monkeypatch.setattr(benchmark, "fresh", fresh)
+    out, data = tmp_path / "times.json", squares()
+    common = ["script", "--method", "vae", "--data", data, "--images", "64", "--points", "1", "--threads", "1"]
+    for seeds in ("1", "3", "3"):
+        monkeypatch.setattr("sys.argv", [*common, "--out", str(out), "--seeds", seeds])
+        benchmark.main()
+    assert trained == [0, 1, 2]
+    (entry,) = json.loads(out.read_text())["results"]
+    assert sorted(entry["seeds"]) == ["0", "1", "2"]
