@@ -1,5 +1,6 @@
 """A new part is one file and one line: a toy of each kind is added here and works everywhere."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ import equipoise as eq
 from equipoise import commands, report
 from equipoise.balance import Balance, Seen, Weights
 from equipoise.commands import data as data_commands
+from equipoise.config import outline, resolve
 from equipoise.data import DATASETS, Dataset, Images, sets
+from equipoise.errors import InputError
 from equipoise.likelihoods import Likelihood
 from equipoise.metrics import METRICS, Metric, Score
 from equipoise.metrics.inputs import pair
@@ -135,6 +138,20 @@ def test_a_balance_a_likelihood_and_a_prior_are_a_class_and_an_entry(
     assert torch.equal(model.encode(images)[0], run.model.encode(images)[0])
     assert np.isfinite([score.value for score in run.scores.values()]).all()
     assert "toy-balance" in eq.methods.compose.parts()["balances"]
+
+
+def test_every_method_with_a_choice_of_likelihood_reads_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(eq.LIKELIHOODS, ToyLikelihood.name, ToyLikelihood)
+    spec = {"name": "toy-likelihood", "scale": 0.5}
+    for name, method in eq.METHODS.items():
+        if "likelihood" in {field.name for field in dataclasses.fields(method)}:
+            config = resolve({"data": "dsprites", "method": name, "method.likelihood": spec})
+            assert outline(config).likelihood.settings() == {"scale": 0.5}
+    with pytest.raises(InputError, match="toy: no such likelihood; did you mean toy-likelihood"):
+        resolve({"data": "dsprites", "method": "beta-vae", "method.likelihood": "toy"})
+    monkeypatch.setattr(ToyLikelihood, "can_be_negative", True)
+    with pytest.raises(InputError, match="toy-likelihood, which can be negative, so the loss has no minimum"):
+        resolve({"data": "dsprites", "method": "l-vae", "method.likelihood": spec})
 
 
 TOY_SET = """

@@ -17,7 +17,7 @@ from tests.test_runs import SMALL
 from equipoise import runs, trackers
 from equipoise.config import Config, identity, resolve
 from equipoise.errors import InputError
-from equipoise.trackers import check, connect, split_names
+from equipoise.trackers import Tracking, check, split_names
 from equipoise.training.loop import Row, Training, fit
 
 SETTINGS: dict[str, Any] = {"method.name": "l-vae", "train.lr": 1e-4, "train.betas": [0.9, 0.999], "train.fast": True}
@@ -133,7 +133,7 @@ def test_a_run_that_was_killed_goes_on_in_the_same_run_and_no_row_comes_twice(
     told: Told = request.getfixturevalue(name)
 
     def until_the_kill() -> None:
-        with connect([name], tmp_path, SETTINGS) as track:
+        with Tracking([name], tmp_path, SETTINGS) as track:
             track.row(ROWS[0])
             track.row({"step": 5, "mig": 0.25}, "scores")
             track.row(ROWS[1])
@@ -141,7 +141,7 @@ def test_a_run_that_was_killed_goes_on_in_the_same_run_and_no_row_comes_twice(
 
     with pytest.raises(KeyboardInterrupt):
         until_the_kill()
-    with connect([name], tmp_path, SETTINGS | {"train.steps": 90}) as track:  # from a checkpoint of step 3
+    with Tracking([name], tmp_path, SETTINGS | {"train.steps": 90}) as track:  # from a checkpoint of step 3
         track.row({"step": 5, "mig": 0.25}, "scores")
         track.row(ROWS[1])
         track.row({"step": 9, "mig": 0.5}, "scores")
@@ -157,10 +157,10 @@ def test_a_run_that_was_killed_goes_on_in_the_same_run_and_no_row_comes_twice(
 def test_wandb_is_told_settings_and_final_scores_and_left_its_environment(
     wandb: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with connect(["wandb"], tmp_path / "first", SETTINGS) as track:
+    with Tracking(["wandb"], tmp_path / "first", SETTINGS) as track:
         track.final({"mig": 0.5}, 9)
     monkeypatch.setenv("WANDB_PROJECT", "mine")
-    with connect(["wandb"], tmp_path / "second", SETTINGS):
+    with Tracking(["wandb"], tmp_path / "second", SETTINGS):
         pass
     first, second = wandb.starts
     assert first["config"] == SETTINGS
@@ -177,7 +177,7 @@ def test_mlflow_is_told_settings_once_and_in_parts(
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "raced")  # by another run of the same study
     many = {**SETTINGS, **{f"method.s{j}": j for j in range(150)}, "data.name": "x" * 9000}
     for _ in range(2):
-        with connect(["mlflow"], tmp_path, many) as track:
+        with Tracking(["mlflow"], tmp_path, many) as track:
             track.row({"step": 4, "loss": 1.0, "wide": [0.0] * 1500})
     (run,) = mlflow.runs.values()
     assert (run["experiment"], run["name"]) == ("of raced", tmp_path.name)
@@ -218,7 +218,7 @@ def test_a_tracker_neither_ends_nor_changes_a_training_and_is_complained_of_once
         method = {"at the start": "create_run", "at the end": "set_terminated"}[fails]
         monkeypatch.setattr(sys.modules["mlflow"].MlflowClient, method, wrong)  # type: ignore[attr-defined]
     plain = trained(lambda _: None)
-    with connect(["mlflow", "wandb"], tmp_path, SETTINGS) as track:
+    with Tracking(["mlflow", "wandb"], tmp_path, SETTINGS) as track:
         mlflow.broken = fails == "in a row"
         tracked = trained(track.row)
     assert all(map(torch.equal, plain, tracked))
@@ -232,10 +232,10 @@ def test_damaged_notes_begin_anew(wandb: Told, tmp_path: Path) -> None:
     for notes in ("{", "[]", '{"wandb": 3}'):
         (tmp_path / "trackers.json").write_text(notes)
         if notes.startswith('{"'):
-            with pytest.warns(UserWarning, match="wandb failed"), connect(["wandb"], tmp_path, SETTINGS):
+            with pytest.warns(UserWarning, match="wandb failed"), Tracking(["wandb"], tmp_path, SETTINGS):
                 pass
             continue
-        with connect(["wandb"], tmp_path, SETTINGS) as track:
+        with Tracking(["wandb"], tmp_path, SETTINGS) as track:
             track.row(ROWS[0])
     assert [len(run["rows"]) for run in wandb.runs.values()] == [3, 3]
 
@@ -247,7 +247,7 @@ def test_a_tracker_that_is_unknown_or_not_installed_is_refused_before_anything_i
         monkeypatch.setattr(trackers, "find_spec", lambda _, spec=missing: spec)
         with (
             pytest.raises(InputError, match=r"needs mlflow; pip install equipoise\[track\]"),
-            connect(["mlflow"], tmp_path, SETTINGS),
+            Tracking(["mlflow"], tmp_path, SETTINGS),
         ):
             pass
     with pytest.raises(InputError, match="did you mean wandb"):
@@ -256,7 +256,7 @@ def test_a_tracker_that_is_unknown_or_not_installed_is_refused_before_anything_i
 
 
 def test_without_trackers_nothing_is_written(tmp_path: Path) -> None:
-    with connect([], tmp_path, SETTINGS) as track:
+    with Tracking([], tmp_path, SETTINGS) as track:
         track.row(ROWS[0])
         track.final({"mig": 1.0}, 3)
     assert list(tmp_path.iterdir()) == []
@@ -283,12 +283,12 @@ def board(tmp_path: Path) -> Callable[[], Any]:
 def test_tensorboard_reads_back_every_row_once_though_a_kill_left_some_without_a_note(
     board: Callable[[], Any], tmp_path: Path
 ) -> None:
-    with connect(["tensorboard"], tmp_path, SETTINGS) as track:
+    with Tracking(["tensorboard"], tmp_path, SETTINGS) as track:
         track.row(ROWS[0])
         noted = (tmp_path / "trackers.json").read_text()
         track.row(ROWS[1])
     (tmp_path / "trackers.json").write_text(noted)  # as if killed between the row and its note
-    with connect(["tensorboard"], tmp_path, SETTINGS) as track:
+    with Tracking(["tensorboard"], tmp_path, SETTINGS) as track:
         for row in ROWS:
             track.row(row)
         track.row({"step": 9, "mig": 0.5}, "scores")

@@ -91,16 +91,8 @@ class Alignment(Part):
     ) -> dict[str, Tensor]:
         """Store the codes of the pass; at every `every`-th step rotate the axes, and at the end switch latents off.
 
-        Args:
-            model: the model after its own step.
-            p: the pass of this step.
-            optimisers: the optimisers by name; `model` is the one whose moments are rotated.
-            generator: source of the random numbers of this step.
-            step: the number of this step, 1 for the first.
-            progress: the fraction of the schedule that is over.
-
-        Returns:
-            For the log, `tc_decrease`: the decrease of the total correlation by the latest rotation, [] in nats.
+        This happens after the model's own step. `step` is 1 for the first; the moments of the optimiser `model` are
+        rotated too. Returns, for the log, the decrease of the total correlation by the latest rotation, [] in nats.
         """
         batch = torch.cat([p.mean.detach(), p.logvar.detach()], 1)[: self.codes].to(self.window.dtype)
         rows = (torch.arange(len(batch), device=batch.device) + (step - 1) * len(batch)) % self.codes
@@ -157,15 +149,10 @@ class Alignment(Part):
 
 
 def rotation(z: Tensor, pairs: list[tuple[int, int]] | None = None, threshold: float = 0.005) -> tuple[Tensor, float]:
-    """Return the rotation of the axes with the least total correlation of codes.
+    """Return the rotation [D, D] with the least total correlation of `z @ rotation.T`, and the decrease in nats.
 
-    Args:
-        z: codes [N, D].
-        pairs: pairs of dimensions that may be rotated into each other. Default: all.
-        threshold: least decrease in nats for which a pair is rotated.
-
-    Returns:
-        The rotation [D, D], which maps codes to `z @ rotation.T`, and the decrease of the total correlation in nats.
+    z are codes [N, D]. `pairs` of dimensions may be rotated into each other, by default all. A pair is rotated if that
+    lowers the total correlation by more than `threshold`.
 
     Example:
         >>> import torch
@@ -203,16 +190,10 @@ def _best(u: Tensor, v: Tensor, angles: int) -> tuple[float, float]:
 
 
 def entropy(x: Tensor) -> Tensor:
-    """Return the differential entropy of each row of samples, estimated from the spacings of the sorted samples.
+    """Return the differential entropies [...] in nats of samples [..., N], estimated from the sorted samples' spacings.
 
-    Args:
-        x: samples [..., N].
-
-    Returns:
-        Entropies [...] in nats. Of equal samples, the entropy of a spacing of 1e-12.
-
-    Source:
-        Vasicek, A Test for Normality Based on Sample Entropy, J. R. Stat. Soc. B 38, 1976.
+    For equal samples it is the entropy of a spacing of 1e-12. Source: Vasicek, A Test for Normality Based on Sample
+    Entropy, J. R. Stat. Soc. B 38, 1976.
 
     Example:
         >>> import torch

@@ -12,34 +12,10 @@ from typing import Annotated, Any
 
 import typer
 
-from equipoise import commands
+from equipoise.commands import COMMANDS, DATA_COMMANDS
 from equipoise.errors import InputError, RunError
 from equipoise.outcome import Outcome
 
-COMMANDS: dict[str, Callable[..., Outcome]] = {
-    "train": commands.train,
-    "evaluate": commands.evaluate,
-    "encode": commands.encode,
-    "report": commands.report,
-    "explore": commands.explore,
-    "export": commands.export,
-    "sweep": commands.sweep,
-    "status": commands.status,
-    "compare": commands.compare,
-    "select": commands.select,
-    "search": commands.search,
-    "reproduce": commands.reproduce,
-    "list": commands.list_,
-    "show": commands.show,
-    "toys": commands.toys,
-}
-DATA_COMMANDS: dict[str, Callable[..., Outcome]] = {
-    "list": commands.data_list,
-    "info": commands.data_info,
-    "add": commands.data_add,
-    "render": commands.data_render,
-    "check": commands.data_check,
-}
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 app = typer.Typer(

@@ -259,7 +259,7 @@ def execute(
                 restore(training, devices.from_first(shard, state), run.path)
                 write_settings(run.path, config, describe(train_images, data, fast | _speed(training) | smaller))
                 names = config.train.track if is_unfinished else None
-                tracker = stack.enter_context(trackers.connect(names or (), run.path, config.flat()))
+                tracker = stack.enter_context(trackers.Tracking(names or (), run.path, config.flat()))
                 if training.step < config.train.steps:
                     _train_first(run, training, batches, rows, claim, tracker, console, stop)
             else:

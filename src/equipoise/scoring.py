@@ -77,17 +77,8 @@ def evaluate(
 ) -> dict[str, Score]:
     """Score a run and write `scores.json`, and first encode its images if `codes.npz` is not of its checkpoint.
 
-    Args:
-        run: a run with a checkpoint.
-        which: metrics for this call, instead of those in the settings.
-        convention: convention for this call, instead of that in the settings.
-        console: shows the progress; None shows nothing.
-
-    Returns:
-        A `Score` for each metric.
-
-    Raises:
-        InputError: for metrics and conventions that do not exist or that the codes do not allow.
+    `which` and `convention` replace those of the settings. Raises `InputError` for metrics and conventions that do not
+    exist or that the codes do not allow.
     """
     console = console or Console(stderr=True, quiet=True)
     settings = run.config.evaluate

@@ -16,34 +16,13 @@ from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Self
 
 from equipoise.errors import InputError, choose
 from equipoise.files import write_text
 
 Settings = Mapping[str, Any]
 Values = Mapping[str, float]
-
-
-class Tracker(Protocol):
-    """A tracker of one run.
-
-    folder: the run's folder. settings: those of the run by dotted key. name: the tracker's name of the run, if it was
-    logged before. step: the last step that was logged, 0 if none.
-    """
-
-    name: str
-
-    def __init__(self, folder: Path, settings: Settings, name: str | None, step: int) -> None: ...
-
-    def row(self, values: Values, step: int) -> None:
-        """Log the values of a step."""
-
-    def final(self, values: Values, settings: Settings, step: int) -> None:
-        """Log the scores of the last step."""
-
-    def close(self, is_finished: bool) -> None:
-        """End the tracker's run, as finished or as failed."""
 
 
 class TensorBoard:
@@ -164,14 +143,24 @@ class MLflow:
 
 
 TrackerName = Literal["tensorboard", "wandb", "mlflow"]
+Tracker = TensorBoard | WandB | MLflow
 TRACKERS: dict[str, type[Tracker]] = {"tensorboard": TensorBoard, "wandb": WandB, "mlflow": MLflow}
-"""The trackers by name, which is also the name of the package."""
+"""The trackers by name, which is also the name of the package.
+
+Arguments: the run's folder; the settings of the run by dotted key; the tracker's name of the run, if it was logged
+before; the last step that was logged, 0 if none.
+"""
 
 
 class Tracking:
-    """The working trackers of a run; see `connect`."""
+    """The working trackers of the run in `folder`; the end of a `with` block closes them.
+
+    `settings` are those of the run by dotted key. Raises `InputError` as `check` does. Without names nothing is
+    written.
+    """
 
     def __init__(self, names: Sequence[str], folder: Path, settings: Settings) -> None:
+        check(names)
         self._file, self._settings = folder / "trackers.json", settings
         self._state = _read_state(self._file)  # by tracker: its name of the run, and the last step of each section
         self._open: dict[str, Tracker] = {}
@@ -205,9 +194,11 @@ class Tracking:
         values = scalars(scores, "final")
         self._each(lambda _, tracker: tracker.final(values, self._settings, step))
 
-    def close(self, is_finished: bool) -> None:
-        """End the run of every tracker, as finished or as failed."""
-        self._each(lambda _, tracker: tracker.close(is_finished))
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        self._each(lambda _, tracker: tracker.close(is_finished=error is None))
 
     def _each(self, action: Callable[[str, Tracker], None]) -> None:
         for name, tracker in list(self._open.items()):
@@ -227,22 +218,6 @@ class Tracking:
     def _write_state(self) -> None:
         if self._open:
             write_text(self._file, json.dumps(self._state, indent=1))
-
-
-@contextmanager
-def connect(names: Sequence[str], folder: Path, settings: Settings) -> Iterator[Tracking]:
-    """Connect to the trackers called `names` for the run in `folder`, and close them at the end of the block.
-
-    settings: those of the run by dotted key. Raises `InputError` as `check` does. Without names nothing is written.
-    """
-    check(names)
-    tracking = Tracking(names, folder, settings)
-    try:
-        yield tracking
-    except BaseException:
-        tracking.close(is_finished=False)
-        raise
-    tracking.close(is_finished=True)
 
 
 def check(names: Sequence[str]) -> None:

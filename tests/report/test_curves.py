@@ -14,8 +14,8 @@ from tests.conftest import SHAPE, images, small, toy
 
 from equipoise.config import Config, Net, Train, resolve
 from equipoise.methods import METHODS
-from equipoise.report.figures import png, svg
 from equipoise.report.figures.curves import _widths, constant_weights, training_curves
+from equipoise.report.figures.saving import png, svg
 from equipoise.training.loop import Training
 
 Make = Callable[..., Any]

@@ -7,8 +7,9 @@ import numpy as np
 from matplotlib.font_manager import fontManager, get_font
 from PIL import Image
 
-from equipoise.report.figures import png, short, svg
 from equipoise.report.figures.information import information_map
+from equipoise.report.figures.saving import png, svg
+from equipoise.report.figures.style import short
 
 
 def test_the_map_shows_the_matrix_in_the_given_order() -> None:

@@ -12,11 +12,11 @@ from equipoise import report
 from equipoise.errors import InputError
 from equipoise.model import VAE
 from equipoise.priors import LpNested
-from equipoise.report.figures import png, svg
 from equipoise.report.figures.animation import FRAMES, traversal_gif
 from equipoise.report.figures.animation import GAP as GAP_OF_GIF
 from equipoise.report.figures.canvas import GAP, SMALLEST, grid
 from equipoise.report.figures.images import STEPS, sweep
+from equipoise.report.figures.saving import png, svg
 from equipoise.report.latents import Latent, nats_carried
 
 

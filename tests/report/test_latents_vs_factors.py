@@ -5,8 +5,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from equipoise import report
-from equipoise.report.figures import BLUE, CYCLE, png
 from equipoise.report.figures.latents_vs_factors import CELL, arrange
+from equipoise.report.figures.saving import png
+from equipoise.report.figures.style import BLUE, CYCLE
 from equipoise.report.latents import Factor, factors_over
 
 RNG = np.random.default_rng(0)

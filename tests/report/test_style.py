@@ -5,7 +5,7 @@ from importlib import resources
 
 import pytest
 
-from equipoise.report.figures import CYCLE, THEME
+from equipoise.report.figures.style import CYCLE, THEME
 
 STYLE = resources.files("equipoise.report").joinpath("style.html").read_text(encoding="utf-8")
 ROOTS = [dict(re.findall(r"--(\w+): (#\w{6});", root)) for root in re.findall(r":root \{(.*?)\}", STYLE, re.DOTALL)]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from equipoise import report
-from equipoise.report.figures import png
+from equipoise.report.figures.saving import png
 
 Rows = Callable[..., list[dict[str, Any]]]
 

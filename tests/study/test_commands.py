@@ -172,7 +172,7 @@ def test_time_left_follows_from_the_pace_of_what_runs_now() -> None:
         "3 runs: 1 running, 1 waiting, 1 failed, 320 images/s, about 0:00:05 of training left"
     )
     again = dataclasses.replace(STATE, reason="it fell", tries=1)
-    assert board.lines([again, failed])[1:] == [
+    assert board.lines([again, failed]) == [
         "  a is at step 20 of 60 (host, process 7); failed before: it fell",
         "  c failed once: it fell",
     ]

@@ -4,31 +4,36 @@ A function's docstring, its annotations and its defaults are what `equipoise COM
 library are imported inside the functions, so that `equipoise --help` does not wait for torch.
 """
 
+from collections.abc import Callable
+
 from equipoise.commands.data import data_add, data_check, data_info, data_list, data_render
 from equipoise.commands.lists import list_, show
 from equipoise.commands.runs import encode, evaluate, explore, export, report, train
 from equipoise.commands.studies import compare, reproduce, search, select, status, sweep
 from equipoise.commands.toys import toys
+from equipoise.outcome import Outcome
 
-__all__ = [
-    "compare",
-    "data_add",
-    "data_check",
-    "data_info",
-    "data_list",
-    "data_render",
-    "encode",
-    "evaluate",
-    "explore",
-    "export",
-    "list_",
-    "report",
-    "reproduce",
-    "search",
-    "select",
-    "show",
-    "status",
-    "sweep",
-    "toys",
-    "train",
-]
+COMMANDS: dict[str, Callable[..., Outcome]] = {
+    "train": train,
+    "evaluate": evaluate,
+    "encode": encode,
+    "report": report,
+    "explore": explore,
+    "export": export,
+    "sweep": sweep,
+    "status": status,
+    "compare": compare,
+    "select": select,
+    "search": search,
+    "reproduce": reproduce,
+    "list": list_,
+    "show": show,
+    "toys": toys,
+}
+DATA_COMMANDS: dict[str, Callable[..., Outcome]] = {
+    "list": data_list,
+    "info": data_info,
+    "add": data_add,
+    "render": data_render,
+    "check": data_check,
+}

@@ -11,7 +11,7 @@ import typer
 from equipoise.commands.arguments import NameOrPath
 from equipoise.errors import InputError, choose
 from equipoise.files import replacing
-from equipoise.outcome import Outcome
+from equipoise.outcome import Outcome, align
 
 if TYPE_CHECKING:
     from equipoise.data import Dataset
@@ -27,12 +27,7 @@ def data_list() -> Outcome:
         values[name] = _facts(dataset)
         factors = _by(dataset.factor_sizes) or "none"
         cells.append([name, f"{dataset.images:,}", _by(dataset.shape), factors, _origin(dataset), dataset.state])
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = []
-    for name, number, *others in cells:
-        left = (f"{cell:<{width}}" for cell, width in zip(others, widths[2:], strict=True))
-        lines.append("  ".join([f"{name:<{widths[0]}}", f"{number:>{widths[1]}}", *left]).rstrip())
-    return Outcome(values, "\n".join(lines))
+    return Outcome(values, "\n".join(align(cells, slice(1, 2))))
 
 
 def data_info(

@@ -7,14 +7,14 @@ import sys
 import webbrowser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from equipoise.commands.arguments import Progress, RunFolder
-from equipoise.errors import InputError, choose
+from equipoise.errors import InputError
 from equipoise.files import replacing, write_text
-from equipoise.outcome import Outcome
+from equipoise.outcome import Outcome, align
 
 if TYPE_CHECKING:
     from equipoise.codes import Codes
@@ -254,8 +254,7 @@ def export(
     """
     from equipoise import export as exports
 
-    kinds: dict[str, exports.Kind] = {kind: kind for kind in get_args(exports.Kind)}
-    written = exports.write(folder, kinds[choose("kind of export", to, kinds)], out)
+    written = exports.write(folder, to, out)
     sizes = {path.relative_to(written.folder).as_posix(): path.stat().st_size for path in written.files}
     lines = [f"  {name:<28} {size:>12,} bytes" for name, size in sorted(sizes.items())]
     values: dict[str, Any] = {"run": str(folder), "to": to, "files": sizes, "wrote": str(written.folder)}
@@ -288,12 +287,7 @@ def _table(scores: Mapping[str, "Score"]) -> str:
         baseline = _number(score.baseline) + (f" ± {score.baseline_spread:.4f}" if score.baseline_spread else "")
         figures = [_number(score.value), interval, _number(score.half), baseline, _number(score.attainable)]
         cells.append([name, *figures])
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = []
-    for name, *figures in cells:
-        right = (f"{cell:>{width}}" for cell, width in zip(figures, widths[1:], strict=True))
-        lines.append("  ".join([f"  {name:<{widths[0]}}", *right]))
-    return "\n".join(lines)
+    return "\n".join(f"  {line}" for line in align(cells, slice(1, None)))
 
 
 def _number(value: float | None) -> str:

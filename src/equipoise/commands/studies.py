@@ -160,9 +160,7 @@ def select(folder: StudyFolder, progress: Progress = True) -> Outcome:
     """
     from equipoise.study.compare.select import select
 
-    selection = select(folder, progress)
-    values = {"data": selection.values, "left_out": selection.left_out, "wrote": str(selection.file)}
-    return Outcome(values, "\n".join([*selection.lines, f"wrote {selection.file}"]))
+    return select(folder, progress)
 
 
 def search(
@@ -187,7 +185,7 @@ def search(
     Example:  equipoise search examples/search.toml
     """
     from equipoise.files import replacing
-    from equipoise.report import figures
+    from equipoise.report.figures.saving import png, svg_file
     from equipoise.study.search import summary
     from equipoise.study.search.picture import draw
     from equipoise.study.search.search import search as search_file
@@ -199,8 +197,8 @@ def search(
         files[folder / "search.csv"] = summary.csv(result)
     if result.best:
         picture = draw(result)
-        files[folder / "pictures" / "search.svg"] = figures.svg_file(picture, "search")
-        files[folder / "pictures" / "search.png"] = figures.png(picture)
+        files[folder / "pictures" / "search.svg"] = svg_file(picture, "search")
+        files[folder / "pictures" / "search.png"] = png(picture)
     for path, content in files.items():
         with replacing(path) as target:
             target.write(content)
@@ -317,5 +315,5 @@ def _state(plan: "Plan", states: Sequence["State"]) -> Outcome:
 
     is_done = all(state.stage == "done" for state in states)
     runs = [dataclasses.asdict(state) for state in states]
-    text = "\n".join([f"{plan.folder}: {board.summary(states)}", *board.lines(states)[1:]])
+    text = "\n".join([f"{plan.folder}: {board.summary(states)}", *board.lines(states)])
     return Outcome({"study": str(plan.folder), "done": is_done, "runs": runs}, text, is_done)

@@ -58,7 +58,7 @@ def export_run(run: runs.Run | str | Path, to: Kind = "safetensors", out: str | 
     return write(run, to, out).folder
 
 
-def write(run: runs.Run | str | Path, to: Kind = "safetensors", out: str | Path | None = None) -> Export:
+def write(run: runs.Run | str | Path, to: str, out: str | Path | None) -> Export:
     """Export the model of a run as `export_run` does, and describe what was written. Raises the same errors."""
     choose("kind of export", to, get_args(Kind))
     run = run if isinstance(run, runs.Run) else runs.open_run(run)

@@ -11,6 +11,7 @@ from equipoise.balance.contract import Positive
 from equipoise.errors import InputError
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
 from equipoise.objective import Objective
+from equipoise.part import Spec
 from equipoise.priors import StandardNormal
 
 
@@ -50,9 +51,9 @@ class LVAE:
     0."""
     initial: Positive = 1.0
     """Both sigmas at the start. Default: the paper's."""
-    likelihood: Literal["mse", "bernoulli", "half_mse"] = "mse"
-    """Noise of the decoder; `mse` is the paper's. Likelihoods that can be negative are left out: the loss would have no
-    minimum."""
+    likelihood: Spec = "mse"
+    """Noise of the decoder; `mse` is the paper's. A likelihood that can be negative is an error, because the loss would
+    have no minimum."""
 
     name: ClassVar[str] = "l-vae"
     summary: ClassVar[str] = "both weights are learned with the network"
@@ -64,12 +65,19 @@ class LVAE:
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape.
 
-        Raises `InputError` if `weights="closed"` is combined with another regulariser or parametrisation.
+        Raises `InputError` if `weights="closed"` is combined with another regulariser or parametrisation, or if the
+        likelihood can be negative.
         """
         if self.weights == "closed" and (self.regulariser, self.parametrisation) != ("squares", "raw"):
             raise InputError(
                 "method.weights is closed, which computes the sigmas of the squares regulariser; leave "
                 "method.regulariser and method.parametrisation out, or set method.weights=learned"
+            )
+        likelihood = likelihoods.from_name(self.likelihood, shape.image[0])
+        if likelihood.can_be_negative:
+            raise InputError(
+                f"method.likelihood is {likelihood.name}, which can be negative, so the loss has no minimum; choose "
+                f"mse, half_mse or bernoulli"
             )
         floor = self.floor or {"squares": 1e-4, "log": 1e-2}[self.regulariser]
         measures = ["rec", "kl"]
@@ -78,6 +86,6 @@ class LVAE:
             balance=ClosedFormWeights(measures, self.smoothing, floor, self.initial)
             if self.weights == "closed"
             else LearnedWeights(measures, self.regulariser, self.parametrisation, floor, self.initial),
-            likelihood=likelihoods.from_name(self.likelihood, shape.image[0]),
+            likelihood=likelihood,
             prior=StandardNormal(shape.latent),
         )

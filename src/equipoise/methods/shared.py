@@ -14,6 +14,7 @@ from equipoise.balance.contract import Positive
 from equipoise.likelihoods import Likelihood
 from equipoise.methods.method import STRICT, Shape
 from equipoise.objective import Objective
+from equipoise.part import Spec
 from equipoise.priors import StandardNormal
 
 Sigma = Annotated[
@@ -26,9 +27,10 @@ Sigma = Annotated[
 class Noise:
     """Settings of the noise of the decoder."""
 
-    likelihood: Literal["auto", "bernoulli", "mse", "half_mse", "gaussian"] = "auto"
-    """Noise of the decoder. `auto`: bernoulli for grey images, mse for colour. A beta with half_mse corresponds to
-    2 beta with mse, and with gaussian to 2 sigma^2 beta."""
+    likelihood: Spec = "auto"
+    """Noise of the decoder: mse, half_mse, a name in `equipoise.LIKELIHOODS`, or a table of a name and its options.
+    `auto`: bernoulli for grey images, mse for colour. A beta with half_mse corresponds to 2 beta with mse, and with
+    gaussian to 2 sigma^2 beta."""
     sigma: Sigma = 1.0
 
 
@@ -60,15 +62,9 @@ def gaussian_objective(
     monitors: Mapping[str, terms.Term] | None = None,
     adversary: ImageAdversary | None = None,
 ) -> Objective:
-    """Return the objective of `rec` and `measures` under a standard normal prior.
+    """Return the objective of `rec` and `measures`, by default the KL alone, under a standard normal prior.
 
-    Args:
-        settings: settings of the decoder's noise.
-        shape: sizes of images and latents.
-        balance: computes the weights of the terms.
-        measures: the terms beside `rec`. Default: the KL alone.
-        monitors: terms that are logged and not part of the loss.
-        adversary: a discriminator of images.
+    `monitors` are terms that are logged and not part of the loss.
     """
     return Objective(
         terms={"rec": terms.rec, **({"kl": terms.kl} if measures is None else measures)},
@@ -85,11 +81,7 @@ def adversarial_objective(
 ) -> Objective:
     """Return the objective of `rec`, `kl` and the total correlation `tc`, which a discriminator estimates.
 
-    Args:
-        settings: settings of the discriminator and of the decoder's noise.
-        shape: sizes of images and latents.
-        balance: computes the weights of the terms.
-        view: maps the codes [B, D] to the input of the discriminator [B, D]. Default: the codes themselves.
+    `view` maps the codes [B, D] to the input of the discriminator [B, D], by default the codes themselves.
     """
     adversary = Adversary(
         shape.latent, settings.width, settings.layers, view, second=settings.second, lr=settings.adversary_lr

@@ -10,7 +10,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from equipoise.report import figures
+from equipoise.report.figures.saving import svg
 
 
 def template(name: str) -> Template:
@@ -25,7 +25,7 @@ def macros(name: str) -> Any:
 
 def markup(figure: Figure, name: str, alt: str = "") -> Markup:
     """Return a figure as a part of a page. `name` is unique on the page; `alt` describes the figure."""
-    return Markup(figures.svg(figure, name, alt))  # Matplotlib escapes the texts in it
+    return Markup(svg(figure, name, alt))  # Matplotlib escapes the texts in it
 
 
 @cache

@@ -38,15 +38,8 @@ def one_run(folder: Path) -> Plan:
 def read(file: str | Path, out: str | Path | None = None) -> Plan:
     """Return the plan of a study file: all its runs, or for a search the runs proposed so far.
 
-    Args:
-        file: the study file, in TOML.
-        out: the folder of the study, if it is not the one in the file.
-
-    Returns:
-        The plan with the settings of each run by name.
-
-    Raises:
-        InputError: the file cannot be read, or describes runs that are not possible.
+    `out` replaces the folder in the file. Raises `InputError` for a file that cannot be read, or for runs that are not
+    possible.
     """
     contents = read_file(file, out)
     return trials.plan(space.parse(contents)) if "search" in contents else plan(contents)

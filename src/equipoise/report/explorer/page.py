@@ -35,16 +35,8 @@ PAGE = ("elements.js", "requests.js", "pictures.js", "slots.js", "sliders.js", "
 def write(run: Run) -> Path:
     """Write `explorer.html` to the folder of a run: a page with sliders that runs the model in the browser.
 
-    The file holds decoder and encoder with weights of 14 bits, and 24 images. It loads nothing.
-
-    Args:
-        run: A run that is encoded.
-
-    Returns:
-        The path of `explorer.html`.
-
-    Raises:
-        InputError: If the page cannot run a layer of the nets.
+    The file holds decoder and encoder with weights of 14 bits, and 24 images. It loads nothing. Returns its path;
+    raises `InputError` where the page cannot run a layer of the nets.
     """
     model = run.model
     if type(model.likelihood).mean is not Likelihood.mean:

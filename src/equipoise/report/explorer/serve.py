@@ -6,7 +6,6 @@ from urllib.parse import urlsplit
 
 from equipoise.errors import InputError
 
-PORT = 8642
 HERE = ("127.0.0.1", "localhost", "[::1]")
 HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
@@ -17,7 +16,7 @@ HEADERS = {
 }
 
 
-def serve(path: Path, port: int = PORT) -> None:
+def serve(path: Path, port: int) -> None:
     """Serve the file `path` on 127.0.0.1 until Ctrl-C. Raises `InputError` where the port cannot be used."""
     with server(path, port) as running:
         try:

@@ -54,7 +54,7 @@ def traversals(model: VAE, x: Images) -> Figure:
     return traversal_figure(model, codes[0], latents, measure)
 
 
-def reconstructions(model: VAE, x: Images) -> Figure:
+def reconstructions(model: VAE, x: Images, titles: Sequence[str] = ()) -> Figure:
     """Return a figure of images, their reconstructions and the absolute differences, ten images in a row.
 
     Below each image is its squared error, summed over channels and pixels. Reconstructions are decoded from the
@@ -63,6 +63,7 @@ def reconstructions(model: VAE, x: Images) -> Figure:
     Args:
         model: A trained model.
         x: Images [B, C, H, W], uint8 in 0..255 or float in [0, 1]. All are drawn.
+        titles: A title for each row of ten images; default: none.
 
     Returns:
         A Matplotlib figure.
@@ -80,7 +81,29 @@ def reconstructions(model: VAE, x: Images) -> Figure:
         >>> len(figure.axes)  # rows of ten images
         2
     """
-    return reconstruction_figure(model, x)
+    original = as_float(_batch(x)).cpu()
+    decoded = model.decode(model.encode(original)[0]).cpu()
+    sse = _numpy(per_image(original, decoded)["sse"])
+    stack = _numpy(torch.stack([original, decoded, (original - decoded).abs()]))  # [3, B, C, H, W]
+
+    blocks = [slice(start, start + COLUMNS) for start in range(0, len(sse), COLUMNS)]
+    rows = [grid(np.concatenate(stack[:, block]), columns=len(sse[block])) for block in blocks]
+    left, above, below = 110, 26 if titles else 0, 26
+    height = rows[0].shape[0] + above + below
+    figure = canvas(left + max(row.shape[1] for row in rows) + 10, height * len(rows) + 6)
+    for number, (block, row) in enumerate(zip(blocks, rows, strict=True)):
+        top = 6 + number * height + above
+        place(figure, row, left, top)
+        if titles:
+            label(figure, left, top - above / 2, titles[number], va="center", weight="bold")
+        for line, name in enumerate(("original", "reconstruction", "difference")):
+            label(figure, left - 10, top + (line + 0.5) * row.shape[0] / 3, name, ha="right", va="center")
+        bottom = top + row.shape[0] + 12
+        label(figure, left - 10, bottom, "SSE", ha="right", va="center", color=MUTED)
+        for column, error in enumerate(sse[block]):
+            centre = left + (column + 0.5) * (row.shape[1] + GAP) / len(sse[block])
+            label(figure, centre, bottom, f"{error:.1f}", ha="center", va="center", color=MUTED)
+    return figure
 
 
 def samples(model: VAE, n: int = 20, seed: int = 0) -> Figure:
@@ -137,33 +160,6 @@ def latents_of(model: VAE, x: Images) -> tuple[Array, list[Latent], Measure]:
         for j in np.argsort(-nats, kind="stable")
     ]
     return codes, latents, measure
-
-
-def reconstruction_figure(model: VAE, x: Images, titles: Sequence[str] = ()) -> Figure:
-    """Return the figure of `reconstructions` with a title above each row of ten. Raises `InputError` as it does."""
-    original = as_float(_batch(x)).cpu()
-    decoded = model.decode(model.encode(original)[0]).cpu()
-    sse = _numpy(per_image(original, decoded)["sse"])
-    stack = _numpy(torch.stack([original, decoded, (original - decoded).abs()]))  # [3, B, C, H, W]
-
-    blocks = [slice(start, start + COLUMNS) for start in range(0, len(sse), COLUMNS)]
-    rows = [grid(np.concatenate(stack[:, block]), columns=len(sse[block])) for block in blocks]
-    left, above, below = 110, 26 if titles else 0, 26
-    height = rows[0].shape[0] + above + below
-    figure = canvas(left + max(row.shape[1] for row in rows) + 10, height * len(rows) + 6)
-    for number, (block, row) in enumerate(zip(blocks, rows, strict=True)):
-        top = 6 + number * height + above
-        place(figure, row, left, top)
-        if titles:
-            label(figure, left, top - above / 2, titles[number], va="center", weight="bold")
-        for line, name in enumerate(("original", "reconstruction", "difference")):
-            label(figure, left - 10, top + (line + 0.5) * row.shape[0] / 3, name, ha="right", va="center")
-        bottom = top + row.shape[0] + 12
-        label(figure, left - 10, bottom, "SSE", ha="right", va="center", color=MUTED)
-        for column, error in enumerate(sse[block]):
-            centre = left + (column + 0.5) * (row.shape[1] + GAP) / len(sse[block])
-            label(figure, centre, bottom, f"{error:.1f}", ha="center", va="center", color=MUTED)
-    return figure
 
 
 def traversal_figure(model: VAE, reference: Array, latents: Sequence[Latent], measure: Measure) -> Figure:

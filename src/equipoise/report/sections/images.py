@@ -25,7 +25,7 @@ def reconstructions(run: Run, findings: Findings) -> Sequence[Block]:
         worst = by_error[::-1][:COUNT]
         titles = ["10 images at even ranks of the error, smallest first", f"the 10 worst of {total:,}"]
     x = torch.from_numpy(run.images.pixels(run.codes["index"][np.concatenate([typical, worst])]))
-    figure = figures.reconstruction_figure(run.model, x, titles)
+    figure = figures.reconstructions(run.model, x, titles)
     alt = f"Originals, reconstructions and differences of images with squared errors of {_range(sse[typical])}"
     alt += f", and of the {COUNT} worst, {_range(sse[worst])}." if len(worst) else "."
     caption = macros("report/sections/images.html").reconstructions(len(typical), len(worst), total)

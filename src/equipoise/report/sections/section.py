@@ -7,7 +7,7 @@ from typing import Literal
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from equipoise.report.figures import png, svg_file
+from equipoise.report.figures.saving import png, svg_file
 from equipoise.report.findings import Findings
 from equipoise.report.html import markup
 from equipoise.scoring import Run

@@ -31,19 +31,12 @@ class Pair:
 
 @dataclass(frozen=True)
 class Block:
-    """Groups that are compared with each other: those of one data set, or those that all of several have.
+    """Groups that are compared with each other: those of one data set, or those that all of several have."""
 
-    Attributes:
-        title: name of the data set, or how many there are.
-        sets: number of data sets.
-        groups: the groups.
-        metrics: metrics to show, the squared error first.
-    """
-
-    title: str
+    title: str  # name of the data set, or how many there are
     sets: int
     groups: tuple[Group, ...]
-    metrics: tuple[str, ...]
+    metrics: tuple[str, ...]  # metrics to show, the squared error first
 
     @property
     def averaged(self) -> tuple[str, ...]:
@@ -117,19 +110,12 @@ class Block:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The comparison of the finished runs of a study.
-
-    Attributes:
-        folder: folder of the study.
-        results: the finished runs.
-        blocks: one per data set, and with several one for the groups that all of them have.
-        unfinished: the states of runs that failed or are not finished.
-    """
+    """The comparison of the finished runs of a study."""
 
     folder: Path
     results: tuple[Result, ...]
-    blocks: tuple[Block, ...]
-    unfinished: tuple[State, ...]
+    blocks: tuple[Block, ...]  # one per data set, and with several one for the groups that all of them have
+    unfinished: tuple[State, ...]  # the states of runs that failed or are not finished
 
     @property
     def notes(self) -> list[str]:

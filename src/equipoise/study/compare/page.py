@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from equipoise.metrics import METRICS
-from equipoise.report import figures
-from equipoise.report.figures import CYCLE, INK, MUTED, plain
+from equipoise.report.figures.saving import png, svg_file
+from equipoise.report.figures.style import CYCLE, INK, MUTED, plain
 from equipoise.report.html import markup, template
 from equipoise.study.compare.comparison import Block, Comparison
 from equipoise.study.compare.results import Result
@@ -32,8 +32,8 @@ def files(comparison: Comparison) -> dict[Path, bytes]:
         drawing = pareto(block) if block.sets == 1 and block.compared else None
         if drawing is not None:
             name = f"tradeoff-{re.sub(r'[^A-Za-z0-9.-]+', '-', block.title)}"
-            pictures[comparison.folder / "pictures" / f"{name}.svg"] = figures.svg_file(drawing, name)
-            pictures[comparison.folder / "pictures" / f"{name}.png"] = figures.png(drawing)
+            pictures[comparison.folder / "pictures" / f"{name}.svg"] = svg_file(drawing, name)
+            pictures[comparison.folder / "pictures" / f"{name}.png"] = png(drawing)
             drawings[block.title] = markup(drawing, name)
     page = template("study/compare/compare.html").render(
         title=comparison.folder.resolve().name,

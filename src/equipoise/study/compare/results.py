@@ -20,34 +20,19 @@ from equipoise.study.run.status import State, Watch
 
 @dataclass(frozen=True)
 class Result:
-    """A finished run: its settings, its scores, the last row of its log, and flags of its report.
-
-    Attributes:
-        run: name of the run.
-        path: folder of the run.
-        data: name of the data set.
-        method: name of the method.
-        setting: the settings that distinguish runs of this method, without data, method and seed, as text.
-        seed: seed of the training.
-        steps: training steps.
-        scores: by metric; `sse` and `kl` are means over the codes.
-        convention: convention of the scores.
-        digest: digest of images and factors.
-        beta_equivalent: weight of the KL per unit of reconstruction error; None without a KL term.
-        flags: problems of the run.
-    """
+    """A finished run: its settings, its scores, the last row of its log, and flags of its report."""
 
     run: str
     path: Path
     data: str
     method: str
-    setting: str
+    setting: str  # the settings that distinguish runs of this method, without data, method and seed, as text
     seed: int
     steps: int
-    scores: Mapping[str, float]
+    scores: Mapping[str, float]  # by metric; `sse` and `kl` are means over the codes
     convention: str
-    digest: str
-    beta_equivalent: float | None
+    digest: str  # digest of images and factors
+    beta_equivalent: float | None  # weight of the KL per unit of reconstruction error; None without a KL term
     flags: tuple[Flag, ...]
 
     @property

@@ -1,8 +1,8 @@
 """The command `select`: models chosen without labels, and the models that labels would choose."""
 
+import dataclasses
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,52 +14,17 @@ from equipoise.errors import InputError
 from equipoise.files import replacing
 from equipoise.metrics import METRICS, headline
 from equipoise.metrics.ranking import FEWEST
+from equipoise.outcome import Outcome
 from equipoise.progress import bar
 from equipoise.study.compare import tables
-from equipoise.study.compare.results import Group, Result, by_data, groups, read_results, scored_metrics
-from equipoise.study.compare.udr import different_images, udr_of_seeds
+from equipoise.study.compare.results import Result, by_data, groups, read_results, scored_metrics
+from equipoise.study.compare.udr import udr_of_seeds
 from equipoise.study.folder import open_study
 
 MOST = 10  # models in the terminal
 
 
-@dataclass(frozen=True)
-class Model:
-    """A run and its UDR."""
-
-    result: Result
-    udr: float
-
-    @property
-    def name(self) -> str:
-        """Method, setting and seed."""
-        return f"{self.result.label} seed {self.result.seed}"
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The best model by a metric that needs labels, and the rank correlation of the metric with UDR.
-
-    The correlation is over `models` models, and None where all values of either are equal.
-    """
-
-    metric: str
-    best: Model
-    spearman: float | None
-    models: int
-
-
-@dataclass(frozen=True)
-class Selection:
-    """The models of a study by UDR: values and lines of text of each data set, the settings left out, and the table."""
-
-    values: list[dict[str, Any]]
-    lines: list[str]
-    left_out: list[str]
-    file: Path
-
-
-def select(folder: Path, progress: bool = True) -> Selection:
+def select(folder: Path, progress: bool = True) -> Outcome:
     """Rank the finished runs of the study in `folder` by UDR, best first, and write them to `select.csv`.
 
     Raises `InputError` where no setting has three finished seeds, or where runs are not of the same images.
@@ -68,134 +33,118 @@ def select(folder: Path, progress: bool = True) -> Selection:
     waiting = (
         f"{len(unfinished)} of {len(results) + len(unfinished)} runs are not finished; equipoise sweep resumes them"
     )
-    every = [(data, group) for data, of_set in by_data(results).items() for group in groups(of_set)]
-    ranked = [group for _, group in every if len(group.results) >= FEWEST]
-    few = [f"{group.label} on {data} ({len(group.results)})" for data, group in every if len(group.results) < FEWEST]
+    every = [group for of_set in by_data(results).values() for group in groups(of_set)]
+    ranked = [group for group in every if len(group.results) >= FEWEST]
+    few = [group for group in every if len(group.results) < FEWEST]
+    left_out = [f"{group.label} on {group.results[0].data} ({len(group.results)})" for group in few]
     if not ranked:
         more = f"so add seeds = {FEWEST} or more to the study"
         remedy = f"and {waiting}" if unfinished else more
         raise InputError(
             f"{folder} has no setting with {FEWEST} finished seeds; UDR compares seeds of a setting, {remedy}"
         )
-    models = []
+    models: list[Result] = []
     console = Console(stderr=True, quiet=not progress)
     with bar("comparing codes", sum(len(group.results) for group in ranked), "runs", console) as advance:
         for group in ranked:
-            models += _models(group)
+            scores = udr_of_seeds([result.path for result in group.results])
+            for result, udr in zip(group.results, scores, strict=True):
+                models.append(dataclasses.replace(result, scores={**result.scores, "udr": udr}))
             advance(len(group.results))
-    models.sort(key=lambda model: -model.udr)
+    models.sort(key=lambda model: -model.scores["udr"])
     supervised = [metric for metric in scored_metrics(results) if "factors" in METRICS[metric].needs]
-    with replacing(folder / "select.csv") as file:
-        file.write(tables.csv_of(_rows(models, supervised)))
+    file = folder / "select.csv"
+    with replacing(file) as target:
+        target.write(tables.csv_of(_rows(models, supervised)))
 
     lines, values = [], []
     for data in dict.fromkeys(group.results[0].data for group in ranked):
-        of_set = [model for model in models if model.result.data == data]
-        choices = [each for metric in supervised if (each := _choice(of_set, metric))]
-        lines += [*_text(data, of_set, choices), ""]
-        values.append(_values(data, of_set, choices))
-    if few:
-        lines.append(f"left out, with fewer than {FEWEST} seeds: {', '.join(few)}")
+        of_set = by_data(models)[data]
+        values.append(_values(data, of_set, supervised))
+        lines += [*_text(values[-1], of_set), ""]
+    if left_out:
+        lines.append(f"left out, with fewer than {FEWEST} seeds: {', '.join(left_out)}")
     if unfinished:
         lines.append(waiting)
-    return Selection(values, lines, few, folder / "select.csv")
+    return Outcome({"data": values, "left_out": left_out, "wrote": str(file)}, "\n".join([*lines, f"wrote {file}"]))
 
 
-def _models(group: Group) -> list[Model]:
-    """Return the runs of a group with the UDR of each. Raises `InputError` where they are not of the same images."""
-    first = group.results[0]
-    for result in group.results:
-        if result.digest != first.digest:
-            raise InputError(different_images(result.path, first.path))
-    scores = udr_of_seeds([result.path for result in group.results])
-    return [Model(result, score) for result, score in zip(group.results, scores, strict=True)]
+
+def _rows(models: Sequence[Result], metrics: Sequence[str]) -> list[dict[str, Any]]:
+    """Return a row for each model: its rank among those of its data set, UDR and scores."""
+    rank = {model.run: place for of_set in by_data(models).values() for place, model in enumerate(of_set, 1)}
+    return [
+        {
+            "data": model.data,
+            "rank": rank[model.run],
+            "method": model.method,
+            "setting": model.setting,
+            "seed": model.seed,
+            "run": model.run,
+            "flags": ", ".join(model.flags),
+            **{metric: model.scores.get(metric, math.nan) for metric in ("udr", *metrics)},
+        }
+        for model in models
+    ]
 
 
-def _choice(models: Sequence[Model], metric: str) -> Choice | None:
-    """Return the choice by a metric among the models that have it; None where fewer than three have."""
-    scored = [model for model in models if not math.isnan(model.result.scores.get(metric, math.nan))]
+def _values(data: str, models: Sequence[Result], metrics: Sequence[str]) -> dict[str, Any]:
+    """Return the models of a data set, best first, the settings by their median, and the choice of each metric."""
+    return {
+        "data": data,
+        "models": [
+            {"run": model.run, "label": model.label, "seed": model.seed, "udr": model.scores["udr"]} for model in models
+        ],
+        # Duan et al. choose settings by this median.
+        "settings": {
+            group.label: float(np.median([model.scores["udr"] for model in group.results])) for group in groups(models)
+        },
+        "labels": [choice for metric in metrics if (choice := _choice(models, metric))],
+    }
+
+
+def _choice(models: Sequence[Result], metric: str) -> dict[str, Any] | None:
+    """Return the best model by a metric, and the rank correlation of the metric with UDR.
+
+    It is None where fewer than three models have the metric; the correlation is None where all values are equal.
+    """
+    scored = [model for model in models if not math.isnan(model.scores.get(metric, math.nan))]
     if len(scored) < FEWEST:
         return None
-    scores = [METRICS[metric].better * model.result.scores[metric] for model in scored]
-    ranks = [model.udr for model in scored]
+    scores = [METRICS[metric].better * model.scores[metric] for model in scored]
+    ranks = [model.scores["udr"] for model in scored]
     varied = len(set(scores)) > 1 and len(set(ranks)) > 1
-    spearman = float(spearmanr(ranks, scores).statistic) if varied else None
-    return Choice(metric, scored[int(np.argmax(scores))], spearman, len(scored))
+    best = scored[int(np.argmax(scores))]
+    return {
+        "metric": metric,
+        "spearman": float(spearmanr(ranks, scores).statistic) if varied else None,
+        "models": len(scored),
+        "run": best.run,
+        "score": best.scores[metric],
+        "score_of_udr": models[0].scores.get(metric),
+    }
 
 
-def _rows(models: Sequence[Model], metrics: Sequence[str]) -> list[dict[str, Any]]:
-    """Return a row for each model: its rank among those of its data set, UDR and scores."""
-    ranks: dict[str, int] = {}
-    rows = []
-    for model in models:
-        result = model.result
-        ranks[result.data] = ranks.get(result.data, 0) + 1
-        rows.append(
-            {
-                "data": result.data,
-                "rank": ranks[result.data],
-                "method": result.method,
-                "setting": result.setting,
-                "seed": result.seed,
-                "run": result.run,
-                "flags": ", ".join(result.flags),
-                "udr": model.udr,
-                **{metric: result.scores.get(metric, math.nan) for metric in metrics},
-            }
-        )
-    return rows
-
-
-def _text(data: str, models: Sequence[Model], choices: Sequence[Choice]) -> list[str]:
+def _text(values: dict[str, Any], models: Sequence[Result]) -> list[str]:
     """Return the best models with their scores, the best settings, and the choice of each metric."""
-    metrics = [each.metric for each in choices if each.metric in headline()] or [each.metric for each in choices][:6]
+    choices = values["labels"]
+    names = {model.run: f"{model.label} seed {model.seed}" for model in models}
+    metrics = [each["metric"] for each in choices]
+    metrics = [metric for metric in metrics if metric in headline()] or metrics[:6]
     rows = [["", "udr", *metrics, "run"]]
     for model in models[:MOST]:
-        result = model.result
-        scores = [tables.figure(metric, result.scores.get(metric, math.nan)) for metric in metrics]
-        rows.append([model.name, tables.figure("udr", model.udr), *scores, result.run])
+        scores = [tables.figure(metric, model.scores.get(metric, math.nan)) for metric in ("udr", *metrics)]
+        rows.append([names[model.run], *scores, model.run])
     more = f"; the best {MOST}, all are in select.csv" if len(models) > MOST else ""
-    lines = [f"{data}: {len(models)} models by UDR, which needs no labels{more}", *tables.lines(rows), ""]
-    medians = sorted(_medians(models).items(), key=lambda pair: -pair[1])
+    lines = [f"{values['data']}: {len(models)} models by UDR, which needs no labels{more}", *tables.lines(rows), ""]
+    medians = sorted(values["settings"].items(), key=lambda pair: -pair[1])
     lines.append(f"  settings by their median: {', '.join(f'{label} {median:.3f}' for label, median in medians[:5])}")
     if not choices:
         return [*lines, "  no run has a score that needs labels, so UDR cannot be checked against one"]
     rows = [["", "correlation with udr", "its best", "that of udr", "choice with labels"]]
     for each in choices:
-        values = [model.result.scores.get(each.metric, math.nan) for model in (each.best, models[0])]
-        correlation = "–" if each.spearman is None else f"{each.spearman:z.2f}"
-        rows.append(
-            [each.metric, correlation, *(tables.figure(each.metric, value) for value in values), each.best.name]
-        )
+        metric, best = each["metric"], models[0].scores.get(each["metric"], math.nan)
+        correlation = "–" if each["spearman"] is None else f"{each['spearman']:z.2f}"
+        scores = [tables.figure(metric, each["score"]), tables.figure(metric, best)]
+        rows.append([metric, correlation, *scores, names[each["run"]]])
     return [*lines, "", *tables.lines(rows)]
-
-
-def _medians(models: Sequence[Model]) -> dict[str, float]:
-    """Return the median UDR of each setting, by which Duan et al. choose settings."""
-    by: dict[str, list[float]] = {}
-    for model in models:
-        by.setdefault(model.result.label, []).append(model.udr)
-    return {label: float(np.median(values)) for label, values in by.items()}
-
-
-def _values(data: str, models: Sequence[Model], choices: Sequence[Choice]) -> dict[str, Any]:
-    best = models[0].result.scores
-    return {
-        "data": data,
-        "models": [
-            {"run": model.result.run, "label": model.result.label, "seed": model.result.seed, "udr": model.udr}
-            for model in models
-        ],
-        "settings": _medians(models),
-        "labels": [
-            {
-                "metric": each.metric,
-                "spearman": each.spearman,
-                "models": each.models,
-                "run": each.best.result.run,
-                "score": each.best.result.scores[each.metric],
-                "score_of_udr": best.get(each.metric),
-            }
-            for each in choices
-        ],
-    }

@@ -9,6 +9,7 @@ from typing import Any
 
 from equipoise.errors import InputError
 from equipoise.metrics import METRICS, table
+from equipoise.outcome import align
 from equipoise.study.compare.comparison import Block, Comparison, Pair
 from equipoise.study.compare.statistics import STATISTICS, Estimate
 
@@ -67,13 +68,8 @@ def interval(metric: str, estimate: Estimate) -> str:
 
 
 def lines(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Align the cells of a table in columns: the first and the last on the left, the others on the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    aligned = []
-    for first, *figures, last in rows:
-        right = (f"{cell:>{width}}" for cell, width in zip(figures, widths[1:-1], strict=True))
-        aligned.append("  ".join([f"  {first:<{widths[0]}}", *right, last]).rstrip())
-    return aligned
+    """Align the cells of a table: the first and the last column on the left, the others on the right."""
+    return [f"  {line}" for line in align(rows, slice(1, -1))]
 
 
 def _improvements(block: Block) -> list[str]:

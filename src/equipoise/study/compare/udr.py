@@ -8,6 +8,7 @@ import numpy as np
 
 from equipoise.codes import load
 from equipoise.errors import InputError
+from equipoise.files import read_json
 from equipoise.metrics import ScoreWarning
 from equipoise.metrics.ranking import udr
 
@@ -18,18 +19,14 @@ def udr_of_seeds(runs: Sequence[Path]) -> list[float]:
     Raises `InputError` where their codes are not of the same images.
     """
     codes = [load(run / "codes.npz") for run in runs]
-    for run, each in zip(runs, codes, strict=True):
-        if not np.array_equal(each["index"], codes[0]["index"]):
-            raise InputError(different_images(run, runs[0]))
+    digests = [read_json(run / "meta.json")["data"]["digest"] for run in runs]
+    for run, each, digest in zip(runs, codes, digests, strict=True):
+        if digest != digests[0] or not np.array_equal(each["index"], codes[0]["index"]):
+            raise InputError(
+                f"the codes of {run} and {runs[0]} are not of the same images, so UDR cannot compare them; delete the "
+                f"run with the outdated images, and sweep again"
+            )
     pairs = [(each["mean"], each["logvar"]) for each in codes]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ScoreWarning)  # a collapsed model scores 0, and its flag gives the reason
         return [udr(mean, [*pairs[:i], *pairs[i + 1 :]], logvar).value for i, (mean, logvar) in enumerate(pairs)]
-
-
-def different_images(run: Path, other: Path) -> str:
-    """Return the message for two runs whose codes are not of the same images."""
-    return (
-        f"the codes of {run} and {other} are not of the same images, so UDR cannot compare them; delete the run with "
-        f"the outdated images, and sweep again"
-    )

@@ -14,24 +14,14 @@ Draw = Callable[["Published", Mapping["Row", Sequence[Record]]], Figure]
 
 @dataclass(frozen=True)
 class Column:
-    """A column: a score of a model, or a curve of its run's log over the last fraction of the steps.
-
-    Attributes:
-        title: heading.
-        metric: the score; without a curve.
-        curve: the curve, whose mean is taken.
-        target: another curve; the figure is then the largest distance between the two.
-        last: fraction of the steps.
-        sign: 1, or -1 for the negative mean.
-        decimals: decimals of the figures.
-    """
+    """A column: a score of a model, or a curve of its run's log over the last fraction of the steps."""
 
     title: str
-    metric: str = ""
-    curve: str = ""
-    target: str = ""
-    last: float = 1.0
-    sign: int = 1
+    metric: str = ""  # the score; without a curve
+    curve: str = ""  # the curve, whose mean is taken
+    target: str = ""  # another curve; the figure is then the largest distance between the two
+    last: float = 1.0  # fraction of the steps
+    sign: int = 1  # -1 for the negative mean
     decimals: int = 2
 
     def of(self, record: Record, step: int) -> float | None:
@@ -56,36 +46,20 @@ class Row:
 
 @dataclass(frozen=True)
 class Published:
-    """A table or figure of a paper.
+    """A table or figure of a paper."""
 
-    Attributes:
-        name: name on the command line.
-        title: title with the number of the table in the paper.
-        source: citation.
-        claim: claim of the paper.
-        study: contents of a study file, by data set.
-        quick: settings of a shorter protocol, by dotted key.
-        budget: images that a run of the protocol sees, steps times batch.
-        columns: columns by name.
-        rows: rows by data set.
-        reasons: why our figures may differ.
-        selection: column whose best value the paper chose its models by; None if it did not choose.
-        apart: settings by which the runs of a row are shown separately.
-        draw: draws the figure; None without a figure.
-    """
-
-    name: str
-    title: str
+    name: str  # name on the command line
+    title: str  # title with the number of the table in the paper
     source: str
     claim: str
-    study: Mapping[str, Mapping[str, Any]]
-    quick: Mapping[str, object]
-    budget: int
-    columns: Mapping[str, Column]
-    rows: Mapping[str, Sequence[Row]]
-    reasons: str
-    selection: str | None = None
-    apart: Sequence[str] = ()
+    study: Mapping[str, Mapping[str, Any]]  # contents of a study file, by data set
+    quick: Mapping[str, object]  # settings of a shorter protocol, by dotted key
+    budget: int  # images that a run of the protocol sees, steps times batch
+    columns: Mapping[str, Column]  # by name
+    rows: Mapping[str, Sequence[Row]]  # by data set
+    reasons: str  # why our figures may differ
+    selection: str | None = None  # column whose best value the paper chose its models by; None if it did not choose
+    apart: Sequence[str] = ()  # settings by which the runs of a row are shown separately
     draw: Draw | None = None
 
     def runs(self, dataset: str, records: Sequence[Record]) -> dict[Row, list[Record]]:

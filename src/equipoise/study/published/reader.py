@@ -18,14 +18,17 @@ in `Published`, and:
 
 import tomllib
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import resources
 from typing import Any
+
+from matplotlib.figure import Figure
 
 from equipoise.study.published import figures
 from equipoise.study.published.paper import Column, Draw, Published, Row
 
 PAPERS = ("lvae", "isa", "progressive", "controllers")
-FIGURES: Mapping[str, Callable[..., Draw]] = {"scatter": figures.scatter, "trajectories": figures.trajectories}
+FIGURES: Mapping[str, Callable[..., Figure]] = {"scatter": figures.scatter, "trajectories": figures.trajectories}
 
 Table = Mapping[str, Any]
 
@@ -42,24 +45,17 @@ def read_tables() -> dict[str, Published]:
 
 def _published(file: Table, table: Table) -> Published:
     merged = {**file, **table}
+    copied = ("name", "title", "source", "claim", "quick", "budget", "reasons", "selection", "apart")
     study = {**file.get("study", {}), **table.get("study", {})}
     columns = {name: Column(**({"title": name, "metric": name} | column)) for name, column in file["columns"].items()}
     columns = {name: columns[name] for name in table.get("columns", columns)}
     values = {dataset: {"dataset": dataset, **of} for dataset, of in file["datasets"].items()}
     return Published(
-        name=table["name"],
-        title=table["title"],
-        source=merged["source"],
-        claim=table["claim"],
+        **{key: merged[key] for key in copied if key in merged},
         study={dataset: _fill(study, values[dataset]) for dataset in values},
-        quick=merged["quick"],
-        budget=merged["budget"],
         columns=columns,
         rows={dataset: [_row(file, row, columns, values[dataset]) for row in table["rows"]] for dataset in values},
-        reasons=table["reasons"],
-        selection=merged.get("selection"),
-        apart=merged.get("apart", ()),
-        draw=_draw(merged["figure"]) if "figure" in merged else None,
+        draw=_draw(**merged["figure"]) if "figure" in merged else None,
     )
 
 
@@ -70,9 +66,8 @@ def _row(file: Table, row: Table, columns: Mapping[str, Column], values: Table) 
     return Row(row["label"].format(**values), where, figures)
 
 
-def _draw(figure: Table) -> Draw:
-    arguments = {key: value for key, value in figure.items() if key != "kind"}
-    return FIGURES[figure["kind"]](**arguments)
+def _draw(kind: str, **arguments: Any) -> Draw:
+    return partial(FIGURES[kind], **arguments)
 
 
 def _fill(value: Any, values: Table) -> Any:

@@ -36,21 +36,13 @@ class Contents(TypedDict):
 
 @dataclass(frozen=True)
 class Record:
-    """A run as stored in `results/`.
+    """A run as stored in `results/`."""
 
-    Attributes:
-        run: name of the file.
-        settings: by dotted key, without `out`.
-        scores: by step, then by metric; each step at which the run was scored is a model.
-        curves: `step`, and the numbers of the log at these steps.
-        made_by: versions and platform.
-    """
-
-    run: str
-    settings: Mapping[str, Any]
-    scores: Mapping[int, Mapping[str, float]]
-    curves: Mapping[str, Sequence[float]]
-    made_by: Mapping[str, str]
+    run: str  # name of the file
+    settings: Mapping[str, Any]  # by dotted key, without `out`
+    scores: Mapping[int, Mapping[str, float]]  # by step, then by metric; each step is a model
+    curves: Mapping[str, Sequence[float]]  # `step`, and the numbers of the log at these steps
+    made_by: Mapping[str, str]  # versions and platform
 
     @property
     def command(self) -> str:

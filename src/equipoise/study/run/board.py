@@ -11,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from equipoise.outcome import align
 from equipoise.study.plan import Plan
 from equipoise.study.run.status import Stage, State
 
@@ -43,8 +44,8 @@ def seconds_left(states: Sequence[State]) -> float | None:
 
 
 def lines(states: Sequence[State]) -> list[str]:
-    """Return the summary, and a line for each run that a process works on or that failed."""
-    result = [summary(states)]
+    """Return a line for each run that a process works on or that failed."""
+    result = []
     for state in states:
         if state.stage == "running":
             again = f"; failed before: {state.reason}" if state.reason else ""
@@ -62,8 +63,7 @@ def listing(plan: Plan, states: Sequence[State]) -> list[str]:
     for state in states:
         settings = plan.runs[state.run].flat()
         rows.append([state.run, *(str(settings.get(key, "–")) for key in plan.varied), state.stage])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return align(rows, slice(0))
 
 
 @contextmanager

@@ -20,15 +20,12 @@ class Job(Protocol):
 
     def has_ended(self) -> bool:
         """Return whether the job is over. A failure is recorded by then."""
-        ...
 
     def stop(self) -> None:
         """Request that the job saves and ends."""
-        ...
 
     def join(self) -> None:
         """Wait until the job has ended."""
-        ...
 
 
 J = TypeVar("J", bound=Job)
@@ -40,19 +37,15 @@ class Engine(Protocol[J]):
     @property
     def slots(self) -> int:
         """Number of jobs at once."""
-        ...
 
     def start(self, configs: Sequence[Config], study: Path) -> list[J]:
         """Start a job for each configuration."""
-        ...
 
     def wait(self, jobs: Collection[J], seconds: float) -> None:
         """Wait until a job has ended, or for at most `seconds`."""
-        ...
 
     def close(self) -> None:
         """Release the resources of the engine."""
-        ...
 
 
 def drive(

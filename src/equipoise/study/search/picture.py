@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from equipoise.metrics import METRICS
-from equipoise.report.figures import BLUE, INK, MUTED, ORANGE, plain
+from equipoise.report.figures.style import BLUE, INK, MUTED, ORANGE, plain
 from equipoise.study.plan import Distribution
 from equipoise.study.search.summary import SearchResult, short
 

@@ -27,19 +27,9 @@ from equipoise.training import watch
 def search(file: str | Path, *, workers: int | None = None, again: bool = False, progress: bool = True) -> SearchResult:
     """Search the settings that `file` leaves open, or resume the search, and return its trials.
 
-    Runs are processes that load this program again: a script calls `search` under `if __name__ == "__main__":`.
-
-    Args:
-        file: the search file, in TOML.
-        workers: number of runs at once; default: as many as the cores allow.
-        again: also try runs that failed.
-        progress: show the progress on standard error.
-
-    Returns:
-        The trials with settings and scores, and `best`, the finished ones in order of their score.
-
-    Raises:
-        InputError: the search cannot run; raised before any work.
+    `workers` is the number of runs at once, as many as the cores allow by default; `again` also tries runs that failed.
+    Runs are processes that load this program again: a script calls `search` under `if __name__ == "__main__":`. Raises
+    `InputError`, before any work, where the search cannot run.
     """
     contents = read_file(file)
     if "search" not in contents:

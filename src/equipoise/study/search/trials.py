@@ -32,25 +32,15 @@ Stage = Literal["finished", "pruned", "failed", "open"]
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """Settings that were drawn, their runs, one per seed, and the result.
+    """Settings that were drawn, their runs, one per seed, and the result."""
 
-    Attributes:
-        number: counted from 0.
-        settings: the settings that were drawn, by dotted key.
-        runs: the complete settings of each run by name; empty where they are not possible.
-        stage: "finished", "pruned", "failed", or "open" for a trial that is not over.
-        scores: scores of a finished trial, one per seed.
-        last: step and score of a pruned trial when it was stopped.
-        reason: why it was pruned, or failed.
-    """
-
-    number: int
-    settings: Mapping[str, Any]
-    runs: Mapping[str, Config]
-    stage: Stage = "open"
-    scores: tuple[float, ...] = ()
-    last: tuple[int, float] | None = None
-    reason: str = ""
+    number: int  # counted from 0
+    settings: Mapping[str, Any]  # the settings that were drawn, by dotted key
+    runs: Mapping[str, Config]  # the complete settings of each run by name; empty where they are not possible
+    stage: Stage = "open"  # "open" for a trial that is not over
+    scores: tuple[float, ...] = ()  # scores of a finished trial, one per seed
+    last: tuple[int, float] | None = None  # step and score of a pruned trial when it was stopped
+    reason: str = ""  # of a pruned or failed trial
 
     @property
     def mean(self) -> float:
@@ -233,12 +223,7 @@ def _as_optuna(optuna: Any, space: Space, trial: Trial) -> Any:
         state=optuna.trial.TrialState[state],
         value=trial.mean if trial.stage == "finished" else None,
         intermediate_values=dict([trial.last]) if trial.last else None,
-        params={
-            space.name(key, method): of.values.index(trial.settings[key])
-            if of.kind == "choice"
-            else trial.settings[key]
-            for key, of in drawn.items()
-        },
+        params={space.name(key, method): _parameter(of, trial.settings[key]) for key, of in drawn.items()},
         distributions={space.name(key, method): _distribution(optuna.distributions, of) for key, of in drawn.items()},
         user_attrs={"settings": dict(trial.settings)},
     )
