@@ -147,8 +147,8 @@ def test_every_method_with_a_choice_of_likelihood_reads_the_table(monkeypatch: p
         if "likelihood" in {field.name for field in dataclasses.fields(method)}:
             config = resolve({"data": "dsprites", "method": name, "method.likelihood": spec})
             assert outline(config).likelihood.settings() == {"scale": 0.5}
-    with pytest.raises(InputError, match="toy: no such likelihood; did you mean toy-likelihood"):
-        resolve({"data": "dsprites", "method": "beta-vae", "method.likelihood": "toy"})
+    with pytest.raises(InputError, match="toy-likelihod: no such likelihood; did you mean toy-likelihood"):
+        resolve({"data": "dsprites", "method": "beta-vae", "method.likelihood": "toy-likelihod"})
     monkeypatch.setattr(ToyLikelihood, "can_be_negative", True)
     with pytest.raises(InputError, match="toy-likelihood, which can be negative, so the loss has no minimum"):
         resolve({"data": "dsprites", "method": "l-vae", "method.likelihood": spec})

@@ -272,8 +272,8 @@ def test_what_is_torn_foreign_or_too_large_is_refused_in_a_sentence(tmp_path: Pa
     refused("not exported by Equipoise", {"library": "transformers"})
     refused("holds ONNX graphs", {"kind": "onnx"})
     refused("format 99; this version reads format 1", {"format": 99})
-    refused("torn or changed", {"files": {}})
-    refused("torn or changed", {"files": None})
+    refused("incomplete or changed", {"files": {}})
+    refused("incomplete or changed", {"files": None})
     refused("did you mean mlp_lvae", {"net": "mlp_lva"})
     refused("expected torch.float32", {"latent": 10**9, "prior": {"name": "standard-normal", "latent": 10**9}})
     refused("encoder.10.bias is missing", {"image": [1, 2**30, 2**30]})
@@ -290,7 +290,7 @@ def test_what_is_torn_foreign_or_too_large_is_refused_in_a_sentence(tmp_path: Pa
     refused("torch.float64", tensors=weights | {"encoder.0.bias": weights["encoder.0.bias"].double()})
 
     (whole / "model.safetensors").write_bytes((whole / "model.safetensors").read_bytes()[:-1])
-    with pytest.raises(InputError, match="torn or changed"):
+    with pytest.raises(InputError, match="incomplete or changed"):
         load_model(whole)
     (whole / "model.safetensors").unlink()
     with pytest.raises(InputError, match="is missing"):

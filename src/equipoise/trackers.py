@@ -58,7 +58,7 @@ class TensorBoard:
 
 
 class WandB:
-    """A run of Weights & Biases in the project `equipoise`, or the one that WANDB_PROJECT names.
+    """A run of Weights & Biases in the project `equipoise`, or in that of WANDB_PROJECT.
 
     W&B reads its other settings from the environment. WANDB_MODE=offline writes to the run's folder only.
     """
@@ -93,7 +93,7 @@ class WandB:
 
 
 class MLflow:
-    """A run of MLflow in the experiment `equipoise`, or the one that MLFLOW_EXPERIMENT_NAME names.
+    """A run of MLflow in the experiment `equipoise`, or in that of MLFLOW_EXPERIMENT_NAME.
 
     MLFLOW_TRACKING_URI names the server or folder. No run is made active.
     """

@@ -55,7 +55,9 @@ def load_model(folder: str | Path) -> VAE:
         raise InputError(f"{path} is missing; copy the whole folder that `equipoise export` wrote")
     files = about.get("files")
     if not isinstance(files, dict) or digest(path) != files.get(WEIGHTS):
-        raise InputError(f"{path} is torn or changed: its SHA-256 is not the one in {CONFIG}; get it again")
+        raise InputError(
+            f"{path} is incomplete or changed (its SHA-256 is not that of {CONFIG}); copy or export it again"
+        )
     try:
         model = _build(about, safetensors.torch.load(path.read_bytes()))
     except (KeyError, TypeError, ValueError, ArithmeticError, RuntimeError, SafetensorError) as error:
@@ -72,7 +74,7 @@ def _description(folder: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); expected an exported model") from None
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is damaged ({error}); get it again") from None
+        raise InputError(f"{path} is damaged ({error}); copy or export it again") from None
     if not isinstance(about, dict) or about.get("library") != "equipoise":
         raise InputError(f"{folder} was not exported by Equipoise; expected a folder that `equipoise export` wrote")
     if about.get("kind") == "onnx":

@@ -1,7 +1,6 @@
 """HTML pages and parts of pages, from templates."""
 
 import math
-from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -12,10 +11,19 @@ from matplotlib.figure import Figure
 
 from equipoise.report.figures.saving import svg
 
+_FILES = resources.files("equipoise")
+_ENVIRONMENT = Environment(
+    loader=FunctionLoader(lambda file: _FILES.joinpath(file).read_text(encoding="utf-8")),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
 
 def template(name: str) -> Template:
     """Return a template by its path in the package equipoise. It escapes values, and raises where one is missing."""
-    return _environment().get_template(name)
+    return _ENVIRONMENT.get_template(name)
 
 
 def macros(name: str) -> Any:
@@ -28,21 +36,7 @@ def markup(figure: Figure, name: str, alt: str = "") -> Markup:
     return Markup(svg(figure, name, alt))  # Matplotlib escapes the texts in it
 
 
-@cache
-def _environment() -> Environment:
-    files = resources.files("equipoise")
-    environment = Environment(
-        loader=FunctionLoader(lambda file: files.joinpath(file).read_text(encoding="utf-8")),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = _number
-    return environment
-
-
-def _number(value: float | None, decimals: int | None = None) -> Markup:
+def number(value: float | None, decimals: int | None = None) -> Markup:
     """Format a number with its exact value in the element, with `decimals` or else three significant digits.
 
     A missing number is a dash.
@@ -52,3 +46,6 @@ def _number(value: float | None, decimals: int | None = None) -> Markup:
     if decimals is None:
         decimals = 0 if value == round(value) else max(0, 2 - math.floor(math.log10(abs(value))))
     return Markup('<data value="{}">{}</data>').format(repr(float(value)), f"{value:z,.{decimals}f}".replace("-", "−"))
+
+
+_ENVIRONMENT.filters["number"] = number

@@ -164,16 +164,13 @@ def _combinations(settings: Table, study: Study) -> Iterator[dict[str, Any]]:
     random = {key: of for key, value in settings.items() if (of := distribution(key, value))}
     lists = {key: [value] if key in random else values(key, value, settings) for key, value in settings.items()}
     for trial in range(study.trials or 1) if random else [0]:
-        drawn = {
-            key: DISTRIBUTIONS[of.kind](_rng(study.draw_seed, trial, key), of.values) for key, of in random.items()
-        }
+        drawn = {}
+        for key, of in random.items():
+            # A generator of its own, so that draws of other trials, settings and alternatives do not change this one.
+            rng = np.random.default_rng([study.draw_seed, trial, *key.encode()])
+            drawn[key] = DISTRIBUTIONS[of.kind](rng, of.values)
         for chosen in itertools.product(*lists.values()):
             yield dict(zip(lists, chosen, strict=True)) | drawn
-
-
-def _rng(seed: int, trial: int, key: str) -> np.random.Generator:
-    """Return a generator for one draw. Draws of other trials, settings and alternatives do not depend on it."""
-    return np.random.default_rng([seed, trial, *key.encode()])
 
 
 def values(key: str, value: object, settings: Table) -> Sequence[Any]:

@@ -11,7 +11,6 @@ https://arxiv.org/abs/1802.04942
 """
 
 import math
-from functools import partial
 from typing import Literal, get_args
 
 import torch
@@ -69,16 +68,15 @@ def _log_densities(p: Pass, weights: Weighting) -> tuple[Tensor, Tensor]:
     """Return log qhat(z) and the sum over k of log qhat(z_k), [B] each."""
     batch, latent = p.z.shape
     if choose("weights of the mixture", weights, get_args(Weighting)) in ("mss", "mss_rb"):
-        compute = partial(_stratified, p, rao_blackwell=weights == "mss_rb")
+
+        def compute() -> tuple[Tensor, Tensor]:
+            log_weights = stratified(p.z, p.dataset_size, rao_blackwell=weights == "mss_rb")
+            return log_mixture(p.z, p.mean, p.logvar, log_weights)
+
         return compute_once(p, ("log densities", weights), compute)
     joint, marginals = compute_once(p, "log densities", lambda: log_mixture(p.z, p.mean, p.logvar))
     constant = math.log(batch) if weights == "batch" else math.log(p.dataset_size * batch)
     return joint - constant, marginals - latent * constant
-
-
-def _stratified(p: Pass, rao_blackwell: bool) -> tuple[Tensor, Tensor]:
-    """Return log qhat(z) and the sum over k of log qhat(z_k), [B] each, with stratified weights."""
-    return log_mixture(p.z, p.mean, p.logvar, stratified(p.z, p.dataset_size, rao_blackwell))
 
 
 def stratified(z: Tensor, images: int, rao_blackwell: bool) -> Tensor:

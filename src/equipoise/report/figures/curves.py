@@ -93,7 +93,7 @@ def training_curves(log: Rows, config: Config) -> Figure:
                 axes, step, values, [f"z{j}" for j in range(values.shape[1])], 1.0, "relevance of each latent, 0 to 1"
             )
         else:
-            # Without the large values of the first steps, beside which the rest has no contrast.
+            # The large values of the first steps would leave the rest without contrast.
             top = max(float(values[len(values) // 2 :].max()), 0.01)
             each = "latent" if len(parts) == config.net.latent else "subspace"
             _draw_map(axes, step, values, parts, top, f"KL of each {each}, nats")
@@ -190,7 +190,7 @@ def _columns(rows: Rows, aims: Aims, parts: Sequence[str]) -> Columns:
 
 
 def _weighted_terms(rows: Rows) -> list[str]:
-    """Return the terms of which the rows have weights."""
+    """Return the terms whose weights are logged."""
     keys = rows[-1] if rows else {}
     return [key.removeprefix("weight.") for key in keys if key.startswith("weight.") and not key.endswith("_dims")]
 

@@ -49,15 +49,10 @@ def files(comparison: Comparison) -> dict[Path, bytes]:
         share=share,
         MANY=MANY,
         zip=zip,
-        link=lambda result: _link(comparison.folder, result),
+        link=lambda result: quote(os.path.relpath(result.path / "report.html", comparison.folder)),
         pictures=[os.path.relpath(path, comparison.folder) for path in pictures],
     )
     return {comparison.folder / "compare.html": page.encode(), **pictures}
-
-
-def _link(folder: Path, result: Result) -> str:
-    """Return the link from the page to the report of a run, with special characters quoted."""
-    return quote(os.path.relpath(result.path / "report.html", folder))
 
 
 def pareto(block: Block) -> Figure | None:
