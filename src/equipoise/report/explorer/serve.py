@@ -38,26 +38,21 @@ def server(path: Path, port: int) -> ThreadingHTTPServer:
 
     class Page(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            if self._send_head():
-                self.wfile.write(body)
-
-        def do_HEAD(self) -> None:
-            self._send_head()
-
-        def _send_head(self) -> bool:
-            """Send the head of the page, or an error. Return whether it was the page."""
+            """Send the page, or for HEAD only its head."""
             host = self.headers.get("Host", "")
             if host.rpartition(":")[0] not in HERE and host not in HERE:  # a tunnel may change the port
                 self.send_error(403, "only for this machine")
-                return False
-            if urlsplit(self.path).path not in ("/", f"/{name}"):
+            elif urlsplit(self.path).path not in ("/", f"/{name}"):
                 self.send_error(404)
-                return False
-            self.send_response(200)
-            for header, value in (HEADERS | {"Content-Length": str(len(body))}).items():
-                self.send_header(header, value)
-            self.end_headers()
-            return True
+            else:
+                self.send_response(200)
+                for header, value in (HEADERS | {"Content-Length": str(len(body))}).items():
+                    self.send_header(header, value)
+                self.end_headers()
+                if self.command == "GET":
+                    self.wfile.write(body)
+
+        do_HEAD = do_GET
 
         def log_message(self, format: str, *args: object) -> None:
             """Log nothing."""

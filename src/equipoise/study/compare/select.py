@@ -69,7 +69,6 @@ def select(folder: Path, progress: bool = True) -> Outcome:
     return Outcome({"data": values, "left_out": left_out, "wrote": str(file)}, "\n".join([*lines, f"wrote {file}"]))
 
 
-
 def _rows(models: Sequence[Result], metrics: Sequence[str]) -> list[dict[str, Any]]:
     """Return a row for each model: its rank among those of its data set, UDR and scores."""
     rank = {model.run: place for of_set in by_data(models).values() for place, model in enumerate(of_set, 1)}
