@@ -60,7 +60,7 @@ def files(place: Path) -> Result:
         listed = time.monotonic()
         folder.state(place / "files", names)
         known = time.monotonic()
-        for _ in folder.heads(place / "files", names):
+        for _ in folder.heads(place / "files", names, {}, "files"):
             pass
         seen = time.monotonic()
     seconds = {"list": listed - begin, "state": known - listed, "heads": seen - known}

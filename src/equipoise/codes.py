@@ -1,7 +1,10 @@
 """Codes of a sample of the images, the same images for every run on a data set."""
 
+import csv
+import io
 import math
 from collections import defaultdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +15,47 @@ import torch
 from equipoise import likelihoods
 from equipoise.data import Images, npz
 from equipoise.errors import InputError
-from equipoise.files import replacing
+from equipoise.files import replacing, write_text
 from equipoise.model import VAE
 
-Codes = dict[str, npt.NDArray[Any]]
-"""Arrays by name: index int64 [N]; factors [N, K] if they are known; mean, logvar, z float32 [N, D]; pixels []; and
-float32 [N] sse, bce, sampled_sse, sampled_bce, log_px_z, kl. See `encode`."""
+KINDS = (".npz", ".npy", ".csv", ".parquet")  # of files that `write` writes
+
+
+class Codes(dict[str, npt.NDArray[Any]]):
+    """Arrays by name: index int64 [N]; factors [N, K] and factor_names [K] if they are known; files [N], the names of
+    image files; mean, logvar, z float32 [N, D]; pixels []; and float32 [N] sse, bce, sampled_sse, sampled_bce,
+    log_px_z, kl. See `encode`.
+    """
+
+    def to_frame(self) -> Any:
+        """The codes as a data frame with a row for each image; needs pandas.
+
+        Returns:
+            The columns index, file (if the images are from files), the factors, and the posterior means z0, z1 and on.
+
+        Raises:
+            InputError: pandas is not installed.
+
+        Example:
+            >>> import numpy as np
+            >>> from equipoise.codes import Codes
+            >>> codes = Codes(index=np.arange(2), files=np.array(["a.png", "b.png"]), mean=np.eye(2))
+            >>> list(codes.to_frame())
+            ['index', 'file', 'z0', 'z1']
+        """
+        if find_spec("pandas") is None:
+            raise InputError("a data frame needs pandas; pip install equipoise[tables]")
+        import pandas as pd
+
+        return pd.DataFrame(self._columns())
+
+    def _columns(self) -> dict[str, npt.NDArray[Any]]:
+        columns = {"index": self["index"]} | ({"file": self["files"]} if "files" in self else {})
+        if "factors" in self:
+            names = self.get("factor_names", [f"factor_{k}" for k in range(self["factors"].shape[1])])
+            columns |= {str(name): column for name, column in zip(names, self["factors"].T, strict=True)}
+        return columns | {f"z{j}": column for j, column in enumerate(self["mean"].T)}
+
 
 ERRORS = ("sse", "bce", "pixels", "sampled_sse", "sampled_bce", "log_px_z", "kl")  # what metrics call `recon`
 
@@ -53,10 +91,12 @@ def encode(model: VAE, images: Images, index: npt.NDArray[np.int64], batch: int 
         values |= {"log_px_z": model.likelihood.log_prob(out, x), "kl": model.prior.kl(mean, logvar, z).sum(1)}
         for name, value in values.items():
             parts[name].append(value.cpu())
-    codes: Codes = {"index": index, **{name: torch.cat(values).numpy() for name, values in parts.items()}}
+    codes = Codes(index=index, **{name: torch.cat(values).numpy() for name, values in parts.items()})
     codes["pixels"] = np.array(math.prod(images.shape))
     if images.factors is not None:
-        codes["factors"] = images.factors[index]
+        codes["factors"], codes["factor_names"] = images.factors[index], np.array(images.factor_names)
+    if (files := images.files) is not None:
+        codes["files"] = np.array([files[i] for i in index])
     return codes
 
 
@@ -72,4 +112,37 @@ def load(path: Path) -> Codes:
     with npz.naming(path), path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
         if not isinstance(file, np.lib.npyio.NpzFile):
             raise InputError(f"{path} holds a single array; expected an .npz of named ones")
-        return {name: file[name] for name in file.files}
+        return Codes((name, file[name]) for name in file.files)
+
+
+def check_kind(path: Path) -> None:
+    """Raises `InputError` if codes cannot be written to this file, because of its ending or a missing package."""
+    kind = path.suffix.lower()
+    if kind not in KINDS:
+        raise InputError(f"{path}: codes are written to files that end in {', '.join(KINDS[:-1])} or {KINDS[-1]}")
+    if kind == ".parquet" and not (find_spec("pandas") and find_spec("pyarrow")):
+        raise InputError(f"{path} needs pandas and pyarrow; pip install equipoise[tables], or write a .csv")
+
+
+def write(path: Path, codes: Codes, checkpoint: str) -> None:
+    """Write codes: an .npz as `save`, an .npy the means [N, D], a .csv or .parquet the columns of `to_frame`.
+
+    Raises the errors of `check_kind`.
+    """
+    check_kind(path)
+    match path.suffix.lower():
+        case ".npz":
+            save(path, codes, checkpoint)
+        case ".npy":
+            with replacing(path) as file:
+                np.save(file, codes["mean"], allow_pickle=False)
+        case ".parquet":
+            with replacing(path) as file:
+                codes.to_frame().to_parquet(file, index=False)
+        case _:
+            columns = codes._columns()
+            text = io.StringIO()
+            writer = csv.writer(text, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows(zip(*columns.values(), strict=True))
+            write_text(path, text.getvalue())

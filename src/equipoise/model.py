@@ -4,11 +4,13 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy.typing as npt
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from equipoise.data import Images, load_data
+from equipoise.errors import InputError
 from equipoise.likelihoods import Likelihood, as_float
 from equipoise.priors import Prior
 
@@ -225,15 +227,26 @@ class VAE(nn.Module):
         return mean, logvar
 
     @torch.no_grad()
-    def encode(self, x: Tensor | npt.NDArray[Any]) -> tuple[Tensor, Tensor]:
+    def encode(self, x: Any) -> tuple[Tensor, Tensor]:
         """Return mean and log-variance of q(z|x), [B, D] each.
 
         Args:
-            x: images [B, C, H, W], tensor or array, uint8 in 0..255 or float in [0, 1].
+            x: images [B, C, H, W] or one image, tensor or array, uint8 in 0..255 or float in [0, 1]; or what
+                `equipoise.load_data` reads: a Pillow image, a path, a list, `Images`. These are resized if the images
+                of the model are square. `Run.encode` prepares them as in training.
 
         Raises:
-            InputError: for another type or range.
+            InputError: for another type, range or shape.
         """
+        if not isinstance(x, Tensor | np.ndarray):
+            channels, height, width = self.shape
+            size, grey = height if height == width else None, channels == 1 and not isinstance(x, Images)
+            images = load_data(x, size=size, grey=grey)
+            x = images.pixels(np.arange(len(images)))
+        one = (self.shape, self.shape[1:] if self.shape[0] == 1 else self.shape)
+        x = x.reshape(1, *self.shape) if tuple(x.shape) in one else x
+        if tuple(x.shape[1:]) != self.shape:
+            raise InputError(f"images have the shape {list(x.shape)}; expected [B, {', '.join(map(str, self.shape))}]")
         return self.posterior(as_float(x).to(next(self.encoder.parameters()).device))
 
     @torch.no_grad()

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import torch
 from rich.console import Console
@@ -20,6 +21,7 @@ from equipoise.claim import Claim, Claims, hold
 from equipoise.config import Config
 from equipoise.data import Images, load_data, variants
 from equipoise.data.batches import Batches, fitting_size
+from equipoise.data.load import load_like
 from equipoise.data.readers import sequence
 from equipoise.errors import InputError, RunError
 from equipoise.files import naming, read_json, write_text
@@ -112,6 +114,24 @@ class Run:
             data = dataclasses.replace(config.data, **self.meta["data"]["paths"])
             config = dataclasses.replace(config, data=data)
         return load_images(config, self.array)[-1]
+
+    def encode(self, source: Any) -> coding.Codes:
+        """Encode images, prepared as the run's own images were.
+
+        Args:
+            source: What `equipoise.load_data` reads, or one array [H, W], [H, W, C] or [C, H, W].
+
+        Returns:
+            The codes of all images, with the names of their files and their factors where these are known.
+
+        Example:
+            >>> import numpy as np, equipoise as eq
+            >>> run = eq.open_run("runs/first")
+            >>> run.encode(np.zeros(run.model.shape, np.uint8))["mean"].shape
+            (1, 10)
+        """
+        images = load_like(source, self.config.data, self.model.shape, self.meta["data"].get("range"))
+        return coding.encode(self.model, images, np.arange(len(images)))
 
 
 def train(

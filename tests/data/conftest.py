@@ -10,10 +10,11 @@ from equipoise.data import Images, load_data
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache folder; no test may touch that of the user."""
-    monkeypatch.setenv("EQUIPOISE_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache folder outside of the images; no test may touch that of the user."""
+    folder = tmp_path_factory.mktemp("of_a_test") / "cache"
+    monkeypatch.setenv("EQUIPOISE_CACHE", str(folder))
+    return folder
 
 
 @pytest.fixture(scope="session")

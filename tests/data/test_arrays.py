@@ -8,9 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from equipoise.data import Images, load_data, npz, store
+from equipoise.data import Images, intensity, load_data, npz, store
 from equipoise.data import cache as pixel_cache
-from equipoise.data.readers import arrays
 from equipoise.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -92,14 +91,18 @@ WRONG_ARRAYS: dict[str, tuple[Any, str]] = {
     "no images": (GREY[:0], r"\[0, 10, 12\].*"),
     "two axes": (GREY[0], r"images are \[N, H, W\], .*, not \[10, 12\]; reshape it"),
     "five axes": (GREY[None, None], r"not \[1, 1, 6, 10, 12\]"),
-    "four channels": (np.zeros((2, 8, 8, 4), np.uint8), "drop an alpha channel"),
+    "17 channels": (np.zeros((2, 20, 20, 17), np.uint8), "with C up to 16, not .*; leave channels out"),
+    "eight at both ends": (np.zeros((2, 8, 8, 8), np.uint8), "the channels may be the second axis or the last"),
     "three at both ends": (np.zeros((2, 3, 8, 3), np.uint8), "the channels may be the second axis or the last"),
     "one colour image": (np.zeros((8, 8, 3), np.uint8), "may be one colour image or many grey ones"),
     "zeros and ones": (GREY % 2, "uint8 pixels run from 0 to 255, but these are 0 and 1; give them as bool"),
-    "signed": (GREY.astype(np.int64), "pixels of type int64; .*convert them"),
+    "signed": (
+        GREY.astype(np.int64),
+        r"pixels of type int64 from 0 to 248, .*set data\.range=LOW:HIGH, or data\.range=0%",
+    ),
     "complex": (GREY.astype(complex), "pixels of type complex128"),
-    "floats to 255": (GREY.astype(np.float32), "pixels from 0 to 255; .*scale them"),
-    "floats below 0": (GREY / 127.5 - 1, "pixels from -1 to 1; .*scale them"),
+    "floats to 255": (GREY.astype(np.float32), r"pixels from 0 to 248, expected 0\.\.1; .*scale them"),
+    "floats below 0": (GREY / 127.5 - 1, r"pixels from -1 to 0\.945098, expected 0\.\.1; .*scale them"),
     "NaN": (np.where(GREY[3, 3, 3] == GREY, np.nan, GREY / 255), "NaN or infinity among the pixels"),
     "infinity": (np.where(GREY[3, 3, 3] == GREY, np.inf, GREY / 255), "NaN or infinity among the pixels"),
 }
@@ -230,7 +233,7 @@ def test_large_files_are_converted_once_and_memory_mapped(
     assert len(list((cache / "folders").iterdir())) == 2
     assert len(digests) == 2  # one has factors
 
-    monkeypatch.setattr(arrays, "eight_bit", None)  # whoever converts again fails
+    monkeypatch.setattr(intensity, "to_bytes", None)  # whoever converts again fails
     monkeypatch.chdir(tmp_path)
     assert load_data("a.npz").digest() in digests
     assert load_data("a.npy").digest() in digests

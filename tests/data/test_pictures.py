@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from equipoise.data import pictures
+from equipoise.data import intensity, pictures
 from equipoise.data.pictures import Form
 from equipoise.errors import InputError
 
@@ -93,6 +93,6 @@ def test_form_says_the_shape_and_whether_anything_changes(
     form: Form, shape: tuple[int, int, int], becomes: tuple[int, int, int]
 ) -> None:
     pixels = RNG.integers(0, 256, shape, dtype=np.uint8)
-    applied = form.prepare(pictures.image_of(pixels), 1 if form.grey else len(pixels), "a")
+    applied = form.prepare(intensity.raw(pixels), 1 if form.grey else len(pixels), "a")
     assert form.output_shape(shape, "a") == becomes == applied.shape
     assert form.keeps(shape) == np.array_equal(applied, pixels)

@@ -167,8 +167,8 @@ def test_damaged_pictures_are_all_said_and_left_out_if_asked(tmp_path: Path) -> 
 WRONG: dict[str, tuple[Any, str]] = {
     "nothing": ([], r"data is a list without items; give at least one image"),
     "splits": ({"train": Faces(), "test": Faces()}, r"data is a dict of train, test; give one of them"),
-    "numbers": ([1, 2], r"item 0 of the list is a int; expected a Pillow image, an array or a tensor"),
-    "words": (["a.png"], r"item 0 of the list is a str"),
+    "numbers": ([1, 2], r"item 0 of the list is a int; expected a Pillow image, an array, a tensor or a path"),
+    "no file": (["a.png"], r"files: a\.png cannot be read as an image \(.*No such file.*\); there is no image left"),
     "labels first": ([(1, Image.fromarray(GREY[0]))], r"item 0 of the list is a int"),
     "no picture among columns": (
         Table({"a": [1], "b": [2]}),
@@ -180,10 +180,13 @@ WRONG: dict[str, tuple[Any, str]] = {
         [GREY[0], COLOUR[0]],
         r"item 1 of the list is in colour, those before it are grey; pass grey",
     ),
-    "two channels": ([np.zeros((8, 8, 2), np.uint8)], r"item 0 of the list: images are .* drop an alpha channel"),
+    "17 channels": ([np.zeros((20, 20, 17), np.uint8)], r"item 0 of the list: images are .* leave channels out"),
     "signed": ([GREY[0].astype(int)], r"item 0 of the list: pixels of type int64"),
     "objects": ([GREY[0].astype(object)], r"item 0 of the list: pixels of type object"),
-    "floats to 255": ([GREY[0], GREY[1].astype(float)], r"item 1 of the list: pixels from .* to 255; .*scale them"),
+    "floats to 255": (
+        [GREY[0], GREY[1].astype(float)],
+        r"item 1 of the list: pixels from .*, expected 0\.\.1; .*scale them",
+    ),
     "NaN": ([np.full((8, 8), np.nan)], r"item 0 of the list: there is NaN or infinity"),
     "zeros and ones": (
         list(GREY % 2),

@@ -127,38 +127,35 @@ def evaluate(
 
 def encode(
     folder: RunFolder,
-    images: Annotated[str, typer.Argument(help="A data set, a folder of images, an .npy or an .npz.")],
-    out: Annotated[Path | None, typer.Option(help="Where to write; default: <images>.codes.npz here.")] = None,
+    images: Annotated[str, typer.Argument(help="A data set, a folder of images, an image, an .npy or an .npz.")],
+    out: Annotated[
+        Path | None, typer.Option(help="An .npz, .npy, .csv or .parquet; default: <images>.codes.npz here.")
+    ] = None,
 ) -> Outcome:
     """Encode images with a trained run.
 
-    Writes an .npz with index, mean, logvar and z [N, D], and the reconstruction error of each image.
-    """
-    import numpy as np
+    An .npz gets index, mean, logvar and z [N, D], and the reconstruction error of each image; an .npy the means. A .csv
+    or .parquet is a table of the means with a row for each image. Names of image files and known factors are written
+    beside the codes, except to an .npy. Images are prepared as the run's own images were.
 
+    Examples:
+
+      equipoise encode runs/first path/to/images --out codes.csv
+
+      equipoise encode runs/first photo.png
+    """
     from equipoise import codes as coding
     from equipoise import runs
-    from equipoise.data import load_data
     from equipoise.training import checkpoint
 
-    run = runs.open_run(folder)
-    channels, height, width = run.model.shape
-    # Images in a folder are prepared as the run's own images were. Other images must have their shape.
-    if Path(images).is_dir():
-        size = height if height == width else None
-        loaded = load_data(images, size=size, crop=run.config.data.crop, grey=channels == 1)
-    else:
-        loaded = load_data(images)
-    if loaded.shape != run.model.shape:
-        raise InputError(
-            f"{images} has images of shape {loaded.shape}, the run was trained on {run.model.shape}; give images of "
-            f"that shape"
-        )
     target = out or Path(f"{Path(images).stem}.codes.npz")
-    codes = coding.encode(run.model, loaded, np.arange(len(loaded)))
-    coding.save(target, codes, checkpoint.digest(folder / "checkpoint.pt"))
-    text = f"encoded {len(loaded):,} images into {run.model.latent} latents\nwrote {target}"
-    return Outcome({"wrote": str(target), "images": len(loaded), "latents": run.model.latent}, text)
+    coding.check_kind(target)
+    run = runs.open_run(folder)
+    codes = run.encode(images)
+    coding.write(target, codes, checkpoint.digest(folder / "checkpoint.pt"))
+    count = len(codes["index"])
+    text = f"encoded {count:,} image{'' if count == 1 else 's'} into {run.model.latent} latents\nwrote {target}"
+    return Outcome({"wrote": str(target), "images": count, "latents": run.model.latent}, text)
 
 
 def report(

@@ -1,7 +1,8 @@
-"""Converted pixels of images of one's own: in memory up to 256 MB, otherwise in the cache folder."""
+"""Converted pixels of images of one's own: those of files in the cache folder, others in memory up to 256 MB."""
 
 import hashlib
 import math
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from equipoise import progress
 from equipoise.data import store
 from equipoise.data.pixels import Bytes, Shape
+from equipoise.errors import InputError
 
 LIMIT = 256 << 20  # bytes of pixels in memory, at most
 BLOCK = 512  # images at once, at most
@@ -19,23 +21,32 @@ _BLOCK_BYTES = 32 << 20  # of pixels at once, at most
 
 
 def place(*identity: object) -> Path:
-    """The folder in the cache for pixels that depend on `identity` alone: their files and how they are converted."""
+    """The folder in the cache for pixels of a place and a form. If the files there change, it is written again."""
     return store.in_cache("folders", hashlib.sha256(repr(identity).encode()).hexdigest()[:20])
 
 
 def gather(
-    images: int, shape: Shape, blocks: Callable[[int], Iterator[Bytes]], *, name: str, folder: Path | None = None
+    images: int,
+    shape: Shape,
+    blocks: Callable[[int], Iterator[Bytes]],
+    *,
+    name: str,
+    folder: Path | None = None,
+    key: Sequence[object] = (),
 ) -> Bytes:
-    """The images that `blocks` yields, uint8 [N, C, H, W]: in memory up to `LIMIT` bytes, otherwise memory-mapped.
+    """The images that `blocks` yields, uint8 [N, C, H, W], in memory or memory-mapped.
 
     blocks: given the number of an image, yields uint8 [n, C, H, W] from that image on.
-    folder: where more than `LIMIT` bytes are stored for the next time (`store.write`, which resumes); without it they
-        are in a temporary file in the cache. Raises `InputError` if the disk is too small.
+    folder: where the images are stored for the next time (`store.write`, which resumes); without it up to `LIMIT` bytes
+        are in memory, and more in a temporary file in the cache.
+    key: identifies the pixels; others in the folder are replaced.
+
+    Raises `InputError` if the disk is too small.
     """
     size = images * math.prod(shape)
-    if size > LIMIT and folder is not None:
-        store.write(folder, images=images, shape=shape, blocks=blocks, source=folder.name, name=name)
-        written = read(folder)
+    if folder is not None:
+        store.write(folder, images=images, shape=shape, blocks=blocks, source=repr(key), name=name)
+        written = read(folder, key)
         assert written is not None
         return written
     with progress.bar(name, images, "images") as advance:
@@ -48,6 +59,18 @@ def gather(
             done += len(some)
             advance(len(some))
     return pixels
+
+
+def is_kept(folder: Path, size: int, *, always: bool) -> bool:
+    """Whether this many bytes are stored in a folder: more than `LIMIT`, or `always` if the cache can be written."""
+    if size > LIMIT or not always:
+        return size > LIMIT
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        store.check_room(folder, "", size)
+    except (OSError, InputError):
+        return False
+    return os.access(folder, os.W_OK)
 
 
 def _on_disk(images: int, shape: Shape, blocks: Iterator[Bytes], name: str, advance: Callable[[int], None]) -> Bytes:
@@ -64,18 +87,21 @@ def _on_disk(images: int, shape: Shape, blocks: Iterator[Bytes], name: str, adva
         )  # the file has no name and is deleted with the array
 
 
-def read(folder: Path) -> Bytes | None:
-    """The pixels stored in a folder, memory-mapped; None if there are none. Raises `InputError` for damaged ones."""
-    if store.read(folder) is None:
+def read(folder: Path, key: Sequence[object]) -> Bytes | None:
+    """The pixels of this key in a folder, memory-mapped; None if there are none. Raises `InputError` if damaged."""
+    there = store.read(folder)
+    if there is None or there.source != repr(key):
         return None
     pixels: Bytes = np.lib.format.open_memmap(folder / "images.npy", mode="r")
     return pixels
 
 
-def digest(folder: Path | None, factors: npt.ArrayLike | None, names: Sequence[str] | None) -> str | None:
-    """The digest of the pixels stored in a folder with these factors, without reading them; None if none are stored."""
+def digest(
+    folder: Path | None, key: Sequence[object], factors: npt.ArrayLike | None, names: Sequence[str] | None
+) -> str | None:
+    """The digest of more than `LIMIT` bytes of this key in a folder, with these factors; None if there are none."""
     about = None if folder is None else store.describe(folder)
-    if about is None:
+    if about is None or about["source"] != repr(key) or about["images"] * math.prod(about["shape"]) <= LIMIT:
         return None
     state = hashlib.sha256(repr((about["digest"], names)).encode())
     state.update(b"" if factors is None else np.ascontiguousarray(factors).tobytes())

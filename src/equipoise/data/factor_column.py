@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from equipoise.data.images import Factors
+from equipoise.data.factors import Factors
 from equipoise.data.pixels import Indices
 from equipoise.errors import InputError
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from equipoise.data.factor_column import Column
-from equipoise.data.images import Factors
+from equipoise.data.factors import Factors
 from equipoise.data.pixels import Indices
 from equipoise.errors import InputError
 

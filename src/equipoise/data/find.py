@@ -6,12 +6,23 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 
 from equipoise.data.images import Images
+from equipoise.data.pictures import KINDS
 from equipoise.data.readers import READERS
 from equipoise.data.readers.sequence import Sequence
 from equipoise.data.sets import DATASETS
 from equipoise.errors import InputError, nearest
+
+# How to bring other files of arrays to a kind that is read.
+_INSTEAD = {
+    ".zarr": 'np.save("images.npy", zarr.open("FILE")[:])',
+    ".mat": 'np.save("images.npy", scipy.io.loadmat("FILE")["NAME"])',
+    ".pt": 'np.save("images.npy", torch.load("FILE", weights_only=True).numpy())',
+    ".pkl": "unpickling can run code: load it in a program that you trust, and np.save the images",
+}
+_INSTEAD |= {".pth": _INSTEAD[".pt"], ".pickle": _INSTEAD[".pkl"]}
 
 
 def find(source: Any) -> tuple[str, Any]:
@@ -25,6 +36,10 @@ def find(source: Any) -> tuple[str, Any]:
         return "images", source
     if isinstance(source, np.ndarray | torch.Tensor):
         return "array", source
+    if isinstance(source, list | tuple) and source and all(isinstance(item, str | os.PathLike) for item in source):
+        return "paths", source
+    if isinstance(source, Image.Image):
+        return "sequence", [source]
     if isinstance(source, Sequence):
         return "sequence", source
     raise InputError(
@@ -48,9 +63,13 @@ def _find_path(text: str, is_name: bool) -> tuple[str, Any]:
             f"data: no data set and no file or folder is called {text!r}; {nearest(text.lower(), DATASETS)}"
         )
     kind = path.suffix.lower()
+    if kind in KINDS:
+        return "image", path
     if kind not in READERS:
         kinds = ", ".join(kind for kind in READERS if kind.startswith("."))
+        instead = f"; {_INSTEAD[kind]}" if kind in _INSTEAD else ""
         raise InputError(
-            f"data: {path} is not a kind of file that is read; give a folder of images, or a file of the kind {kinds}"
+            f"data: {path} is not a kind of file that is read{instead}; give a folder of images, an image, or a file "
+            f"of the kind {kinds}"
         )
     return kind, path

@@ -11,17 +11,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from equipoise.data.factors import Factors, check_factors
 from equipoise.data.pixels import Bytes, Indices, Pixels, from_array
 from equipoise.data.resize import Resized
 from equipoise.errors import InputError
-
-Factors = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 
 
 class Images:
     """N images of C channels and H x W pixels, with the K factors of variation they were made from if these are known.
 
-    `name`, `shape`, `factors`, `factor_names` and `factor_sizes` may be read, but not changed.
+    `name`, `shape`, `factors`, `factor_names`, `factor_sizes`, `files` and `limits` may be read, but not changed.
 
     Args:
         pixels: uint8 [N, C, H, W], 0..255; or black and white pictures packed to bits, uint8 [N, C*H*W/8] in the order
@@ -38,6 +37,8 @@ class Images:
         licence: Their licence, for `describe`.
         citation: What to cite, for `describe`.
         digest: The value of `digest()`, if it is known without reading all pixels.
+        files: The name of the file of each image, if each has one.
+        limits: The values in the files that became 0 and 255, if they are not those of the type.
 
     Raises:
         InputError: The arguments do not fit each other.
@@ -66,7 +67,10 @@ class Images:
         licence: str | None = None,
         citation: str | None = None,
         digest: str | None = None,
+        files: Sequence[str] | None = None,
+        limits: tuple[float, float] | None = None,
     ) -> None:
+        self.limits, self._files = limits, files
         self.name, self.source, self.licence, self.citation = name, source, licence, citation
         self._pixels = from_array(pixels, shape, name) if isinstance(pixels, np.ndarray) else pixels
         self.shape = self._pixels.shape
@@ -82,7 +86,9 @@ class Images:
                     f"which has {math.prod(self.factor_sizes):,} cells; give a table of factors"
                 )
         elif factors is not None:
-            self._table, self.factor_sizes = _factors(np.asarray(factors), tuple(factor_sizes), len(self._pixels), name)
+            self._table, self.factor_sizes = check_factors(
+                np.asarray(factors), tuple(factor_sizes), len(self._pixels), name
+            )
         else:
             self.factor_sizes = ()
         names = factor_names if factor_names is not None else [f"factor_{k}" for k in range(len(self.factor_sizes))]
@@ -110,6 +116,13 @@ class Images:
         if not self.factor_sizes:
             return None
         return np.stack([self._codes(k) for k in range(len(self.factor_sizes))], axis=1)
+
+    @property
+    def files(self) -> list[str] | None:
+        """The name of the file of each image, [N]; None if the images are not from files."""
+        if self._files is None:
+            return None
+        return list(self._files) if self._rows is None else [self._files[row] for row in self._rows]
 
     def factor(self, name: str) -> Indices:
         """Codes of one factor.
@@ -305,6 +318,7 @@ class Images:
             "source": self.source,
             "licence": self.licence,
             "citation": self.citation,
+            "range": None if self.limits is None else list(self.limits),
         }
 
     def _at(self, index: npt.ArrayLike) -> Indices:
@@ -358,35 +372,3 @@ class Images:
         order, codes = self._sorted[k]
         first, end = np.searchsorted(codes, [code, code + 1])
         return order[first:end]
-
-
-def _factors(
-    table: npt.NDArray[Any], sizes: tuple[int, ...], images: int, name: str
-) -> tuple[Factors, tuple[int, ...]]:
-    """The table as int64 [N, K], or float64 if a factor is continuous, and the sizes, checked against each other."""
-    if table.ndim != 2 or table.dtype.kind not in "iuf" or len(table) != images or not table.shape[1]:
-        raise InputError(
-            f"{name}: factors of {images:,} images are whole numbers or floats [{images}, K], "
-            f"not {table.dtype} {list(table.shape)}"
-        )
-    if not np.isfinite(table).all():
-        raise InputError(f"{name}: the factors hold NaN or infinity; drop the images whose factors are not known")
-    if not sizes:  # every factor has at least one code: 0 would call it continuous
-        whole = table.dtype.kind != "f"
-        sizes = tuple(max(int(top) + 1, 1) if whole else 0 for top in table.max(axis=0))
-    if len(sizes) != table.shape[1] or min(sizes) < 0:
-        raise InputError(
-            f"{name}: {table.shape[1]} factors need as many sizes, each the number of codes or 0 where it is "
-            f"continuous, not {list(sizes)}"
-        )
-    for k, size in enumerate(sizes):
-        column = table[:, k]
-        wrong = (column < 0) | (column >= size) | (column != np.floor(column))
-        if size and wrong.any():
-            raise InputError(
-                f"{name}: factor codes are whole numbers from 0 to V-1, but factor {k}, whose V is {size}, has "
-                f"{column[wrong][0]}; number its values from 0, or give V = 0 for a continuous factor"
-            )
-    if all(sizes):
-        return table.astype(np.int64, copy=False), sizes
-    return table.astype(np.float64, copy=False), sizes

@@ -3,18 +3,23 @@
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import torch
 
-from equipoise.data import factor_table
+from equipoise.data import factor_table, intensity
 from equipoise.data.find import find
 from equipoise.data.images import Images
 from equipoise.data.pictures import Form
+from equipoise.data.pixels import Shape
 from equipoise.data.readers import READERS
 from equipoise.data.readers.sequence import Sequence
 from equipoise.data.scale import scale
+from equipoise.data.sets import DATASETS
+from equipoise.data.settings import Data
 from equipoise.errors import InputError
 
 
@@ -24,6 +29,7 @@ def load_data(
     size: int | None = None,
     crop: int | None = None,
     grey: bool = False,
+    range: str | tuple[float, float] | None = None,
     factors: str | os.PathLike[str] | None = None,
     skip_damaged: bool = False,
 ) -> Images:
@@ -34,13 +40,16 @@ def load_data(
     Args:
         source: The name of a data set in `equipoise.data.DATASETS`; the path of a folder of images, of a .npy or .npz
             file, or of the published dSprites file, .npz or .hdf5 ("./dsprites" is always a path); an array or tensor
-            [N, H, W], [N, H, W, C] or [N, C, H, W] with C = 1 or 3, uint8 0..255, floats 0..1 or bool; a list, a torch
+            [N, H, W], [N, H, W, C] or [N, C, H, W] with C up to 16, uint8, uint16, floats 0..1 or bool; a list, a torch
             data set or a data set of Hugging Face with pictures; or `Images`.
         size: Resize every image to this many pixels a side, 8 or more. Images of your own are resized with Lanczos'
             filter as they are read. Data sets by name and `Images` are resized batch by batch: by block means if their
             sides are multiples of `size`, otherwise with Lanczos' filter.
         crop: First cut out a centred square of this many pixels a side.
         grey: Convert the images to grey (ITU-R 601).
+        range: LOW:HIGH, the values in the files that become 0 and 255, such as "0:4095" or (0, 4095); others are
+            clipped. "0.1%:99.9%" takes these percentiles of the pixels of all images. By default 0 and the largest
+            value of the type for 8 and 16 bits, 0 and 1 for floats.
         factors: A table of factors, .csv or .parquet, with a row for each image; or "folders" for a folder of images:
             the first sub-folder of each image is its one factor. By default factors.csv or factors.parquet in the
             folder, if there is one.
@@ -59,9 +68,9 @@ def load_data(
         >>> len(images), images.shape
         (10, (1, 32, 32))
     """
-    form = Form(size, crop, grey)
+    form = Form(size, crop, grey, intensity.parse(range))
     form.check()
-    settings = {"crop": crop, "grey": grey, "factors": factors, "skip_damaged": skip_damaged}
+    settings = {"crop": crop, "grey": grey, "range": range, "factors": factors, "skip_damaged": skip_damaged}
 
     kind, what = find(source)
     if kind in ("set", "images"):
@@ -79,6 +88,31 @@ def load_data(
     setting = None if factors is None else os.fspath(factors)
     table = factor_table.choose(setting, pictures.count, pictures.folder, pictures.files)
     return scale(replace(pictures, factors=table or pictures.factors), form, skip_damaged=skip_damaged)
+
+
+def load_like(source: Any, data: Data, shape: Shape, limits: list[float] | None) -> Images:
+    """Load images as those of a run were loaded. Raises `InputError` if they cannot have its shape (C, H, W).
+
+    source: as for `load_data`, or one array [H, W], [H, W, C] or [C, H, W]. limits: the range that `data.range` became.
+    """
+    channels, height, width = shape
+    side = height if height == width else None
+    text = None if limits is None else f"{limits[0]!r}:{limits[1]!r}"
+    is_array = isinstance(source, np.ndarray | torch.Tensor)
+    if is_array and tuple(source.shape) in (shape[1:], shape, (height, width, channels)):
+        source = [source]
+    if isinstance(source, Images) or (isinstance(source, str) and source in DATASETS):
+        images = load_data(source, size=side)
+    elif is_array or Path(str(source)).suffix in (".npy", ".npz"):
+        images = load_data(source, size=data.size, crop=data.crop, grey=data.grey, range=text)
+    else:
+        images = load_data(source, size=side, crop=data.crop, grey=channels == 1, range=text)
+    if images.shape != shape:
+        raise InputError(
+            f"{images.name} has images of shape {images.shape}, the run was trained on {shape}; give images of that "
+            "shape"
+        )
+    return images
 
 
 def _refuse(settings: Mapping[str, object], use: str) -> None:

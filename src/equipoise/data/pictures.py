@@ -1,15 +1,18 @@
-"""One picture at a time: decoded, brought to eight bits, cropped, resized, in grey or in colour."""
+"""One picture at a time: decoded, and brought to a form: eight bits, cropped, resized, in grey or in colour."""
 
 import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
+import numpy.typing as npt
+from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
+from equipoise.data import intensity
+from equipoise.data.intensity import Raw
 from equipoise.data.pixels import Bytes, Shape
 from equipoise.errors import InputError
 
@@ -39,11 +42,12 @@ class Head(NamedTuple):
 
 
 class Form(NamedTuple):
-    """The form of the images: the settings data.size, data.crop and data.grey; see `prepare`."""
+    """The form of the images: the settings data.size, data.crop, data.grey and data.range."""
 
     size: int | None = None
     crop: int | None = None
     grey: bool = False
+    range: intensity.Range | None = None
 
     def check(self) -> None:
         """Raises `InputError` for sides that are too small for every net."""
@@ -64,29 +68,56 @@ class Form(NamedTuple):
         return (1 if self.grey else channels), self.size or height, self.size or width
 
     def keeps(self, shape: Shape) -> bool:
-        """Whether pictures of this shape, which are large enough for the crop, stay as they are."""
-        return self.crop in (None, shape[1]) and self.output_shape(shape, "") == shape
+        """Whether bytes of this shape, which are large enough for the crop, stay as they are."""
+        has_shape = self.crop in (None, shape[1]) and self.output_shape(shape, "") == shape
+        return has_shape and self.range is None
 
-    def prepare(self, image: Image.Image, channels: int, name: str) -> Bytes:
-        """A picture in this form with 1 or 3 channels, uint8 [C, H, W]."""
-        return prepare(image, channels=channels, crop=self.crop, size=self.size, name=name)
+    def prepare(self, raw: Raw, channels: int, name: str) -> Bytes:
+        """A picture in this form, uint8 [C, H, W], C = `channels`.
 
-    def prepare_pixels(self, pixels: Bytes, channels: int, name: str) -> Bytes:
-        """Pixels uint8 [C, H, W] in this form; with `channels` other than 1 and 3, each channel as if it were grey.
-
-        Raises `InputError` if C is not `channels` and one of them is neither 1 nor 3.
+        First the range becomes 0..255, then a centred square is cut out, grey becomes colour or colour grey (ITU-R 601
+        luma), and the picture is resized with Pillow's Lanczos filter, which avoids aliasing; pictures that are not
+        square are squeezed. Raises `InputError` for a picture smaller than the crop, for values outside of their range,
+        and if C is not `channels` and one of them is neither 1 nor 3.
         """
-        if len(pixels) in (1, 3) and channels in (1, 3):
-            return self.prepare(image_of(pixels), channels, name)
-        if len(pixels) != channels:
+        pixels = intensity.to_bytes(raw, self.range, name)
+        if self.crop is not None:
+            self.output_shape(pixels.shape, name)  # large enough?
+            top, left = (pixels.shape[1] - self.crop) // 2, (pixels.shape[2] - self.crop) // 2
+            pixels = pixels[:, top : top + self.crop, left : left + self.crop]
+        if len(pixels) != channels and not {len(pixels), channels} <= {1, 3}:
             raise InputError(f"{name} has {len(pixels)} channels, expected {channels}; give all the same channels")
-        return np.concatenate([self.prepare(image_of(plane[None]), 1, name) for plane in pixels])
+        if len(pixels) not in (1, 3):
+            return np.concatenate([self._resize(plane[None], 1) for plane in pixels])
+        return self._resize(pixels, channels)
+
+    def _resize(self, pixels: Bytes, channels: int) -> Bytes:
+        """Pixels [C, H, W], C = 1 or 3, with 1 or 3 channels and of the size of this form."""
+        if len(pixels) == channels and self.size in (None, pixels.shape[1]) and self.size in (None, pixels.shape[2]):
+            return pixels
+        image = image_of(pixels).convert("L" if channels == 1 else "RGB")
+        if self.size is not None:
+            image = image.resize((self.size, self.size), Image.Resampling.LANCZOS)
+        return _channels_first(np.asarray(image))
 
 
 def head(file: Path | BinaryIO, *, name: str) -> Head:
     """The head of an image file. Raises `Damaged` for other files; `InputError` for animations and bombs."""
     with reading(name), _open(file, name) as image:
         return head_of(image)
+
+
+def read(file: Path | BinaryIO, *, name: str) -> Raw:
+    """The picture in an image file: png, jpeg, bmp, gif, webp, tiff or pnm.
+
+    Raises `Damaged` for other and damaged files; and `InputError` for animations, and for images of more than 89
+    million pixels, which may be decompression bombs.
+    """
+    with reading(name):
+        if (deep := _sixteen_bits(file, name)) is not None:
+            return deep
+        with _open(file, name) as image:
+            return raw_of(image, name)
 
 
 def decode(
@@ -97,45 +128,63 @@ def decode(
     size: int | None = None,
     name: str,
 ) -> Bytes:
-    """The picture in an image file, uint8 [C, H, W]; see `prepare`.
+    """The picture in an image file, uint8 [C, H, W], see `Form.prepare`; with its own channels by default."""
+    picture = read(file, name=name)
+    return Form(size, crop).prepare(picture, channels or len(picture.values), name)
 
-    Formats are png, jpeg, bmp, gif, webp, tiff and pnm. Raises `Damaged` for other and damaged files; and `InputError`
-    for animations, and for images of more than 89 million pixels, which may be decompression bombs.
+
+def raw_of(image: Image.Image, name: str) -> Raw:
+    """The values of a Pillow image, upright: grey or in colour, palettes counting as colour, and without transparency.
+
+    Transparent pictures are laid on black; a photograph that was read from a file is turned as its EXIF tag says. 16
+    bits of grey and floats stay as they are; Pillow keeps 8 of 16 bits of colour.
     """
-    with reading(name), _open(file, name) as image:
-        return prepare(image, channels=channels, crop=crop, size=size, name=name)
-
-
-def prepare(
-    image: Image.Image, *, channels: int | None = None, crop: int | None = None, size: int | None = None, name: str
-) -> Bytes:
-    """Pixels of a Pillow image, uint8 [C, H, W].
-
-    channels: 1 is grey (ITU-R 601 luma), 3 is colour; by default as the picture is, palettes counting as colour.
-    crop: first cut out a centred square of that many pixels a side. size: then resize to size x size with Pillow's
-    Lanczos filter, which avoids aliasing; pictures that are not square are squeezed.
-
-    Transparent pictures are laid on black; 16-bit grey is rounded to 8 bits, 16-bit colour loses its lower 8; a
-    photograph that was read from a file is turned as its EXIF tag says. Raises `InputError` for a picture smaller than
-    the crop, and for pixels outside of their range.
-    """
-    if channels is None:
-        channels = 1 if image.mode in _GREY else 3
     _check_tiff(image, name)
     image = ImageOps.exif_transpose(image) if image.format in _PHOTOGRAPHS else image
-    image = _eight_bit(image, name)
+    if image.mode.startswith(("I", "F")):
+        values = np.asarray(image)[None]
+        return intensity.Raw(values, 1.0 if image.mode == "F" else 65535.0)
+    is_grey = image.mode in _GREY
+    image.load()  # the file closes after this
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
-    image = image.convert("L" if channels == 1 else "RGB")
-    if crop is not None:
-        Form(crop=crop).output_shape((channels, image.height, image.width), name)  # large enough?
-        left, top = (image.width - crop) // 2, (image.height - crop) // 2
-        image = image.crop((left, top, left + crop, top + crop))
-    if size is not None and image.size != (size, size):
-        image = image.resize((size, size), Image.Resampling.LANCZOS)
-    pixels = np.asarray(image)
-    return pixels[None] if channels == 1 else np.moveaxis(pixels, 2, 0)
+    return intensity.raw(_channels_first(np.asarray(image.convert("L" if is_grey else "RGB"))))
+
+
+def _sixteen_bits(file: Path | BinaryIO, name: str) -> Raw | None:
+    """The 16 bits of a PNG in colour or with alpha, of which Pillow keeps the upper 8; None for other files."""
+    with _open(file, name) as image:
+        rawmode = _rawmode(image)
+        if rawmode not in ("RGB;16B", "RGBA;16B", "LA;16B") or "transparency" in image.info:
+            return None
+        if rawmode == "LA;16B":  # unpacked as four channels of 8 bits
+            both = _unpacked(image, "RGBA")
+            samples = np.stack([both[:, :, 0] * 256 + both[:, :, 1], both[:, :, 2] * 256 + both[:, :, 3]], axis=2)
+        else:
+            samples = _unpacked(image, rawmode) * 256
+    if rawmode != "LA;16B":
+        with _open(file, name) as image:
+            samples += _unpacked(image, rawmode.replace("16B", "16L"))
+    values = _channels_first(samples)
+    return intensity.raw(values) if len(values) == 3 else intensity.raw(values[:-1])._replace(alpha=values[-1] / 65535)
+
+
+def _rawmode(image: Image.Image) -> str:
+    """How Pillow unpacks the samples of a PNG that is not read yet; empty for other images."""
+    if isinstance(image, ImageFile.ImageFile) and image.format == "PNG" and image.tile:
+        return str(image.tile[0][3])
+    return ""
+
+
+def _unpacked(image: ImageFile.ImageFile, rawmode: str) -> npt.NDArray[np.uint16]:
+    """The bytes of a picture that are not read yet, unpacked in this way."""
+    image.tile = [(*image.tile[0][:3], rawmode)]  # type: ignore[list-item]  # Pillow 11 has a named tuple
+    return np.asarray(image).astype(np.uint16)
+
+
+def _channels_first(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, 2, 0)
 
 
 def image_of(pixels: Bytes) -> Image.Image:
@@ -155,7 +204,7 @@ def head_of(image: Image.Image) -> Head:
     width, height = image.size
     if image.format in _PHOTOGRAPHS and image.getexif().get(ExifTags.Base.Orientation) in _SWAPPED:
         width, height = height, width
-    return Head(width, height, image.mode in _GREY)
+    return Head(width, height, image.mode in _GREY or _rawmode(image) == "LA;16B")
 
 
 @contextmanager
@@ -176,7 +225,7 @@ def reading(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _open(file: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
+def _open(file: Path | BinaryIO, name: str) -> Iterator[ImageFile.ImageFile]:
     """An image of which only the header is read."""
     if isinstance(file, Path):
         # Opened as a stream: Pillow 13 decodes a turned tif wrongly if it maps the file into memory.
@@ -210,17 +259,3 @@ def _check_tiff(image: Image.Image, name: str) -> None:
     is_dropped = samples > len(image.getbands()) and image.mode not in ("RGB", "P")
     if is_dropped or (bits > 8 and (is_inverted or (is_planar and samples > 1))):
         raise InputError(f"{name} is a kind of TIFF that Pillow misreads; give the folder of the file as data instead")
-
-
-def _eight_bit(image: Image.Image, name: str) -> Image.Image:
-    """Grey of 16 bits or of floats in [0, 1] as 8 bits; any other image as it is."""
-    if not image.mode.startswith(("I", "F")):
-        image.load()  # the file closes after this
-        return image
-    values = np.asarray(image).astype(np.float64)
-    top = 1 if image.mode == "F" else 65535
-    if not (values.min() >= 0 and values.max() <= top):
-        raise InputError(
-            f"{name} has pixels from {values.min():g} to {values.max():g}, expected 0..{top}; save it with 8 or 16 bits"
-        )
-    return Image.fromarray(np.rint(values * 255 / top).astype(np.uint8))

@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
 
+from equipoise.data import intensity
 from equipoise.errors import InputError
 
 SLICE = re.compile(r"(-?\d+)?:(-?\d+)?(?::(-?\d+)?)?")
@@ -40,6 +41,13 @@ class Data:
         int | None, Field(ge=8, description="first cut out a centred square of this many pixels a side")
     ] = None
     grey: Annotated[bool, Field(description="convert images of your own to grey")] = False
+    range: Annotated[
+        str | None,
+        Field(
+            description="LOW:HIGH, the values in image files that become 0 and 255, such as 0:4095, or percentiles of "
+            "all images such as 0.1%:99.9%; default: the whole range of 8 or 16 bits, 0:1 for floats"
+        ),
+    ] = None
     factors: Annotated[
         str | None,
         Field(
@@ -88,11 +96,12 @@ class Data:
     @property
     def reading(self) -> dict[str, Any]:
         """The keyword arguments of `load_data`."""
-        return {key: getattr(self, key) for key in ("size", "crop", "grey", "factors", "skip_damaged")}
+        return {key: getattr(self, key) for key in ("size", "crop", "grey", "range", "factors", "skip_damaged")}
 
 
 def check(data: Data) -> None:
     """Raises `InputError` for fractions that do not add up to 1, and for settings that require others."""
+    intensity.parse(data.range)
     split = data.split
     if split and (len(split) < 2 or min(split) <= 0 or abs(sum(split) - 1) > 1e-6):
         raise InputError(f"data.split is {list(split)}; expected two or more positive fractions whose sum is 1")

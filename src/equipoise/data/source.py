@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from equipoise.data.factor_table import Table
-from equipoise.data.pictures import Form
+from equipoise.data.intensity import Raw
 from equipoise.data.pixels import Bytes, Shape
 
-Picture = Callable[[Form, int], Bytes]
-"""Reads one picture in a form, with this number of channels: uint8 [C, H, W]. Raises `Damaged` if it is unreadable."""
+Picture = Callable[[], Raw]
+"""Reads one picture as it is stored. Raises `Damaged` if it is unreadable."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from equipoise.data.source import Source
 
 READERS: dict[str, Callable[[Any], Source | Images]] = {
     "folder": folder.read,
+    "image": folder.read_one,
+    "paths": folder.read_paths,
     ".npy": arrays.read_npy,
     ".npz": arrays.read_npz,
     ".hdf5": dsprites_file.read_hdf5,

@@ -11,11 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from equipoise.data import cache, npz
+from equipoise.data import cache, intensity, npz
 from equipoise.data.factor_table import Table
 from equipoise.data.images import Images
-from equipoise.data.pictures import Form, image_of
-from equipoise.data.pixels import Bytes
+from equipoise.data.intensity import MOST_CHANNELS
 from equipoise.data.readers import dsprites_file
 from equipoise.data.source import Picture, Source
 from equipoise.errors import InputError
@@ -28,11 +27,10 @@ Slabs = Callable[[int, int], Iterator[Array]]
 
 
 def read(array: Array | torch.Tensor, name: str = "array") -> Source:
-    """Images [N, H, W], [N, H, W, C] or [N, C, H, W] with C = 1 or 3, a NumPy array or a torch tensor.
+    """Images [N, H, W], [N, H, W, C] or [N, C, H, W] with C up to 16, a NumPy array or a torch tensor.
 
-    uint8 0..255 is used as it is, without a copy (a memory-mapped file stays on disk). Floats run from 0 to 1 and are
-    rounded to 8 bits, v -> rint(255 v); bool becomes 0 and 255. Raises `InputError` for any other type, shape or range,
-    for NaN, and if it is ambiguous which axis is C.
+    uint8 0..255 is used as it is, without a copy (a memory-mapped file stays on disk). Raises `InputError` for any
+    other shape, for masked pixels, and if it is ambiguous which axis is C.
     """
     whole = channels_first(of_tensor(array) if isinstance(array, torch.Tensor) else array, name)
 
@@ -85,12 +83,9 @@ def read_npz(path: Path) -> Source | Images:
 
 
 def _source(name: str, whole: Array, slabs: Slabs) -> Source:
-    if whole.dtype == np.uint8:
-        _check_bytes(slabs, name)
-
     def read_from(first: int, rows: int) -> Iterator[list[Picture]]:
         for slab in slabs(first, rows):
-            yield [partial(_prepare, name, pixels) for pixels in eight_bit(slab, name)]
+            yield [partial(intensity.raw, pixels) for pixels in slab]
 
     array = whole if whole.dtype == np.uint8 else None
     shape = (whole.shape[1], whole.shape[2], whole.shape[3])
@@ -104,10 +99,6 @@ def _of_file(source: Source, path: Path, factors: Table | None = None) -> Source
     return replace(source, key=key, factors=factors, origin=str(path))
 
 
-def _prepare(name: str, pixels: Bytes, form: Form, channels: int) -> Bytes:
-    return pixels if form.keeps(pixels.shape) else form.prepare(image_of(pixels), channels, name)
-
-
 def of_tensor(tensor: torch.Tensor) -> Array:
     """The tensor as an array; floats of any precision as float32, since NumPy has no bfloat16."""
     tensor = tensor.detach().cpu()
@@ -118,7 +109,13 @@ def of_tensor(tensor: torch.Tensor) -> Array:
 def channels_first(array: Array, name: str) -> Array:
     """The array as [N, C, H, W], a view. Raises `InputError` for other shapes, and if the axis C is ambiguous."""
     shape = list(array.shape)
-    expected = "images are [N, H, W], [N, H, W, C] or [N, C, H, W] with C = 1 or 3"
+    expected = f"images are [N, H, W], [N, H, W, C] or [N, C, H, W] with C up to {MOST_CHANNELS}"
+    if isinstance(array, np.ma.MaskedArray):
+        if np.ma.is_masked(array):
+            raise InputError(
+                f"{name}: {np.ma.getmaskarray(array).sum():,} pixels are masked; fill them: array.filled(0)"
+            )
+        array = array.data
     if not array.size:
         raise InputError(f"{name}: an array of shape {shape} has no images; {expected}")
     if array.ndim == 3:
@@ -127,51 +124,16 @@ def channels_first(array: Array, name: str) -> Array:
         return array[:, None]
     if array.ndim != 4:
         raise InputError(f"{name}: {expected}, not {shape}; reshape it")
-    first, last = shape[1] in (1, 3), shape[3] in (1, 3)
-    if first and last:
+    axes = [axis for axis in (1, 3) if shape[axis] <= MOST_CHANNELS]
+    if not axes:
+        raise InputError(f"{name}: {expected}, not {shape}; leave channels out, or add an axis of length 1 for grey")
+    if len(axes) == 2:  # grey or colour beside a small side; else the side that differs from two equal ones
+        usual = [axis for axis in axes if shape[axis] in (1, 3)]
+        odd = [axis for axis, other in ((1, 3), (3, 1)) if shape[2] == shape[other] != shape[axis]]
+        axes = usual if len(usual) == 1 else odd if not usual else axes
+    if len(axes) != 1:
         raise InputError(
-            f"{name}: in {shape} the channels may be the second axis or the last; give images wider than 3"
+            f"{name}: in {shape} the channels may be the second axis or the last; give images of more than "
+            f"{MOST_CHANNELS} pixels a side, square ones, or [N, H, W]"
         )
-    if not first and not last:
-        raise InputError(f"{name}: {expected}, not {shape}; drop an alpha channel, or add an axis of length 1 for grey")
-    return array if first else np.moveaxis(array, 3, 1)
-
-
-def eight_bit(array: Array, name: str) -> Bytes:
-    """The array as uint8 0..255: bytes as they are, bool as 0 and 255, floats 0..1 rounded.
-
-    Raises `InputError` for other types and ranges.
-    """
-    if array.dtype == np.uint8:
-        return array
-    if array.dtype == bool:
-        return array * np.uint8(255)
-    if array.dtype.kind != "f":
-        raise InputError(
-            f"{name}: pixels of type {array.dtype}; images are uint8 0..255, floats 0..1 or bool: convert them"
-        )
-    low, high = array.min(), array.max()
-    if not (np.isfinite(low) and np.isfinite(high)):
-        raise InputError(f"{name}: there is NaN or infinity among the pixels; images of floats run from 0 to 1")
-    if low < 0 or high > 1:
-        raise InputError(
-            f"{name}: pixels from {low:g} to {high:g}; images of floats run from 0 to 1: scale them, "
-            "or give 0..255 as uint8"
-        )
-    return np.rint(array * np.float64(255)).astype(np.uint8)
-
-
-def zeros_and_ones(name: str) -> InputError:
-    """The error for uint8 pixels that are 0 and 1 only."""
-    return InputError(f"{name}: uint8 pixels run from 0 to 255, but these are 0 and 1; give them as bool")
-
-
-def _check_bytes(slabs: Slabs, name: str) -> None:
-    """Raises `InputError` for bytes of 0 and 1 only, which are black and white but would be nearly black for a net."""
-    largest = 0
-    for slab in slabs(0, cache.BLOCK):
-        largest = max(largest, int(slab.max()))
-        if largest > 1:
-            return
-    if largest == 1:
-        raise zeros_and_ones(name)
+    return array if axes == [1] else np.moveaxis(array, 3, 1)

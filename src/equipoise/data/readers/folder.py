@@ -1,101 +1,175 @@
-"""A folder of image files."""
+"""Image files: a folder of them, one of them, or a list of their paths."""
 
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from equipoise import progress
 from equipoise.data import pictures
-from equipoise.data.pictures import Form
-from equipoise.data.pixels import Bytes, Shape
+from equipoise.data.intensity import Raw
+from equipoise.data.pixels import Shape
 from equipoise.data.readers import tiff
 from equipoise.data.source import Picture, Source
 from equipoise.errors import InputError
 
 _BLOCK = 512  # files whose heads are read at once
-_READING = 2  # counted up when files are decoded to other pixels than before, which are in the cache
+_OF_STACKS = 32  # pictures at once where files have several, which are read one after the other
+_READING = 3  # counted up when files are decoded to other pixels than before, which are in the cache
+_PLAIN = frozenset(  # suffixes of tables and text, which nobody expects to be images
+    ".csv .tsv .parquet .txt .md .json .jsonl .yaml .yml .toml .xml .html .log .ini .db".split()  # noqa: SIM905
+)
 
 
 def read(path: Path) -> Source:
     """The image files of a folder and its sub-folders, in the natural order of their names: frame2 before frame10.
 
-    Other and hidden files are left out, and links to folders are not followed. Raises `InputError` for a folder without
-    images.
+    Hidden files are left out, and links to folders are not followed. Warns of files of other kinds, unless they hold
+    text. Raises `InputError` for a folder without images.
     """
-    names = listing(path)
+    source = _of_files(path, listing(path), str(path), place="")
+    return replace(source, folder=path, origin=str(path))
+
+
+def read_one(path: Path) -> Source:
+    """The picture in one image file, or those in a stack of pages."""
+    return replace(_of_files(path.parent, [path.name], str(path), place=path.name), origin=str(path))
+
+
+def read_paths(paths: Iterable[str | os.PathLike[str]]) -> Source:
+    """The pictures in files anywhere, in the order of their paths."""
+    files = [str(Path(path).expanduser()) for path in paths]
+    return _of_files(Path(), files, "files", place="\0".join(files))
+
+
+def _of_files(folder: Path, files: Sequence[str], title: str, place: str) -> Source:
+    """The pictures in files, whose paths are relative to a folder. Those of a stack of pages are a.tif[0], a.tif[1].
+
+    place: distinguishes several sources of the same folder in the cache.
+    """
+    stacks = {file: shapes for file in files if (shapes := _stack(folder / file))}
+    names = [name for file in files for name in ([f"{file}[{i}]" for i in range(len(stacks.get(file, ())))] or [file])]
+
+    def all_pictures(first: int) -> Iterator[Picture]:
+        for file in files:
+            here = len(stacks.get(file, (file,)))
+            if first >= here:
+                first -= here
+                continue
+            if file in stacks:
+                stack = tiff.read_stack(folder / file, str(folder / file), first)
+                yield from (partial(_raw_or_error, raw) for raw in stack)
+            else:
+                yield partial(read_file, folder / file)
+            first = 0
 
     def read_from(first: int, rows: int) -> Iterator[list[Picture]]:
-        for start in range(first, len(names), rows):
-            yield [partial(_decode, path / name) for name in names[start : start + rows]]
+        rows = min(rows, _OF_STACKS) if stacks else rows
+        rest = all_pictures(first)
+        while some := list(islice(rest, rows)):
+            yield some
 
     return Source(
-        str(path),
+        title,
         len(names),
-        lambda: heads(path, names),
+        lambda: heads(folder, files, stacks, title),
         read_from,
         label=names.__getitem__,
         plural="files",
         in_threads=True,
-        folder=path,
         files=names,
-        key=(str(path.resolve()), state(path, names), _READING),
-        origin=str(path),
+        key=((str(folder.resolve()), place), state(folder, files), _READING),
     )
 
 
-def _decode(file: Path, form: Form, channels: int) -> Bytes:
+def _stack(file: Path) -> list[Shape]:
+    """The shapes of the pictures in a TIFF of several pages; empty for other and for damaged files."""
+    try:
+        if tiff.is_tiff(file) and tiff.has_several_pages(file):
+            return tiff.stack(file, str(file))
+    except (OSError, pictures.Damaged):  # reported when it is decoded
+        pass
+    return []
+
+
+def _raw_or_error(raw: Raw | pictures.Damaged) -> Raw:
+    if isinstance(raw, pictures.Damaged):
+        raise raw
+    return raw
+
+
+def read_file(file: Path) -> Raw:
+    """The picture in an image file."""
     with pictures.reading(str(file)):
-        pixels = tiff.read(file, str(file)) if tiff.is_tiff(file) else None
-    if pixels is not None:
-        return form.prepare_pixels(pixels, channels, str(file))
-    return pictures.decode(file, channels=channels, crop=form.crop, size=form.size, name=str(file))
+        picture = tiff.read(file, str(file)) if tiff.is_tiff(file) else None
+    return pictures.read(file, name=str(file)) if picture is None else picture
 
 
-def heads(path: Path, names: Sequence[str]) -> Iterator[tuple[str, Shape]]:
-    """Name and shape of each file, without those that are damaged, which are reported when they are decoded."""
+def heads(
+    folder: Path, files: Sequence[str], stacks: Mapping[str, Sequence[Shape]], title: str
+) -> Iterator[tuple[str, Shape]]:
+    """Name and shape of each picture, without the damaged ones, which are reported when they are decoded."""
 
-    def head_of(name: str) -> Shape | None:
-        file, label = path / name, str(path / name)
+    def shapes_of(name: str) -> Sequence[Shape]:
+        if name in stacks:
+            return stacks[name]
+        file, label = folder / name, str(folder / name)
         try:
             with pictures.reading(label):
                 shape = tiff.head(file, label) if tiff.is_tiff(file) else None
             if shape is not None:
-                return shape
+                return [shape]
             head = pictures.head(file, name=label)
-            return 1 if head.grey else 3, head.height, head.width
+            return [(1 if head.grey else 3, head.height, head.width)]
         except pictures.Damaged:
-            return None
+            return []
 
-    with ThreadPoolExecutor() as pool, progress.bar(f"looking at {path}", len(names), "files") as advance:
-        for start in range(0, len(names), _BLOCK):
-            some = names[start : start + _BLOCK]
-            for name, shape in zip(some, pool.map(head_of, some), strict=True):
-                if shape is not None:
-                    yield name, shape
+    with ThreadPoolExecutor() as pool, progress.bar(f"looking at {title}", len(files), "files") as advance:
+        for start in range(0, len(files), _BLOCK):
+            some = files[start : start + _BLOCK]
+            for name, shapes in zip(some, pool.map(shapes_of, some), strict=True):
+                yield from ((name, shape) for shape in shapes)
             advance(len(some))
 
 
 def listing(path: Path) -> list[str]:
-    """Paths of the image files relative to the folder, in natural order. Raises `InputError` if there are none."""
+    """Paths of the image files relative to the folder, in natural order.
+
+    Warns of files of other kinds. Raises `InputError` if there is no image.
+    """
 
     def refuse(error: OSError) -> None:
         raise InputError(f"{error.filename} may not be read by you ({error.strerror}); change its permissions")
 
     names: list[str] = []
+    others: Counter[str] = Counter()
     for place, folders, files in os.walk(path, onerror=refuse):
         folders[:] = [folder for folder in folders if _is_visible(folder)]
         inside = os.path.relpath(place, path).replace(os.sep, "/") + "/"
         inside = "" if inside == "./" else inside
-        names += [
-            inside + file for file in files if _is_visible(file) and os.path.splitext(file)[1].lower() in pictures.KINDS
-        ]
+        for file in filter(_is_visible, files):
+            kind = os.path.splitext(file)[1].lower()
+            if kind in pictures.KINDS:
+                names.append(inside + file)
+            elif kind not in _PLAIN:
+                others[kind or "without a suffix"] += 1
+    listed = ", ".join(f"{count:,} {kind}" for kind, count in others.most_common())
     if not names:
         kinds = ", ".join(kind[1:] for kind in pictures.KINDS)
-        raise InputError(f"{path}: there are no images in this folder; expected {kinds} files")
+        instead = f", and here are {listed}; convert them to png" if listed else ""
+        raise InputError(f"{path}: there are no images in this folder; expected {kinds} files{instead}")
+    if others:
+        warnings.warn(
+            f"{path}: files of other kinds are left out ({listed}). Convert them to png to use them",
+            stacklevel=4,
+        )
     return sorted(names, key=_natural)
 
 

@@ -1,16 +1,19 @@
 """Pictures one by one: lists, torch data sets, data sets of Hugging Face."""
 
+import os
 from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from PIL import Image
 
-from equipoise.data import pictures
-from equipoise.data.pictures import Form
-from equipoise.data.pixels import Bytes, Shape
-from equipoise.data.readers import arrays
+from equipoise.data import intensity, pictures
+from equipoise.data.intensity import Raw
+from equipoise.data.pixels import Shape
+from equipoise.data.readers import arrays, folder
 from equipoise.data.source import Picture, Source
 from equipoise.errors import InputError
 
@@ -33,9 +36,9 @@ class Sequence(Protocol):
 def read(items: Sequence) -> Source:
     """A sequence of pictures, of tuples that begin with one, or of mappings with one among their values.
 
-    A picture is a Pillow image, or an array or tensor [H, W], [H, W, C] or [C, H, W] with C = 1 or 3: uint8 0..255,
-    floats 0..1 or bool. Labels and all else are not read. All come out grey or in colour as the first is. They are read
-    in order, once, apart from the first. Raises `InputError`, with the number of the item, for anything else.
+    A picture is a Pillow image, an array or tensor [H, W], [H, W, C] or [C, H, W], or the path of an image file. Labels
+    and all else are not read. All come out grey or in colour as the first is. They are read in order, once, apart from
+    the first. Raises `InputError`, with the number of the item, for anything else.
     """
     kind = type(items).__name__
     if isinstance(items, Mapping):
@@ -47,47 +50,27 @@ def read(items: Sequence) -> Source:
     def label(i: int) -> str:
         return f"item {i} of the {kind}"
 
+    def read_one(i: int) -> Raw:
+        with pictures.reading(label(i)):
+            return _raw_of(items[i], label(i))
+
     def heads() -> Iterator[tuple[str, Shape]]:
         for i in range(n):
             try:
-                with pictures.reading(label(i)):
-                    yield label(i), _shape(_image_of(items[i], label(i)))
-                    return
+                channels, height, width = read_one(i).values.shape
             except pictures.Damaged:  # it is reported when it is decoded
-                pass
+                continue
+            yield label(i), (channels, height, width)
+            return
 
     def read_from(first: int, rows: int) -> Iterator[list[Picture]]:
-        largest = 0
-
-        def picture(i: int) -> Picture:
-            def decode(form: Form, channels: int) -> Bytes:
-                nonlocal largest
-                with pictures.reading(label(i)):
-                    image = _image_of(items[i], label(i))
-                    if channels == 1 and _shape(image)[0] == 3 and not form.grey:
-                        raise InputError(
-                            f"{label(i)} is in colour, those before it are grey; pass grey=True, or convert them"
-                        )
-                    pixels = form.prepare(image, channels, label(i))
-                largest = max(largest, int(pixels.max()))
-                return pixels
-
-            return decode
-
         for start in range(first, n, rows):
-            yield [picture(i) for i in range(start, min(start + rows, n))]
-        if largest == 1:
-            raise arrays.zeros_and_ones(kind)
+            yield [partial(read_one, i) for i in range(start, min(start + rows, n))]
 
     return Source(kind, n, heads, read_from, label=label, plural="items")
 
 
-def _shape(image: Image.Image) -> Shape:
-    head = pictures.head_of(image)
-    return 1 if head.grey else 3, head.height, head.width
-
-
-def _image_of(item: Any, name: str) -> Image.Image:
+def _raw_of(item: Any, name: str) -> Raw:
     if isinstance(item, tuple | list) and item:
         item = item[0]  # a label follows
     if isinstance(item, Mapping):
@@ -102,13 +85,15 @@ def _image_of(item: Any, name: str) -> Image.Image:
     if isinstance(item, torch.Tensor):
         item = arrays.of_tensor(item)
     if isinstance(item, np.ndarray):
-        return pictures.image_of(arrays.eight_bit(arrays.channels_first(item[None], name), name)[0])
+        return intensity.raw(arrays.channels_first(item[None], name)[0])
+    if isinstance(item, str | os.PathLike):
+        return folder.read_file(Path(item).expanduser())
     if not isinstance(item, Image.Image):
         raise InputError(
-            f"{name} is a {type(item).__name__}; expected a Pillow image, an array or a tensor, or a tuple or mapping "
-            "with one"
+            f"{name} is a {type(item).__name__}; expected a Pillow image, an array, a tensor or a path, or a tuple or "
+            "mapping with one"
         )
-    return item
+    return pictures.raw_of(item, name)
 
 
 def _looks_like_a_picture(value: Any) -> bool:

@@ -2,19 +2,20 @@
 
 import logging
 import math
+import os
+import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import tifffile
-from PIL import Image
 
-from equipoise.data import pictures
-from equipoise.data.pixels import Bytes, Shape
+from equipoise.data import intensity, pictures
+from equipoise.data.intensity import MOST_CHANNELS, Raw
+from equipoise.data.pixels import Shape
 from equipoise.errors import InputError
-
-MOST_CHANNELS = 16
 
 _SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two are BigTIFF
 _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB = 0, 1, 2  # the photometric interpretations that tifffile's arrays represent
@@ -32,45 +33,91 @@ def is_tiff(file: Path) -> bool:
         return stream.read(4) in _SIGNATURES
 
 
+def has_several_pages(file: Path) -> bool:
+    """Whether a second page follows the first. Reads the header only, since tifffile takes a millisecond a file."""
+    with open(file, "rb") as stream:
+        start = stream.read(16)
+        order, is_big = "<" if start[:1] == b"I" else ">", start[2:4] in (b"+\0", b"\0+")
+        try:
+            (first,) = struct.unpack_from(order + ("Q" if is_big else "I"), start, 8 if is_big else 4)
+            stream.seek(first)
+            (tags,) = struct.unpack(order + ("Q" if is_big else "H"), stream.read(8 if is_big else 2))
+            stream.seek(tags * (20 if is_big else 12), os.SEEK_CUR)
+        except (struct.error, OSError, OverflowError):  # reported when it is decoded
+            return False
+        return bool(stream.read(8 if is_big else 4).strip(b"\0"))
+
+
+def stack(file: Path, name: str) -> list[Shape]:
+    """The shapes of the pictures in a TIFF of several pages; empty if it holds one.
+
+    Raises `Damaged` for a damaged file, and `InputError` for kinds that are not read.
+    """
+    with _File(file, name) as tiff:
+        groups = _pictures(tiff, name)
+        if len(groups) > 1 and _is_for_pillow(groups[0][0], name):
+            raise _several(tiff, name)
+        return [_shape(pages, name) for pages in groups] if len(groups) > 1 else []
+
+
+def read_stack(file: Path, name: str, first: int) -> Iterator[Raw | pictures.Damaged]:
+    """The pictures in a TIFF of several pages from picture `first` on; the error where one is damaged."""
+    opened = _File(file, name)
+    with opened as tiff:
+        for pages in _pictures(tiff, name)[first:]:
+            picture: Raw | pictures.Damaged
+            try:
+                picture = _raw(pages, name)
+            except pictures.Damaged as error:
+                picture = error
+            except (InputError, MemoryError):
+                raise
+            except Exception as error:  # a damaged file can raise almost any error in tifffile
+                picture = pictures.Damaged(name, str(error) or type(error).__name__)
+            yield picture
+
+
 def head(file: Path, name: str) -> Shape | None:
     """Channels, height and width of a TIFF; None if Pillow reads it: palettes, 1 to 4 bits, CMYK and JPEG.
 
-    Raises `Damaged` for a damaged file, and `InputError` for several pages and for kinds that are not read.
+    Raises `Damaged` for a damaged file, and `InputError` for several pictures and for kinds that are not read.
     """
     with _File(file, name) as tiff:
-        pages = _pages(tiff, name)
-        if _is_for_pillow(pages[0], name):
-            return None
-        _check_kind(pages, name)
-        page = pages[0]
-        channels = _samples(pages) - bool(_alpha(page))
-        height, width = page.imagelength, page.imagewidth
-        return (channels, width, height) if _orientation(page) >= 5 else (channels, height, width)
+        pages = _only(tiff, name)
+        return None if _is_for_pillow(pages[0], name) else _shape(pages, name)
 
 
-def read(file: Path, name: str) -> Bytes | None:
-    """The picture in a TIFF, uint8 [C, H, W] with C up to 16; None if Pillow reads it, see `head`.
+def read(file: Path, name: str) -> Raw | None:
+    """The picture in a TIFF, [C, H, W] with C up to 16; None if Pillow reads it, see `head`.
 
-    16 bits are rounded to 8, and floats run from 0 to 1. Min-is-white pictures are inverted, so that white is 255. An
-    alpha channel lays the picture on black. Raises the errors of `head`, and `InputError` for floats outside of their
-    range.
+    Raises the errors of `head`.
     """
     with _File(file, name) as tiff:
-        pages = _pages(tiff, name)
-        page = pages[0]
-        if _is_for_pillow(page, name):
-            return None
-        _check_kind(pages, name)
-        arrays = [each.asarray(maxworkers=1) for each in pages]
-    samples = np.stack(arrays) if len(pages) > 1 else arrays[0]
+        pages = _only(tiff, name)
+        return None if _is_for_pillow(pages[0], name) else _raw(pages, name)
+
+
+def _shape(pages: list[Any], name: str) -> Shape:
+    _check_kind(pages, name)
+    page = pages[0]
+    channels = _samples(pages) - bool(_alpha(page))
+    height, width = page.imagelength, page.imagewidth
+    return (channels, width, height) if _orientation(page) >= 5 else (channels, height, width)
+
+
+def _raw(pages: list[Any], name: str) -> Raw:
+    _check_kind(pages, name)
+    arrays = [each.asarray(maxworkers=1) for each in pages]
+    page, samples = pages[0], np.stack(arrays) if len(pages) > 1 else arrays[0]
     if page.axes == "YX":
         samples = samples.reshape(-1, *samples.shape[-2:])
     elif page.axes == "YXS":
         samples = np.moveaxis(samples, 2, 0)
-    pixels = _eight_bit(samples, page.bitspersample, name)
-    if page.photometric == _MIN_IS_WHITE:
-        pixels = 255 - pixels
-    return _turned(_on_black(pixels, _alpha(page)), _orientation(page))
+    samples = _turned(samples, _orientation(page))
+    kind = _alpha(page)
+    picture = intensity.raw(samples[:-1] if kind else samples, page.bitspersample)
+    alpha = samples[-1] / (picture.white or 1) if kind == _UNASSOCIATED else None
+    return picture._replace(is_inverted=page.photometric == _MIN_IS_WHITE, alpha=alpha)
 
 
 class _File:
@@ -98,25 +145,43 @@ class _File:
         return pictures.Damaged(self.name, str(error) or type(error).__name__)
 
 
-def _pages(tiff: tifffile.TiffFile, name: str) -> list[Any]:
-    """The page of the picture, or the pages of its channels if the file names them so. Raises for other pages."""
-    pages: list[Any] = [tiff.pages[i] for i in range(min(len(tiff.pages), 1000))]
+def _pictures(tiff: tifffile.TiffFile, name: str) -> list[list[Any]]:
+    """The pages of each picture: one, or those of its channels if the file names an axis C. Thumbnails are left out."""
+    pages: list[Any] = list(tiff.pages)
     if not pages:
         raise pictures.Damaged(name, "no page")
-    pages = [page for page in pages if not (page.is_reduced or page.is_mask)] or pages[:1]  # no thumbnails
-    page = pages[0]
-    if min(page.imagewidth, page.imagelength, page.samplesperpixel) < 1:
-        raise pictures.Damaged(name, "no pixels")
-    if page.imagewidth * page.imagelength > pictures.LARGEST:
-        raise pictures.bomb(name)
-    if len(pages) == 1:
-        return pages
-    axes = tiff.series[0].axes if len(tiff.series) == 1 else ""
-    alike = len({(each.shape, each.dtype, each.photometric) for each in pages}) == 1
-    if axes == "CYX" and page.axes == "YX" and alike and len(pages) == len(tiff.pages):
-        return pages
-    about = f"{len(pages):,} pages" + (f", axes {axes}" if axes else "")
-    raise InputError(f"{name} holds several pictures ({about}); save each to a file of its own")
+    pages = [page for page in pages if not (page.is_reduced or page.is_mask)] or pages[:1]
+    for page in pages:
+        if min(page.imagewidth, page.imagelength, page.samplesperpixel) < 1:
+            raise pictures.Damaged(name, "no pixels")
+        if page.imagewidth * page.imagelength > pictures.LARGEST:
+            raise pictures.bomb(name)
+    if len(pages) == 1 and not (tiff.is_imagej or tiff.is_shaped):
+        return [pages]
+    series, axes = tiff.series[0], pages[0].axes
+    shape = series.shape[: len(series.axes) - len(axes)]
+    if len(tiff.series) > 1 or math.prod(shape) != len(pages):
+        if len(pages) == 1:  # a stack that is announced by a single page
+            raise _several(tiff, name)
+        return [[page] for page in pages]
+    order, channels = np.arange(len(pages)).reshape(shape), 1
+    if axes == "YX" and (axis := series.axes.find("C")) >= 0:
+        order, channels = np.moveaxis(order, axis, -1), shape[axis]
+    return [[pages[i] for i in picture] for picture in order.reshape(-1, channels)]
+
+
+def _only(tiff: tifffile.TiffFile, name: str) -> list[Any]:
+    """The pages of the one picture in a file. Raises `InputError` if it holds several."""
+    groups = _pictures(tiff, name)
+    if len(groups) > 1:
+        raise _several(tiff, name)
+    return groups[0]
+
+
+def _several(tiff: tifffile.TiffFile, name: str) -> InputError:
+    axes = ", axes " + tiff.series[0].axes if len(tiff.series) == 1 else ""
+    about = f"{len(tiff.pages):,} pages{axes}"
+    return InputError(f"{name} holds several pictures ({about}); save each to a file of its own")
 
 
 def _is_for_pillow(page: Any, name: str) -> bool:
@@ -152,8 +217,6 @@ def _check_kind(pages: list[Any], name: str) -> None:
         raise InputError(f"{name} has the axes {page.axes}; expected height, width and channels: save flat pictures")
     if page.photometric == _RGB and samples < 3:
         raise pictures.Damaged(name, f"{samples} channels for a picture in RGB")
-    if str(page.dtype) not in ("uint8", "uint16", "float16", "float32", "float64"):
-        raise InputError(f"{name} has pixels of type {page.dtype}; save it with 8 or 16 bits, or as floats from 0 to 1")
     for each in pages:
         size = each.parent.filehandle.size
         segments = list(zip(each.dataoffsets, each.databytecounts, strict=True))
@@ -190,32 +253,7 @@ def _kind(page: Any) -> str:
     return str(getattr(page.photometric, "name", page.photometric))
 
 
-def _eight_bit(samples: Array, bits: int, name: str) -> Bytes:
-    if samples.dtype == np.uint8:
-        return samples
-    low, high = samples.min(), samples.max()
-    top = 1 if samples.dtype.kind == "f" else 2**bits - 1
-    if not (np.isfinite(low) and np.isfinite(high)):
-        raise InputError(f"{name} has NaN or infinity among its pixels, expected 0..1; save it with 8 or 16 bits")
-    if low < 0 or high > top:
-        raise InputError(f"{name} has pixels from {low:g} to {high:g}, expected 0..{top}; save it with 8 or 16 bits")
-    return np.rint(samples.astype(np.float64) * 255 / top).astype(np.uint8)
-
-
-def _on_black(pixels: Bytes, alpha: int) -> Bytes:
-    """The pixels [C + 1, H, W] without their alpha channel, laid on black as `pictures.prepare` does it."""
-    if not alpha:
-        return pixels
-    colours = pixels[:-1]
-    if alpha == _ASSOCIATED:  # they are multiplied with alpha already
-        return colours
-    planes = np.concatenate([np.broadcast_to(colours, (3, *colours.shape[1:])), pixels[-1:]])
-    image = Image.fromarray(np.ascontiguousarray(np.moveaxis(planes, 0, 2)))
-    image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
-    return np.moveaxis(np.asarray(image), 2, 0)[: len(colours)]
-
-
-def _turned(pixels: Bytes, orientation: int) -> Bytes:
+def _turned(pixels: Array, orientation: int) -> Array:
     """The pixels upright, as the tag of the orientation describes them."""
     if orientation >= 5:
         pixels = pixels.swapaxes(1, 2)

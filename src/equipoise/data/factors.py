@@ -1,0 +1,42 @@
+"""The table of the factors of images: codes 0..V-1, or continuous values."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from equipoise.errors import InputError
+
+Factors = npt.NDArray[np.int64] | npt.NDArray[np.float64]
+
+
+def check_factors(
+    table: npt.NDArray[Any], sizes: tuple[int, ...], images: int, name: str
+) -> tuple[Factors, tuple[int, ...]]:
+    """The table as int64 [N, K], or float64 if a factor is continuous, and the sizes, checked against each other."""
+    if table.ndim != 2 or table.dtype.kind not in "iuf" or len(table) != images or not table.shape[1]:
+        raise InputError(
+            f"{name}: factors of {images:,} images are whole numbers or floats [{images}, K], "
+            f"not {table.dtype} {list(table.shape)}"
+        )
+    if not np.isfinite(table).all():
+        raise InputError(f"{name}: the factors hold NaN or infinity; drop the images whose factors are not known")
+    if not sizes:  # every factor has at least one code: 0 would call it continuous
+        whole = table.dtype.kind != "f"
+        sizes = tuple(max(int(top) + 1, 1) if whole else 0 for top in table.max(axis=0))
+    if len(sizes) != table.shape[1] or min(sizes) < 0:
+        raise InputError(
+            f"{name}: {table.shape[1]} factors need as many sizes, each the number of codes or 0 where it is "
+            f"continuous, not {list(sizes)}"
+        )
+    for k, size in enumerate(sizes):
+        column = table[:, k]
+        wrong = (column < 0) | (column >= size) | (column != np.floor(column))
+        if size and wrong.any():
+            raise InputError(
+                f"{name}: factor codes are whole numbers from 0 to V-1, but factor {k}, whose V is {size}, has "
+                f"{column[wrong][0]}; number its values from 0, or give V = 0 for a continuous factor"
+            )
+    if all(sizes):
+        return table.astype(np.int64, copy=False), sizes
+    return table.astype(np.float64, copy=False), sizes
