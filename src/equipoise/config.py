@@ -171,7 +171,7 @@ class Config:
 
 
 TEXT = (
-    *("out", "data", "method", "net", "data.name", "data.factors"),
+    *("out", "data", "method", "net", "data.name", "data.factors", "data.key", "data.range"),
     *("method.name", "method.preset", "net.name", "train.device", "train.track"),
 )
 """Settings that are text, even if the text looks like a number or a date."""

@@ -18,7 +18,7 @@ from typing_extensions import TypedDict  # pydantic needs this one before Python
 from equipoise import config as configuration
 from equipoise.claim import FOLDER
 from equipoise.config import Config
-from equipoise.data import DATASETS, Images
+from equipoise.data import DATASETS, Images, factor_table
 from equipoise.errors import InputError, RunError
 from equipoise.files import read_json, write_text
 from equipoise.training import checkpoint
@@ -153,8 +153,12 @@ def fingerprint(config: Config, images: Iterable[Images]) -> dict[str, Any]:
     data, content = config.data, {"digest": digest(images)}
     if data.name in DATASETS or data.name.startswith(ARRAY):
         return content
-    paths = {"name": data.name} | ({} if data.factors in (None, "folders") else {"factors": data.factors})
-    return content | {"paths": {key: str(Path(path).resolve()) for key, path in paths.items()}}
+    paths: dict[str, Any] = {"name": str(Path(data.name).resolve())}
+    table, columns = factor_table.split(data.factors)
+    if table not in (None, factor_table.FOLDERS):
+        path = str(Path(table).resolve())
+        paths["factors"] = [path, *columns] if columns else path
+    return content | {"paths": paths}
 
 
 def describe(images: Images, data: Mapping[str, Any], fast: Mapping[str, Any]) -> dict[str, Any]:

@@ -73,7 +73,8 @@ def test_npz_gives_images_factors_and_names(name: str, tmp_path: Path) -> None:
     np.savez(
         tmp_path / "a.npz", **{name: GREY}, factors=factors, factor_names=["row", "column"], other=np.zeros((2, 2))
     )
-    images = load_data(str(tmp_path / "a.npz"))
+    with pytest.warns(UserWarning, match=r"a\.npz: the arrays other are not read"):
+        images = load_data(str(tmp_path / "a.npz"))
     assert np.array_equal(images.pixels(ALL), GREY[:, None])
     assert images.factors is not None
     assert np.array_equal(images.factors, factors)
@@ -82,9 +83,51 @@ def test_npz_gives_images_factors_and_names(name: str, tmp_path: Path) -> None:
 
 def test_npz_with_more_than_images_is_read_by_its_name(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", images=GREY, masks=GREY > 3)
-    images = load_data(tmp_path / "a.npz")
+    with pytest.warns(UserWarning, match=r"a\.npz: the arrays masks are not read"):
+        images = load_data(tmp_path / "a.npz")
     assert np.array_equal(images.pixels(ALL), GREY[:, None])
     assert images.factors is None
+
+
+@pytest.mark.parametrize("name", ["labels", "label", "targets", "y"])
+def test_labels_in_an_npz_are_factors(name: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=GREY, **{name: ALL % 3})
+    images = load_data(tmp_path / "a.npz")
+    assert images.factors is not None
+    assert images.factors.tolist() == [[i % 3] for i in ALL]
+    assert (images.factor_names, images.factor_sizes) == ((name,), (3,))
+    np.savez(tmp_path / "b.npz", x=GREY, factors=np.array(["b", "a", "c"])[ALL % 3], **{name: ALL})
+    with pytest.warns(UserWarning, match=rf"the arrays {name} are not read"):
+        images = load_data(tmp_path / "b.npz")
+    assert images.factors is not None
+    assert images.factors[:, 0].tolist() == [1, 0, 2, 1, 0, 2]  # words, in the order of the alphabet
+
+
+def test_masked_pixels_are_refused() -> None:
+    masked = np.ma.MaskedArray(GREY, GREY > 200)
+    with pytest.raises(InputError, match=rf"array: {(GREY > 200).sum()} pixels are masked; fill them: array\.filled"):
+        load_data(masked)
+    assert np.array_equal(load_data(np.ma.MaskedArray(GREY, False)).pixels(ALL)[:, 0], GREY)
+    assert np.array_equal(load_data(masked.filled(0)).pixels(ALL)[:, 0], np.where(GREY > 200, 0, GREY))
+
+
+@pytest.mark.parametrize(
+    ("shape", "channels"),
+    [
+        ((6, 2, 20, 20), 2),
+        ((6, 20, 20, 16), 16),
+        ((6, 4, 8, 8), 4),
+        ((6, 8, 8, 4), 4),
+        ((6, 1, 12, 16), 1),
+        ((6, 8, 12, 3), 3),
+        ((6, 5, 17, 30), 5),
+    ],
+)
+def test_the_axis_of_up_to_16_channels_is_found(shape: tuple[int, ...], channels: int) -> None:
+    array = RNG.integers(0, 256, shape, dtype=np.uint8)
+    images = load_data(array)
+    assert images.shape[0] == channels
+    assert np.array_equal(images.pixels(ALL), array if shape[1] == channels else array.transpose(0, 3, 1, 2))
 
 
 WRONG_ARRAYS: dict[str, tuple[Any, str]] = {

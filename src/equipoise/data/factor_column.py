@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -22,6 +21,10 @@ _COMMA = re.compile(r"[+-]?(\d*,\d+|\d+,)(e[+-]?\d+)?", re.IGNORECASE)  # 2,5
 _GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}([ ',.\u00a0\u202f\u2019]\d{3})+([.,]\d+)?")  # 1,500 or 1 500
 _UNIT = re.compile(r"(?P<number>.*[\d.,])\s*(?P<unit>[^\d\s.,+-][^\d.,]*)")  # 5% or 12.5 cm
 
+_ROW_NUMBERS = ("", "unnamed: 0", "index", "id", "row")  # headers of a column that numbers the rows
+_DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}\b|\d{1,2}([-/.])\d{1,2}\1\d{4}\b")
+_FEW = 20  # images, up to which words that differ for most of them may be a factor
+
 
 class Column:
     """The distinct cells of a column, each stored once, with the place where it first occurs."""
@@ -38,7 +41,21 @@ class Column:
             self.places.append(place)
         return number
 
-    def factor(self, ids: Indices, path: Path) -> tuple[Factors, int]:
+    def unfit(self, ids: Indices) -> str:
+        """Why images with these cells, by number, have no factor here; empty if they may have one."""
+        texts = [text for text in self.numbers if text.lower() not in _MISSING]
+        if len(self.numbers) == 1:
+            return "one value only"
+        if self.name.casefold() in _ROW_NUMBERS and len(texts) == len(ids):
+            return "row numbers"
+        if texts and all(_DATE.match(text) for text in texts):
+            return "dates"
+        is_text = len(ids) > _FEW or any(sign in text for text in texts for sign in " /\\")
+        if is_text and 2 * len(texts) > len(ids) and not any(_form(text) for text in texts) and not _numbers(texts):
+            return "a text for each image"
+        return ""
+
+    def factor(self, ids: Indices, title: str) -> tuple[Factors, int]:
         """The factor [N] of images with these cells, by number, and its size, 0 if it is continuous.
 
         A column of numbers may have a decimal comma in place of the point, or one unit behind every number, such as %.
@@ -46,25 +63,28 @@ class Column:
         half of the cells are numbers and others are not.
         """
         texts = list(self.numbers)
-        values = self._values(texts, np.bincount(ids, minlength=len(texts)), path)
+        values = self._values(texts, np.bincount(ids, minlength=len(texts)), title)
         if any(value in (float("inf"), float("-inf")) for value in values):
-            raise InputError(f"{path}: the column {self.name} contains an infinite value; leave that image out")
+            raise InputError(f"{title}: the column {self.name} contains an infinite value; leave that image out")
         distinct = sorted(set(values))  # type: ignore[type-var]
         if isinstance(values[0], float) and len(distinct) > len(ids) / 2:
             return np.array(values, np.float64)[ids], 0
         code = {value: code for code, value in enumerate(distinct)}
         return np.array([code[value] for value in values], np.int64)[ids], len(distinct)
 
-    def _values(self, texts: Sequence[str], counts: Indices, path: Path) -> Sequence[float] | Sequence[str]:
+    def _values(self, texts: Sequence[str], counts: Indices, title: str) -> Sequence[float] | Sequence[str]:
         """The texts as numbers if all are numbers, else as they are. Raises `InputError` for a mixture of both."""
         for text in texts:
+            if not text or text.lower() == "nan":
+                place = self.places[self.numbers[text]]
+                raise InputError(f"{title}: {place} has an empty cell in the column {self.name}; fill it in")
             if text.lower() in _MISSING or text == "None":
-                raise self._missing(text, path)
+                raise self._missing(text, title)
         markers = [text for text in texts if text.lower() in _MISSING_AMONG_NUMBERS]
         others = [text for text in texts if text not in markers]
         values = _numbers(others)
         if values and markers:
-            raise self._missing(markers[0], path)
+            raise self._missing(markers[0], title)
         if values:
             return values
         rows = dict(zip(texts, counts.tolist(), strict=True))
@@ -74,20 +94,20 @@ class Column:
         if not numeric or 2 * numeric < sum(rows[text] for text in others):
             return texts
         if markers:
-            raise self._missing(markers[0], path)
+            raise self._missing(markers[0], title)
         usual = max(_FORMS, key=lambda form: of_form[form])
         strays = [text for text in others if forms[text] != usual]
         strays = [text for text in strays if not forms[text]] or strays or others  # first, what is no number at all
-        raise self._no_number(strays[0], of_form[usual], int(counts.sum()), path)
+        raise self._no_number(strays[0], of_form[usual], int(counts.sum()), title)
 
-    def _missing(self, text: str, path: Path) -> InputError:
+    def _missing(self, text: str, title: str) -> InputError:
         place = self.places[self.numbers[text]]
         return InputError(
-            f"{path}: {place} has {text!r} in the column {self.name}, which marks a missing value; fill it in, or "
+            f"{title}: {place} has {text!r} in the column {self.name}, which marks a missing value; fill it in, or "
             "leave that image out"
         )
 
-    def _no_number(self, text: str, count: int, total: int, path: Path) -> InputError:
+    def _no_number(self, text: str, count: int, total: int, title: str) -> InputError:
         place = self.places[self.numbers[text]]
         if count == total:
             why = "which may be one number or several digits grouped; write numbers with a decimal point and no groups"
@@ -96,7 +116,7 @@ class Column:
                 f"where {count:,} of {total:,} cells are numbers written in another way; write that cell like them, "
                 "or give all cells a word"
             )
-        return InputError(f"{path}: {place} has {text!r} in the column {self.name}, {why}")
+        return InputError(f"{title}: {place} has {text!r} in the column {self.name}, {why}")
 
 
 _FORMS = ("plain", "comma", "percent", "grouped")

@@ -1,25 +1,33 @@
-"""Stage "factor table": factors of images of one's own, from a CSV or Parquet table, or from their sub-folders."""
+"""Stage "factor table": factors of images of one's own, from a table, a data frame, or their sub-folders."""
 
 import csv
-import importlib
-from collections.abc import Iterable, Iterator, Sequence
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from equipoise.data import pictures
 from equipoise.data.factor_column import Column
 from equipoise.data.factors import Factors
 from equipoise.data.pixels import Indices
-from equipoise.errors import InputError
+from equipoise.errors import InputError, nearest
 
 FILE = "file"  # the column that names the image
 FOLDERS = "folders"  # the setting for the sub-folders
-KINDS = (".csv", ".parquet")
+KINDS = (".csv", ".parquet", ".tsv")
+# Headers of the column that names the images, without case, spaces and underscores.
+_FILES = ("file", "filename", "filepath", "path", "image", "imagefile", "imagename", "imagepath", "img", "picture")
+_DELIMITERS = ",;\t|"
 
 Row = tuple[str, list[str]]
 """The place of a row, for messages, and its cells as text."""
+
+Setting = str | os.PathLike[str] | Sequence[str] | Any
+"""`factors` of `load_data`: a path, FOLDERS, names of columns (after a path or not), or a data frame."""
 
 
 class Table(NamedTuple):
@@ -33,19 +41,54 @@ class Table(NamedTuple):
     sizes: Sequence[int]
 
 
+def choose(setting: Setting, count: int, folder: Path | None, files: Sequence[str]) -> Table | None:
+    """The table that the setting `factors` means for `count` pictures, in a folder or not; None if there is none.
+
+    Raises `InputError` for a table that does not fit the pictures.
+    """
+    if is_frame(setting):
+        return of_frame(setting, files or count)
+    path, columns = split(setting)
+    if path == FOLDERS:
+        if folder is None:
+            raise InputError("data.factors=folders is for a folder of images; give the path of a table instead")
+        return of_folders(folder, files)
+    if path is not None:
+        return read(Path(path).expanduser(), files or count, columns)
+    table = beside(folder) if folder is not None else None
+    if table is None and columns:
+        raise InputError(
+            f"data.factors names the columns {', '.join(columns)}, and there is no factors.csv among the images; put "
+            'the path of a table before them, such as data.factors=["table.csv","shape"]'
+        )
+    return None if table is None else read(table, files or count, columns)
+
+
+def split(setting: Setting) -> tuple[str | None, Sequence[str]]:
+    """The path of a table or FOLDERS, if one is set, and the columns that are chosen; none: those that are factors."""
+    if setting is None or isinstance(setting, str | os.PathLike):
+        return None if setting is None else os.fspath(setting), ()
+    first, *rest = setting
+    has_path = Path(first).suffix.lower() in KINDS
+    return (first, rest) if has_path else (None, list(setting))
+
+
 def beside(folder: Path) -> Path | None:
     """The table in a folder of images; None if there is none. Raises `InputError` if there are two."""
     tables = [folder / f"factors{kind}" for kind in KINDS if (folder / f"factors{kind}").is_file()]
     if len(tables) > 1:
-        raise InputError(f"{folder} has factors.csv and factors.parquet; choose one of them with data.factors=PATH")
+        raise InputError(
+            f"{folder} has {' and '.join(table.name for table in tables)}; choose one of them with data.factors=PATH"
+        )
     return tables[0] if tables else None
 
 
-def read(path: Path, images: Sequence[str] | int) -> Table:
-    """The factors in a table, .csv (UTF-8, separated by commas) or .parquet, a column for each and a row for an image.
+def read(path: Path, images: Sequence[str] | int, chosen: Sequence[str] = ()) -> Table:
+    """The factors in a table, .csv or .tsv (UTF-8 or UTF-16) or .parquet: a column for each and a row for an image.
 
-    images: the paths of the images relative to their folder, which are in the column `file` in any order; or their
-    number, if row i belongs to image i and there is no such column.
+    images: the paths of the images, which a column names in any order; or their number, if row i belongs to image i.
+    chosen: the columns that are factors; by default all but those with one value, dates, free text and row numbers,
+    which a warning names.
 
     A column of whole numbers, of words, or of numbers of which most occur more than once, becomes codes 0..V-1 in the
     order of its values, numbers by size; one of other numbers, most of which differ (more than half as many values as
@@ -54,20 +97,55 @@ def read(path: Path, images: Sequence[str] | int) -> Table:
     a missing value such as NA, a column of numbers in which some cells are not numbers, and a file that is no such
     table.
     """
-    if path.suffix.lower() not in KINDS:
+    kind = path.suffix.lower()
+    if kind not in KINDS:
         raise InputError(f"data.factors: {path} is not a kind of table that is read; give a .csv or .parquet file")
     if not path.is_file():
         raise InputError(f"data.factors: there is no file {path}; check the path")
-    rows = _csv(path) if path.suffix.lower() == ".csv" else _parquet(path)
     try:
-        return _table(path, rows, images)
+        return of_rows(str(path), _parquet(path) if kind == ".parquet" else _csv(path), images, chosen)
     except InputError:
         raise
     except PermissionError as error:
         raise InputError(f"{path} may not be read by you ({error.strerror}); change its permissions") from error
-    except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
-        kind = "CSV in UTF-8" if path.suffix.lower() == ".csv" else "Parquet"
+    except (OSError, UnicodeError, csv.Error, ValueError) as error:
+        kind = "Parquet" if kind == ".parquet" else "CSV in UTF-8"
         raise InputError(f"{path} cannot be read as {kind} ({error}); save it again") from error
+
+
+def is_frame(value: object) -> bool:
+    """Whether a value is a data frame of pandas."""
+    return type(value).__name__ == "DataFrame" and hasattr(value, "columns") and hasattr(value, "itertuples")
+
+
+def paths_of(frame: Any) -> tuple[list[str], Any]:
+    """The paths of images in a data frame, and the frame without them. Raises `InputError` if there are none."""
+    frame = frame.reset_index() if frame.index.dtype.kind not in "iu" else frame
+    for name in sorted(frame.columns, key=lambda name: _plain(str(name)) not in _FILES):
+        cells = [str(cell) for cell in frame[name]]
+        if cells and all(Path(cell).suffix.lower() in pictures.KINDS for cell in cells):
+            return cells, frame.drop(columns=[name])
+    raise InputError(
+        f"the data frame has no column of paths of images but {', '.join(map(str, frame.columns)) or 'none at all'}; "
+        f"add one, {FILE!r}"
+    )
+
+
+def of_frame(frame: Any, images: Sequence[str] | int) -> Table:
+    """The factors in a data frame, by the rules of `read`; row i belongs to image i if no column names the images."""
+    return of_rows("the data frame", frame_rows(frame), images, in_order=True)
+
+
+def frame_rows(frame: Any) -> Iterator[Row]:
+    """The header and the rows of a data frame as text. An index of words becomes a column."""
+    if frame.index.dtype.kind not in "iu":
+        frame = frame.reset_index()
+    yield "the header", [str(name) for name in frame.columns]
+    missing = frame.isna().to_numpy()
+    columns = [frame.iloc[:, j].tolist() for j in range(frame.shape[1])]
+    for number, cells in enumerate(zip(*columns, strict=True)):
+        texts = ("" if lacks else str(cell) for cell, lacks in zip(cells, missing[number], strict=True))
+        yield f"row {number + 1}", list(texts)
 
 
 def of_folders(folder: Path, images: Sequence[str]) -> Table:
@@ -82,90 +160,159 @@ def of_folders(folder: Path, images: Sequence[str]) -> Table:
             )
     column = Column("folder")
     ids = np.fromiter((column.number(name.partition("/")[0], name) for name in images), np.int64, len(images))
-    values, size = column.factor(ids, folder)
+    values, size = column.factor(ids, str(folder))
     return Table(values[:, None], (column.name,), (size,))
 
 
-def choose(setting: str | None, count: int, folder: Path | None, files: Sequence[str]) -> Table | None:
-    """The table that the setting `factors` means for `count` pictures, in a folder or not; None if there is none.
+def of_rows(
+    title: str,
+    rows: Iterator[Row],
+    images: Sequence[str] | int,
+    chosen: Sequence[str] = (),
+    *,
+    in_order: bool = False,
+) -> Table:
+    """The factors in the rows of a table, by the rules of `read`; `title` is its name in messages.
 
-    Raises `InputError` for a table that does not fit the pictures.
+    in_order: whether row i belongs to image i if no column names the images.
     """
-    if setting == FOLDERS:
-        if folder is None:
-            raise InputError("data.factors=folders is for a folder of images; give the path of a table instead")
-        return of_folders(folder, files)
-    if setting is not None:
-        return read(Path(setting).expanduser(), files or count)
-    table = beside(folder) if folder is not None else None
-    return None if table is None else read(table, files)
-
-
-def _table(path: Path, rows: Iterator[Row], images: Sequence[str] | int) -> Table:
     _, header = next(rows, ("", []))
     header = [name.strip() for name in header]
-    _check_header(path, header, has_files=not isinstance(images, int))
-    columns = {j: Column(name) for j, name in enumerate(header) if name != FILE}
+    table = list(rows)
+    for place, cells in table:
+        if len(cells) != len(header):
+            raise InputError(f"{title}: {place} has {len(cells)} cells, expected {len(header)}; mend that row")
+        cells[:] = [cell.strip() for cell in cells]
+    find = (lambda _: None) if isinstance(images, int) else finder(images)
+    name = _file_column(title, header, table, find, has_files=not isinstance(images, int))
+    if name is None and not isinstance(images, int) and not in_order:
+        raise InputError(
+            f"{title} has no column {FILE!r} but {', '.join(filter(None, header)) or 'none at all'}, and none that "
+            "names the images; add one with their paths in the folder"
+        )
+    _check_header(title, header)
+    for each in chosen:
+        if each not in header:
+            raise InputError(f"{title} has no column {each!r}, which data.factors names; {nearest(each, header)}")
+    columns = {j: Column(header[j]) for j in range(len(header)) if j != name and header[j] in (chosen or header)}
     if not columns:
-        raise InputError(f"{path} has no column of a factor; add one for each")
-    ids = _cell_numbers(path, rows, header, columns, images)
-    factors = [column.factor(ids[k], path) for k, column in enumerate(columns.values())]
-    sizes = tuple(size for _, size in factors)
-    stacked = np.stack([values for values, _ in factors], axis=1)
+        raise InputError(f"{title} has no column of a factor; add one for each")
+    ids = _cell_numbers(title, table, columns, images, find, name)
+    reasons = {j: "" if chosen else column.unfit(ids[k]) for k, (j, column) in enumerate(columns.items())}
+    about = ", ".join(f"{header[j] or 'the first column'} ({why})" for j, why in reasons.items() if why)
+    if all(reasons.values()):
+        raise InputError(f"{title} has no column of a factor but {about}; add one, or choose columns with data.factors")
+    if about:
+        warnings.warn(f"{title}: no factors are {about}. data.factors chooses columns", stacklevel=4)
+    factors = {j: column.factor(ids[k], title) for k, (j, column) in enumerate(columns.items()) if not reasons[j]}
+    sizes = tuple(size for _, size in factors.values())
+    stacked = np.stack([values for values, _ in factors.values()], axis=1)
     values: Factors = stacked.astype(np.int64) if all(sizes) else stacked.astype(np.float64)
-    return Table(values, tuple(column.name for column in columns.values()), sizes)
+    return Table(values, tuple(header[j] for j in factors), sizes)
 
 
-def _check_header(path: Path, header: Sequence[str], has_files: bool) -> None:
+def finder(images: Sequence[str]) -> Callable[[str], int | None]:
+    """A function that finds the image that a cell names; None if there is none, or if several are meant.
+
+    A cell may be the path of the image in its folder, or a longer one that ends with it, with either slash, in other
+    case, without the suffix, or without the folders.
+    """
+
+    def plain(name: str) -> str:
+        return name
+
+    def without_suffix(name: str) -> str:
+        return str(PurePosixPath(name).with_suffix("")).casefold()
+
+    forms: list[tuple[Callable[[str], str], dict[str, int | None]]] = []
+    for form in (plain, str.casefold, without_suffix, lambda name: PurePosixPath(name).name.casefold()):
+        numbers: dict[str, int | None] = {}
+        for i, image in enumerate(images):
+            key = form(str(PurePosixPath(image.replace("\\", "/"))))
+            numbers[key] = None if key in numbers else i
+        forms.append((str.casefold if form is not plain else plain, numbers))
+
+    def find(cell: str) -> int | None:
+        parts = PurePosixPath(cell.replace("\\", "/")).parts
+        for of_cell, numbers in forms:
+            for first in range(len(parts)):
+                number = numbers.get(of_cell("/".join(parts[first:]).replace("//", "/")))
+                if number is not None:
+                    return number
+        return None
+
+    return find
+
+
+def _file_column(
+    title: str, header: list[str], table: Sequence[Row], find: Callable[[str], int | None], has_files: bool
+) -> int | None:
+    """The column that names the images, by its header or its cells; None if there is none.
+
+    Raises `InputError` if there is one, although the images are not files.
+    """
+    names = [_plain(name) for name in header]
+    if not has_files:
+        if FILE in names and any(PurePosixPath(cells[names.index(FILE)]).suffix for _, cells in table):
+            raise InputError(
+                f"{title} has a column {FILE!r}, but the images are not files; give a row for each image in order "
+                "instead"
+            )
+        return None
+    if FILE in names:
+        return names.index(FILE)
+    some = table[:100]
+    counts = [sum(find(cells[j]) is not None for _, cells in some) for j in range(len(header))]
+    best = max(counts, default=0)
+    usual = [j for j in range(len(header)) if names[j] in _FILES]
+    if best and (2 * best > len(some) or usual):
+        return next((j for j in usual if counts[j] == best), counts.index(best))
+    return usual[0] if usual else None
+
+
+def _plain(header: str) -> str:
+    return header.casefold().replace("_", "").replace(" ", "")
+
+
+def _check_header(title: str, header: Sequence[str]) -> None:
     twice = sorted({name for name in header if header.count(name) > 1})
-    if "" in header or twice:
+    if "" in header[1:] or twice:
         wrong = f"two columns are called {twice[0]}" if twice and twice[0] else "a column has no name"
-        raise InputError(f"{path}: {wrong}; give each column of the first line a name of its own")
-    if has_files and FILE not in header:
-        raise InputError(
-            f"{path} has no column {FILE!r} but {', '.join(header) or 'none at all'}; name the images there, by "
-            "their paths in the folder, with commas between the columns"
-        )
-    if FILE in header and not has_files:
-        raise InputError(
-            f"{path} has a column {FILE!r}, but the images are not files; give a row for each image in order instead"
-        )
+        raise InputError(f"{title}: {wrong}; give each column of the first line a name of its own")
 
 
 def _cell_numbers(
-    path: Path, rows: Iterator[Row], header: Sequence[str], columns: dict[int, Column], images: Sequence[str] | int
+    title: str,
+    table: Sequence[Row],
+    columns: dict[int, Column],
+    images: Sequence[str] | int,
+    find: Callable[[str], int | None],
+    file: int | None,
 ) -> Indices:
     """For each column and image, the number of the cell, [K, N]."""
     count = images if isinstance(images, int) else len(images)
-    position = {} if isinstance(images, int) else {name: i for i, name in enumerate(images)}
     ids = np.full((len(columns), count), -1, np.int64)
+    has_row = np.zeros(count, bool)
     strays: list[str] = []
-    for number, (place, cells) in enumerate(rows):
-        if len(cells) != len(header):
-            raise InputError(f"{path}: {place} has {len(cells)} cells, expected {len(header)}; mend that row")
-        cells = [cell.strip() for cell in cells]
-        if isinstance(images, int):
-            name, i = place, number if number < count else None
-        else:
-            name = str(PurePosixPath(cells[header.index(FILE)]))
-            i = position.get(name)
+    for number, (place, cells) in enumerate(table):
+        name = place if file is None else cells[file]
+        i = (number if number < count else None) if file is None else find(name)
         if i is None:
             strays.append(name)
             continue
-        if ids[0, i] >= 0:
-            raise InputError(f"{path}: {place} is a second row for {name}; leave one of them")
+        if has_row[i]:
+            raise InputError(f"{title}: {place} is a second row for {images[i]}; leave one of them")  # type: ignore[index]
+        has_row[i] = True
         for k, (j, column) in enumerate(columns.items()):
-            if not cells[j] or cells[j].lower() == "nan":
-                raise InputError(f"{path}: {place} has an empty cell in the column {column.name}; fill it in")
             ids[k, i] = column.number(cells[j], place)
     if strays:
         raise InputError(
-            f"{path}: {list_names(strays, 'row', 'rows')} without an image; remove the row or add the image"
+            f"{title}: {list_names(strays, 'row', 'rows')} without an image; remove the row or add the image"
         )
-    missing = np.flatnonzero(ids[0] < 0).tolist()
+    missing = np.flatnonzero(~has_row).tolist()
     if missing:
         names = [f"image {i}" if isinstance(images, int) else images[i] for i in missing]
-        raise InputError(f"{path}: {list_names(names, 'image', 'images')} without a row; add it, or remove the image")
+        raise InputError(f"{title}: {list_names(names, 'image', 'images')} without a row; add it, or remove the image")
     return ids
 
 
@@ -176,24 +323,23 @@ def list_names(names: Sequence[str], one: str, several: str, most: int = 5) -> s
 
 
 def _csv(path: Path) -> Iterator[Row]:
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(file, strict=True)
+    """The rows of a file whose first line has more cells with its delimiter than with another."""
+    with open(path, "rb") as stream:
+        encoding = "utf-16" if stream.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    with open(path, newline="", encoding=encoding) as file:
+        first = next((line for line in file if line.strip()), "")
+        named = first[4:5] if first.startswith("sep=") else ""  # as spreadsheets write and read it
+        delimiter = named or max(_DELIMITERS, key=lambda sign: len(next(csv.reader([first], delimiter=sign), [])))
+        file.seek(0)
+        reader = csv.reader(file, delimiter=delimiter, strict=True)
         for cells in reader:
-            if cells:  # a blank line is no row
+            if cells and not (named and reader.line_num == 1):  # a blank line is no row
                 yield f"line {reader.line_num}", cells
 
 
 def _parquet(path: Path) -> Iterator[Row]:
-    if find_spec("pyarrow") is None:
-        raise InputError(f"{path} needs pyarrow; pip install equipoise[tables], or save the table as .csv")
-    parquet = importlib.import_module("pyarrow.parquet")
-    with parquet.ParquetFile(path) as file:
-        # pandas stores the index of a filtered frame under such a name.
-        header = [name for name in file.schema_arrow.names if not name.startswith("__index_level_")]
-        yield "the header", header
-        number = 0
-        for batch in file.iter_batches(columns=header):
-            columns: Iterable[list[object]] = [column.to_pylist() for column in batch.columns]
-            for cells in zip(*columns, strict=True):
-                number += 1
-                yield f"row {number}", ["" if cell is None else str(cell) for cell in cells]
+    if find_spec("pyarrow") is None or find_spec("pandas") is None:
+        raise InputError(f"{path} needs pandas and pyarrow; pip install equipoise[tables], or save the table as .csv")
+    import pandas as pd
+
+    return frame_rows(pd.read_parquet(path, engine="pyarrow"))

@@ -1,13 +1,11 @@
 """Reading images, stage by stage: find, read, factor table, scale."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from equipoise.data import factor_table, intensity
@@ -16,21 +14,23 @@ from equipoise.data.images import Images
 from equipoise.data.pictures import Form
 from equipoise.data.pixels import Shape
 from equipoise.data.readers import READERS
-from equipoise.data.readers.sequence import Sequence
 from equipoise.data.scale import scale
 from equipoise.data.sets import DATASETS
 from equipoise.data.settings import Data
 from equipoise.errors import InputError
 
+_WITH_KEY = (".npz", ".h5", ".hdf5")
+
 
 def load_data(
-    source: str | os.PathLike[str] | npt.NDArray[Any] | torch.Tensor | Sequence | Images,
+    source: Any,
     *,
     size: int | None = None,
     crop: int | None = None,
     grey: bool = False,
     range: str | tuple[float, float] | None = None,
-    factors: str | os.PathLike[str] | None = None,
+    key: str | None = None,
+    factors: factor_table.Setting = None,
     skip_damaged: bool = False,
 ) -> Images:
     """Load images: a data set by name, a folder, a file, an array, or a sequence of pictures.
@@ -38,10 +38,11 @@ def load_data(
     The settings other than `size` are for images of your own.
 
     Args:
-        source: The name of a data set in `equipoise.data.DATASETS`; the path of a folder of images, of a .npy or .npz
-            file, or of the published dSprites file, .npz or .hdf5 ("./dsprites" is always a path); an array or tensor
-            [N, H, W], [N, H, W, C] or [N, C, H, W] with C up to 16, uint8, uint16, floats 0..1 or bool; a list, a torch
-            data set or a data set of Hugging Face with pictures; or `Images`.
+        source: The name of a data set in `equipoise.data.DATASETS`; the path of a folder of images, of an image file,
+            or of a .npy, .npz or HDF5 file ("./dsprites" is always a path); a list of paths; a data frame with a column
+            of paths, whose other columns are factors; an array or tensor [N, H, W], [N, H, W, C] or [N, C, H, W] with C
+            up to 16, uint8, uint16, floats 0..1 or bool; a list, a torch data set or a data set of Hugging Face with
+            pictures; or `Images`.
         size: Resize every image to this many pixels a side, 8 or more. Images of your own are resized with Lanczos'
             filter as they are read. Data sets by name and `Images` are resized batch by batch: by block means if their
             sides are multiples of `size`, otherwise with Lanczos' filter.
@@ -50,9 +51,11 @@ def load_data(
         range: LOW:HIGH, the values in the files that become 0 and 255, such as "0:4095" or (0, 4095); others are
             clipped. "0.1%:99.9%" takes these percentiles of the pixels of all images. By default 0 and the largest
             value of the type for 8 and 16 bits, 0 and 1 for floats.
-        factors: A table of factors, .csv or .parquet, with a row for each image; or "folders" for a folder of images:
-            the first sub-folder of each image is its one factor. By default factors.csv or factors.parquet in the
-            folder, if there is one.
+        key: The name of the array of the images in a .npz or HDF5 file, if it is not clear.
+        factors: A table of factors, .csv, .tsv or .parquet, or a data frame, with a row for each image; or "folders"
+            for a folder of images: the first sub-folder of each image is its one factor; or the names of the columns
+            that are factors, after the path of the table if it is not that in the folder. By default factors.csv or
+            factors.parquet in the folder, if there is one.
         skip_damaged: Leave out pictures that cannot be read.
 
     Returns:
@@ -70,23 +73,34 @@ def load_data(
     """
     form = Form(size, crop, grey, intensity.parse(range))
     form.check()
-    settings = {"crop": crop, "grey": grey, "range": range, "factors": factors, "skip_damaged": skip_damaged}
+    settings = {
+        "crop": crop,
+        "grey": grey,
+        "range": range,
+        "key": key,
+        "factors": factors,
+        "skip_damaged": skip_damaged,
+    }
 
+    if factor_table.is_frame(source):
+        source, others = factor_table.paths_of(source)
+        factors = others if factors is None and others.shape[1] else factors
     kind, what = find(source)
     if kind in ("set", "images"):
         _refuse(settings, "images of your own")
         images: Images = what.load() if kind == "set" else what
         return images if size is None else images.resize(size)
 
-    pictures = READERS[kind](what)
+    if key is not None and kind not in _WITH_KEY:
+        _refuse({"key": key}, ".npz and HDF5 files")
+    pictures = READERS[kind](what) if key is None else READERS[kind](what, key)
     if isinstance(pictures, Images):  # a published file
         _refuse(settings, "images of your own")
         return pictures if size is None else pictures.resize(size)
     if pictures.label is None:
         _refuse({"skip_damaged": skip_damaged}, "pictures that are read one by one")
 
-    setting = None if factors is None else os.fspath(factors)
-    table = factor_table.choose(setting, pictures.count, pictures.folder, pictures.files)
+    table = factor_table.choose(factors, pictures.count, pictures.folder, pictures.files)
     return scale(replace(pictures, factors=table or pictures.factors), form, skip_damaged=skip_damaged)
 
 
@@ -103,8 +117,9 @@ def load_like(source: Any, data: Data, shape: Shape, limits: list[float] | None)
         source = [source]
     if isinstance(source, Images) or (isinstance(source, str) and source in DATASETS):
         images = load_data(source, size=side)
-    elif is_array or Path(str(source)).suffix in (".npy", ".npz"):
-        images = load_data(source, size=data.size, crop=data.crop, grey=data.grey, range=text)
+    elif is_array or Path(str(source)).suffix in (".npy", *_WITH_KEY):
+        key = None if is_array or Path(str(source)).suffix == ".npy" else data.key
+        images = load_data(source, size=data.size, crop=data.crop, grey=data.grey, range=text, key=key)
     else:
         images = load_data(source, size=side, crop=data.crop, grey=channels == 1, range=text)
     if images.shape != shape:
@@ -117,6 +132,6 @@ def load_like(source: Any, data: Data, shape: Shape, limits: list[float] | None)
 
 def _refuse(settings: Mapping[str, object], use: str) -> None:
     """Raises `InputError` for settings that are set although they have no effect here."""
-    names = [f"data.{name}" for name, value in settings.items() if value not in (None, False)]
+    names = [f"data.{name}" for name, value in settings.items() if value is not None and value is not False]
     if names:
         raise InputError(f"{', '.join(names)}: only for {use}; remove {'it' if len(names) == 1 else 'them'}")

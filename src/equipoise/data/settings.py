@@ -25,6 +25,13 @@ def _codes(value: object) -> object:
     )
 
 
+def _columns(value: object) -> object:
+    """Names of columns as a tuple, also from the text `[shape, size]`."""
+    if isinstance(value, str) and value.startswith("[") and value.endswith("]"):
+        return tuple(name.strip().strip("'\"") for name in value[1:-1].split(",") if name.strip())
+    return tuple(value) if isinstance(value, list) else value
+
+
 Codes = dict[str, Annotated[int | str | tuple[int, ...], BeforeValidator(_codes)]]
 """Codes by the name of their factor."""
 
@@ -48,11 +55,16 @@ class Data:
             "all images such as 0.1%:99.9%; default: the whole range of 8 or 16 bits, 0:1 for floats"
         ),
     ] = None
+    key: Annotated[
+        str | None, Field(min_length=1, description="the array of the images in an .npz or HDF5 file; default: images")
+    ] = None
     factors: Annotated[
-        str | None,
+        str | tuple[str, ...] | None,
+        BeforeValidator(_columns),
         Field(
             min_length=1,
-            description="factors of images of your own: the path of a table, or `folders` to use the sub-folders",
+            description="factors of images of your own: the path of a table, `folders` to use the sub-folders, or "
+            "columns such as [shape, size] of factors.csv, or of the table whose path is before them",
         ),
     ] = None
     skip_damaged: Annotated[bool, Field(description="leave out images of a folder that cannot be read")] = False
@@ -96,7 +108,7 @@ class Data:
     @property
     def reading(self) -> dict[str, Any]:
         """The keyword arguments of `load_data`."""
-        return {key: getattr(self, key) for key in ("size", "crop", "grey", "range", "factors", "skip_damaged")}
+        return {key: getattr(self, key) for key in ("size", "crop", "grey", "range", "key", "factors", "skip_damaged")}
 
 
 def check(data: Data) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from equipoise import config as configuration
 from equipoise.config import Config
-from equipoise.data import DATASETS
+from equipoise.data import DATASETS, factor_table
 from equipoise.errors import InputError
 from equipoise.likelihoods import LIKELIHOODS
 from equipoise.part import Part, spec_of
@@ -66,7 +66,9 @@ def name(run: Run) -> str:
 def configuration_of(run: Run) -> Config:
     """Return the settings of a run, with each path reduced to its last part."""
     config, data = run.config, run.config.data
-    factors = data.factors if data.factors in (None, "folders") else Path(data.factors).name
+    table, columns = factor_table.split(data.factors)
+    file = [] if table is None else [Path(table).name]
+    factors = [*file, *columns] if columns else "".join(file) or None
     settings = config.flat() | {"data.name": _data(config)} | ({} if factors is None else {"data.factors": factors})
     return configuration.resolve({**settings, "out": Path(config.out).name or "run"}, complete=True)
 

@@ -26,7 +26,7 @@ from equipoise.metrics import (
     unsupervised,
 )
 from equipoise.metrics.fit import Recon, of_samples, reconstruction
-from equipoise.metrics.inputs import Codes, floats, group_codes, matching, matrix, pair
+from equipoise.metrics.inputs import Codes, floats, group_codes, matching, matrix, pair, words_as_codes
 from equipoise.metrics.interval import Call, evaluations, with_intervals
 from equipoise.metrics.result import Metric, Score, ScoreWarning
 from equipoise.progress import bar, on
@@ -96,7 +96,7 @@ def score(
 
     Args:
         codes: [N, L], posterior means.
-        factors: [N, K] integer labels or floats.
+        factors: [N, K] integer labels, floats or words; an array, a tensor or a data frame.
         logvar: [N, L], logarithm of the posterior variance.
         sample: [N, L], one draw from each posterior.
         recon: errors per image {"sse": [N], "bce": [N], "pixels": int}, with further ones for log_px_z and elbo (see
@@ -202,7 +202,7 @@ def _inputs(
     z = floats(codes, "codes")
     inputs: dict[str, Any] = {"codes": Codes(z)}
     if factors is not None:
-        inputs["factors"] = matrix(factors, "factors")
+        inputs["factors"] = matrix(words_as_codes(factors), "factors")
         pair(inputs["codes"], inputs["factors"])
     if logvar is not None:
         inputs["logvar"] = matching(logvar, z, "logvar")

@@ -16,6 +16,8 @@ Result = TypeVar("Result")
 
 CONSTANT = "all latents are constant: the codes carry no information"
 
+_MISSING = ("", "na", "n/a", "nan", "none", "null", "<na>", "nat")  # texts that mark a missing value
+
 
 @dataclass(frozen=True, eq=False)
 class Codes:
@@ -116,7 +118,7 @@ def pair(codes: ArrayLike, factors: ArrayLike) -> Pair:
 
 
 def _pair(codes: ArrayLike, factors: ArrayLike) -> Pair:
-    z, y = floats(codes, "codes"), matrix(factors, "factors")
+    z, y = floats(codes, "codes"), matrix(words_as_codes(factors), "factors")
     if len(z) != len(y):
         raise InputError(f"codes have {len(z)} rows, factors {len(y)}: pass the factors of the same images, row by row")
     varied = varies(y)
@@ -179,6 +181,30 @@ def numbers(values: ArrayLike, name: str) -> NDArray[Any]:
     if array.dtype.kind not in "biuf":
         raise InputError(f"{name} has type {array.dtype}: expected real numbers")
     return array.astype(np.float64 if array.dtype.kind == "f" else np.int64, copy=False)
+
+
+def words_as_codes(factors: Any) -> Any:
+    """Return factors [N, K] whose columns of words are codes in the order of the alphabet, as in a table of factors.
+
+    Takes data frames and arrays; other factors are returned as they are. `InputError` for a missing value.
+    """
+    is_frame = hasattr(factors, "columns") and hasattr(factors, "dtypes")
+    kinds = list(factors.dtypes) if is_frame else [getattr(factors, "dtype", np.dtype(int))]
+    if all(getattr(kind, "kind", "O") not in "OUST" for kind in kinds) or np.ndim(factors) != 2:
+        return factors
+    columns = [
+        np.asarray(factors.iloc[:, k] if is_frame else factors[:, k]).astype(str) for k in range(factors.shape[1])
+    ]
+    for k, column in enumerate(columns):
+        missing = np.flatnonzero(np.isin(np.char.lower(np.char.strip(column)), _MISSING))
+        if missing.size:
+            place = f"row {missing[0] + 1} has {str(column[missing[0]])!r} in column {k}"
+            raise InputError(f"factors: {place}, which marks a missing value; fill it in, or leave that row out")
+        try:
+            columns[k] = column.astype(np.float64)
+        except ValueError:
+            columns[k] = np.unique(column, return_inverse=True)[1].astype(np.float64)
+    return np.stack(columns, axis=1)
 
 
 def matching(values: ArrayLike, codes: Floats, name: str) -> Floats:

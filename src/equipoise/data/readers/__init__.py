@@ -1,20 +1,19 @@
 """Readers of images of one's own: one module for each kind of source, and a line for each in `READERS`."""
 
 from collections.abc import Callable
-from typing import Any
 
 from equipoise.data.images import Images
-from equipoise.data.readers import arrays, dsprites_file, folder, sequence
+from equipoise.data.readers import arrays, folder, named_arrays, sequence
 from equipoise.data.source import Source
 
-READERS: dict[str, Callable[[Any], Source | Images]] = {
+READERS: dict[str, Callable[..., Source | Images]] = {
     "folder": folder.read,
     "image": folder.read_one,
     "paths": folder.read_paths,
     ".npy": arrays.read_npy,
-    ".npz": arrays.read_npz,
-    ".hdf5": dsprites_file.read_hdf5,
-    ".h5": dsprites_file.read_hdf5,
+    ".npz": named_arrays.read_npz,
+    ".hdf5": named_arrays.read_hdf5,
+    ".h5": named_arrays.read_hdf5,
     "array": arrays.read,
     "sequence": sequence.read,
 }

@@ -1,6 +1,5 @@
 """Arrays: in memory, and in .npy and .npz files."""
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -11,15 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from equipoise.data import cache, intensity, npz
+from equipoise.data import intensity, npz
 from equipoise.data.factor_table import Table
-from equipoise.data.images import Images
 from equipoise.data.intensity import MOST_CHANNELS
-from equipoise.data.readers import dsprites_file
 from equipoise.data.source import Picture, Source
 from equipoise.errors import InputError
-
-NAMES = ("images", "imgs", "x")  # of the image array in a .npz file: the first that is there
 
 Array = npt.NDArray[Any]
 Slabs = Callable[[int, int], Iterator[Array]]
@@ -37,52 +32,17 @@ def read(array: Array | torch.Tensor, name: str = "array") -> Source:
     def slabs(first: int, rows: int) -> Iterator[Array]:
         return (whole[start : start + rows] for start in range(first, len(whole), rows))
 
-    return _source(name, whole, slabs)
+    return of_slabs(name, whole, slabs)
 
 
 def read_npy(path: Path) -> Source:
     """Images in the one array of a .npy file, as `read`; uint8 stays on disk, memory-mapped."""
-    return _of_file(read(npz.memory_map(path), str(path)), path)
+    return of_file(read(npz.memory_map(path), str(path)), path)
 
 
-def read_npz(path: Path) -> Source | Images:
-    """Images in a .npz file, as `read`: the array `images`, `imgs` or `x`, else the only one of three axes or more.
+def of_slabs(name: str, whole: Array, slabs: Slabs) -> Source:
+    """Images [N, C, H, W] that are read in slabs; `whole` has their shape and type."""
 
-    Optional arrays are `factors` [N, K] and `factor_names`, K strings. Other arrays are not read. Arrays of more than
-    256 MB are read in slabs. The published dSprites file is returned as `Images`. Raises `InputError` if the array of
-    the images is ambiguous, empty or of Python objects.
-    """
-    if dsprites_file.in_npz(path):
-        return dsprites_file.read_npz(path)
-    headers = npz.headers(path)
-    names = [name for name in NAMES if name in headers][:1] or [
-        name for name in headers if len(headers[name].shape) > 2
-    ]
-    if len(names) != 1:
-        raise InputError(
-            f"{path}: cannot tell which array has the images among {', '.join(headers) or 'none'}; "
-            f"name it {', '.join(NAMES[:-1])} or {NAMES[-1]}"
-        )
-    for name in {names[0], "factors", "factor_names"} & headers.keys():
-        npz.check(path, name, headers[name])
-    header = headers[names[0]]
-    is_large = math.prod(header.shape) * header.dtype.itemsize > cache.LIMIT
-    with npz.naming(path), np.load(path, allow_pickle=False) as file:
-        array = None if is_large else file[names[0]]
-        factors = file["factors"] if "factors" in headers else None
-        columns = [str(name) for name in file["factor_names"].ravel()] if "factor_names" in headers else None
-    table = None if factors is None else Table(factors, columns, ())
-    if array is not None:
-        return _of_file(read(array, str(path)), path, table)
-    whole = channels_first(np.broadcast_to(np.zeros((), header.dtype), header.shape), str(path))  # takes no memory
-
-    def slabs(first: int, rows: int) -> Iterator[Array]:
-        return (channels_first(slab, str(path)) for slab in npz.slabs(path, names[0], rows, first))
-
-    return _of_file(replace(_source(str(path), whole, slabs), array=None), path, table)
-
-
-def _source(name: str, whole: Array, slabs: Slabs) -> Source:
     def read_from(first: int, rows: int) -> Iterator[list[Picture]]:
         for slab in slabs(first, rows):
             yield [partial(intensity.raw, pixels) for pixels in slab]
@@ -92,11 +52,12 @@ def _source(name: str, whole: Array, slabs: Slabs) -> Source:
     return Source(name, len(whole), lambda: iter([(name, shape)]), read_from, array=array)
 
 
-def _of_file(source: Source, path: Path, factors: Table | None = None) -> Source:
+def of_file(source: Source, path: Path, factors: Table | None = None, key: str = "") -> Source:
+    """The source with what identifies its file; `key` is the name of its array there."""
     with npz.naming(path):
         about = path.stat()
-    key = (str(path.resolve()), about.st_size, about.st_mtime_ns)
-    return replace(source, key=key, factors=factors, origin=str(path))
+    place = (str(path.resolve()), key)
+    return replace(source, key=(place, about.st_size, about.st_mtime_ns), factors=factors, origin=str(path))
 
 
 def of_tensor(tensor: torch.Tensor) -> Array:

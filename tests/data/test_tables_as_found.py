@@ -1,0 +1,234 @@
+"""Tables as people have them: delimiters, names of images, columns that are no factors, and data frames."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from equipoise.config import parse, resolve
+from equipoise.data import factor_table, load_data
+from equipoise.errors import InputError
+from equipoise.metrics import score
+
+NAMES = ["a.png", "sub/b.png", "sub/C.PNG", "d.jpg"]
+SIZES = ["2.5", "10", "30", "2.5"]
+VALUES = [[2.5], [10], [30], [2.5]]
+
+
+def read(folder: Path, text: str, images: Sequence[str] | int = NAMES, chosen: Sequence[str] = ()) -> Any:
+    path = folder / "table.csv"
+    path.write_text(text, encoding="utf-8")
+    return factor_table.read(path, images, chosen)
+
+
+def rows(names: Sequence[str], values: Sequence[str] = SIZES, sign: str = ",", header: str = "file") -> str:
+    return f"{header}{sign}size\n" + "".join(f"{n}{sign}{v}\n" for n, v in zip(names, values, strict=True))
+
+
+@pytest.mark.parametrize("sign", [",", ";", "\t", "|"])
+def test_the_delimiter_is_found(sign: str, tmp_path: Path) -> None:
+    assert read(tmp_path, rows(NAMES, sign=sign)).values.tolist() == VALUES
+    assert read(tmp_path, f"sep={sign}\n" + rows(NAMES, sign=sign)).values.tolist() == VALUES
+    if sign != ",":
+        values = ["2,5", "10", "30", "2,5"]
+        assert read(tmp_path, rows(NAMES, values, sign=sign)).values.tolist() == VALUES
+
+
+def test_unicode_text_and_tsv_of_spreadsheets_are_read(tmp_path: Path) -> None:
+    for name, encoding in (("a.tsv", "utf-8"), ("b.csv", "utf-16"), ("c.tsv", "utf-16"), ("d.csv", "utf-8-sig")):
+        (tmp_path / name).write_text(rows(NAMES, sign="\t"), encoding=encoding)
+        assert factor_table.read(tmp_path / name, NAMES).values.tolist() == VALUES
+
+
+NAMED = {
+    "full path": ["/data/images/a.png", "/data/images/sub/b.png", "/data/images/sub/C.PNG", "/data/images/d.jpg"],
+    "backslashes": ["a.png", "sub\\b.png", "sub\\C.PNG", "d.jpg"],
+    "drive": ["C:\\x\\a.png", "C:\\x\\sub\\b.png", "C:\\x\\sub\\C.PNG", "C:\\x\\d.jpg"],
+    "other case": ["A.PNG", "Sub/B.png", "sub/c.png", "D.JPG"],
+    "no suffix": ["a", "sub/b", "sub/C", "d"],
+    "no folder": ["a.png", "b.png", "C.PNG", "d.jpg"],
+    "dot": ["./a.png", "./sub/b.png", "./sub/C.PNG", "./d.jpg"],
+    "spaces": [" a.png", "sub/b.png ", " sub/C.PNG ", "d.jpg"],
+}
+
+
+@pytest.mark.parametrize("case", NAMED)
+def test_cells_that_nearly_name_an_image_are_understood(case: str, tmp_path: Path) -> None:
+    assert read(tmp_path, rows(NAMED[case])).values.tolist() == VALUES
+
+
+HEADERS = ["filename", "File", "file_name", "image", "Image Path", "path", "name", "which one"]
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_the_column_of_files_is_known_by_its_header_or_its_cells(header: str, tmp_path: Path) -> None:
+    table = read(tmp_path, rows(NAMES, header=header))
+    assert (table.names, table.values.tolist()) == (("size",), VALUES)
+
+
+def test_cells_that_may_mean_several_images_are_refused(tmp_path: Path) -> None:
+    images = ["x/a.png", "y/a.png", "b.png", "b.jpg"]
+    with pytest.raises(InputError, match=r"2 rows \(a\.png, b\) without an image"):
+        read(tmp_path, rows(["x/a.png", "a.png", "b.png", "b"]), images)
+    with pytest.raises(InputError, match=r"line 5 is a second row for b\.png"):
+        read(tmp_path, rows(["x/a.png", "y/a.png", "b.png", "B.png"]), images)
+
+
+LEFT_OUT = {
+    "one value": (["5"] * 6, "one value only"),
+    "dates": ([f"2024-01-0{i}" for i in (1, 1, 2, 2, 3, 3)], "dates"),
+    "times": ([f"0{i}.05.2024 12:30" for i in range(1, 7)], "dates"),
+    "free text": ([f"taken on day {i}" for i in range(6)], "a text for each image"),
+    "other files": ([f"masks/{i}.png" for i in range(6)], "a text for each image"),
+}
+
+
+@pytest.mark.parametrize("case", LEFT_OUT)
+def test_columns_that_are_no_factors_are_left_out_and_named(case: str, tmp_path: Path) -> None:
+    cells, why = LEFT_OUT[case]
+    text = "size,note\n" + "".join(f"{i % 3},{cell}\n" for i, cell in enumerate(cells))
+    with pytest.warns(UserWarning, match=rf"table\.csv: no factors are note \({why}\)\. data\.factors chooses columns"):
+        table = read(tmp_path, text, 6)
+    assert (table.names, table.sizes) == (("size",), (3,))
+    table = read(tmp_path, text, 6, ["note"])  # chosen all the same
+    assert table.names == ("note",)
+    assert table.sizes == (len(set(cells)),)
+    with pytest.raises(InputError, match=rf"has no column of a factor but note \({why}\)"):
+        read(tmp_path, "note\n" + "\n".join(cells) + "\n", 6)
+
+
+@pytest.mark.parametrize("header", ["", "Unnamed: 0", "index", "id"])
+def test_a_column_of_row_numbers_is_left_out(header: str, tmp_path: Path) -> None:
+    text = f"{header},file,size\n" + "".join(f"{i},{NAMES[i]},{SIZES[i]}\n" for i in range(4))
+    with pytest.warns(UserWarning, match=rf"no factors are {header or 'the first column'} \(row numbers\)"):
+        table = read(tmp_path, text)
+    assert (table.names, table.values.tolist()) == (("size",), VALUES)
+
+
+def test_words_of_many_images_are_factors_if_they_repeat(tmp_path: Path) -> None:
+    words = [f"kind {i % 5}" for i in range(30)]
+    assert read(tmp_path, "kind\n" + "\n".join(words), 30).sizes == (5,)
+    assert read(tmp_path, "kind\nnone\npartial\nfull\n", 3).sizes == (3,)
+
+
+def test_columns_are_chosen_by_name(tmp_path: Path) -> None:
+    for i in range(4):
+        Image.fromarray(np.full((8, 8), 60 * i, np.uint8)).save(tmp_path / f"{i}.png")
+    text = "file,a,b,c\n" + "".join(f"{i}.png,{i},{i % 2},x\n" for i in range(4))
+    (tmp_path / "factors.csv").write_text(text)
+    (tmp_path / "other.csv").write_text(text.replace("a,b,c", "p,q,r"))
+    assert load_data(tmp_path, factors=["b"]).factor_names == ("b",)
+    assert load_data(tmp_path, factors=("c", "a")).factor_names == ("a", "c")  # in the order of the table
+    assert load_data(tmp_path, factors=[str(tmp_path / "other.csv"), "q"]).factor_names == ("q",)
+    with pytest.raises(InputError, match=r"has no column 'bb', which data\.factors names; "):
+        load_data(tmp_path, factors=["bb"])
+    (tmp_path / "factors.csv").unlink()
+    with pytest.raises(InputError, match=r"data\.factors names the columns b, and there is no factors\.csv"):
+        load_data(tmp_path, factors=["b"])
+    for text in ("[a, b]", '["a","b"]'):
+        assert resolve({"data": "x", **parse([f"data.factors={text}"])}).data.factors == ("a", "b")
+    assert resolve({"data": "x", "data.factors": ["a"]}).data.factors == ("a",)
+    assert resolve({"data": "x", "data.factors": "a.csv"}).data.factors == "a.csv"
+
+
+# --- data frames ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    names = [str(tmp_path / f"{i}.png") for i in range(4)]
+    for i, name in enumerate(names):
+        Image.fromarray(np.full((8, 8), 60 * i, np.uint8)).save(name)
+    return names
+
+
+def frame(files: Sequence[str]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "file": files,
+            "angle": [0.1, 0.25, 1e-9, 3.0],
+            "kind": pd.Categorical(["b", "a", "b", "a"]),
+            "n": [10, 9, 10, 9],
+            "lit": [True, False, True, True],
+        }
+    )
+
+
+EXPECTED = [[0.1, 1, 1, 1], [0.25, 0, 0, 0], [1e-9, 1, 1, 1], [3.0, 0, 0, 1]]
+
+
+def test_a_data_frame_follows_the_rules_of_a_csv(files: list[str], tmp_path: Path) -> None:
+    table = frame(files)
+    shuffled = table.iloc[[2, 0, 3, 1]]
+    table.to_csv(tmp_path / "t.csv", index=False)
+    sources = {
+        "csv": tmp_path / "t.csv",
+        "frame": table,
+        "shuffled": shuffled,
+        "by index": shuffled.set_index("file"),
+    }
+    for name, factors in sources.items():
+        images = load_data(tmp_path, factors=factors)
+        assert images.factors is not None
+        assert images.factors.tolist() == EXPECTED, name
+        assert (images.factor_names, images.factor_sizes) == (("angle", "kind", "n", "lit"), (0, 2, 2, 2))
+    array = np.stack([np.full((8, 8), 60 * i, np.uint8) for i in range(4)])
+    images = load_data(array, factors=table.drop(columns="file"))
+    assert images.factors is not None
+    assert images.factors.tolist() == EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "sentence"),
+    [
+        ("n", [1, None, 2, 3], "row 2 has an empty cell in the column n"),
+        ("n", ["1", "NA", "2", "3"], "row 2 has 'NA' in the column n, which marks a missing value"),
+        ("n", ["1", "-", "2", "3"], "row 2 has '-' in the column n, which marks a missing value"),
+        ("angle", [0.1, np.nan, 0.2, 0.3], "row 2 has an empty cell in the column angle"),
+        ("angle", ["1.5", "<0.1", "2.5", "3"], "row 2 has '<0.1' in the column angle"),
+    ],
+)
+def test_a_data_frame_refuses_what_a_csv_refuses(
+    column: str, cells: list[Any], sentence: str, files: list[str], tmp_path: Path
+) -> None:
+    table = frame(files)
+    table[column] = cells
+    with pytest.raises(InputError, match=sentence):
+        load_data(tmp_path, factors=table)
+    table.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(InputError, match=sentence.replace("row 2", "line 3")):
+        load_data(tmp_path, factors=tmp_path / "t.csv")
+
+
+def test_a_data_frame_of_paths_is_a_source(files: list[str]) -> None:
+    table = frame(files).iloc[[2, 0, 3, 1]]
+    for source in (table, table.rename(columns={"file": "which"}), table.set_index("file")):
+        images = load_data(source)
+        assert images.files == [files[i] for i in (2, 0, 3, 1)]
+        assert images.pixels(range(4))[:, 0, 0, 0].tolist() == [120, 0, 180, 60]
+        assert images.factors is not None
+        assert images.factors.tolist() == [EXPECTED[i] for i in (2, 0, 3, 1)]
+    assert load_data(table[["file"]]).factors is None
+    with pytest.raises(InputError, match=r"the data frame has no column of paths of images but angle; add one, 'file'"):
+        load_data(table[["angle"]])
+
+
+def test_words_in_a_frame_or_an_array_are_scored_as_those_of_a_table() -> None:
+    rng = np.random.default_rng(0)
+    kind, size = rng.integers(0, 3, 500), rng.normal(size=500)
+    codes = np.c_[kind, size] + 0.1 * rng.normal(size=(500, 2))
+    words = np.array(["disc", "square", "star"])[kind]
+    expected = score(codes, np.c_[kind, size], which=("mig", "sap"), interval=False)
+    for factors in (
+        pd.DataFrame({"kind": words, "size": size}),
+        pd.DataFrame({"kind": pd.Categorical(words), "size": size}, index=words),
+        np.c_[words, size.astype(str)],
+    ):
+        scores = score(codes, factors, which=("mig", "sap"), interval=False)
+        assert {name: s.value for name, s in scores.items()} == {name: s.value for name, s in expected.items()}
+    with pytest.raises(InputError, match=r"factors: row 3 has 'NA' in column 0, which marks a missing value"):
+        score(codes, pd.DataFrame({"kind": ["disc", "star", "NA", *words[3:]]}), which=("mig",))
