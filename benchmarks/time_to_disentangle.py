@@ -112,7 +112,7 @@ def scores(training: Training, images: Images, resolved: Config) -> dict[str, fl
     training.model.train()
     if training.objective.alignment is not None:
         kl = 0.5 * (encoded["mean"] ** 2 + np.exp(encoded["logvar"]) - encoded["logvar"] - 1).mean(0)
-        encoded = encoded | {"mean": np.where(kl < alignment.ACTIVE, 0, encoded["mean"])}
+        encoded["mean"] = np.where(kl < alignment.ACTIVE, 0, encoded["mean"])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ScoreWarning)  # a collapsed latent lowers the scores, which is enough
         values = scoring.score_codes(

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NotRequired
 
+import torch
 from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
@@ -37,6 +38,7 @@ class MetaOfData(TypedDict):
     digest: str
     factor_names: list[str]
     paths: NotRequired[dict[str, Any]]
+    range: NotRequired[list[float] | None]
 
 
 class Meta(TypedDict):
@@ -182,3 +184,12 @@ def describe(images: Images, data: Mapping[str, Any], fast: Mapping[str, Any]) -
 def digest(images: Iterable[Images]) -> str:
     """Ten hexadecimal digits that identify several sets of images."""
     return hashlib.sha256(" ".join(each.digest() for each in images).encode()).hexdigest()[:10]
+
+
+def speed_of(training: Training) -> dict[str, Any]:
+    """The fast parts of a training, for meta.json."""
+    parts: dict[str, Any] = {
+        "fused_adam": training.train.fast,
+        "channels_last": training.layout is torch.channels_last,
+    }
+    return parts | ({"processes": training.shard.processes} if training.shard.processes > 1 else {})

@@ -41,6 +41,7 @@ from equipoise.run_folder import (
     load_checkpoint,
     read_saved,
     restore,
+    speed_of,
     write_settings,
 )
 from equipoise.training import checkpoint, devices, speed, watch
@@ -116,18 +117,14 @@ class Run:
         return load_images(config, self.array)[-1]
 
     def encode(self, source: Any) -> coding.Codes:
-        """Encode images, prepared as the run's own images were.
+        """Return the codes of images, prepared as the run's own, with their files and factors if these are known.
 
         Args:
             source: What `equipoise.load_data` reads, or one array [H, W], [H, W, C] or [C, H, W].
 
-        Returns:
-            The codes of all images, with the names of their files and their factors where these are known.
-
         Example:
             >>> import numpy as np, equipoise as eq
-            >>> run = eq.open_run("runs/first")
-            >>> run.encode(np.zeros(run.model.shape, np.uint8))["mean"].shape
+            >>> eq.open_run("runs/first").encode(np.zeros((1, 64, 64), np.uint8))["mean"].shape
             (1, 10)
         """
         images = load_like(source, self.config.data, self.model.shape, self.meta["data"].get("range"))
@@ -277,7 +274,7 @@ def execute(
                 claim = claim or stack.enter_context(hold(run.path))
                 state, rows = read_saved(run.path, config, data)
                 restore(training, devices.from_first(shard, state), run.path)
-                write_settings(run.path, config, describe(train_images, data, fast | _speed(training) | smaller))
+                write_settings(run.path, config, describe(train_images, data, fast | speed_of(training) | smaller))
                 names = config.train.track if is_unfinished else None
                 tracker = stack.enter_context(trackers.Tracking(names or (), run.path, config.flat()))
                 if training.step < config.train.steps:
@@ -401,12 +398,3 @@ def _score_and_report(run: Run, tracker: trackers.Tracking, console: Console) ->
     if not (run.path / "report.html").exists():
         with console.status("writing the report"):
             report.write(Run(run.path, run.config, run.array))  # a new object, without cached values of fewer steps
-
-
-def _speed(training: Training) -> dict[str, Any]:
-    """The fast parts of a training, for meta.json."""
-    parts: dict[str, Any] = {
-        "fused_adam": training.train.fast,
-        "channels_last": training.layout is torch.channels_last,
-    }
-    return parts | ({"processes": training.shard.processes} if training.shard.processes > 1 else {})
