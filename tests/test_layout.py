@@ -38,6 +38,7 @@ ORDER = [
     "run_folder",
     "report",
     "runs",
+    "audit",
     "export",
     "sklearn",
     "study",

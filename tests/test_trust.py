@@ -332,3 +332,42 @@ def test_a_folder_that_is_moved_while_it_is_trained_stops_the_training(
         run({**chosen, "out": str(tmp_path / "moved")})
     run({**chosen, "out": str(tmp_path / "whole")})
     assert same_training(tmp_path / "moved", tmp_path / "whole")
+
+
+def test_an_audit_finds_every_fault_and_changes_nothing(finished: dict[str, object], tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    outcome = commands.check(path)
+    assert outcome.is_complete
+    assert outcome.text == f"{path}: whole, step 6 of 6"
+    for name, damage, fault in (
+        ("config.toml", b"steps = 'x'", "config.toml is damaged: "),
+        ("meta.json", b"[]", "meta.json is damaged ("),
+        ("checkpoint.pt", b"PK", "checkpoint.pt cannot be read ("),
+        ("log.jsonl", b'{"step": 2}\n', "log.jsonl is shorter than its checkpoint: it lacks the rows of steps 4, 6"),
+        ("log.jsonl", b'{"step": 2}\n{\n', "log.jsonl, line 2 is damaged ("),
+        ("codes.npz", b"PK", "codes.npz is damaged"),
+        ("scores.json", b"{}", "scores.json is damaged ("),
+    ):
+        whole = (path / name).read_bytes()
+        (path / name).write_bytes(damage)
+        before = contents(path)
+        outcome = commands.check(tmp_path)
+        assert not outcome.is_complete
+        assert fault in outcome.text
+        assert contents(path) == before
+        (path / name).write_bytes(whole)
+    shutil.copytree(path, tmp_path / "other")
+    run({**finished, "out": str(tmp_path / "other"), "train.steps": 8})
+    for name in ("codes.npz", "scores.json"):
+        shutil.copy(tmp_path / "other" / name, path / name)
+    (path / ".codes.npz.0123abcd.part").touch()
+    outcome = commands.check(tmp_path)
+    assert outcome.text.count("is of another checkpoint") == 2
+    assert ".codes.npz.0123abcd.part is unfinished" in outcome.text
+    assert outcome.text.endswith("2 runs, 1 with faults")
+    with claim.hold(tmp_path / "other"):
+        assert f"other: whole, step 8 of 8, in use ({claim.Claims().holder(tmp_path / 'other')})" in commands.check(
+            tmp_path
+        ).text.replace(str(tmp_path) + "/", "")
+    with pytest.raises(InputError, match="has no run in it"):
+        commands.check(tmp_path / "run" / "pictures")

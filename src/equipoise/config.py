@@ -78,7 +78,7 @@ class Train:
     """processes per machine, each on its own GPU or cores; they share each batch; unset: one"""
     nodes: AtLeast1 | None = None
     """machines, connected by torchrun or Slurm; unset: one"""
-    threads: AtLeast1 | None = None
+    threads: Annotated[int, Field(ge=1, le=4096)] | None = None
     """threads of torch in each process; unset: all cores, divided by devices"""
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16: encoder and decoder in bfloat16, everything else in fp32"""

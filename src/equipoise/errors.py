@@ -58,7 +58,7 @@ def check_value(key: str, value: object) -> None:
     if isinstance(value, dict | list | tuple):
         for entry in value.values() if isinstance(value, dict) else value:
             check_value(key, entry)
-    elif isinstance(value, int) and not -(2**63) <= value < 2**64:
+    elif isinstance(value, int) and not -(2**63) <= value < 2 ** (64 if key.endswith("seed") else 63):
         raise InputError(f"{key} is {short(value)}; expected a number of at most 64 bits")
     elif isinstance(value, float) and LARGEST < abs(value) < math.inf:
         raise InputError(f"{key} is {value}; expected a number that single precision can hold, up to {LARGEST:.1e}")

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from rich.console import Console
+from torch import nn
 
 from equipoise import codes as coding
 from equipoise import config as configuration
@@ -256,7 +257,6 @@ def execute(
     data = fingerprint(config, [train_images, scored_images])
     model, objective = build(config, train_images.shape, len(train_images))
 
-    threads = devices.threads(config.train)
     is_unfinished = not is_finished(config)
     smaller = {} if size == config.train.batch else {"batch": size}  # for meta.json
     if smaller and is_unfinished:
@@ -265,7 +265,7 @@ def execute(
     with contextlib.ExitStack() as stack:
         with (
             devices.process_group(config.train, config.to_toml(), needed=is_unfinished) as (shard, device),
-            speed.fast_parts(config.train.fast, threads, config.train.precision) as fast,
+            speed.fast_parts(config.train.fast, devices.threads(config.train), config.train.precision) as fast,
         ):
             devices.agree(shard, f"{identity(config)} {config.train.steps} {data['digest']}")
             training = Training(model, objective, config.train, device, shard)
@@ -307,11 +307,19 @@ def is_finished(config: Config) -> bool:
 
 
 def build(config: Config, image: tuple[int, int, int], images: int) -> tuple[VAE, Objective]:
-    """The untrained model and objective of these settings, for N `images` of shape `image` (C, H, W)."""
+    """The untrained model and objective of these settings, for N `images` of shape `image` (C, H, W).
+
+    Raises `InputError` when training them needs more memory than this machine has.
+    """
+
+    def modules() -> tuple[nn.Module, nn.Module, Objective]:
+        encoder, decoder = nets.build(config.net.name, image, config.net.latent)
+        return encoder, decoder, config.method.build(Shape(image, config.net.latent, images))
+
+    devices.check_memory(modules)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.train.seed)
-        encoder, decoder = nets.build(config.net.name, image, config.net.latent)
-        objective = config.method.build(Shape(image, config.net.latent, images))
+        encoder, decoder, objective = modules()
     return VAE(encoder, decoder, objective.likelihood, objective.prior, image, images), objective
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from equipoise.commands.data import data_add, data_check, data_info, data_list, data_render
 from equipoise.commands.lists import list_, show
-from equipoise.commands.runs import encode, evaluate, explore, export, report, train
+from equipoise.commands.runs import check, encode, evaluate, explore, export, report, train
 from equipoise.commands.studies import compare, reproduce, search, select, status, sweep
 from equipoise.commands.toys import toys
 from equipoise.outcome import Outcome
@@ -22,6 +22,7 @@ COMMANDS: dict[str, Callable[..., Outcome]] = {
     "export": export,
     "sweep": sweep,
     "status": status,
+    "check": check,
     "compare": compare,
     "select": select,
     "search": search,

@@ -1,4 +1,4 @@
-"""The commands of a run: train, evaluate, encode, report, explore and export."""
+"""The commands of a run: train, evaluate, encode, report, explore, export and check."""
 
 import json
 import math
@@ -258,6 +258,38 @@ def export(
     if written.largest_difference is not None:
         values["largest_difference"] = written.largest_difference
     return Outcome(values, "\n".join([*lines, *written.remarks, f"wrote {written.folder}"]))
+
+
+def check(
+    folder: Annotated[
+        Path, typer.Argument(metavar="RUN|FOLDER", help="The folder of a run, or of several.", show_default=False)
+    ],
+) -> Outcome:
+    """Check every file of a run, or of all runs in a folder. Nothing is changed.
+
+    Compares settings, data, checkpoint, log, codes and scores with each other and the checkpoint with its digest. Exits
+    with 1 if a file is damaged, missing or of another checkpoint.
+
+    Examples:
+
+      equipoise check runs/first
+
+      equipoise check studies/first
+    """
+    from equipoise.audit import audit, find_runs
+
+    audits = [audit(run) for run in find_runs(folder)]
+    if not audits:
+        raise InputError(f"{folder} has no run in it; give the folder of a run, or of several")
+    lines = []
+    for each in audits:
+        number = f"{len(each.faults)} fault{'s' if len(each.faults) > 1 else ''}" if each.faults else "whole"
+        lines += [f"{each.run}: {number}, {each.stage}", *(f"  {sentence}" for sentence in each.faults)]
+    damaged = [each for each in audits if each.faults]
+    if len(audits) > 1:
+        lines.append(f"{len(audits)} runs, {len(damaged)} with faults")
+    values = {str(each.run): {"stage": each.stage, "faults": each.faults} for each in audits}
+    return Outcome({"runs": values, "whole": not damaged}, "\n".join(lines), is_complete=not damaged)
 
 
 def _codes(path: Path) -> "Codes":

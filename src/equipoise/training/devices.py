@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
@@ -127,6 +127,24 @@ def check(config: Config, in_memory: bool) -> None:
         raise InputError(
             f"{setting}, but the images are in the memory of this process alone; save them as an .npz and pass its "
             f"path, or start your program with torchrun"
+        )
+
+
+def check_memory(modules: Callable[[], Iterable[nn.Module]]) -> None:
+    """Raise `InputError` when training what `modules` builds needs more memory than this machine has."""
+    remedy = "lower net.latent, the width of the method or the size of the images"
+    try:
+        with torch.device("meta"):
+            parameters = sum(parameter.numel() for module in modules() for parameter in module.parameters())
+    except (RuntimeError, OverflowError, MemoryError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"the nets of these settings cannot be built ({reason}); {remedy}") from None
+    needed = 16 * parameters  # bytes of weights, gradients and two moments
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > memory:
+        raise InputError(
+            f"the nets have {parameters:,} parameters and need {needed / 2**30:,.0f} GiB of memory in training, and "
+            f"this machine has {memory / 2**30:,.0f}; {remedy}"
         )
 
 
