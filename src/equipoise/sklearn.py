@@ -165,16 +165,15 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             "train.device": self.device,
             "train.seed": int(check_random_state(self.random_state).randint(2**31 - 1)),
         }
-        if self.batch is not None:
-            options["train.batch"] = self.batch
-        if self.lr is not None:
-            options["train.lr"] = self.lr
-        if self.net or vectors:
-            options["net"] = self.net or "mlp_lvae"
         method: type = METHODS[choose("method", self.method, METHODS)]
         has_likelihood = "likelihood" in {field.name for field in dataclasses.fields(method)}  # sigma-VAE has its own
-        if self.likelihood or (vectors and has_likelihood):
-            options["method.likelihood"] = self.likelihood or "mse"
+        optional: dict[str, object] = {
+            "train.batch": self.batch,
+            "train.lr": self.lr,
+            "net": self.net or ("mlp_lvae" if vectors else None),
+            "method.likelihood": self.likelihood or ("mse" if vectors and has_likelihood else None),
+        }
+        options |= {key: value for key, value in optional.items() if value is not None}
         return configuration.resolve(options | dict(self.settings or {}))
 
     def _read(self, X: npt.ArrayLike, reset: bool) -> torch.Tensor:

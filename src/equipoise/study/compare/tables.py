@@ -146,8 +146,7 @@ def values(comparison: Comparison) -> dict[str, Any]:
         for metric in block.metrics:
             for pair in block.improvement(metric):
                 row = {"data": block.title, "metric": metric, "ours": pair.ours, "theirs": pair.theirs}
-                row["pairs"] = pair.pairs
-                pairs.append(row | dict(zip(("probability", "low", "high"), pair.estimate, strict=True)))
+                pairs.append(row | {"pairs": pair.pairs} | dict(zip(("probability", "low", "high"), pair.estimate, strict=True)))
             ranked = block.ranks(metric)
             if ranked:
                 labels, each = ranked

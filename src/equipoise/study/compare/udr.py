@@ -11,6 +11,7 @@ from equipoise.errors import InputError
 from equipoise.files import read_json
 from equipoise.metrics import ScoreWarning
 from equipoise.metrics.ranking import udr
+from equipoise.run_folder import Meta
 
 
 def udr_of_seeds(runs: Sequence[Path]) -> list[float]:
@@ -19,7 +20,7 @@ def udr_of_seeds(runs: Sequence[Path]) -> list[float]:
     Raises `InputError` where their codes are not of the same images.
     """
     codes = [load(run / "codes.npz") for run in runs]
-    digests = [read_json(run / "meta.json")["data"]["digest"] for run in runs]
+    digests = [read_json(run / "meta.json", Meta)["data"]["digest"] for run in runs]
     for run, each, digest in zip(runs, codes, digests, strict=True):
         if digest != digests[0] or not np.array_equal(each["index"], codes[0]["index"]):
             raise InputError(

@@ -15,29 +15,17 @@ Stage = Literal["done", "running", "waiting", "failed"]
 
 @dataclass(frozen=True)
 class State:
-    """The state of a run.
-
-    Attributes:
-        run: the name of the run.
-        stage: "done", "running", "waiting" or "failed".
-        step: training steps finished.
-        steps: training steps in all.
-        images_per_second: speed of training; None unless it is running.
-        steps_per_second: the same in steps.
-        holder: host and process that work on it; empty if none does.
-        tries: number of failed tries.
-        reason: why the last try failed; empty if none did, or if the run is done.
-    """
+    """The state of a run."""
 
     run: str
     stage: Stage
-    step: int
-    steps: int
-    images_per_second: float | None
+    step: int  # training steps finished
+    steps: int  # training steps in all
+    images_per_second: float | None  # speed of training; None unless it is running
     steps_per_second: float | None
-    holder: str
-    tries: int
-    reason: str
+    holder: str  # host and process that work on it; empty if none does
+    tries: int  # number of failed tries
+    reason: str  # why the last try failed; empty if none did, or if the run is done
 
 
 class Watch:
