@@ -131,7 +131,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., FakeRun]:
         (folder / "config.toml").write_text(named.get("settings", config.to_toml()))
         if scores:
             table = {name: score.to_dict() for name, score in scores.items()}
-            written = {"checkpoint": "0", "convention": "default", "scores": table}
+            written = {"checkpoint": "0", "convention": "default", "n": 9, "scores": table}
             (folder / "scores.json").write_text(json.dumps(written))
         meta = {
             "command": named.get("command", "equipoise train data=blobs"),

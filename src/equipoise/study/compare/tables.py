@@ -146,7 +146,8 @@ def values(comparison: Comparison) -> dict[str, Any]:
         for metric in block.metrics:
             for pair in block.improvement(metric):
                 row = {"data": block.title, "metric": metric, "ours": pair.ours, "theirs": pair.theirs}
-                pairs.append(row | {"pairs": pair.pairs} | dict(zip(("probability", "low", "high"), pair.estimate, strict=True)))
+                numbers = zip(("probability", "low", "high"), pair.estimate, strict=True)
+                pairs.append({**row, "pairs": pair.pairs, **dict(numbers)})
             ranked = block.ranks(metric)
             if ranked:
                 labels, each = ranked
