@@ -125,7 +125,7 @@ class Run:
 
         Example:
             >>> import numpy as np, equipoise as eq
-            >>> eq.open_run("runs/first").encode(np.zeros((1, 64, 64), np.uint8))["mean"].shape
+            >>> eq.open_run("runs/first").encode(np.zeros((1, 16, 16), np.uint8))["mean"].shape
             (1, 10)
         """
         images = load_like(source, self.config.data, self.model.shape, self.meta["data"].get("range"))

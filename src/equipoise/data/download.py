@@ -10,7 +10,6 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -156,39 +155,15 @@ def _note(part: Path) -> Path:
 
 
 def _open(remote: Remote, address: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
-    """The response with the file, after redirects and after the page on which Google Drive requires a confirmation."""
+    """The response with the file, after redirects."""
     answer = _answer(address, headers)
     if answer.headers.get_content_type() == "text/html" and not remote.name.endswith((".html", ".htm")):
-        page = _Form()
-        with answer:
-            page.feed(answer.read(_CHUNK).decode(errors="replace"))
-        # Google Drive shows a form of this name for files that are too large for its virus scan (2024).
-        if page.action:
-            target = urllib.parse.urljoin(answer.url, page.action)
-            answer = _answer(f"{target}?{urllib.parse.urlencode(page.fields)}", headers)
-        if answer.headers.get_content_type() == "text/html":
-            answer.close()
-            raise _Permanent("shows a page instead of the file: open it in a browser, and save the file from there")
+        answer.close()
+        raise _Permanent("shows a page instead of the file: open it in a browser, and save the file from there")
     if address.startswith("https:") and not answer.url.startswith("https:"):
         answer.close()
         raise _Permanent("redirects to an address without https")
     return answer
-
-
-class _Form(HTMLParser):
-    """The action and the hidden fields of the form with the id `download-form`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.action = ""
-        self.fields: dict[str, str] = {}
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = {name: value or "" for name, value in attrs}
-        if tag == "form" and values.get("id") == "download-form":
-            self.action = values.get("action", "")
-        elif tag == "input" and self.action and values.get("type") == "hidden":
-            self.fields[values.get("name", "")] = values.get("value", "")
 
 
 def _answer(address: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
