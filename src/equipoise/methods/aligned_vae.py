@@ -20,7 +20,7 @@ from equipoise.priors import StandardNormal
 class AlignedVAE(Noise):
     """Minimise  rec + beta * KL,  in nats per image, with a beta that falls; every few steps, rotate the latent axes.
 
-    beta is `start`, then falls geometrically to `end`, both in units of the spread: the nats per image by which `rec`
+    beta falls geometrically from `start` to `end`, both in units of the spread: the nats per image by which `rec`
     of the mean image exceeds that of a perfect reconstruction. At `start` only the strongest factors are encoded, each
     in as few latents as possible. The weaker ones follow when beta falls, while the latents of the strong factors stay.
     The KL does not change under rotations of the latent space, so factors of similar strength, such as the positions in
@@ -38,15 +38,15 @@ class AlignedVAE(Noise):
         200
     """
 
-    start: Positive = 0.05
-    """First beta, in units of the spread. Default: between .1, where rooms3d activates one latent, and .02, where the
-    positions of dSprites mix."""
+    start: Positive = 0.07
+    """First beta, in units of the spread. Default: below .1, where rooms3d activates one latent, and above .02, where
+    the positions of dSprites mix."""
     end: Positive = 0.0002
     """Last beta, in units of the spread. Default: small enough for weak factors, such as orientation and shape."""
-    hold: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    hold: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Fraction of the schedule during which beta is `start`, below `until`."""
-    until: Fraction = 0.3
-    """Fraction of the schedule at which beta reaches `end`."""
+    until: Fraction = 0.4
+    """Fraction of the schedule at which beta reaches `end`. Afterwards weak factors settle."""
     every: Steps = 200
     """Steps between two rotations."""
     codes: Annotated[int, Field(ge=16)] = 4096
