@@ -11,7 +11,7 @@ from tests.test_runs import SMALL
 
 import equipoise as eq
 from equipoise import config as configuration
-from equipoise import runs
+from equipoise import run_folder, runs
 from equipoise.codes import index
 from equipoise.data import Images
 from equipoise.errors import InputError
@@ -202,10 +202,11 @@ def test_how_files_are_read_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> Non
         told.append({"name": name, **reading})
         return Images(np.zeros((4, 1, 16, 16), np.uint8), name=name)
 
-    monkeypatch.setattr(runs, "load_data", load)
+    monkeypatch.setattr(run_folder, "load_data", load)
     said = ["data=own", "data.size=16", "data.crop=20", "data.grey=true", "data.factors=2021-01-01"]
-    runs.load_images(resolve(*said, "data.skip_damaged=true"), None)
+    run_folder.load_images(resolve(*said, "data.skip_damaged=true", "data.range=0:9", "data.key=1"), None)
     reading = {"size": 16, "crop": 20, "grey": True, "factors": "2021-01-01", "skip_damaged": True}
+    reading |= {"range": "0:9", "key": "1"}
     assert told == [{"name": "own", **reading}]
 
 

@@ -19,7 +19,7 @@ from typing_extensions import TypedDict  # pydantic needs this one before Python
 from equipoise import config as configuration
 from equipoise.claim import FOLDER
 from equipoise.config import Config
-from equipoise.data import DATASETS, Images, factor_table
+from equipoise.data import DATASETS, Images, factor_table, load_data, variants
 from equipoise.errors import InputError, RunError
 from equipoise.files import read_json, write_text
 from equipoise.training import checkpoint
@@ -193,3 +193,14 @@ def speed_of(training: Training) -> dict[str, Any]:
         "channels_last": training.layout is torch.channels_last,
     }
     return parts | ({"processes": training.shard.processes} if training.shard.processes > 1 else {})
+
+
+def load_images(config: Config, array: Images | None) -> tuple[Images, Images]:
+    """The images to train on and the images to encode and score. Raises `InputError` if they cannot be loaded."""
+    data = config.data
+    if array is None and data.name.startswith(ARRAY):
+        raise InputError(f"{data.name} is an array, which the run does not store; pass the images themselves")
+    if array is not None and any(data.reading.values()):
+        names = ", ".join(f"data.{key}" for key, value in data.reading.items() if value)
+        raise InputError(f"{names} applies to image files; leave it out, since an array is used unchanged")
+    return variants.prepare(load_data(data.name, **data.reading) if array is None else array, data)

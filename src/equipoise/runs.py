@@ -20,7 +20,7 @@ from equipoise import config as configuration
 from equipoise import nets, report, scoring, trackers
 from equipoise.claim import Claim, Claims, hold
 from equipoise.config import Config
-from equipoise.data import Images, load_data, variants
+from equipoise.data import Images, load_data
 from equipoise.data.batches import Batches, fitting_size
 from equipoise.data.load import load_like
 from equipoise.data.readers import sequence
@@ -40,6 +40,7 @@ from equipoise.run_folder import (
     fingerprint,
     identity,
     load_checkpoint,
+    load_images,
     read_saved,
     restore,
     speed_of,
@@ -321,17 +322,6 @@ def build(config: Config, image: tuple[int, int, int], images: int) -> tuple[VAE
         torch.manual_seed(config.train.seed)
         encoder, decoder, objective = modules()
     return VAE(encoder, decoder, objective.likelihood, objective.prior, image, images), objective
-
-
-def load_images(config: Config, array: Images | None) -> tuple[Images, Images]:
-    """The images to train on and the images to encode and score. Raises `InputError` if they cannot be loaded."""
-    data = config.data
-    if array is None and data.name.startswith(ARRAY):
-        raise InputError(f"{data.name} is an array, which the run does not store; pass the images themselves")
-    if array is not None and any(data.reading.values()):
-        names = ", ".join(f"data.{key}" for key, value in data.reading.items() if value)
-        raise InputError(f"{names} applies to image files; leave it out, since an array is used unchanged")
-    return variants.prepare(load_data(data.name, **data.reading) if array is None else array, data)
 
 
 def _train_first(
