@@ -118,3 +118,28 @@ def test_the_command_of_settings_gives_them_again(said: dict[str, object]) -> No
     words = shlex.split(config.command(before.flat()))
     assert words[:3] == ["equipoise", "train", "data=dsprites"]
     assert config.resolve(config.parse(words[2:])).flat() == before.flat()
+
+
+@pytest.mark.parametrize("method", ["l-vae", "control-vae", "dynamic-vae", "dava"])
+def test_the_settings_of_an_earlier_run_are_those_of_the_published_law(method: str) -> None:
+    """Their config.toml has neither the law nor the start; they must neither change nor lose their identity."""
+    settings = {"data": "dsprites", "method": method, "method.law": "published", "train.start_at_mean": False}
+    published = config.resolve(settings).flat()
+    old = config.distinguishing(published)
+    assert not {"method.law", "train.start_at_mean", "method.least", "method.reference"} & old.keys()
+    resumed = config.resolve({**old, "out": "runs/old"}, complete=True)
+    assert resumed.method.law == "published"  # type: ignore[attr-defined]
+    assert not resumed.train.start_at_mean
+    assert config.distinguishing(resumed.flat()) == old
+    assert config.resolve({"data": "dsprites", "method": method}).method.law == "scaled"  # type: ignore[attr-defined]
+    assert config.resolve({"data": "dsprites", "method": method}).train.start_at_mean
+
+
+@pytest.mark.parametrize(
+    ("method", "preset"),
+    [("l-vae", "paper_lvae"), ("control-vae", "authors"), ("dynamic-vae", "paper_lvae"), ("dava", "authors")],
+)
+def test_presets_of_publications_are_the_published_law_from_a_usual_start(method: str, preset: str) -> None:
+    resolved = config.resolve({"data": "dsprites", "method": method, "method.preset": preset})
+    assert resolved.method.law == "published"  # type: ignore[attr-defined]
+    assert not resolved.train.start_at_mean

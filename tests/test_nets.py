@@ -118,3 +118,19 @@ def test_a_net_for_64_pixels_has_the_names_and_sizes_of_its_earlier_checkpoints(
 def test_an_unknown_net_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(InputError, match="locatelo: no such net; did you mean locatello"):
         nets.build("locatelo", (1, 64, 64), 10)
+
+
+@pytest.mark.parametrize("name", nets.NETS)
+def test_a_decoder_that_starts_at_an_image_shows_it_with_little_contrast_from_its_codes(name: str) -> None:
+    shape = (3, 16, 16)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        _, decoder = nets.build(name, shape, 4)
+    image = torch.linspace(0.1, 0.6, 3)[:, None, None].expand(shape).contiguous()
+    weights = {key: value.clone() for key, value in decoder.state_dict().items()}
+    nets.start_at(decoder, image)
+    changed = [key for key, value in decoder.state_dict().items() if not torch.equal(value, weights[key])]
+    assert len(changed) == 1
+    assert changed[0].endswith("bias")
+    picture = decoder.eval()(torch.zeros(1, 4)).sigmoid()[0]
+    assert torch.allclose(picture, image, atol=0.12)

@@ -65,6 +65,8 @@ class Train:
     """Adam's decay rates"""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """decoupled weight decay of encoder and decoder (AdamW); 0: Adam"""
+    start_at_mean: bool = False
+    """whether the decoder starts at the mean image of the first batch, which it otherwise learns first"""
     schedule: Literal["constant", "one-cycle", "warmup-cosine"] = "constant"
     """of the learning rate; one-cycle: from lr/10 up to lr at half the schedule, then to lr/100;
     warmup-cosine: from lr/100 up to lr in the first 3 % of the schedule, then to lr/100"""
@@ -176,7 +178,7 @@ TEXT = (
 )
 """Settings that are text, even if the text looks like a number or a date."""
 
-ADDED: Settings = {"train.weight_decay": 0.0}
+ADDED: Settings = {"train.weight_decay": 0.0, "train.start_at_mean": False, "method.law": "published"}
 """Settings that earlier runs did not have, with the value that these runs used."""
 
 SECTIONS: dict[str, type] = {"data": Data, "net": Net, "train": Train, "evaluate": Evaluate}
@@ -209,6 +211,8 @@ def resolve(settings: Settings, complete: bool = False) -> Config:
         layers |= method.defaults
         if preset is not None:
             layers |= method.presets[choose(f"preset of {method.name}", preset, method.presets)].settings
+    elif "law" in _names(method):
+        layers["method.law"] = ADDED["method.law"]
     layers |= overrides
 
     out = layers.pop("out", None)
@@ -328,6 +332,7 @@ def command(settings: Settings) -> str:
     """The shortest shell command that trains a run with these complete settings."""
     named = {key: settings[key] for key in ("data.name", "method.name", "method.preset") if key in settings}
     defaults = resolve(named).flat()
+    settings = {**settings, **{key: ADDED[key] for key in ADDED if key in defaults and key not in settings}}
     words = [word(key.removesuffix(".name"), value) for key, value in named.items()]
     words += [word(key, value) for key, value in settings.items() if key not in named and defaults.get(key) != value]
     return shlex.join(["equipoise", "train", *words])

@@ -13,7 +13,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from equipoise.errors import InputError, choose
 
@@ -22,6 +23,7 @@ Size = tuple[int, int]
 Pair = tuple[nn.Module, nn.Module]
 
 LEAST = 8  # pixels a side for a convolutional net
+LEVEL = 1e-2  # least distance of a first picture from black and white
 
 
 @dataclass(frozen=True)
@@ -173,6 +175,18 @@ def small(shape: Shape, latent: int) -> Pair:
     down = _down(shape[0], _last([16, 32, 32], n))
     encoder = nn.Sequential(*down, nn.Flatten(), *_dense([flat, 128, 2 * latent], nn.ReLU))
     return encoder, _from_a_grid([latent, 128, flat], _first([32, 32, 16, 16], n), shape[0], sizes)
+
+
+@torch.no_grad()
+def start_at(decoder: nn.Module, image: Tensor) -> None:
+    """Set the last bias of a decoder so that its first pictures are an image [C, H, W] in [0, 1].
+
+    A bias per channel takes the mean of the channel. Without it a decoder first learns the mean image, and a deep net
+    stops using its codes before it has done so.
+    """
+    bias = [value for name, value in decoder.named_parameters() if name.rpartition(".")[2] == "bias"][-1]
+    levels = image.flatten() if bias.numel() == image.numel() else image.flatten(1).mean(1)
+    bias.copy_(levels.clamp(LEVEL, 1 - LEVEL).logit())
 
 
 def image_discriminator(shape: Shape) -> nn.Module:

@@ -28,6 +28,7 @@ class Group(TypedDict):
     optimiser: str  # "model" takes its step in the training loop, all others in `after_step`
     params: list[nn.Parameter]
     lr: NotRequired[float]  # default: `train.lr`; the schedule scales it for "model" alone
+    travel: NotRequired[float]  # how far Adam moves them in a schedule, instead of `lr`, whatever the schedule of rates
     betas: NotRequired[tuple[float, float]]  # default: `train.betas`
     clip: bool  # whether the parameters count in the norm that is clipped
 
@@ -155,7 +156,10 @@ class Objective(nn.Module):
         """
         networks = [*model.encoder.parameters(), *model.decoder.parameters()]
         groups: list[Group] = [{"optimiser": "model", "params": networks, "clip": True}]
-        own = [*self.balance.parameters(), *self.likelihood.parameters()]
+        paced = [part for part in self.balance.modules() if isinstance(part, Balance) and part.travel is not None]
+        of_paced = {parameter for part in paced for parameter in part.parameters()}
+        own = [parameter for parameter in self.balance.parameters() if parameter not in of_paced]
+        own += self.likelihood.parameters()
         of_prior = list(self.prior.parameters())
         if self.prior_lr is None:
             own += of_prior
@@ -163,6 +167,9 @@ class Objective(nn.Module):
             groups.append({"optimiser": "model", "params": of_prior, "lr": self.prior_lr, "clip": False})
         if own:
             groups.append({"optimiser": "model", "params": own, "clip": False})
+        for part in paced:
+            travel = part.travel or 0.0
+            groups.append({"optimiser": "model", "params": [*part.parameters()], "travel": travel, "clip": False})
         if self.adversary is not None:
             group: Group = {"optimiser": "adversary", "params": list(self.adversary.parameters()), "clip": False}
             groups.append({**group, "lr": self.adversary.lr, "betas": self.adversary.betas})

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from equipoise.balance import Schedule
-from equipoise.balance.schedule import UNIT_STEPS
+from equipoise.balance.contract import UNIT_STEPS
 from equipoise.errors import InputError
 
 

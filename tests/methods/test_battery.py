@@ -93,7 +93,8 @@ def test_weighted_terms_and_penalty_add_up_to_the_loss(method: Method) -> None:
     loss, _ = objective(p, clock())
     means = {name: term(p) for name, term in objective.terms.items()}
     means = {name: value.mean(0) if value.ndim else value for name, value in means.items()}
-    seen = {**clock(), **means, "accuracy": torch.tensor(0.5)}
+    monitors = {name: monitor(p).mean() for name, monitor in objective.monitors.items()}
+    seen = {**clock(), **monitors, **means, "accuracy": torch.tensor(0.5)}
     weights = objective.balance(seen)
     assert set(weights) == set(objective.balance.terms)
     total = sum((weights.get(name, torch.ones(())) * mean).sum() for name, mean in means.items())

@@ -32,8 +32,8 @@ def composed(**settings: Any) -> Method:
     ("settings", "method"),
     [
         ({"balance": ({"name": "fixed", "weights": {"kl": 3.0}},)}, BetaVAE(beta=3.0)),
-        ({"balance": ({"name": "learned", "terms": ["rec", "kl"]},), "likelihood": "mse"}, LVAE()),
-        ({"balance": ({"name": "pi", "target": 18.0},)}, ControlVAE(ramp=False)),
+        ({"balance": ({"name": "learned", "terms": ["rec", "kl"]},), "likelihood": "mse"}, LVAE(law="published")),
+        ({"balance": ({"name": "pi", "target": 18.0},)}, ControlVAE(law="published", ramp=False)),
         ({"terms": ("kl_mc",), "prior": NESTED}, ISAVAE(layout=(2, 1))),
         (
             {

@@ -61,7 +61,7 @@ def kind(request: pytest.FixtureRequest) -> type[Method]:
 
 
 def test_control_vae_is_reconstruction_plus_the_controlled_kl() -> None:
-    method = ControlVAE(target=0.02, ramp=False, likelihood="mse")
+    method = ControlVAE(law="published", target=0.02, ramp=False, likelihood="mse")
     rec, kl = parts(method)
     error = 0.02 - kl
     assert error < 0, "the KL is above the set point, so that beta rises"
@@ -70,7 +70,7 @@ def test_control_vae_is_reconstruction_plus_the_controlled_kl() -> None:
 
 
 def test_dynamic_vae_is_reconstruction_plus_the_controlled_kl() -> None:
-    method = DynamicVAE(target=30.0, ramp=False, likelihood="mse")
+    method = DynamicVAE(law="published", target=30.0, ramp=False, likelihood="mse")
     rec, kl = parts(method)
     error = 30.0 - kl
     expected = [float(rec) + (150 + 0.01 * (sigmoid(-error) - 0.5) - t * 0.005 * error) * kl for t in (1, 2, 3)]
@@ -112,8 +112,8 @@ def test_a_state_from_the_middle_of_a_run_goes_on_identically(kind: type[Method]
 
 def test_without_gains_both_are_beta_vae() -> None:
     for method, beta in (
-        (ControlVAE(kp=0.0, ki=0.0, beta_min=3.0, likelihood="mse"), 3.0),
-        (DynamicVAE(kp=0.0, ki=0.0, beta_0=3.0, likelihood="mse"), 3.0),
+        (ControlVAE(law="published", kp=0.0, ki=0.0, beta_min=3.0, likelihood="mse"), 3.0),
+        (DynamicVAE(law="published", kp=0.0, ki=0.0, beta_0=3.0, likelihood="mse"), 3.0),
     ):
         rec, kl = parts(method)
         assert losses(method, 3)[0] == pytest.approx([float(rec) + beta * kl] * 3, abs=1e-9)
@@ -128,8 +128,9 @@ def test_what_is_logged_names_the_set_point_and_its_error(kind: type[Method]) ->
 
 def test_by_default_the_set_point_follows_the_schedule_and_in_steps_or_fixed_it_does_not(kind: type[Method]) -> None:
     assert kind().build(SHAPE).balance.is_scheduled
-    assert not kind(every=100).build(SHAPE).balance.is_scheduled  # type: ignore[call-arg]
-    assert not kind(ramp=False).build(SHAPE).balance.is_scheduled  # type: ignore[call-arg]
+    for fixed in (kind(law="published", every=100), kind(law="published", ramp=False)):  # type: ignore[call-arg]
+        assert not fixed.build(SHAPE).balance.is_scheduled
+    assert kind(ramp=False).build(SHAPE).balance.is_scheduled, "its gains are those of a schedule"  # type: ignore[call-arg]
 
 
 def test_presets_name_settings_that_exist(kind: type[Method]) -> None:
@@ -173,6 +174,6 @@ def test_paper_lvae_starts_control_vae_at_zero_and_dynamic_vae_at_150() -> None:
 
 def test_limits_in_the_wrong_order_are_refused() -> None:
     with pytest.raises(InputError, match="beta_max above beta_min"):
-        ControlVAE(beta_max=0.5).build(SHAPE)
+        ControlVAE(law="published", beta_max=0.5).build(SHAPE)
     with pytest.raises(InputError, match="beta_0 at beta_min or above"):
-        DynamicVAE(beta_0=1.0, beta_min=2.0).build(SHAPE)
+        DynamicVAE(law="published", beta_0=1.0, beta_min=2.0).build(SHAPE)

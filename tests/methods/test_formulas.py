@@ -59,15 +59,15 @@ def test_annealed_vae_without_capacity_is_beta_vae() -> None:
 
 
 def test_l_vae_with_sigmas_of_one_is_the_vae_plus_two() -> None:
-    ours, vae = (loss_and_gradients(m, images(B), noise(B)) for m in (LVAE(), PlainVAE(**MSE)))
+    ours, vae = (loss_and_gradients(m, images(B), noise(B)) for m in (LVAE(law="published"), PlainVAE(**MSE)))
     assert torch.allclose(ours[0], vae[0] + 2)
     assert same(ours[1], vae[1])
 
 
 def test_l_vae_at_the_stationary_sigmas_descends_the_sum_of_roots() -> None:
     """there the networks' gradient is that of 2 sqrt(R) + 2 sqrt(K), and the sigmas' is 0."""
-    rec, kl = parts(LVAE())
-    objective = build(LVAE())
+    rec, kl = parts(LVAE(law="published"))
+    objective = build(LVAE(law="published"))
     with torch.no_grad():
         objective.balance.sigma["rec"].fill_(rec**0.25)
         objective.balance.sigma["kl"].fill_(kl**0.25)
@@ -91,18 +91,18 @@ def test_l_vae_at_the_stationary_sigmas_descends_the_sum_of_roots() -> None:
 def test_l_vae_beta_scales_with_the_root_of_the_reconstruction() -> None:
     """beta holds for squared error summed over pixels; half of it gives beta / sqrt(2) in its own unit."""
     for likelihood, unit in (("mse", 1.0), ("half_mse", 0.5)):
-        objective = build(LVAE(likelihood=likelihood, initial=1.5))  # type: ignore[arg-type]
+        objective = build(LVAE(law="published", likelihood=likelihood, initial=1.5))  # type: ignore[arg-type]
         _, logs = objective(forward(toy(objective), images(B), noise(B)), clock())
         assert float(logs["beta_equivalent"]) == pytest.approx(1 / unit)
 
 
 def test_l_vae_in_closed_form_descends_the_sum_of_roots_at_once() -> None:
     """with the weights of this very batch its gradient is that of 2 sqrt(R) + 2 sqrt(K)."""
-    method = LVAE(weights="closed", smoothing=0.0)
+    method = LVAE(law="published", weights="closed", smoothing=0.0)
     rec, kl = parts(method)
     loss, gradients = loss_and_gradients(method, images(B), noise(B))
     assert torch.allclose(loss, 2 * rec.sqrt() + 2 * kl.sqrt())
-    objective = build(LVAE())
+    objective = build(LVAE(law="published"))
     with torch.no_grad():
         objective.balance.sigma["rec"].fill_(rec**0.25)
         objective.balance.sigma["kl"].fill_(kl**0.25)
@@ -114,13 +114,13 @@ def test_l_vae_in_closed_form_descends_the_sum_of_roots_at_once() -> None:
 
 def test_l_vae_in_closed_form_has_no_log_regulariser() -> None:
     with pytest.raises(InputError, match="weights is closed"):
-        build(LVAE(weights="closed", regulariser="log"))
+        build(LVAE(law="published", weights="closed", regulariser="log"))
 
 
 def test_l_vae_with_the_log_regulariser_settles_where_its_algebra_says() -> None:
     """sigma_i^2 = 2 L_i, beta = R / K, and the value there is 1 + log(4 R K) / 2."""
-    rec, kl = parts(LVAE())
-    objective = build(LVAE(regulariser="log"))
+    rec, kl = parts(LVAE(law="published"))
+    objective = build(LVAE(law="published", regulariser="log"))
     with torch.no_grad():
         objective.balance.sigma["rec"].copy_((2 * rec).sqrt())
         objective.balance.sigma["kl"].copy_((2 * kl).sqrt())

@@ -121,7 +121,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., FakeRun]:
         folder.mkdir()
         config = Config(
             data=Data(name=images.name),
-            method=named.get("method", LVAE()),
+            method=named.get("method", LVAE(law="published")),
             preset=None,
             net=Net(latent=LATENT),
             train=Train(steps=400, batch=8),

@@ -70,7 +70,7 @@ def test_what_a_method_logs_has_its_place(name: str) -> None:
 
 def test_learned_weights_are_drawn_beside_their_stationary_trade_off(log: Make) -> None:
     rows = log(5)
-    figure = training_curves(rows, settings("l-vae", likelihood="mse"))
+    figure = training_curves(rows, settings("l-vae", law="published", likelihood="mse"))
     assert titles(figure) == [
         "reconstruction term R, nats per image",
         KL,
@@ -97,7 +97,7 @@ def test_learned_weights_are_drawn_beside_their_stationary_trade_off(log: Make) 
 def test_the_stationary_trade_off_is_that_of_the_settings(
     log: Make, chosen: dict[str, str], name: str, value: float
 ) -> None:
-    figure = training_curves(log(5), settings("l-vae", **{"likelihood": "mse", **chosen}))
+    figure = training_curves(log(5), settings("l-vae", **{"law": "published", "likelihood": "mse", **chosen}))
     drawn = curves(figure, "β-equivalent, weight per unit of error")
     assert drawn[name][-1] == pytest.approx(value)
 

@@ -47,7 +47,7 @@ def test_the_log_regulariser_is_compared_with_its_own_stationary_point(make: Mak
     rows = log(sigma_rec=math.sqrt(32), sigma_kl=math.sqrt(8))
     rows = [{f"log_{k}" if k.startswith("sigma.") else k: v for k, v in row.items()} for row in rows]
     rows = [row | {"log_sigma.rec": math.log(32) / 2, "log_sigma.kl": math.log(8) / 2} for row in rows]
-    run = make(method=LVAE(regulariser="log", parametrisation="log")).but(logs=rows)
+    run = make(method=LVAE(law="published", regulariser="log", parametrisation="log")).but(logs=rows)
     note = about(report.notes(run), "Learned trade-off")
     assert "= 4.000, and β̂ / R/K = 1.000" in note.replace("(R/K)", "R/K")
 

@@ -1,5 +1,6 @@
 """The training loop step by step: learning rate, clipping, noise, clock, rows, batches and checkpoints."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -162,3 +163,49 @@ def test_the_state_of_likelihood_and_prior_is_saved_once_and_earlier_checkpoints
     state["objective"] = one.objective.state_dict()  # with likelihood and prior, as before
     other.load_state(state)
     assert torch.equal(one.objective.likelihood.log_sigma, other.objective.likelihood.log_sigma)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "one-cycle"])
+def test_sigmas_move_by_a_share_of_the_schedule_whatever_the_learning_rate(schedule: str) -> None:
+    """Adam's first step is the learning rate of the group: the travel of 10 over the length of the schedule."""
+    for steps, lr in ((100, 1e-2), (100, 1e-5), (1000, 1e-3)):
+        one = training("l-vae", steps=steps, lr=lr, schedule=schedule)
+        before = {name: float(value.detach()) for name, value in one.objective.balance.named_parameters()}
+        one.advance(batch(0))
+        after = {name: float(value.detach()) for name, value in one.objective.balance.named_parameters()}
+        assert before.keys() == {"sigma.rec", "sigma.kl"}
+        assert abs(after["sigma.rec"] - before["sigma.rec"]) == pytest.approx(10 / steps, rel=1e-2)
+
+
+def test_the_decoder_starts_at_the_mean_image_of_the_first_batch_and_only_then() -> None:
+    plain, started = (training(start_at_mean=value, lr=1e-9) for value in (False, True))
+    plain.advance(batch(0))
+    started.advance(batch(0))
+    bias = started.model.decoder[2].bias.detach()  # type: ignore[index,union-attr]
+    mean = batch(0).mean(0).flatten()
+    assert torch.allclose(bias.sigmoid(), mean, atol=1e-5)
+    assert not torch.allclose(plain.model.decoder[2].bias.detach().sigmoid(), mean, atol=1e-2)  # type: ignore[index,union-attr]
+    started.advance(batch(1))
+    assert torch.allclose(bias.sigmoid(), mean, atol=1e-5)
+
+
+def test_a_resumed_run_does_not_start_again_at_the_mean_image() -> None:
+    first = training(start_at_mean=True, lr=0.1)
+    first.advance(batch(0))
+    other = training(start_at_mean=True, lr=0.1)
+    other.load_state(copy.deepcopy(first.state()))
+    first.advance(batch(1))
+    other.advance(batch(1))
+    assert torch.equal(weights(first), weights(other))
+
+
+def test_the_optimiser_of_an_earlier_checkpoint_loads() -> None:
+    """Groups had no `paced` then."""
+    first = training(steps=10)
+    first.advance(batch(0))
+    state = copy.deepcopy(first.state())
+    for group in state["optimisers"]["model"]["param_groups"]:
+        del group["paced"]
+    second = training(steps=10)
+    second.load_state(state)
+    second.advance(batch(1))

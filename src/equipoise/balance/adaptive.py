@@ -8,7 +8,16 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from equipoise.balance.contract import Balance, Decay, Fraction, NonNegative, Positive, Seen, Weights
+from equipoise.balance.contract import (
+    Balance,
+    Decay,
+    Fraction,
+    NonNegative,
+    Positive,
+    Seen,
+    Weights,
+    schedule_share,
+)
 from equipoise.part import Aims, Remark, Rows, column, late
 
 Accuracy = Annotated[float, Field(ge=0.5, le=1)]
@@ -119,6 +128,7 @@ class AccuracyCapacity(Balance):
         c_max: upper limit of the capacity in nats per dimension, above 0.
         rate: change of the capacity in nats per step, above 0.
         c_min: lower limit of the capacity in nats per dimension.
+        per_schedule: whether `rate` is the change in a whole schedule instead of a step.
 
     Source:
         Estermann & Wattenhofer, DAVA: Disentangling Adversarial Variational Autoencoder, ICLR 2023, and its published
@@ -136,10 +146,16 @@ class AccuracyCapacity(Balance):
     capacity: Tensor
 
     def __init__(
-        self, gamma: NonNegative = 500.0, c_max: Positive = 8.0, rate: Positive = 4e-5, c_min: float = 0.0
+        self,
+        gamma: NonNegative = 500.0,
+        c_max: Positive = 8.0,
+        rate: Positive = 4e-5,
+        c_min: float = 0.0,
+        per_schedule: bool = False,
     ) -> None:
         super().__init__()
         self.gamma, self.c_max, self.rate, self.c_min = gamma, c_max, rate, c_min
+        self.per_schedule = self.is_scheduled = per_schedule
         self.register_buffer("capacity", torch.zeros(()))
 
     def _distance(self, seen: Seen) -> Tensor:
@@ -151,7 +167,8 @@ class AccuracyCapacity(Balance):
             accuracy = seen["accuracy"]
             way = (accuracy <= 0.501).float() - (accuracy > 0.51).float()
             way = torch.where(seen["step"] > 1, way, torch.zeros_like(way))
-            self.capacity.copy_((self.capacity + self.rate * way).clamp(self.c_min, self.c_max))
+            rate = self.rate * (schedule_share(seen) if self.per_schedule else 1.0)
+            self.capacity.copy_((self.capacity + rate * way).clamp(self.c_min, self.c_max))
         return {"kl": 4 * self.gamma * self._distance(seen) ** 3 / seen["kl"].numel()}
 
     def penalty(self, seen: Seen) -> Tensor:

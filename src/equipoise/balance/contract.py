@@ -17,6 +17,7 @@ NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 Steps = Annotated[int, Field(ge=1)]
+UNIT_STEPS = 100  # over which the unit of weights is averaged
 
 
 class Balance(Part):
@@ -35,6 +36,7 @@ class Balance(Part):
     needs_nonnegative: ClassVar[bool] = False  # whether its terms must not become negative
     needs_adversary: ClassVar[bool] = False  # whether it needs `accuracy`
     needs_latent_kl: ClassVar[bool] = False  # whether it weighs the KL of each latent by itself
+    travel: float | None = None  # how far Adam moves its parameters in a schedule; None: by the learning rate
 
     def penalty(self, seen: Seen) -> Tensor:
         """The balance's own contribution to the loss, [] in nats per image."""
@@ -118,3 +120,14 @@ class Joint(Balance):
 
     def _all(self) -> list[Balance]:
         return list(self.balances)  # type: ignore[arg-type]
+
+
+@torch.no_grad()
+def average_first_steps(mean: Tensor, value: Tensor, seen: Seen) -> None:
+    """Move `mean` [] to the mean of `value` over the first steps, in place; later steps leave it as it is."""
+    mean += (1 / seen["step"]) * (seen["step"] <= UNIT_STEPS) * (value.sum() - mean)
+
+
+def schedule_share(seen: Seen) -> Tensor:
+    """The fraction [] of the schedule that one step is."""
+    return seen["progress"] / seen["step"]

@@ -1,12 +1,29 @@
-"""Controllers: weights that hold a term at a set point."""
+"""Controllers: weights that hold a term at a set point.
 
+With a `unit`, such as `spread`, a controller does not depend on the scale of the data or the length of the run: weights
+are in units of the mean of that monitor, the law is that of their logarithm, and ki counts for a whole schedule. The
+logarithm is the variable in which the plant is nearly linear: in a linear model with n active latents the KL is
+sum_j 1/2 log(2 lambda_j / beta), so that it falls by n / 2 nats when beta grows by a factor e, and a controller with an
+integral gain ki closes an error within the fraction 2 / (n ki) of the schedule.
+"""
+
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from equipoise.balance.contract import Balance, NonNegative, Positive, Seen, Steps, Weights
+from equipoise.balance.contract import (
+    Balance,
+    NonNegative,
+    Positive,
+    Seen,
+    Steps,
+    Weights,
+    average_first_steps,
+    schedule_share,
+)
 from equipoise.balance.set_point import SetPoint
 from equipoise.errors import InputError, choose
 from equipoise.part import Aims, Remark, Rows, column, late
@@ -23,6 +40,7 @@ class Controller(Balance):
     output: Tensor
     error: Tensor
     set_point: Tensor
+    unit_mean: Tensor
     beta_max: float | None = None
 
     def __init__(
@@ -35,6 +53,7 @@ class Controller(Balance):
         term: str,
         measures: Sequence[str] | None,
         start: float,
+        unit: str | None,
     ) -> None:
         super().__init__()
         if not (kp >= 0 and ki >= 0):
@@ -46,9 +65,18 @@ class Controller(Balance):
             target = SetPoint(**target)
         self.target = target if isinstance(target, SetPoint) else SetPoint(target, start=target)
         self.kp, self.ki, self.beta_min, self.anti_windup = kp, ki, beta_min, anti_windup
-        self.term, self.terms, self.measures = term, (term,), tuple(measures or (term,))
-        self.is_scheduled = self.target.is_scheduled
-        self.register_buffer("output", torch.tensor(float(start)))  # of the last step, not clipped
+        if unit is not None and not beta_min > 0:
+            raise InputError(
+                f"beta_min is {beta_min:g}; with a unit the logarithm of the weight is controlled, so expected a "
+                "beta_min above 0"
+            )
+        self.term, self.terms, self.unit = term, (term,), unit
+        self.values = tuple(name for name in measures or (term,) if name != unit)  # whose sum is held at the set point
+        self.measures = self.values if unit is None else (*self.values, unit)
+        self.is_scheduled = self.target.is_scheduled or unit is not None
+        if unit is not None:
+            self.register_buffer("unit_mean", torch.zeros(()))
+        self.register_buffer("output", torch.tensor(self.inner(start)))  # of the last step, not clipped
         self.register_buffer("rest", torch.tensor(0.0))  # rounding error of the accumulated value, see `_add`
         self.register_buffer("error", torch.tensor(0.0))
         self.register_buffer("set_point", torch.tensor(float(min(self.target.start, self.target.end))))
@@ -57,8 +85,31 @@ class Controller(Balance):
         """The weight of the term; in training the controller makes a step first."""
         if self.training:
             # The sum of the terms' batch means, [] in nats.
-            self.move(seen, torch.stack([seen[name].sum() for name in self.measures]).sum())
-        return {self.term: self.output.clamp(self.beta_min, self.beta_max)}
+            self.move(seen, torch.stack([seen[name].sum() for name in self.values]).sum())
+        output = self.output.clamp(self.low, self.high)
+        if self.unit is None:
+            return {self.term: output}
+        if self.training:
+            average_first_steps(self.unit_mean, seen[self.unit], seen)
+        return {self.term: output.exp() * self.unit_mean}
+
+    def inner(self, weight: float) -> float:
+        """The controlled variable at a weight: the weight, or its logarithm where it has a unit."""
+        return float(weight) if self.unit is None else math.log(weight)
+
+    @property
+    def low(self) -> float:
+        """The lower limit of the controlled variable."""
+        return self.inner(self.beta_min)
+
+    @property
+    def high(self) -> float | None:
+        """The upper limit of the controlled variable, if it has one."""
+        return None if self.beta_max is None else self.inner(self.beta_max)
+
+    def integral_step(self, seen: Seen) -> Tensor:
+        """The change [] of the integral in a step, from the error of the step."""
+        return -self.ki * self.error * (1.0 if self.unit is None else schedule_share(seen))
 
     def move(self, seen: Seen, value: Tensor) -> None:
         """One step of the controller, at the value [] of the measured terms in nats."""
@@ -66,22 +117,23 @@ class Controller(Balance):
 
     def logs(self) -> dict[str, Tensor]:
         """Set point and error, [] each."""
-        return {name: getattr(self, name).clone() for name in ("set_point", "error")}
+        names = ("set_point", "error") if self.unit is None else ("set_point", "error", "unit_mean")
+        return {name: getattr(self, name).clone() for name in names}
 
     def aims(self, rows: Rows) -> Aims:
         """The set point beside the KL, or beside the sum of the measured terms."""
         if "set_point" not in rows[-1]:
             return {}
-        key = "kl" if set(self.measures) == PARTS_OF_KL else " + ".join(self.measures)
+        key = "kl" if set(self.values) == PARTS_OF_KL else " + ".join(self.values)
         return {key: {"set point": column(rows, "set_point")}}
 
     def remarks(self, rows: Rows) -> list[Remark]:
         """Whether at the end the weight was at a limit, the term off its set point, or the set point still rising."""
         if not rows:
             return []
-        term, measures = self.term, " + ".join(self.measures)
+        term, measures = self.term, " + ".join(self.values)
         last = late(rows)
-        value = sum(float(row[name]) for row in last for name in self.measures) / len(last)
+        value = sum(float(row[name]) for row in last for name in self.values) / len(last)
         target = sum(float(row["set_point"]) for row in last) / len(last)
         remarks = []
 
@@ -89,15 +141,12 @@ class Controller(Balance):
             (self.beta_min, "lower", value < target, f"below {value:.2f} nats, or a smaller beta_min"),
             (self.beta_max, "upper", value > target, f"above {value:.2f} nats, or a larger beta_max"),
         ):
-            if limit is None or not all(
-                # An update beyond the limit is left out, so the weight may stop short of the limit by one update.
-                abs(float(row[f"weight.{term}"]) - limit) <= 1e-3 * max(limit, 1) + self.ki * abs(float(row["error"]))
-                for row in last
-            ):
+            if limit is None or not all(self._is_at(limit, row) for row in last):
                 continue
+            unit = "" if self.unit is None else f" times the {self.unit}"
             sentence = (
-                f"The weight of {term} stayed at its {word} limit {limit:g} over the last fifth of the run, where "
-                f"{measures} was {value:.2f} nats and its set point {target:.2f}. "
+                f"The weight of {term} stayed at its {word} limit {limit:g}{unit} over the last fifth of the run, "
+                f"where {measures} was {value:.2f} nats and its set point {target:.2f}. "
             )
             if out_of_reach or self.anti_windup == "conditional":
                 sentence += f"At that limit the set point is out of reach: take a target {instead}."
@@ -120,6 +169,14 @@ class Controller(Balance):
             remarks.append(Remark(sentence, "not settled"))
         return remarks
 
+    def _is_at(self, limit: float, row: Mapping[str, Any]) -> bool:
+        """Whether the weight in a row is at a limit."""
+        weight = float(row[f"weight.{self.term}"])
+        if self.unit is not None:
+            return abs(weight - limit * float(row["unit_mean"])) <= 1e-3 * weight
+        # An update beyond the limit is left out, so the weight may stop short of the limit by one update.
+        return abs(weight - limit) <= 1e-3 * max(limit, 1) + self.ki * abs(float(row["error"]))
+
 
 class PI(Controller):
     """A proportional-integral controller: the weight of a term holds it at a set point.
@@ -140,6 +197,9 @@ class PI(Controller):
         term: term that is weighed.
         measures: terms whose sum is held at the set point; unset: `term`. With measures=("mi", "tc", "dim_kl") and
             term="tc", the weight of the total correlation alone holds the KL.
+        unit: monitor in whose mean over the first steps beta_min and beta_max are expressed, such as `spread`. Then
+            log(beta / unit) takes the place of beta in the law, and ki that of a whole schedule. Unset: nats of the
+            term itself, and ki in a step.
 
     Raises:
         InputError: if an argument is outside these ranges.
@@ -167,9 +227,10 @@ class PI(Controller):
         anti_windup: Literal["conditional", "code", "paper"] = "conditional",
         term: str = "kl",
         measures: Sequence[str] | None = None,
+        unit: str | None = None,
     ) -> None:
         choose("anti_windup", anti_windup, ("conditional", "code", "paper"))
-        super().__init__(target, kp, ki, beta_min, anti_windup, term, measures, start=beta_min)
+        super().__init__(target, kp, ki, beta_min, anti_windup, term, measures, start=beta_min, unit=unit)
         if beta_max is not None and beta_max <= beta_min:
             raise InputError(f"beta_max is {beta_max:g} and beta_min {beta_min:g}; expected beta_max above beta_min")
         self.beta_max = beta_max
@@ -181,20 +242,26 @@ class PI(Controller):
         self.set_point.copy_(self.target.at(seen))
         self.error.copy_(self.set_point - value)
         proportional = self.kp * torch.sigmoid(-self.error)
-        update = -self.ki * self.error
+        update = self.integral_step(seen)
         integral, rest = _add(self.integral, self.rest, update)
-        if self.anti_windup == "conditional":
-            tentative = proportional + integral + self.beta_min
-            is_frozen = (tentative < self.beta_min) & (update < 0)
-            if self.beta_max is not None:
-                is_frozen |= (tentative > self.beta_max) & (update > 0)
+        if self.anti_windup == "conditional" and self.unit is not None:
+            # An update of a short run can be as large as the range of the logarithm, so it is clipped and not left out.
+            room = None if self.high is None else self.high - self.low
+            clipped = integral.clamp(-self.kp, room)
+            rest = torch.where(clipped == integral, rest, torch.zeros_like(rest))
+            integral, is_frozen = clipped, torch.zeros_like(self.output, dtype=torch.bool)
+        elif self.anti_windup == "conditional":
+            tentative = proportional + integral + self.low
+            is_frozen = (tentative < self.low) & (update < 0)
+            if self.high is not None:
+                is_frozen |= (tentative > self.high) & (update > 0)
         elif self.anti_windup == "code":
-            is_frozen = self.output < self.beta_min
+            is_frozen = self.output < self.low
         else:
             is_frozen = torch.zeros_like(self.output, dtype=torch.bool)
         self.integral.copy_(torch.where(is_frozen, self.integral, integral))
         self.rest.copy_(torch.where(is_frozen, self.rest, rest))
-        self.output.copy_(proportional + self.integral + self.beta_min)
+        self.output.copy_(proportional + self.integral + self.low)
 
     def logs(self) -> dict[str, Tensor]:
         """Set point, error and integral, [] each."""
@@ -218,7 +285,7 @@ class IncrementalPI(Controller):
             the released program, adds it to the unclipped weight and leaves the integral part out while that is below
             beta_min; an undershoot of more than kp then keeps the weight at beta_min for good.
         zero_pad: whether the first window - 1 means include zeros for missing batches, as in the released program.
-        term, measures: see `PI`.
+        term, measures, unit: see `PI`; beta_0 is in the same unit, and is then also the upper limit.
 
     Raises:
         InputError: if an argument is outside these ranges.
@@ -249,14 +316,16 @@ class IncrementalPI(Controller):
         zero_pad: bool = False,
         term: str = "kl",
         measures: Sequence[str] | None = None,
+        unit: str | None = None,
     ) -> None:
         choose("anti_windup", anti_windup, ("conditional", "code"))
-        super().__init__(target, kp, ki, beta_min, anti_windup, term, measures, start=beta_0)
+        super().__init__(target, kp, ki, beta_min, anti_windup, term, measures, start=beta_0, unit=unit)
         if beta_0 < beta_min:
             raise InputError(f"beta_0 is {beta_0:g} and beta_min {beta_min:g}; expected beta_0 at beta_min or above")
         if window < 1:
             raise InputError(f"window is {window}; expected the number of batches whose mean is held, 1 or more")
         self.beta_0, self.window, self.zero_pad = beta_0, window, zero_pad
+        self.beta_max = None if unit is None else beta_0
         self.register_buffer("queue", torch.zeros(window))
         self.register_buffer("filled", torch.tensor(window if zero_pad else 0))
 
@@ -268,13 +337,13 @@ class IncrementalPI(Controller):
         before = self.error.clone()
         self.set_point.copy_(self.target.at(seen))
         self.error.copy_(self.set_point - self.queue.sum() / self.filled)
-        integral = -self.ki * self.error
+        integral = self.integral_step(seen)
         if self.anti_windup == "code":
-            integral = torch.where(self.output < self.beta_min, torch.zeros_like(integral), integral)
+            integral = torch.where(self.output < self.low, torch.zeros_like(integral), integral)
         update = self.kp * (torch.sigmoid(-self.error) - torch.sigmoid(-before)) + integral
         output, rest = _add(self.output, self.rest, update)
         if self.anti_windup == "conditional":
-            output = output.clamp(min=self.beta_min)
+            output = output.clamp(self.low, self.high)
         self.output.copy_(output)
         self.rest.copy_(rest)
 

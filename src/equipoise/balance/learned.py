@@ -6,12 +6,25 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from equipoise.balance.contract import Balance, Decay, Positive, Seen, Weights
+from equipoise.balance.contract import (
+    Balance,
+    Decay,
+    Fraction,
+    NonNegative,
+    Positive,
+    Seen,
+    Weights,
+    average_first_steps,
+    schedule_share,
+)
 from equipoise.part import Aims, Remark, Rows, column
 
 CONVERGED = 0.05  # largest relative distance of the learned trade-off from its stationary value
+Values = NDArray[np.float64]
+MONITORS = ("spread", "rec_min")  # what a reconstruction is relative to
 
 
 class LearnedWeights(Balance):
@@ -29,7 +42,13 @@ class LearnedWeights(Balance):
         parametrisation: "raw" optimises sigma itself, as the paper does (its sign is free, and Adam moves it by at most
             one learning rate a step); "log" optimises log sigma.
         floor: lowest sigma_i^2, above 0.
-        initial: sigma_i at the start, above 0.
+        initial: sigma_i at the start, above 0; with `reference`, relative to its stationary value for a model that
+            explains nothing, whose reconstruction is `reference` and whose KL is `least` or 1.
+        reference: nats. `rec` less that of a perfect reconstruction is multiplied by reference / S, with the spread S
+            of the images, so that beta / S does not depend on the scale of `rec`. Unset: `rec` as it is.
+        least: nats of `kl` below which its weight stays, so that beta = sqrt(R / max(K, least)); 0 or more.
+        travel: the farthest that Adam moves a sigma (or log sigma) in a schedule, whatever the learning rate of the
+            training. Unset: that learning rate.
 
     Source:
         Mogultay Ozcan, Kalkan & Yarman-Vural, L-VAE: Variational Auto-Encoder with Learnable Beta for Disentangled
@@ -43,6 +62,7 @@ class LearnedWeights(Balance):
 
     name: ClassVar[str] = "learned"
     needs_nonnegative = True
+    unit_mean: Tensor
 
     def __init__(
         self,
@@ -51,13 +71,23 @@ class LearnedWeights(Balance):
         parametrisation: Literal["raw", "log"] = "raw",
         floor: Positive = 1e-4,
         initial: Positive = 1.0,
+        reference: Positive | None = None,
+        least: NonNegative = 0.0,
+        travel: Positive | None = None,
     ) -> None:
         super().__init__()
         self.terms = tuple(terms)
         self.regulariser, self.parametrisation = regulariser, parametrisation
         self.floor, self.initial = floor, initial
-        start = initial if self._is_raw else math.log(initial)
-        parameters = nn.ParameterDict({name: nn.Parameter(torch.tensor(float(start))) for name in terms})
+        self.reference, self.least, self.travel = reference, least, travel
+        self.is_scheduled = travel is not None
+        start = dict.fromkeys(terms, initial)
+        if reference is not None:
+            self.measures = MONITORS
+            self.register_buffer("unit_mean", torch.zeros(()))
+            start |= {"rec": initial * self._stationary(reference), "kl": initial * self._stationary(least or 1.0)}
+        values = {name: start[name] if self._is_raw else math.log(start[name]) for name in terms}
+        parameters = nn.ParameterDict({name: nn.Parameter(torch.tensor(float(of))) for name, of in values.items()})
         if self._is_raw:
             self.sigma = parameters
         else:
@@ -72,30 +102,49 @@ class LearnedWeights(Balance):
             return dict(self.sigma.items())
         return {name: log_sigma.exp() for name, log_sigma in self.log_sigma.items()}
 
+    def _stationary(self, term: float) -> float:
+        """The sigma at which the loss is stationary for a term of this many nats."""
+        return term**0.25 if self.regulariser == "squares" else math.sqrt(2 * term)
+
+    def _lowest(self, name: str) -> float:
+        """The lowest sigma of a term."""
+        lowest = math.sqrt(self.floor)
+        return max(lowest, self._stationary(self.least)) if name == "kl" else lowest
+
     @torch.no_grad()
     def _lift(self) -> None:
-        lowest = math.sqrt(self.floor)
         if self._is_raw:
-            for sigma in self.sigma.values():
+            for name, sigma in self.sigma.items():
+                lowest = self._lowest(name)
                 sigma.copy_(torch.where(sigma < 0, sigma.clamp(max=-lowest), sigma.clamp(min=lowest)))
         else:
-            for log_sigma in self.log_sigma.values():
-                log_sigma.clamp_(min=math.log(lowest))
+            for name, log_sigma in self.log_sigma.items():
+                log_sigma.clamp_(min=math.log(self._lowest(name)))
 
-    def forward(self, seen: Seen) -> Weights:  # noqa: ARG002 - the weights do not depend on the terms
-        """The weights 1 / sigma_i^2, with gradients to the sigmas."""
+    def forward(self, seen: Seen) -> Weights:
+        """The weights 1 / sigma_i^2, that of `rec` in units of the spread, with gradients to the sigmas."""
         if self.training:
             self._lift()
-        return {name: sigma.square().reciprocal() for name, sigma in self._sigmas().items()}
+        weights = {name: sigma.square().reciprocal() for name, sigma in self._sigmas().items()}
+        if self.reference is not None:
+            if self.training:
+                average_first_steps(self.unit_mean, seen["spread"], seen)
+            weights["rec"] = weights["rec"] * _scale(self.unit_mean, self.reference)
+        return weights
 
-    def penalty(self, seen: Seen) -> Tensor:  # noqa: ARG002
-        """The regulariser, []."""
-        sigmas = torch.stack(list(self._sigmas().values()))
-        return sigmas.square().sum() if self.regulariser == "squares" else sigmas.abs().log().sum()
+    def penalty(self, seen: Seen) -> Tensor:
+        """The regulariser, less the weighted `rec` of a perfect reconstruction where `reference` is set, []."""
+        sigmas = self._sigmas()
+        values = torch.stack(list(sigmas.values()))
+        regulariser = values.square().sum() if self.regulariser == "squares" else values.abs().log().sum()
+        if self.reference is None:
+            return regulariser
+        perfect = seen["rec_min"].sum() * _scale(self.unit_mean, self.reference)
+        return regulariser - perfect / sigmas["rec"].square()
 
     def aims(self, rows: Rows) -> Aims:
         """The stationary trade-off beside the beta-equivalent."""
-        return _stationary(self.terms, rows, self.regulariser)
+        return _stationary(self.terms, rows, self.regulariser, self.reference, self.least)
 
     def remarks(self, rows: Rows) -> list[Remark]:
         """The trade-off in the last row, its stationary value, and whether it has converged."""
@@ -104,10 +153,11 @@ class LearnedWeights(Balance):
         key = "sigma." if self._is_raw else "log_sigma."
         sigma = {name: float(row[key + name]) for name in self.terms}
         sigma = {name: abs(value) if self._is_raw else math.exp(value) for name, value in sigma.items()}
-        remarks = _at_the_floor(sigma, self.floor)
+        remarks = _at_the_floor(sigma, {name: self._lowest(name) ** 2 for name in self.terms}, self.least)
         if set(self.terms) != {"rec", "kl"}:
             return remarks
-        rec, kl, beta = float(row["rec"]), float(row["kl"]), sigma["rec"] ** 2 / sigma["kl"] ** 2
+        rec, kl = (float(values[-1]) for values in _relative(rows, self.reference, self.least)[:2])
+        beta = sigma["rec"] ** 2 / sigma["kl"] ** 2
         if rec <= 0 or kl <= 0:
             return remarks
         squares = self.regulariser == "squares"
@@ -116,15 +166,17 @@ class LearnedWeights(Balance):
         sentence = (
             f"Learned trade-off: β̂ = σ_rec²/σ_kl² = {sigma['rec']:.3f}²/{sigma['kl']:.3f}² = {beta:.3f}, and "
             f"β̂ / {formula} = {ratio:.3f}, with R = {rec:.2f} and K = {kl:.2f} nats per image in the last row of the "
-            "log. "
+            "log"
         )
+        sentence += "" if self.reference is None else f", R in units in which the spread is {self.reference:g} nats"
+        sentence += f" and K at least {self.least:g}. " if self.least else ". "
         if abs(ratio - 1) <= CONVERGED:
             return [*remarks, Remark(sentence + "The ratio is 1 at the stationary point: the trade-off has converged.")]
         sentence += (
             "The ratio is 1 at the stationary point: the learned weights have not converged, so the trade-off depends "
             "on when the run was stopped."
         )
-        lr = float(row.get("lr") or 0)
+        lr = 0.0 if self.travel else float(row.get("lr") or 0)
         if squares and self._is_raw and lr > 0:
             # Each sigma tends to the fourth root of its term.
             steps = max(abs(rec**0.25 - sigma["rec"]), abs(kl**0.25 - sigma["kl"])) / lr
@@ -144,8 +196,9 @@ class ClosedFormWeights(Balance):
     Args:
         terms: terms that are weighed; they must not become negative.
         smoothing: decay of the running means in each step, from 0 to below 1.
-        floor: lowest sigma_i^2, above 0.
-        initial: sigma_i at the start, above 0.
+        floor, initial, reference, least: as in `LearnedWeights`.
+        memory: fraction of the schedule over which the running means forget, above 0 and at most 1; it replaces
+            `smoothing`.
 
     Example:
         >>> balance = ClosedFormWeights(["rec", "kl"], smoothing=0.0)
@@ -155,22 +208,52 @@ class ClosedFormWeights(Balance):
 
     name: ClassVar[str] = "closed-form"
     needs_nonnegative = True
+    unit_mean: Tensor
 
     def __init__(
-        self, terms: Sequence[str], smoothing: Decay = 0.9999, floor: Positive = 1e-4, initial: Positive = 1.0
+        self,
+        terms: Sequence[str],
+        smoothing: Decay = 0.9999,
+        floor: Positive = 1e-4,
+        initial: Positive = 1.0,
+        reference: Positive | None = None,
+        least: NonNegative = 0.0,
+        memory: Fraction | None = None,
     ) -> None:
         super().__init__()
         self.terms = tuple(terms)
         self.smoothing, self.floor, self.initial = smoothing, floor, initial
+        self.reference, self.least, self.memory = reference, least, memory
+        self.is_scheduled = memory is not None
+        start = dict.fromkeys(terms, 1.0)
+        if reference is not None:
+            self.measures = MONITORS
+            self.register_buffer("unit_mean", torch.zeros(()))
+            start |= {"rec": reference, "kl": least or 1.0}
         for name in terms:
-            self.register_buffer(f"mean_{name}", torch.tensor(float(initial) ** 4))
+            self.register_buffer(f"mean_{name}", torch.tensor(float(initial) ** 4 * start[name]))
 
     def forward(self, seen: Seen) -> Weights:
         """The weights; in training the running means move first."""
         if self.training:
-            for name in self.terms:
-                self._mean(name).lerp_(seen[name].sum(), 1 - self.smoothing)
-        return {name: 1 / self._square(name) for name in self.terms}
+            self._move(seen)
+        weights = {name: 1 / self._square(name) for name in self.terms}
+        if self.reference is not None:
+            weights["rec"] = weights["rec"] * _scale(self.unit_mean, self.reference)
+        return weights
+
+    @torch.no_grad()
+    def _move(self, seen: Seen) -> None:
+        values = {name: seen[name].sum() for name in self.terms}
+        if self.reference is not None:
+            average_first_steps(self.unit_mean, seen["spread"], seen)
+            excess = (values["rec"] - seen["rec_min"].sum()).clamp(min=0)
+            values["rec"] = excess * _scale(self.unit_mean, self.reference)
+        decay: float | Tensor = self.smoothing
+        if self.memory is not None:
+            decay = (-schedule_share(seen) / self.memory).exp()
+        for name, value in values.items():
+            self._mean(name).lerp_(value, 1 - decay)
 
     def penalty(self, seen: Seen) -> Tensor:  # noqa: ARG002
         """The sum [] of sigma_i^2."""
@@ -182,40 +265,66 @@ class ClosedFormWeights(Balance):
 
     def aims(self, rows: Rows) -> Aims:
         """The stationary trade-off beside the beta-equivalent."""
-        return _stationary(self.terms, rows, "squares")
+        return _stationary(self.terms, rows, "squares", self.reference, self.least)
 
     def remarks(self, rows: Rows) -> list[Remark]:
         """The terms whose sigma is at its floor."""
-        return _at_the_floor({name: float(rows[-1][f"sigma.{name}"]) for name in self.terms}, self.floor)
+        sigma = {name: float(rows[-1][f"sigma.{name}"]) for name in self.terms}
+        return _at_the_floor(sigma, {name: self._lowest(name) for name in self.terms}, self.least)
 
     def _square(self, name: str) -> Tensor:
         """sigma^2 [] of a term."""
-        return self._mean(name).sqrt().clamp(min=self.floor)
+        return self._mean(name).sqrt().clamp(min=self._lowest(name))
+
+    def _lowest(self, name: str) -> float:
+        """The lowest sigma^2 of a term."""
+        return max(self.floor, math.sqrt(self.least)) if name == "kl" else self.floor
 
     def _mean(self, name: str) -> Tensor:
         mean: Tensor = getattr(self, f"mean_{name}")
         return mean
 
 
-def _stationary(terms: Sequence[str], rows: Rows, regulariser: str) -> Aims:
+def _scale(spread: Tensor, reference: float) -> Tensor:
+    """The factor [] that turns nats of `rec` into units in which the spread is `reference`."""
+    return torch.where(spread > 0, reference / spread.clamp(min=1e-6), torch.ones_like(spread))
+
+
+def _relative(rows: Rows, reference: float | None, least: float) -> tuple[Values, Values, Values]:
+    """R and K [rows] as the weights see them, and the factor [rows] from units of R to nats of `rec`."""
+    rec, kl, factor = column(rows, "rec"), np.maximum(column(rows, "kl"), least), np.ones(len(rows))
+    if reference is not None:
+        spread = column(rows, "unit_mean")
+        factor = np.where(spread > 0, spread, 1.0) / reference
+        rec = np.maximum(rec - column(rows, "rec_min"), 0) / factor
+    return rec, kl, factor
+
+
+def _stationary(terms: Sequence[str], rows: Rows, regulariser: str, reference: float | None, least: float) -> Aims:
     """The beta-equivalent at which learned weights of rec and kl are stationary."""
     unit = rows[-1].get("unit")
     if unit is None or not {"rec", "kl"} <= set(terms):
         return {}
-    rec, kl = column(rows, "rec"), column(rows, "kl")
+    rec, kl, factor = _relative(rows, reference, least)
     ratio, formula = rec / np.where(kl > 0, kl, np.nan), "R / K"
     if regulariser == "squares":
         ratio, formula = np.sqrt(ratio), "√(R / K)"
+    if reference is not None:
+        return {"beta_equivalent": {"stationary value": ratio * factor / unit}}
     return {"beta_equivalent": {formula if unit == 1 else f"{formula} / {unit:g}": ratio / unit}}
 
 
-def _at_the_floor(sigma: Mapping[str, float], floor: float) -> list[Remark]:
-    return [
-        Remark(
-            f"The weight of {term} is at its limit 1/σ_{term}² = {1 / value**2:,.0f}, because σ_{term}² is at its "
-            "floor: the term went to 0. From here on the weight is constant.",
-            "saturated",
-        )
-        for term, value in sigma.items()
-        if value**2 <= 1.01 * floor
-    ]
+def _at_the_floor(sigma: Mapping[str, float], lowest: Mapping[str, float], least: float) -> list[Remark]:
+    """Remarks on the sigmas that are at the lowest sigma^2 of their term."""
+    remarks = []
+    for term, value in sigma.items():
+        if value**2 <= 1.01 * lowest[term]:
+            cause = f"it is below {least:g} nats" if term == "kl" and least else "the term went to 0"
+            remarks.append(
+                Remark(
+                    f"The weight of {term} is at its limit 1/σ_{term}² = {1 / value**2:,.5g}, because σ_{term}² is at "
+                    f"its floor: {cause}. From here on the weight is constant.",
+                    "saturated",
+                )
+            )
+    return remarks

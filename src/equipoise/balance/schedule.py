@@ -7,10 +7,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from equipoise.balance.contract import Balance, Fraction, NonNegative, Seen, Weights
+from equipoise.balance.contract import Balance, Fraction, NonNegative, Seen, Weights, average_first_steps
 from equipoise.errors import InputError
-
-UNIT_STEPS = 100  # over which the unit of the weights is averaged
 
 Curve = Literal["constant", "linear", "geometric", "cosine", "cyclical"]
 
@@ -84,9 +82,8 @@ class Schedule(Balance):
             weight = self._weight(((seen["progress"] - self.hold) / (self.until - self.hold)).clamp(0, 1))
         if self.unit is None:
             return {self.term: weight}
-        if self.training:  # the mean over the first steps
-            part = (1 / seen["step"]) * (seen["step"] <= UNIT_STEPS)
-            self.unit_mean += part * (seen[self.unit].sum() - self.unit_mean)
+        if self.training:
+            average_first_steps(self.unit_mean, seen[self.unit], seen)
         return {self.term: weight * self.unit_mean}
 
     def _weight(self, fraction: Tensor) -> Tensor:

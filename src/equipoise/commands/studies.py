@@ -214,7 +214,7 @@ def reproduce(
         typer.Argument(
             metavar="TABLE",
             help="lvae-table2, lvae-table3, lvae-figure2, isa-figure5, progressive-robustness, dynamic-vs-beta, "
-            "control-setpoint, or all.",
+            "control-setpoint, no-collapse, or all.",
             show_default=False,
         ),
     ],
@@ -243,18 +243,25 @@ def reproduce(
       equipoise reproduce lvae-table2 --run --quick --seeds 2
 
       equipoise reproduce all --to docs/results.md
+
+      equipoise reproduce no-collapse --run --quick
     """
+    from equipoise.study import no_collapse
     from equipoise.study.published import formats, reproduce
     from equipoise.study.published.record import read_all
 
     tables = reproduce.TABLES
-    choose("table", table, [*tables, reproduce.ALL])
+    choose("table", table, [*tables, no_collapse.NAME, reproduce.ALL])
     if (quick or steps or seeds or workers) and not run:
         raise InputError("--quick, --steps, --seeds and --workers change the training; add --run, or remove them")
     if to is not None and to.suffix != ".md":
         raise InputError(f"--to is {to}; give a file that ends in .md")
     if table == reproduce.ALL and (run or add or dataset):
         raise InputError("all only shows stored runs; name one table to train it, to add runs or to choose its data")
+    if table == no_collapse.NAME:
+        if dataset or add or seeds:
+            raise InputError("no-collapse has three data sets and one seed; leave --dataset, --add and --seeds out")
+        return _no_collapse(run, quick, steps, workers, to, progress)
     files: list[Path] = []
     unfinished = 0
     if table == reproduce.ALL:
@@ -281,6 +288,32 @@ def reproduce(
         text += f"\nwrote {', '.join(paths)}"
     values = {"tables": [formats.values(*pair, records) for pair in pairs], "wrote": paths, "done": not unfinished}
     return Outcome(values, text, is_complete=not unfinished)
+
+
+def _no_collapse(
+    run: bool, quick: bool, steps: int | None, workers: int | None, to: Path | None, progress: bool
+) -> Outcome:
+    """The table of the methods that tune themselves, with their defaults; the same command resumes its runs."""
+    from equipoise.files import write_text
+    from equipoise.study import no_collapse
+
+    size = 32 if quick else None
+    folder = no_collapse.FOLDER.with_name(f"{no_collapse.NAME}-quick") if quick else no_collapse.FOLDER
+    contents = no_collapse.contents(folder, size, steps or no_collapse.STEPS)
+    if run:
+        no_collapse.train(contents, workers, progress)
+    cells = no_collapse.read(contents)
+    lines = [no_collapse.text(cells)]
+    if to is not None:
+        write_text(to, no_collapse.markdown(cells))
+        lines.append(f"wrote {to}")
+    wrote = [str(path) for path in ([folder] if run else []) + ([] if to is None else [to])]
+    unfinished = sum(not cell.is_finished for cell in cells)
+    if unfinished:
+        lines.append(f"{unfinished} cells are not finished; --run resumes them")
+    rows = [cell.values for cell in cells]
+    is_held = not unfinished and not any(cell.is_collapsed for cell in cells)
+    return Outcome({"cells": rows, "wrote": wrote, "done": is_held}, "\n".join(lines), is_complete=is_held)
 
 
 def _dry_run(plan: "Plan", workers: int | None, progress: bool) -> Outcome:

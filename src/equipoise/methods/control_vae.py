@@ -1,6 +1,7 @@
 """ControlVAE: a proportional-integral controller holds the KL at a set point."""
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -8,14 +9,17 @@ from pydantic.dataclasses import dataclass
 from equipoise.balance import PI, SetPoint
 from equipoise.balance.contract import NonNegative, Positive
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
-from equipoise.methods.shared import Noise, gaussian_objective
+from equipoise.methods.shared import AT_MEAN, Noise, gaussian_objective, monitored
 from equipoise.objective import Objective
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class RisingSetPoint(Noise):
-    """Settings of the set point that ControlVAE and DynamicVAE share."""
+    """Settings of the law and the set point that ControlVAE and DynamicVAE share."""
 
+    law: Literal["scaled", "published"] = "scaled"
+    """`scaled`: beta in units of the spread of the images, a law of its logarithm, and gains for a whole schedule.
+    `published`: beta in nats, a law of beta itself, and gains for a step."""
     ramp: bool = True
     """Whether the set point rises. Without it the set point is `target` from the first step."""
     start: NonNegative = 0.5
@@ -29,6 +33,13 @@ class RisingSetPoint(Noise):
     unset: `until` applies."""
 
 
+def constants(settings: RisingSetPoint, scaled: Mapping[str, float], published: Mapping[str, float]) -> dict[str, Any]:
+    """Return the settings that `scaled` has by name; one that is unset has the value of the law, or is None."""
+    default = scaled if settings.law == "scaled" else published
+    values = {name: getattr(settings, name) for name in scaled}
+    return {name: default.get(name) if value is None else value for name, value in values.items()}
+
+
 def set_point(settings: RisingSetPoint, target: float, rise: float = 0.0) -> SetPoint | float:
     """Return the set point of a controller, which rises to `target` or is `target` from the first step."""
     if not settings.ramp:
@@ -36,16 +47,23 @@ def set_point(settings: RisingSetPoint, target: float, rise: float = 0.0) -> Set
     return SetPoint(target, settings.start, settings.increment, settings.every, rise=rise, until=settings.until)
 
 
+SCALED = {"kp": 0.5, "ki": 8.0, "beta_min": 1.8e-3, "beta_max": 0.15}
+PUBLISHED = {"kp": 0.01, "ki": 0.001, "beta_min": 1.0}
+
+
 @dataclass(frozen=True, config=STRICT)
 class ControlVAE(RisingSetPoint):
     """Minimise  rec + beta_t * KL,  in nats per image; beta_t holds the KL at the set point C_t.
 
-    beta_t = clip(kp sigmoid(-e) + I + beta_min, beta_min, beta_max), I <- I - ki e, with the error e = C_t - KL of the
-    same batch. To choose `target`, train a plain VAE, read its KL, and set a target a little below it. With beta_min =
-    1 a set point above that KL cannot be reached.
+    beta_t = S b_t, with S the spread of the images: the nats by which rec of the mean image exceeds that of a perfect
+    reconstruction. log b_t = clip(kp sigmoid(-e) + I + log beta_min, log beta_min, log beta_max), and I <- I - ki e / T
+    in each of the T steps of the schedule, with the error e = C_t - KL of the same batch. A set point above the KL at
+    beta_min cannot be reached.
 
-    Deviations: at the limits the integral stops and can come back (`anti_windup`), which no published form does; the
-    set point rises over a fraction of the schedule instead of a number of steps.
+    Deviations, which `law=published` undoes: there beta_t itself is clip(kp sigmoid(-e) + I + beta_min), I <- I - ki e,
+    so that gains and limits hold for one data set and one length. Deviations of both laws: at the limits the integral
+    stops and can come back (`anti_windup`), which no published form does; the set point rises over a fraction of the
+    schedule instead of a number of steps.
 
     Source:
         Shao et al., ControlVAE: Controllable Variational Autoencoder, ICML 2020, https://arxiv.org/abs/2004.05988
@@ -58,25 +76,29 @@ class ControlVAE(RisingSetPoint):
 
     target: Positive = 18.0
     """Set point of the KL at the end, nats; 16 and 18 are the publication's for dSprites."""
-    kp: NonNegative = 0.01
-    """Proportional gain. Default: the publication's."""
-    ki: NonNegative = 0.001
-    """Integral gain per step. Default: the publication's."""
-    beta_min: NonNegative = 1.0
-    """Lowest beta. Default: the publication's for disentangling."""
+    kp: NonNegative | None = None
+    """Proportional gain; unset: 0.5, so beta changes by a factor of up to 1.6, or with law=published its 0.01."""
+    ki: NonNegative | None = None
+    """Integral gain; unset: 8 in a schedule, with which five active latents close an error in a twentieth of it; or
+    with law=published its 0.001 in a step."""
+    beta_min: NonNegative | None = None
+    """Lowest beta; unset: the publication's 1 for disentangling, which is 0.0018 of the spread of dSprites."""
     beta_max: Positive | None = None
-    """Highest beta; unset: none, as published."""
+    """Highest beta; unset: 0.15 of the spread, where at most one latent of dSprites is active; with law=published
+    none."""
     anti_windup: Literal["conditional", "code", "paper"] = "conditional"
     """The integral when beta is at a limit. `conditional` leaves out updates that would push beta further. `code`, the
     released program, can freeze for ever. `paper` always integrates."""
 
     name: ClassVar[str] = "control-vae"
     summary: ClassVar[str] = "a controller holds the KL at a set point"
-    defaults: ClassVar[Settings] = {"net.name": "higgins_h"}  # the publication's
+    defaults: ClassVar[Settings] = {"net.name": "higgins_h", **AT_MEAN}  # the net is the publication's
     presets: ClassVar[Presets] = presets("control-vae")
 
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape. Raises `InputError` for limits in conflict."""
         target = set_point(self, self.target)
-        balance = PI(target, self.kp, self.ki, self.beta_min, self.beta_max, self.anti_windup)
-        return gaussian_objective(self, shape, balance)
+        values = constants(self, SCALED, PUBLISHED)
+        unit = "spread" if self.law == "scaled" else None
+        balance = PI(target, **values, anti_windup=self.anti_windup, unit=unit)
+        return gaussian_objective(self, shape, balance, monitors=monitored(balance))

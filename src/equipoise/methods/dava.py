@@ -1,6 +1,6 @@
 """DAVA: the accuracy of a discriminator of images sets the capacity of the KL, and an adversarial phase follows."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -9,7 +9,7 @@ from equipoise.adversary import ImageAdversary
 from equipoise.balance import AccuracyCapacity
 from equipoise.balance.contract import NonNegative, Positive
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
-from equipoise.methods.shared import Noise, gaussian_objective
+from equipoise.methods.shared import AT_MEAN, Noise, gaussian_objective
 from equipoise.objective import Objective
 
 
@@ -22,10 +22,12 @@ class DAVA(Noise):
     Last, with the discriminator's accuracy a and w = max(100 (a - 1/2), 0), the encoder minimises
     encoder_weight * w * sum_b BCE(D(reconstruction), 0), and the decoder
     min(decoder_weight * w, decoder_weight) * sum_b BCE(D(resampled), 1). The capacity C, nats per dimension, rises by
-    `rate` a step if a <= 0.501, falls if a > 0.51, and stays between c_min and c_max.
+    `rate` / T in each of the T steps of the schedule if a <= 0.501, falls if a > 0.51, and stays between c_min and
+    c_max.
 
-    Deviations from the published code, which preset `code` undoes: C does not become negative, and the gradients of the
-    first phase are not added to those of the third.
+    Deviation, which `law=published` undoes: there C changes by 4e-5 in a step, so that a run of 2,000 steps ends below
+    0.1 nats. Deviations from the published code, which preset `code` undoes: C does not become negative, and the
+    gradients of the first phase are not added to those of the third.
 
     Source:
         Estermann & Wattenhofer, DAVA: Disentangling Adversarial Variational Autoencoder, ICLR 2023,
@@ -43,8 +45,11 @@ class DAVA(Noise):
     """Highest capacity, nats per dimension. Default: the published readme's."""
     c_min: Annotated[float, Field(le=0)] = 0.0
     """Lowest capacity; a KL cannot be negative, although the capacity of the published code can."""
-    rate: Positive = 4e-5
-    """Change of the capacity in a step, nats per dimension. Default: as published for batch 128."""
+    law: Literal["scaled", "published"] = "scaled"
+    """`scaled`: `rate` holds for a whole schedule. `published`: for a step."""
+    rate: Positive | None = None
+    """Change of the capacity, nats per dimension; unset: 6 in a schedule, as in the published 150,000 steps, or with
+    law=published their 4e-5 in a step."""
     encoder_weight: NonNegative = 0.3
     """Weight of the encoder's adversarial phase. Default: the published readme's."""
     decoder_weight: NonNegative = 1e-3
@@ -56,7 +61,7 @@ class DAVA(Noise):
 
     name: ClassVar[str] = "dava"
     summary: ClassVar[str] = "a discriminator of images sets the capacity, and an adversarial phase follows"
-    defaults: ClassVar[Settings] = {"train.batch": 128, "train.clip": 1.0}
+    defaults: ClassVar[Settings] = {"train.batch": 128, "train.clip": 1.0, **AT_MEAN}
     presets: ClassVar[Presets] = presets("dava")
 
     def build(self, shape: Shape) -> Objective:
@@ -64,5 +69,7 @@ class DAVA(Noise):
         adversary = ImageAdversary(
             shape.image, self.encoder_weight, self.decoder_weight, self.adversary_lr, accumulate=self.accumulate
         )
-        balance = AccuracyCapacity(self.gamma, self.c_max, self.rate, self.c_min)
+        is_scaled = self.law == "scaled"
+        rate = self.rate or (6.0 if is_scaled else 4e-5)
+        balance = AccuracyCapacity(self.gamma, self.c_max, rate, self.c_min, per_schedule=is_scaled)
         return gaussian_objective(self, shape, balance, adversary=adversary)

@@ -7,22 +7,28 @@ from pydantic.dataclasses import dataclass
 
 from equipoise.balance import IncrementalPI
 from equipoise.balance.contract import NonNegative, Positive
-from equipoise.methods.control_vae import RisingSetPoint, set_point
+from equipoise.methods.control_vae import RisingSetPoint, constants, set_point
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
-from equipoise.methods.shared import gaussian_objective
+from equipoise.methods.shared import AT_MEAN, gaussian_objective, monitored
 from equipoise.objective import Objective
+
+SCALED = {"kp": 0.5, "ki": 8.0, "beta_0": 0.15, "beta_min": 1.8e-4}
+PUBLISHED = {"kp": 0.01, "ki": 0.005, "beta_0": 150.0, "beta_min": 0.1}
 
 
 @dataclass(frozen=True, config=STRICT)
 class DynamicVAE(RisingSetPoint):
     """Minimise  rec + beta_t * KL,  in nats per image; beta_t changes until the KL is at the set point C_t.
 
-    beta_t = max(beta_(t-1) + kp (sigmoid(-e_t) - sigmoid(-e_(t-1))) - ki e_t, beta_min), with the error e = C_t - mean
-    KL of the last `window` batches. C_t rises by increments, each over the first sixth of its window of steps. With an
-    error of e nats, beta changes by ki e in a step: from 150 it takes 30,000 steps at an error of 1 nat to reach 0.
+    beta_t = S b_t, with S the spread of the images: the nats by which rec of the mean image exceeds that of a perfect
+    reconstruction. log b_t = log b_(t-1) + kp (sigmoid(-e_t) - sigmoid(-e_(t-1))) - ki e_t / T, clipped to the logs of
+    beta_min and beta_0, for a schedule of T steps and the error e = C_t - mean KL of the last `window` batches. C_t
+    rises by increments, each over the first sixth of its window of steps.
 
-    Deviations: the next increment is added to the clipped beta (`anti_windup`); the mean is over the batches so far
-    (`zero_pad`); the set point rises over a fraction of the schedule instead of a number of steps.
+    Deviations, which `law=published` undoes: there beta_t itself moves by ki e in each step, so that it takes 30,000
+    steps at an error of 1 nat to come down from 150, and the limits hold for one data set. Deviations of both laws: the
+    next increment is added to the clipped beta (`anti_windup`); the mean is over the batches so far (`zero_pad`); the
+    set point rises over a fraction of the schedule instead of a number of steps.
 
     Source:
         Shao et al., Rethinking Controllable Variational Autoencoders, CVPR 2022; preprint:
@@ -36,14 +42,16 @@ class DynamicVAE(RisingSetPoint):
 
     target: Positive = 20.0
     """Set point of the KL at the end, nats; 18 to 20 are the publication's."""
-    kp: NonNegative = 0.01
-    """Proportional gain. Default: the publication's."""
-    ki: NonNegative = 0.005
-    """Integral gain per step. Default: the publication's."""
-    beta_0: Positive = 150.0
-    """beta at the start. Default: the publication's. The released programs have 50, 90 and 100."""
-    beta_min: NonNegative = 0.1
-    """Lowest beta. Default: the publication's."""
+    kp: NonNegative | None = None
+    """Proportional gain; unset: 0.5, so beta changes by a factor of up to 1.6, or with law=published its 0.01."""
+    ki: NonNegative | None = None
+    """Integral gain; unset: 8 in a schedule, with which five active latents close an error in a twentieth of it; or
+    with law=published its 0.005 in a step."""
+    beta_0: Positive | None = None
+    """beta at the start; unset: 0.15 of the spread, where at most one latent of dSprites is active; with law=published
+    its 150 (the released programs have 50, 90 and 100), at which none is."""
+    beta_min: NonNegative | None = None
+    """Lowest beta; unset: the publication's 0.1, which is 0.00018 of the spread of dSprites."""
     window: Annotated[int, Field(ge=1)] = 5
     """Number of batches in the mean KL that is controlled; published: 5."""
     anti_windup: Literal["conditional", "code"] = "conditional"
@@ -54,19 +62,17 @@ class DynamicVAE(RisingSetPoint):
 
     name: ClassVar[str] = "dynamic-vae"
     summary: ClassVar[str] = "beta starts high and comes down until the KL is at a set point"
-    defaults: ClassVar[Settings] = {"net.name": "higgins_h"}  # the publication's
+    defaults: ClassVar[Settings] = {"net.name": "higgins_h", **AT_MEAN}  # the net is the publication's
     presets: ClassVar[Presets] = presets("dynamic-vae")
 
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape. Raises `InputError` for limits in conflict."""
         balance = IncrementalPI(
             set_point(self, self.target, rise=1 / 6),
-            self.kp,
-            self.ki,
-            self.beta_0,
-            self.beta_min,
-            self.window,
-            self.anti_windup,
-            self.zero_pad,
+            **constants(self, SCALED, PUBLISHED),
+            window=self.window,
+            anti_windup=self.anti_windup,
+            zero_pad=self.zero_pad,
+            unit="spread" if self.law == "scaled" else None,
         )
-        return gaussian_objective(self, shape, balance)
+        return gaussian_objective(self, shape, balance, monitors=monitored(balance))

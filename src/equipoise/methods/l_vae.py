@@ -6,26 +6,30 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from equipoise import likelihoods, terms
-from equipoise.balance import ClosedFormWeights, LearnedWeights
-from equipoise.balance.contract import Positive
+from equipoise.balance import Balance, ClosedFormWeights, LearnedWeights
+from equipoise.balance.contract import Fraction, Positive
 from equipoise.errors import InputError
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
+from equipoise.methods.shared import AT_MEAN, monitored
 from equipoise.objective import Objective
 from equipoise.part import Spec
 from equipoise.priors import StandardNormal
 
+MEASURES = ("rec", "kl")
+SCALED = {"reference": 152.6, "least": 4.0, "travel": 10.0, "memory": 0.1}
+
 
 @dataclass(frozen=True, config=STRICT)
 class LVAE:
-    """Minimise  rec / sigma_rec^2 + KL / sigma_kl^2 + sigma_rec^2 + sigma_kl^2,  in nats per image.
+    """Minimise  R / sigma_rec^2 + KL / sigma_kl^2 + sigma_rec^2 + sigma_kl^2,  with sigma_kl^4 at least `least`.
 
-    The learned trade-off is beta = sigma_rec^2 / sigma_kl^2. At the stationary point beta is sqrt(rec / KL) and the
-    loss is 2 sqrt(rec) + 2 sqrt(KL). The value of beta depends on the scale of rec: the paper's values hold for `mse`,
-    the squared error summed over pixels. Adam changes a sigma by at most one learning rate a step, so a short run with
-    a small learning rate ends before the sigmas have converged. The weight of a KL near 0 would go to infinity, which
-    the floor prevents.
+    R is rec times reference / S, with S the spread of the images: the nats by which rec of the mean image exceeds that
+    of a perfect reconstruction. The learned trade-off is sigma_rec^2 / sigma_kl^2, stationary at sqrt(R / max(KL,
+    least)), so the weight of the KL falls from above as the images are explained, and does not depend on the size,
+    the colours or the likelihood of the images.
 
-    Deviation from the paper, which has no floor: `floor`.
+    Deviations from the paper, which `law=published` undoes: R is rec itself there; its weight of a KL near 0 goes to
+    infinity, so that a net which starts on a plateau collapses; its sigmas start at 1 and move with the learning rate.
 
     Source:
         Mogultay Ozcan, Kalkan & Yarman-Vural, L-VAE: Variational Auto-Encoder with Learnable Beta for Disentangled
@@ -37,11 +41,25 @@ class LVAE:
         0.9999
     """
 
+    law: Literal["scaled", "published"] = "scaled"
+    """`scaled`: rec in units of the spread, a KL weight that is learned above `least` nats, and sigmas whose speed is
+    that of the schedule. `published`: the paper's form."""
     weights: Literal["learned", "closed"] = "learned"
     """`learned`: the sigmas are parameters, as in the paper. `closed`: the sigmas are the fourth roots of running means
     of rec and KL, the values to which the learned ones converge."""
     smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.9999
-    """Decay of those running means. With 0.999 the weight of the KL grows faster than the KL, which then collapses."""
+    """Decay of those running means with law=published. With 0.999 the weight of the KL grows faster than the KL, which
+    then collapses."""
+    memory: Fraction | None = None
+    """Fraction of the schedule over which the running means forget with law=scaled; unset: 0.1."""
+    travel: Positive | None = None
+    """The farthest that Adam moves a sigma in a schedule with law=scaled; unset: 10, so by 1 in a tenth of it."""
+    reference: Positive | None = None
+    """The spread to which rec is scaled with law=scaled, in nats; unset: 152.6, that of the paper's main data, dSprites
+    at 64 x 64 by squared error, on which the stationary beta is therefore the paper's."""
+    least: Positive | None = None
+    """Nats of the KL below which its weight is not learned with law=scaled. A principal direction with the share s of
+    the variance leaves the collapsed state if least > 1 / (4 reference s^2); unset: 4, for shares of 2 % or more."""
     regulariser: Literal["squares", "log"] = "squares"
     """`squares`: + sigma^2, Eq. 5. `log`: + log sigma, Eq. 4 as printed, whose beta converges to rec / KL."""
     parametrisation: Literal["raw", "log"] = "raw"
@@ -50,16 +68,16 @@ class LVAE:
     """Lowest sigma^2; unset: 1e-4, or 1e-2 with the log regulariser, whose loss has no lower bound as the KL goes to
     0."""
     initial: Positive = 1.0
-    """Both sigmas at the start. Default: the paper's."""
+    """Both sigmas at the start. Default: the paper's. With law=scaled it is relative to the stationary values of a
+    model that explains nothing."""
     likelihood: Spec = "mse"
     """Noise of the decoder; `mse` is the paper's. A likelihood that can be negative is an error, because the loss would
     have no minimum."""
 
     name: ClassVar[str] = "l-vae"
     summary: ClassVar[str] = "both weights are learned with the network"
-    # The paper's net for dSprites. A convolutional net starts on a plateau with KL near 0, where the weight of the KL
-    # grows: `locatello` did not leave it at learning rates of 1e-4 and 5e-4 (docs/findings.md).
-    defaults: ClassVar[Settings] = {"net.name": "mlp_lvae"}
+    # The paper's net for dSprites.
+    defaults: ClassVar[Settings] = {"net.name": "mlp_lvae", **AT_MEAN}
     presets: ClassVar[Presets] = presets("l-vae")
 
     def build(self, shape: Shape) -> Objective:
@@ -80,12 +98,25 @@ class LVAE:
                 f"mse, half_mse or bernoulli"
             )
         floor = self.floor or {"squares": 1e-4, "log": 1e-2}[self.regulariser]
-        measures = ["rec", "kl"]
+        own = {name: getattr(self, name) for name in SCALED}
+        set_here = [name for name, value in own.items() if value is not None]
+        if self.law == "published" and set_here:
+            raise InputError(f"method.{set_here[0]} belongs to method.law=scaled; leave it out, or set that law")
+        scaled = {name: value if own[name] is None else own[name] for name, value in SCALED.items()}
+        if self.law == "published":
+            scaled = {}
+        memory, travel = scaled.pop("memory", None), scaled.pop("travel", None)
+        balance: Balance
+        if self.weights == "closed":
+            balance = ClosedFormWeights(MEASURES, self.smoothing, floor, self.initial, memory=memory, **scaled)
+        else:
+            balance = LearnedWeights(
+                MEASURES, self.regulariser, self.parametrisation, floor, self.initial, travel=travel, **scaled
+            )
         return Objective(
             terms={"rec": terms.rec, "kl": terms.kl},
-            balance=ClosedFormWeights(measures, self.smoothing, floor, self.initial)
-            if self.weights == "closed"
-            else LearnedWeights(measures, self.regulariser, self.parametrisation, floor, self.initial),
+            balance=balance,
             likelihood=likelihood,
             prior=StandardNormal(shape.latent),
+            monitors=monitored(balance),
         )

@@ -9,7 +9,7 @@ from equipoise.balance import AccuracyFeedback, Fixed, Joint
 from equipoise.balance.contract import NonNegative, Positive
 from equipoise.errors import InputError
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
-from equipoise.methods.shared import Discriminator, adversarial_objective
+from equipoise.methods.shared import AT_MEAN, Discriminator, adversarial_objective
 from equipoise.objective import Objective
 
 
@@ -76,7 +76,7 @@ class ProgressiveFactorVAE(Discriminator, Progressive):
 
     name: ClassVar[str] = "progressive-factor-vae"
     summary: ClassVar[str] = "FactorVAE whose weight follows the discriminator's accuracy"
-    defaults: ClassVar[Settings] = {}
+    defaults: ClassVar[Settings] = AT_MEAN
     presets: ClassVar[Presets] = presets("progressive")
 
     def build(self, shape: Shape) -> Objective:

@@ -7,6 +7,7 @@ from pydantic.dataclasses import dataclass
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
 from equipoise.methods.progressive_factor_vae import Progressive, feedback
 from equipoise.methods.rf_vae import Relevant, relevance_objective
+from equipoise.methods.shared import AT_MEAN
 from equipoise.objective import Objective
 
 
@@ -32,7 +33,7 @@ class ProgressiveRFVAE(Relevant, Progressive):
 
     name: ClassVar[str] = "progressive-rf-vae"
     summary: ClassVar[str] = "RF-VAE whose weight follows the discriminator's accuracy"
-    defaults: ClassVar[Settings] = {"net.name": "factor"}
+    defaults: ClassVar[Settings] = {"net.name": "factor", **AT_MEAN}
     presets: ClassVar[Presets] = presets("progressive")
 
     def build(self, shape: Shape) -> Objective:

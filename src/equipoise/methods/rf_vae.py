@@ -9,7 +9,7 @@ from equipoise.balance import Balance, Fixed, Joint, Relevance
 from equipoise.balance.contract import NonNegative
 from equipoise.errors import InputError
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
-from equipoise.methods.shared import Discriminator, adversarial_objective
+from equipoise.methods.shared import AT_MEAN, Discriminator, adversarial_objective
 from equipoise.objective import Objective
 
 
@@ -77,7 +77,7 @@ class RFVAE(Relevant):
 
     name: ClassVar[str] = "rf-vae"
     summary: ClassVar[str] = "FactorVAE that learns which latents are relevant"
-    defaults: ClassVar[Settings] = {"net.name": "factor"}
+    defaults: ClassVar[Settings] = {"net.name": "factor", **AT_MEAN}
     presets: ClassVar[Presets] = presets("rf-vae")
 
     def build(self, shape: Shape) -> Objective:

@@ -12,7 +12,7 @@ from equipoise.adversary import Adversary, ImageAdversary
 from equipoise.balance import Balance
 from equipoise.balance.contract import Positive
 from equipoise.likelihoods import Likelihood
-from equipoise.methods.method import STRICT, Shape
+from equipoise.methods.method import STRICT, Settings, Shape
 from equipoise.objective import Objective
 from equipoise.part import Spec
 from equipoise.priors import StandardNormal
@@ -21,6 +21,10 @@ Sigma = Annotated[
     float,
     Field(gt=0, description="Standard deviation of the gaussian likelihood, in units of the pixel range 0 to 1."),
 ]
+
+AT_MEAN: Settings = {"train.start_at_mean": True}
+"""The default of the methods that tune themselves. A decoder that has to learn the mean image first stops using its
+codes, and a weight that follows the KL then follows a KL of 0."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -52,6 +56,11 @@ class Discriminator(Noise):
 def likelihood_of(settings: Noise, shape: Shape) -> Likelihood:
     """Return the likelihood that the settings name for images of this shape."""
     return likelihoods.from_name(settings.likelihood, shape.image[0], settings.sigma)
+
+
+def monitored(balance: Balance) -> dict[str, terms.Term]:
+    """Return the monitors that the balance measures, by name."""
+    return {name: terms.MONITORS[name] for name in balance.measures if name in terms.MONITORS}
 
 
 def gaussian_objective(

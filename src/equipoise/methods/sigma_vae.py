@@ -8,6 +8,7 @@ from equipoise import terms
 from equipoise.balance import Fixed
 from equipoise.likelihoods import CalibratedGaussian
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
+from equipoise.methods.shared import AT_MEAN
 from equipoise.objective import Objective
 from equipoise.priors import StandardNormal
 
@@ -37,7 +38,11 @@ class SigmaVAE:
 
     name: ClassVar[str] = "sigma-vae"
     summary: ClassVar[str] = "the noise of the decoder is fitted, and with it the weight of the KL"
-    defaults: ClassVar[Settings] = {"train.lr": 1e-3, "train.batch": 128}  # the published code's
+    defaults: ClassVar[Settings] = {
+        "train.lr": 1e-3,
+        "train.batch": 128,
+        **AT_MEAN,
+    }  # rate and batch of the published code
     presets: ClassVar[Presets] = presets("sigma-vae")
 
     def build(self, shape: Shape) -> Objective:

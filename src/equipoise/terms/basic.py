@@ -37,20 +37,33 @@ def kl_mc(p: Pass, estimator: Estimator = "mc") -> Tensor:
     return sampled_kl(p.prior, p.mean, p.logvar, p.z, estimator)
 
 
-@torch.no_grad()
 def spread(p: Pass) -> Tensor:
     """Return [B], how much larger `rec` is for the mean image of the batch than for a perfect reconstruction, in nats.
 
     It is what a decoder can explain of the images, whatever their size, colours and likelihood, and therefore a unit
     for weights of the KL. It has no gradient.
     """
+    constant, perfect = compute_once(p, "limits of rec", lambda: _limits(p))
+    return constant - perfect
+
+
+def rec_min(p: Pass) -> Tensor:
+    """Return [B], `rec` of a perfect reconstruction in nats: 0 for a squared error, the entropy of grey pixels for a
+    cross-entropy. It has no gradient.
+    """
+    return compute_once(p, "limits of rec", lambda: _limits(p))[1]
+
+
+@torch.no_grad()
+def _limits(p: Pass) -> tuple[Tensor, Tensor]:
+    """Return `rec` [B] of the mean image of the batch and of a perfect reconstruction."""
     x = p.x
     mean = p.shard.whole(x.mean(0, keepdim=True)).mean(0, keepdim=True)
     constant, perfect = ((value.clamp(PIXEL, 1 - PIXEL)).logit() for value in (mean.expand_as(x), x))
     errors = torch.stack([p.likelihood.error(out, x) for out in (constant, perfect)], 1)
     errors = p.shard.whole(errors)
     pixels = x[0].numel()
-    return p.likelihood.nats(errors[:, 0], pixels) - p.likelihood.nats(errors[:, 1], pixels)
+    return p.likelihood.nats(errors[:, 0], pixels), p.likelihood.nats(errors[:, 1], pixels)
 
 
 def compute_once(p: Pass, key: Hashable, compute: Callable[[], T]) -> T:

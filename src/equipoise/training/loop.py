@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from equipoise import nets
 from equipoise.config import Train
 from equipoise.errors import InputError, RunError
 from equipoise.model import VAE, Shard
@@ -80,12 +81,15 @@ class Training:
         train = self.train
         factor = rate(train.schedule, self.step + 1, train.schedule_length)
         for group in self.optimisers["model"].param_groups:
-            group["lr"] = group["base_lr"] * factor
+            if not group.get("paced"):
+                group["lr"] = group["base_lr"] * factor
         self.generator.manual_seed(int(np.random.SeedSequence([train.seed, self.step]).generate_state(1, np.uint64)[0]))
         self.clock += 1
         seen = {"step": self.clock, "progress": (self.clock / train.schedule_length).clamp(max=1)}
 
         x = x.to(self.device, memory_format=self.layout, non_blocking=True)
+        if self.step == 0 and train.start_at_mean:
+            nets.start_at(self.model.decoder, self.shard.whole(x.mean(0, keepdim=True)).mean(0))
         p = self.model(x, self.generator)
         loss, logs = self.objective(p, seen)
         self.optimisers["model"].zero_grad(set_to_none=True)
@@ -229,6 +233,8 @@ def _groups_of(name: str, groups: list[Group], train: Train) -> list[dict[str, A
             # Only encoder and decoder decay, the parameters that are also clipped.
             decay = train.weight_decay if group["clip"] else 0.0
             # The schedule scales "base_lr", the group's own learning rate.
-            rates = {"lr": lr, "base_lr": lr, "betas": betas, "weight_decay": decay}
+            if "travel" in group:  # Adam moves a parameter by about one learning rate a step
+                lr = group["travel"] / train.schedule_length
+            rates = {"lr": lr, "base_lr": lr, "betas": betas, "weight_decay": decay, "paced": "travel" in group}
             selection.append({"params": group["params"], **rates})
     return selection

@@ -28,10 +28,10 @@ PARTS = ("mi", "tc", "dim_kl")  # whose sum is the KL
 EQUIVALENTS = {"beta_equivalent": "kl", "tc_equivalent": "tc"}  # and the terms that they weigh
 # Not drawn, because another curve has the same information: the error of a controller is the gap between two lines, its
 # integral and the beta of accuracy feedback are a weight, the loss of a discriminator follows its accuracy, and the
-# spread of the images and the unit made of it do not change with training.
+# spread of the images, the unit made of it and the error of a perfect reconstruction do not change with training.
 UNDRAWN = (
     *("step", "lr", "images_per_second", "seconds", "error", "integral", "beta", "adversary_loss"),
-    *("spread", "unit_mean"),
+    *("spread", "unit_mean", "rec_min"),
 )
 
 

@@ -60,8 +60,9 @@ class Record:
         return int(self.settings["train.seed"])
 
     def fits(self, where: Mapping[str, object]) -> bool:
-        """Return whether the run has these settings. A missing setting counts as None."""
-        return all(self.settings.get(key) == value for key, value in where.items())
+        """Return whether the run has these settings. One that is missing has the value of earlier runs, or None."""
+        earlier = configuration.ADDED
+        return all(self.settings.get(key, earlier.get(key)) == value for key, value in where.items())
 
     def recent(self, name: str, step: int, steps: int) -> list[float]:
         """Return the values of a curve in the last `steps` steps up to `step`; empty for a missing curve."""
