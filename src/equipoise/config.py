@@ -33,7 +33,6 @@ Section = TypeVar("Section")
 Settings = Mapping[str, object]
 """Settings by dotted key, such as `{"train.steps": 2000}`."""
 
-
 AtLeast1 = Annotated[int, Field(ge=1)]
 AtLeast2 = Annotated[int, Field(ge=2)]
 Positive = Annotated[float, Field(gt=0)]
@@ -206,13 +205,11 @@ def resolve(settings: Settings, complete: bool = False) -> Config:
     name = overrides.pop("method.name", "l-vae")
     method = METHODS[choose("method", name, METHODS)]
     preset = overrides.pop("method.preset", None)
-    layers: dict[str, object] = {}
+    layers = {"method.law": ADDED["method.law"]} if complete and "law" in _names(method) else {}
     if not complete:
         layers |= method.defaults
         if preset is not None:
             layers |= method.presets[choose(f"preset of {method.name}", preset, method.presets)].settings
-    elif "law" in _names(method):
-        layers["method.law"] = ADDED["method.law"]
     layers |= overrides
 
     out = layers.pop("out", None)
