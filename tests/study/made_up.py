@@ -23,6 +23,7 @@ name = "beta-vae"
 beta = [1.0, 4.0]
 [[method]]
 name = "l-vae"
+law = "published"
 """
 
 
