@@ -28,6 +28,7 @@ def test_rows_find_their_images_by_the_paths_in_any_order(tmp_path: Path) -> Non
     path = csv(tmp_path, "x,file,shape", "3,d.png,square", "1,sub/b.png,heart", "2,./sub/c.png,square", "1,a.png,heart")
     table = factor_table.read(path, NAMES)
     assert table.names == ("x", "shape")
+    assert table.words == {"x": ["1", "2", "3"], "shape": ["heart", "square"]}
     assert table.sizes == (3, 2)
     assert table.values.dtype == np.int64
     assert table.values.tolist() == [[0, 0], [0, 0], [1, 1], [2, 1]]
@@ -132,7 +133,7 @@ def test_a_spreadsheet_is_read_with_its_mark_and_its_line_ends(tmp_path: Path) -
 
 def test_folders_are_a_factor(tmp_path: Path) -> None:
     table = factor_table.of_folders(tmp_path, ["cat/1.png", "dog/old/1.png", "cat/2.png"])
-    assert table == (pytest.approx(np.array([[0], [1], [0]])), ("folder",), (2,))
+    assert table == (pytest.approx(np.array([[0], [1], [0]])), ("folder",), (2,), {"folder": ["cat", "dog"]})
     assert factor_table.of_folders(tmp_path, ["10/a.png", "9/a.png"]).values.tolist() == [[1], [0]]
     with pytest.raises(InputError, match=r"data\.factors=folders: .*x\.png is in no sub-folder; move it"):
         factor_table.of_folders(tmp_path, ["cat/1.png", "x.png"])

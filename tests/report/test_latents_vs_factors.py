@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from equipoise import report
+from equipoise import Images, report
+from equipoise.errors import InputError
 from equipoise.report.figures.latents_vs_factors import CELL, arrange
 from equipoise.report.figures.saving import png
 from equipoise.report.figures.style import BLUE, CYCLE
@@ -120,3 +121,21 @@ def test_single_valued_factors_take_no_part() -> None:
     assert arrangement.colours is None
     assert arrangement.lines == ["scale", "orientation"]
     png(report.latents_vs_factors(codes, factors, list(DSPRITES)))
+
+
+def test_the_key_of_the_colours_has_the_names_of_the_values() -> None:
+    factors = np.stack(np.unravel_index(np.arange(768), (3, 4, 8, 8)), axis=1)
+    names, shapes = ["shape", "scale", "pos_x", "pos_y"], ("square", "ellipse", "heart")
+    codes = factors / 4 - 1.0
+    plain = [text.get_text() for text in report.latents_vs_factors(codes, factors, names).texts]
+    named = [text.get_text() for text in report.latents_vs_factors(codes, factors, names, {"shape": shapes}).texts]
+    assert {"0", "1", "2"} <= set(plain)
+    assert set(shapes) <= set(named)
+    assert "0" not in named
+    part = factors[factors[:, 0] != 1]
+    left = {text.get_text() for text in report.latents_vs_factors(part / 4 - 1.0, part, names, {"shape": shapes}).texts}
+    assert {"square", "heart"} <= left
+    assert "ellipse" not in left
+    with pytest.raises(InputError, match="factor_values needs one name for each value of a factor; mend 'shape'"):
+        Images(np.zeros((3, 1, 4, 4), np.uint8), name="toy", factors=[[0], [1], [2]], factor_names=["shape"],
+               factor_values={"shape": ("square",)})  # fmt: skip

@@ -55,8 +55,8 @@ class Column:
             return "a text for each image"
         return ""
 
-    def factor(self, ids: Indices, title: str) -> tuple[Factors, int]:
-        """The factor [N] of images with these cells, by number, and its size, 0 if it is continuous.
+    def factor(self, ids: Indices, title: str) -> tuple[Factors, Sequence[str]]:
+        """The factor [N] of images with these cells, by number, and its V values as text, none if it is continuous.
 
         A column of numbers may have a decimal comma in place of the point, or one unit behind every number, such as %.
         Raises `InputError` for an infinite value, for a marker of a missing value, and for a column in which at least
@@ -68,9 +68,9 @@ class Column:
             raise InputError(f"{title}: the column {self.name} contains an infinite value; leave that image out")
         distinct = sorted(set(values))  # type: ignore[type-var]
         if isinstance(values[0], float) and len(distinct) > len(ids) / 2:
-            return np.array(values, np.float64)[ids], 0
+            return np.array(values, np.float64)[ids], ()
         code = {value: code for code, value in enumerate(distinct)}
-        return np.array([code[value] for value in values], np.int64)[ids], len(distinct)
+        return np.array([code[value] for value in values], np.int64)[ids], [f"{value}" for value in distinct]
 
     def _values(self, texts: Sequence[str], counts: Indices, title: str) -> Sequence[float] | Sequence[str]:
         """The texts as numbers if all are numbers, else as they are. Raises `InputError` for a mixture of both."""

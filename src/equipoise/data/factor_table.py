@@ -3,7 +3,7 @@
 import csv
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -33,12 +33,14 @@ Setting = str | os.PathLike[str] | Sequence[str] | Any
 class Table(NamedTuple):
     """Factors [N, K] in the order of the images: codes 0..V-1 of size V, or continuous and of size 0.
 
-    Names and sizes are None and empty where `Images` is to derive them from the values.
+    Names and sizes are None and empty where `Images` is to derive them from the values. `words` are the values of the
+    factors with codes as text, in the order of the codes.
     """
 
     values: Factors
     names: Sequence[str] | None
     sizes: Sequence[int]
+    words: Mapping[str, Sequence[str]] = {}
 
 
 def choose(setting: Setting, count: int, folder: Path | None, files: Sequence[str]) -> Table | None:
@@ -160,8 +162,8 @@ def of_folders(folder: Path, images: Sequence[str]) -> Table:
             )
     column = Column("folder")
     ids = np.fromiter((column.number(name.partition("/")[0], name) for name in images), np.int64, len(images))
-    values, size = column.factor(ids, str(folder))
-    return Table(values[:, None], (column.name,), (size,))
+    values, words = column.factor(ids, str(folder))
+    return Table(values[:, None], (column.name,), (len(words),), {column.name: words})
 
 
 def of_rows(
@@ -205,10 +207,11 @@ def of_rows(
     if about:
         warnings.warn(f"{title}: no factors are {about}. data.factors chooses columns", stacklevel=4)
     factors = {j: column.factor(ids[k], title) for k, (j, column) in enumerate(columns.items()) if not reasons[j]}
-    sizes = tuple(size for _, size in factors.values())
+    sizes = tuple(len(words) for _, words in factors.values())
     stacked = np.stack([values for values, _ in factors.values()], axis=1)
     values: Factors = stacked.astype(np.int64) if all(sizes) else stacked.astype(np.float64)
-    return Table(values, tuple(header[j] for j in factors), sizes)
+    named = {header[j]: words for j, (_, words) in factors.items() if words}
+    return Table(values, tuple(header[j] for j in factors), sizes, named)
 
 
 def finder(images: Sequence[str]) -> Callable[[str], int | None]:

@@ -20,7 +20,8 @@ from equipoise.errors import InputError
 class Images:
     """N images of C channels and H x W pixels, with the K factors of variation they were made from if these are known.
 
-    `name`, `shape`, `factors`, `factor_names`, `factor_sizes`, `files` and `limits` may be read, but not changed.
+    `name`, `shape`, `factors`, `factor_names`, `factor_sizes`, `factor_values`, `files` and `limits` may be read, but
+    not changed.
 
     Args:
         pixels: uint8 [N, C, H, W], 0..255; or black and white pictures packed to bits, uint8 [N, C*H*W/8] in the order
@@ -33,6 +34,8 @@ class Images:
         factor_names: K different names; default: factor_0, factor_1 and so on.
         factor_sizes: The number of values V of each factor, 0 for a continuous one. Default: V is the largest code + 1
             for a table of whole numbers, and 0 for a table of floats.
+        factor_values: For some factors the names of their V values, as {"shape": ("square", "ellipse", "heart")}; for
+            the legends of figures.
         source: Where the images come from, for `describe`.
         licence: Their licence, for `describe`.
         citation: What to cite, for `describe`.
@@ -63,6 +66,7 @@ class Images:
         factors: npt.ArrayLike | Literal["grid"] | None = None,
         factor_names: Sequence[str] | None = None,
         factor_sizes: Sequence[int] = (),
+        factor_values: Mapping[str, Sequence[str]] | None = None,
         source: str | None = None,
         licence: str | None = None,
         citation: str | None = None,
@@ -97,6 +101,11 @@ class Images:
             raise InputError(
                 f"{name}: {len(self.factor_sizes)} factors need as many different names, not {list(self.factor_names)}"
             )
+        self.factor_values = {factor: tuple(map(str, values)) for factor, values in (factor_values or {}).items()}
+        sizes = dict(zip(self.factor_names, self.factor_sizes, strict=True))
+        for factor, values in self.factor_values.items():
+            if len(values) != sizes.get(factor):
+                raise InputError(f"{name}: factor_values needs one name for each value of a factor; mend {factor!r}")
         self._sorted: dict[int, tuple[Indices, Indices]] = {}
 
     def __len__(self) -> int:

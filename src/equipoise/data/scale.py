@@ -53,13 +53,14 @@ def scale(source: Source, form: Form, *, skip_damaged: bool = False) -> Images:
         them = "it" if len(damaged) == 1 else "them"
         raise InputError(f"{report}; mend or remove {them}, or skip {them} with data.skip_damaged=true")
     intensity.check(record.levels, form.range, source.name)
-    values, names, sizes = source.factors or (None, None, ())
+    values, names, sizes, words = source.factors or (None, None, (), {})
     images = Images(
         pixels,
         name=source.name,
         factors=values,
         factor_names=names,
         factor_sizes=sizes,
+        factor_values=words,
         source=f"{source.origin or source.name}; left out: {report}" if damaged else source.origin,
         digest=cache.digest(folder, source.key, values, names),
         files=source.files or None,

@@ -93,20 +93,12 @@ def mig_aggregate(
 def index_code_mi(codes: ArrayLike, logvar: ArrayLike, sample: ArrayLike, *, samples: int = 10_000) -> Score:
     """Mutual information of image and code under q, in nats: the first part of the KL.
 
-    It is E[log q(z|x) - log q(z)]. With `total_correlation` and `dimension_wise_kl` it adds up to `kl`.
-
-    Args:
-        codes: [N, L], posterior means.
-        logvar: [N, L], logarithm of the posterior variance; values below -20 count as -20, with a warning.
-        sample: [N, L], one draw of each posterior.
-        samples: largest number of draws that are used, at least 2.
+    It is E[log q(z|x) - log q(z)]. With `total_correlation` and `dimension_wise_kl` it adds up to `kl`. Arguments and
+    errors are those of `mig_aggregate`.
 
     Returns:
         A score from 0 to log N nats, up to noise. It is log N (9.2 nats at N = 10,000) if the posteriors do not
         overlap. Compare at equal N.
-
-    Raises:
-        InputError: for arrays that do not match, and for a sample that is no draw of the posteriors.
 
     Source:
         Chen et al. 2018, Isolating sources of disentanglement in VAEs, section 3, https://arxiv.org/abs/1802.04942
@@ -124,23 +116,14 @@ def index_code_mi(codes: ArrayLike, logvar: ArrayLike, sample: ArrayLike, *, sam
 def total_correlation(codes: ArrayLike, logvar: ArrayLike, sample: ArrayLike, *, samples: int = 10_000) -> Score:
     """Total correlation of the code under q, in nats: the dependence between latents, the second part of the KL.
 
-    It is E[log q(z) - sum_j log q(z_j)].
-
-    Args:
-        codes: [N, L], posterior means.
-        logvar: [N, L], logarithm of the posterior variance; values below -20 count as -20, with a warning.
-        sample: [N, L], one draw of each posterior.
-        samples: largest number of draws that are used, at least 2.
+    It is E[log q(z) - sum_j log q(z_j)]. Arguments and errors are those of `mig_aggregate`.
 
     Returns:
         A score of at least 0 nats, 0 for independent latents, up to the noise of Monte Carlo, which can make it
         negative. If the posteriors do not overlap, the finite number of images counts as dependence.
 
-    Raises:
-        InputError: for arrays that do not match, and for a sample that is no draw of the posteriors.
-
     Source:
-        Chen et al. 2018, Isolating sources of disentanglement in VAEs, section 3, https://arxiv.org/abs/1802.04942
+        As `index_code_mi`.
 
     Example:
         >>> codes = np.random.default_rng(0).standard_normal((100, 1))
@@ -155,22 +138,14 @@ def total_correlation(codes: ArrayLike, logvar: ArrayLike, sample: ArrayLike, *,
 def dimension_wise_kl(codes: ArrayLike, logvar: ArrayLike, sample: ArrayLike, *, samples: int = 10_000) -> Score:
     """KL of the aggregate posterior of each latent and N(0, 1), in nats, summed over latents: the last part of the KL.
 
-    It is against N(0, I) whatever prior the model was trained with, as `kl` is.
-
-    Args:
-        codes: [N, L], posterior means.
-        logvar: [N, L], logarithm of the posterior variance; values below -20 count as -20, with a warning.
-        sample: [N, L], one draw of each posterior.
-        samples: largest number of draws that are used, at least 2.
+    It is against N(0, I) whatever prior the model was trained with, as `kl` is. Arguments and errors are those of
+    `mig_aggregate`.
 
     Returns:
         A score of at least 0 nats, up to noise; `per_latent` has the terms of the sum.
 
-    Raises:
-        InputError: for arrays that do not match, and for a sample that is no draw of the posteriors.
-
     Source:
-        Chen et al. 2018, Isolating sources of disentanglement in VAEs, section 3, https://arxiv.org/abs/1802.04942
+        As `index_code_mi`.
 
     Example:
         >>> sample = np.random.default_rng(0).standard_normal((1000, 1))

@@ -117,7 +117,7 @@ def warn_of_many(factor: int, values: int, rows: int) -> None:
 
 def _are_many(values: int, rows: int) -> bool:
     """Return whether a factor has more values than labels usually have."""
-    return values > max(50, rows**0.5)
+    return bool(values > max(50, rows**0.5))
 
 
 def tables(labels: Ints, values: int, codes: Ints, bins: int) -> Ints:

@@ -103,14 +103,10 @@ def sse(recon: Recon) -> Score:
 def mse(recon: Recon) -> Score:
     """Squared error per pixel and channel: `sse` divided by the number of pixels times channels.
 
-    Args:
-        recon: as in `sse`.
+    Argument and errors are those of `sse`.
 
     Returns:
         A score in [0, 1].
-
-    Raises:
-        InputError: as in `sse`.
 
     Source:
         The mean of squares over an image.
@@ -127,15 +123,11 @@ def mse(recon: Recon) -> Score:
 def bce(recon: Recon) -> Score:
     """Bernoulli cross-entropy per image, in nats: the sum of -x log xhat - (1 - x) log(1 - xhat) over pixels.
 
-    Args:
-        recon: as in `sse`.
+    Argument and errors are those of `sse`.
 
     Returns:
         A score of at least 0 nats, averaged over images. Grey pixels keep perfect reconstructions above 0. A logarithm
         below -100 counts as -100.
-
-    Raises:
-        InputError: as in `sse`.
 
     Source:
         Kingma and Welling 2014, Auto-encoding variational Bayes, appendix C.1, https://arxiv.org/abs/1312.6114
@@ -151,16 +143,12 @@ def bce(recon: Recon) -> Score:
 def psnr(recon: Recon) -> Score:
     """Peak signal-to-noise ratio of the reconstructions, in dB: -10 log10 of `mse`.
 
-    It uses the mean error over all images. The mean of the ratios would be infinite for a single perfect image.
+    Argument and errors are those of `sse`.
 
-    Args:
-        recon: as in `sse`.
+    It uses the mean error over all images. The mean of the ratios would be infinite for a single perfect image.
 
     Returns:
         A score of at least 0 dB; infinite if all reconstructions are perfect.
-
-    Raises:
-        InputError: as in `sse`.
 
     Source:
         -10 log10 of the mean square, for pixels in [0, 1].

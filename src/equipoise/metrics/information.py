@@ -141,22 +141,14 @@ def mig_sup(
 
     The gap I(y_k; c_j) / H(c_j) between the two factors is averaged over latents. It measures disentanglement where
     `mig` measures completeness: a copy of a latent does not lower it, and a latent of noise does (three of them beside
-    seven perfect ones leave at most 0.7).
+    seven perfect ones leave at most 0.7). Other arguments, and errors, are those of `mig`.
 
     Args:
-        codes: [N, L] floats.
-        factors: [N, K] labels or floats.
-        bins: number of bins of each latent.
-        edges: "range" or "unit", see `mig`.
-        factor_bins: cut every factor into this number of unit bins; None cuts only continuous factors, into `bins`.
         dead: leave constant latents out of the mean ("omit") or count them as 0 ("zero").
         strict: return NaN if a latent is constant, as the code of the 2022 review does.
 
     Returns:
         A score in [0, 1], 0 if all latents are constant; `matrix` is I(y_k; c_j) in nats.
-
-    Raises:
-        InputError: for inputs that are not finite matrices of equal length, and for fewer than 2 bins.
 
     Source:
         Li et al. 2020, Progressive learning and disentanglement of hierarchical representations,
@@ -196,24 +188,13 @@ def modularity(
     """Modularity: whether the mutual information of each latent is with one factor only, however small it is.
 
     A latent scores 1 minus the sum of I(y_k; c_j)^2 over all factors but its best, divided by K - 1 and by the square
-    for the best; 0 if it has no information at all. The score is the mean over latents.
-
-    Args:
-        codes: [N, L] floats.
-        factors: [N, K] labels or floats.
-        bins: number of bins of each latent.
-        edges: "range" or "unit", see `mig`.
-        factor_bins: cut every factor into this number of unit bins; None cuts only continuous factors, into `bins`.
-        dead: leave constant latents out of the mean ("omit") or count them as 0 ("zero", as Locatello et al. do).
-        strict: return NaN if a latent is constant, as the code of the 2022 review does.
+    for the best; 0 if it has no information at all. The score is the mean over latents. Arguments and errors are those
+    of `mig_sup`; Locatello et al. count constant latents as 0.
 
     Returns:
         A score in [0, 1], NaN for one factor or if no latent is left; `matrix` is I(y_k; c_j) in nats. The size of I
         cancels, so noise scores what the bias of I makes of it: 0.55 to 0.7 for factors with unequal numbers of
         values, 0.05 to 0.13 for two with 40 values each. Compare with the `baseline` that `score` computes.
-
-    Raises:
-        InputError: for inputs that are not finite matrices of equal length, and for fewer than 2 bins.
 
     Source:
         Ridgeway and Mozer 2018, Learning deep disentangled embeddings with the F-statistic loss,
@@ -248,21 +229,11 @@ def dcimig(
 
     Each latent belongs to the factor about which it has most information, and has its gap to the next factor. A factor
     scores the largest gap among its latents, 0 if it has none. The sum over factors is divided by the sum of their
-    entropies.
-
-    Args:
-        codes: [N, L] floats.
-        factors: [N, K] labels or floats.
-        bins: number of bins of each latent.
-        edges: "range" or "unit", see `mig`.
-        factor_bins: cut every factor into this number of unit bins; None cuts only continuous factors, into `bins`.
+    entropies. Arguments and errors are those of `mig`.
 
     Returns:
         A score in [0, 1]; `per_factor` is the gap divided by the entropy of the factor, `matrix` I(y_k; c_j) in nats.
         As in `mig`, perfect codes can stay below 1; see `attainable`.
-
-    Raises:
-        InputError: for inputs that are not finite matrices of equal length, and for fewer than 2 bins.
 
     Source:
         Sepliarskaia et al. 2019, How to not measure disentanglement, https://arxiv.org/abs/1910.05587
@@ -292,22 +263,12 @@ def jemmig(
     With c the latent that has most information about y_k, a factor scores 1 - (H(y_k, c) - I(y_k; c) + I(y_k; second
     best latent)) / (H(y_k) + log bins): the joint entropy H(y_k, c) is larger the more else the latent encodes. The
     score is the mean over factors. Among latents with equal information, the one with the smallest joint entropy is
-    used, since rounding would choose arbitrarily.
-
-    Args:
-        codes: [N, L] floats.
-        factors: [N, K] labels or floats.
-        bins: number of bins of each latent.
-        edges: "range" or "unit", see `mig`.
-        factor_bins: cut every factor into this number of unit bins; None cuts only continuous factors, into `bins`.
+    used, since rounding would choose arbitrarily. Arguments and errors are those of `mig`.
 
     Returns:
         A score in [0, 1]; `matrix` is I(y_k; c_j) in nats. Codes without information do not score 0: noise has 0.13
         for five factors, constant codes log bins / (H + log bins), 0.69 for 3 to 5 values in 20 bins. Compare with the
         `baseline` that `score` computes and, for factors with more values than `bins`, with `attainable`.
-
-    Raises:
-        InputError: for inputs that are not finite matrices of equal length, and for fewer than 2 bins.
 
     Source:
         Do and Tran 2020, Theory and evaluation metrics for learning disentangled representations,

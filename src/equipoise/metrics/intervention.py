@@ -160,27 +160,17 @@ def z_max(
 
     The FactorVAE score with the roles exchanged: the `batch` images of one point share the values of all factors but
     one, and the vote goes to the latent with the largest relative variance. Latents that encode no factor mislead it,
-    because they vary fully in every batch: a perfect code with three of them scores 0.25.
+    because they vary fully in every batch: a perfect code with three of them scores 0.25. Other arguments, and errors,
+    are those of `factor_vae`; images of a small combination repeat within a batch.
 
     Args:
-        codes: [N, L] floats.
-        factors: [N, K] labels or floats.
-        batch: images per point, at least 2; images of a small combination repeat within a batch.
-        train: votes that assign factors to latents, at least 1.
-        evaluate: votes that are scored, at least 1.
-        threshold: latents with a smaller standard deviation are left out.
-        corrected: map chance to 0, (accuracy - 1/K) / (1 - 1/K).
         factor_bins: cut every factor into this number of unit bins; with None, few rows share all factors but one. 10
             are enough only for rows that cover the grid of factors.
         min_rows: skip combinations with fewer rows, at least 2, because the variance of few rows is uncertain.
-        seed: an integer or a NumPy generator for the draws.
 
     Returns:
         A score up to 1, with 0 for chance or if no latent is left, NaN for one factor or a factor without a combination
         to draw from. `matrix` and `extra` as in `factor_vae`. Noise scores 0.05 at N = 2,000 and 0.01 at 10,000.
-
-    Raises:
-        InputError: for inputs that are not finite matrices of equal length, and for too few images, votes or rows.
 
     Source:
         Kim, Wang, Sahu and Pavlovic 2019, Relevance factor VAE, https://arxiv.org/abs/1902.01568; settings and draws of

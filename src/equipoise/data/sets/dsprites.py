@@ -21,6 +21,7 @@ from equipoise.files import replacing
 
 FACTOR_NAMES = ("shape", "scale", "orientation", "pos_x", "pos_y")
 FACTOR_SIZES = (3, 6, 40, 32, 32)
+FACTOR_VALUES = {"shape": ("square", "ellipse", "heart")}
 N = 737_280
 BLOCK = 32 * 32  # images of one shape, scale and orientation
 ROW = 64 * 64 // 8  # bytes of a packed image
@@ -123,6 +124,7 @@ def of_rows(rows: Bytes, factors: npt.ArrayLike | Literal["grid"], source: str, 
         factors=factors,
         factor_names=FACTOR_NAMES,
         factor_sizes=FACTOR_SIZES,
+        factor_values=FACTOR_VALUES,
         source=source,
         licence=DSPRITES.licence,
         citation=DSPRITES.citation,

@@ -4,7 +4,7 @@ After the figures of Chen et al. (2018, arXiv:1802.04942) and Stuehmer et al. (2
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +56,12 @@ class Means:
         return max((float(np.nanmax(np.abs(mean))) for mean in means), default=0.0) or 1.0
 
 
-def latents_vs_factors(codes: NDArray[Any], factors: NDArray[Any], names: Sequence[str]) -> Figure:
+def latents_vs_factors(
+    codes: NDArray[Any],
+    factors: NDArray[Any],
+    names: Sequence[str],
+    value_names: Mapping[str, Sequence[str]] | None = None,
+) -> Figure:
     """Return a figure of the mean code of each active latent over the factors, a row for each latent.
 
     Two factors that are directions by their names, such as pos_x and pos_y, or else the two that affect the latents
@@ -68,6 +73,7 @@ def latents_vs_factors(codes: NDArray[Any], factors: NDArray[Any], names: Sequen
         codes: Posterior means of the images, float [N, D].
         factors: Values of the factors of the same images, [N, K].
         names: Names of the K factors.
+        value_names: For some factors the names of their values 0..V-1, for the key of the colours.
 
     Returns:
         A Matplotlib figure.
@@ -84,11 +90,16 @@ def latents_vs_factors(codes: NDArray[Any], factors: NDArray[Any], names: Sequen
     over = factors_over(codes, factors, names)
     latents = latents_over(codes, latent_variances(codes), np.ones(codes.shape[1]), over, None)
     active = [latent for latent in latents if latent.active]
-    return mean_code_figure(codes, factors, names, over, active or latents[:3])
+    return mean_code_figure(codes, factors, names, over, active or latents[:3], value_names)
 
 
 def mean_code_figure(
-    codes: Array, factors: NDArray[Any], names: Sequence[str], over: Sequence[Factor], latents: Sequence[Latent]
+    codes: Array,
+    factors: NDArray[Any],
+    names: Sequence[str],
+    over: Sequence[Factor],
+    latents: Sequence[Latent],
+    value_names: Mapping[str, Sequence[str]] | None = None,
 ) -> Figure:
     """Return the figure of `latents_vs_factors` for these latents; `over` has the factors with two values or more."""
     indices = [latent.index for latent in latents]
@@ -102,7 +113,12 @@ def mean_code_figure(
     width = min(220.0, (WIDTH - RIGHT - start + GAP) / max(len(means.lines), 1) - GAP)
     columns = {name: start + column * (width + GAP) for column, name in enumerate(means.lines)}
     colours = [] if arrangement.colours is None else sorted(set(values[arrangement.colours].tolist()))
-    _head(figure, arrangement, columns, width, colours)
+    key = [str(value) for value in colours]
+    known = (value_names or {}).get(arrangement.colours or "")
+    if known and arrangement.colours is not None:
+        column = factors[:, list(names).index(arrangement.colours)]
+        key = [known[value] for value in np.unique(column).astype(int)]
+    _head(figure, arrangement, columns, width, key)
     for row, latent in enumerate(latents):
         top = TOP + row * (HEIGHT + GAP)
         middle = top + HEIGHT / 2
@@ -183,7 +199,7 @@ def _cells(codes: Array, rows: Levels, columns: Levels) -> Array:
 
 
 def _head(
-    figure: Figure, arrangement: Arrangement, columns: dict[str, float], width: float, values: Sequence[int]
+    figure: Figure, arrangement: Arrangement, columns: dict[str, float], width: float, values: Sequence[str]
 ) -> None:
     """Write the names of the factors above their panels, and the key of the colours."""
     if arrangement.sides is not None:
@@ -199,10 +215,12 @@ def _head(
     label(figure, left, 12, f"{name}:", va="center", color=MUTED)
     left += 7 * len(name) + 12
     for number, value in enumerate(values):
-        axes = _panel(figure, left + 50 * number, 6, 24, False, 12)
+        axes = _panel(figure, left, 6, 24, False, 12)
         axes.set_axis_off()
         axes.plot([0, 1], [0, 0], color=CYCLE[number], linestyle=STYLES[number], linewidth=1.8)
-        label(figure, left + 50 * number + 28, 12, str(value), va="center", color=MUTED)
+        value = short(value, 90)
+        label(figure, left + 28, 12, value, va="center", color=MUTED)
+        left += max(50, 7 * len(value) + 36)
 
 
 def _panel(figure: Figure, left: float, top: float, width: float, is_followed: bool, height: float = HEIGHT) -> Axes:

@@ -20,7 +20,9 @@ def factors(run: Run, findings: Findings) -> Sequence[Block]:
     html = macros("report/sections/factors.html")
     latents, indices = findings.selection, [latent.index for latent in findings.selection]
     names = run.images.factor_names
-    figure = mean_code_figure(findings.codes, run.codes["factors"], names, findings.factors, latents)
+    figure = mean_code_figure(
+        findings.codes, run.codes["factors"], names, findings.factors, latents, run.images.factor_values
+    )
     alt = f"Mean codes of {latent_names(latents)} over {listing([factor.name for factor in findings.factors])}."
     arrangement = arrange(findings.factors, indices)
     caption = html.codes(arrangement, listing(arrangement.lines))
