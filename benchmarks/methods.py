@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from equipoise import config, runs
+from equipoise import assemble, config
 from equipoise.adversary import Adversary, ImageAdversary
 from equipoise.methods import METHODS
 from equipoise.nets import NETS
@@ -95,7 +95,7 @@ def untrained(method: str, net: str, batch: int, threads: int) -> Training:
     if hasattr(METHODS[method], "likelihood"):
         settings["method.likelihood"] = "mse"
     resolved = config.resolve(settings, complete=True)  # without the method's defaults for net and training
-    return Training(*runs.build(resolved, SHAPE, IMAGES), resolved.train, torch.device("cpu"))
+    return Training(*assemble.build(resolved, SHAPE, IMAGES), resolved.train, torch.device("cpu"))
 
 
 def turn(training: Training, batches: list[Tensor], now: Callable[[], float], seconds: float) -> float:

@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from equipoise import alignment, codes, config, run_folder, runs, scoring
+from equipoise import alignment, assemble, codes, config, scoring
 from equipoise.config import Config
 from equipoise.data import Images
 from equipoise.data.batches import Batches
@@ -100,8 +100,8 @@ def measure(settings: dict[str, object], points: int) -> list[Point]:
 
 def start(resolved: Config) -> tuple[Training, Batches, Images]:
     """Return the training before its first step, its batches, and the images to score."""
-    images, scored = run_folder.load_images(resolved, None)
-    model, objective = runs.build(resolved, images.shape, len(images))
+    images, scored = assemble.load_images(resolved, None)
+    model, objective = assemble.build(resolved, images.shape, len(images))
     training = Training(model, objective, resolved.train, torch.device("cpu"))
     return training, Batches(images, resolved.train.batch, resolved.train.seed), scored
 

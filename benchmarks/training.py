@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from equipoise import config, nets, runs
+from equipoise import assemble, config, nets
 from equipoise.data import load_data
 from equipoise.data.batches import Batches
 from equipoise.training import speed
@@ -106,7 +106,7 @@ def ours(net: str, batch: int, seconds: float, threads: int, precision: str, *, 
         made = ready(batch)
         batches = lambda step, _: made[step % len(made)]  # noqa: E731
     with speed.fast_parts(settings.train.fast, threads, precision):
-        training = Training(*runs.build(settings, SHAPE, len(images)), settings.train, torch.device("cpu"))
+        training = Training(*assemble.build(settings, SHAPE, len(images)), settings.train, torch.device("cpu"))
         gemm = product_rate(torch.bfloat16 if precision == "bf16" else torch.float32, threads)
         timer = Timer(seconds, threads)
         with suppress(Stopped):  # by the timer

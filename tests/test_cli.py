@@ -215,7 +215,7 @@ SETTINGS = {
 def test_a_wrong_setting_is_one_sentence_and_writes_nothing(
     word: str, squares: Callable[[], str], tmp_path: Path, here: Here
 ) -> None:
-    said = here("train", f"data={squares()}", "train.steps=2", "net=burgess", "out=run", word).refusal()
+    said = here("train", f"data={squares()}", "method=l-vae", "train.steps=2", "net=burgess", "out=run", word).refusal()
     assert SETTINGS[word] in said
     assert not list(tmp_path.iterdir())
 
@@ -274,13 +274,13 @@ DATA: dict[str, tuple[Callable[[Path], str], str]] = {
 def test_data_that_cannot_be_used_is_one_sentence_and_writes_nothing(name: str, tmp_path: Path, here: Here) -> None:
     make, expected = DATA[name]
     (tmp_path / "data").mkdir()
-    said = here("train", f"data={make(tmp_path / 'data')}", "net=burgess", "out=run").refusal()
+    said = here("train", f"data={make(tmp_path / 'data')}", "method=l-vae", "net=burgess", "out=run").refusal()
     assert expected in said
     assert not (tmp_path / "run").exists()
 
 
 def test_an_output_folder_that_holds_another_run_is_refused(squares: Callable[[], str], here: Here) -> None:
-    words = ["train", f"data={squares()}", "train.steps=3", *SMALL, "out=run"]
+    words = ["train", f"data={squares()}", "method=l-vae", "train.steps=3", *SMALL, "out=run"]
     assert here(*words).code == 0
     said = here(*words, "train.lr=1e-3").refusal()
     assert "run holds another run (train.lr is 0.0001 there, 0.001 here); choose another out" in said

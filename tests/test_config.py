@@ -45,9 +45,9 @@ def test_written_settings_read_back_as_the_same_run(method: str, tmp_path: Path)
 def test_identity_depends_on_every_setting_but_the_folder() -> None:
     base = config.resolve({"data": "dsprites"})
     assert config.identity(config.resolve({"data": "dsprites", "out": "elsewhere"})) == config.identity(base)
-    for key, value in (("train.seed", 1), ("train.lr", 2e-4), ("method.floor", 1e-3), ("net.latent", 4)):
+    for key, value in (("train.seed", 1), ("train.lr", 2e-4), ("method.end", 1e-3), ("net.latent", 4)):
         assert config.identity(config.resolve({"data": "dsprites", key: value})) != config.identity(base)
-    assert base.out == f"runs/dsprites-l-vae-{config.identity(base)}"
+    assert base.out == f"runs/dsprites-aligned-vae-{config.identity(base)}"
 
 
 def test_a_setting_that_earlier_runs_did_not_have_leaves_their_identity_unchanged() -> None:

@@ -10,8 +10,8 @@ import pytest
 from tests.test_runs import SMALL
 
 import equipoise as eq
+from equipoise import assemble, runs
 from equipoise import config as configuration
-from equipoise import run_folder, runs
 from equipoise.codes import index
 from equipoise.data import Images
 from equipoise.errors import InputError
@@ -190,7 +190,7 @@ def test_few_images_make_a_smaller_batch_and_a_note(tmp_path: Path, capfd: pytes
 
 def test_settings_for_files_are_refused_for_images_that_are_there(tmp_path: Path) -> None:
     images = Images(np.zeros((20, 1, 16, 16), np.uint8), name="own")
-    for key, value in (("data.size", 32), ("data.factors", "folders"), ("data.skip_damaged", True)):
+    for key, value in (("data.crop", 8), ("data.factors", "folders"), ("data.skip_damaged", True)):
         with pytest.raises(InputError, match=f"{key} applies to image files"):
             eq.train(images, "vae", out=tmp_path / "run", settings={key: value}, progress=False)
 
@@ -202,9 +202,9 @@ def test_how_files_are_read_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> Non
         told.append({"name": name, **reading})
         return Images(np.zeros((4, 1, 16, 16), np.uint8), name=name)
 
-    monkeypatch.setattr(run_folder, "load_data", load)
+    monkeypatch.setattr(assemble, "load_data", load)
     said = ["data=own", "data.size=16", "data.crop=20", "data.grey=true", "data.factors=2021-01-01"]
-    run_folder.load_images(resolve(*said, "data.skip_damaged=true", "data.range=0:9", "data.key=1"), None)
+    assemble.load_images(resolve(*said, "data.skip_damaged=true", "data.range=0:9", "data.key=1"), None)
     reading = {"size": 16, "crop": 20, "grey": True, "factors": "2021-01-01", "skip_damaged": True}
     reading |= {"range": "0:9", "key": "1"}
     assert told == [{"name": "own", **reading}]

@@ -19,7 +19,7 @@ from tests.test_runs import SMALL as QUICK
 from tests.test_runs import run as trained
 
 import equipoise as eq
-from equipoise import commands, report, runs
+from equipoise import assemble, commands, report
 from equipoise import config as configuration
 from equipoise.errors import InputError, RunError
 from equipoise.export import export_run, folder, graphs, hub, load_model, saved
@@ -48,7 +48,7 @@ def a_run(folder: Path, method: str, said: dict[str, object]) -> eq.Run:
     own = {f"method.{key}": value for key, value in SMALL.get(method, {}).items()}
     size = {"net": "burgess", "net.latent": SHAPE.latent, "train.batch": 8, "train.steps": 3, "train.lr": 1e-3}
     config = configuration.resolve({"data": "array", "method": method, "out": str(folder), **size, **own, **said})
-    model, objective = runs.build(config, SHAPE.image, SHAPE.images)
+    model, objective = assemble.build(config, SHAPE.image, SHAPE.images)
     training = Training(model, objective, config.train, torch.device("cpu"))
     model.train()
     objective.train()

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 import equipoise as eq
+from equipoise import assemble, runs, scoring
 from equipoise import config as configuration
-from equipoise import runs, scoring
 from equipoise.errors import InputError, RunError
 from equipoise.training import checkpoint, speed
 
@@ -326,7 +326,7 @@ def test_settings_edited_under_a_checkpoint_are_refused(squares: Callable[[], st
 
 def test_weights_that_are_not_finite_are_never_saved(squares: Callable[[], str], tmp_path: Path) -> None:
     config = configuration.resolve(settings(squares(), tmp_path / "run"))
-    model, objective = runs.build(config, (1, 16, 16), 75)
+    model, objective = assemble.build(config, (1, 16, 16), 75)
     training = runs.Training(model, objective, config.train, torch.device("cpu"))
     training.state()
     with torch.no_grad():

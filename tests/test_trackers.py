@@ -14,7 +14,7 @@ import torch
 from tests.conftest import SHAPE, images
 from tests.test_runs import SMALL
 
-from equipoise import runs, trackers
+from equipoise import assemble, runs, trackers
 from equipoise.config import Config, identity, resolve
 from equipoise.errors import InputError
 from equipoise.trackers import Tracking, check, split_names
@@ -192,7 +192,7 @@ def a_training() -> tuple[Training, Config]:
         {"data": "array", "method": "l-vae", "net": "burgess", "net.latent": 3, "train.batch": 8, "train.steps": 6}
         | {"train.log_every": 2, "train.checkpoint_every": 6}
     )
-    model, objective = runs.build(config, SHAPE.image, SHAPE.images)
+    model, objective = assemble.build(config, SHAPE.image, SHAPE.images)
     return Training(model, objective, config.train, torch.device("cpu")), config
 
 

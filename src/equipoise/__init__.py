@@ -1,5 +1,7 @@
 """Disentangled representation learning with variational autoencoders whose trade-off tunes itself."""
 
+import os
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
     from equipoise.study import open_study, sweep
 
 __version__ = "0.1.0"
+
+if "torch" not in sys.modules:  # which reads them once. Threads that wait must not take a core from another program.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault("KMP_BLOCKTIME", "0")
 
 _HOMES = {
     "BALANCES": "equipoise.balance",

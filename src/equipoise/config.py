@@ -23,7 +23,7 @@ from pydantic.dataclasses import dataclass
 from equipoise.data.settings import Data, check
 from equipoise.errors import InputError, check_value, choose, nearest, sentence, short
 from equipoise.files import read_toml
-from equipoise.methods import METHODS, Method, Shape
+from equipoise.methods import DEFAULT, METHODS, Method, Shape
 from equipoise.methods.method import STRICT
 from equipoise.nets import NETS
 from equipoise.objective import Objective
@@ -167,7 +167,7 @@ class Config:
             for section, values in self.to_dict().items()
             if isinstance(values, dict)
             for key, value in values.items()
-            if f"{section}.{key}" not in ("train.devices", "train.nodes", "train.track")
+            if f"{section}.{key}" not in ELSEWHERE
         }
 
 
@@ -176,6 +176,8 @@ TEXT = (
     *("method.name", "method.preset", "net.name", "train.device", "train.track"),
 )
 """Settings that are text, even if the text looks like a number or a date."""
+
+ELSEWHERE = ("train.devices", "train.nodes", "train.track")  # a run can be resumed with others
 
 ADDED: Settings = {"train.weight_decay": 0.0, "train.start_at_mean": False, "method.law": "published"}
 """Settings that earlier runs did not have, with the value that these runs used."""
@@ -199,10 +201,10 @@ def resolve(settings: Settings, complete: bool = False) -> Config:
     Example:
         >>> from equipoise.config import resolve
         >>> resolve({"data": "dsprites", "train.seed": 3}).method.name
-        'l-vae'
+        'aligned-vae'
     """
-    overrides = {f"{key}.name" if key in ("data", "method", "net") else key: value for key, value in settings.items()}
-    name = overrides.pop("method.name", "l-vae")
+    overrides = expand(settings)
+    name = overrides.pop("method.name", DEFAULT)
     method = METHODS[choose("method", name, METHODS)]
     preset = overrides.pop("method.preset", None)
     layers = {"method.law": ADDED["method.law"]} if complete and "law" in _names(method) else {}
@@ -252,11 +254,13 @@ def resolve(settings: Settings, complete: bool = False) -> Config:
     return dataclasses.replace(config, out=out)
 
 
-def identity(config: Config) -> str:
-    """Ten hexadecimal digits that identify a run.
+def expand(settings: Settings) -> dict[str, object]:
+    """The settings with `data.name`, `method.name` and `net.name` for their short forms."""
+    return {f"{key}.name" if key in ("data", "method", "net") else key: value for key, value in settings.items()}
 
-    They depend on the settings in `flat`, without `train.steps` if a run with more steps extends this one.
-    """
+
+def identity(config: Config) -> str:
+    """Ten digits that identify the settings in `flat`, without `train.steps` if more steps extend the run."""
     settings = distinguishing(config.flat())
     if is_extendable(config):
         del settings["train.steps"]
@@ -288,11 +292,10 @@ def read(path: Path) -> dict[str, object]:
     """Read the settings of a TOML file by dotted key. Raises `InputError` when it cannot be read."""
     flat: dict[str, object] = {}
     for section, values in read_toml(path, "settings").items():
-        flat |= (
-            {f"{section}.{key}": value for key, value in values.items()}
-            if isinstance(values, dict)
-            else {section: values}
-        )
+        if isinstance(values, dict):
+            flat |= {f"{section}.{key}": value for key, value in values.items()}
+        else:
+            flat[section] = values
     return flat
 
 

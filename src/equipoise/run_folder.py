@@ -17,16 +17,16 @@ from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from equipoise import config as configuration
+from equipoise.assemble import ARRAY
 from equipoise.claim import FOLDER
 from equipoise.config import Config
-from equipoise.data import DATASETS, Images, factor_table, load_data, variants
+from equipoise.data import DATASETS, Images, factor_table
 from equipoise.errors import InputError, RunError
 from equipoise.files import read_json, write_text
 from equipoise.training import checkpoint
 from equipoise.training.loop import Row, Training
 
 FORMAT = 1
-ARRAY = "array-"  # start of the data name of a run that was trained on an array
 
 Positive = Annotated[int, Field(ge=1)]
 
@@ -39,6 +39,14 @@ class MetaOfData(TypedDict):
     factor_names: list[str]
     paths: NotRequired[dict[str, Any]]
     range: NotRequired[list[float] | None]
+
+
+class Chosen(TypedDict):
+    """`chosen` of meta.json: what the user set, the budget, and the lines that explain what was chosen."""
+
+    settings: dict[str, Any]
+    budget: str | float | None
+    lines: list[str]
 
 
 class Meta(TypedDict):
@@ -54,6 +62,7 @@ class Meta(TypedDict):
     data: MetaOfData
     shape: tuple[Positive, Positive, Positive]
     images: Positive
+    chosen: NotRequired[Chosen]
 
 
 def check_folder(path: Path, config: Config) -> None:
@@ -193,14 +202,3 @@ def speed_of(training: Training) -> dict[str, Any]:
         "channels_last": training.layout is torch.channels_last,
     }
     return parts | ({"processes": training.shard.processes} if training.shard.processes > 1 else {})
-
-
-def load_images(config: Config, array: Images | None) -> tuple[Images, Images]:
-    """The images to train on and the images to encode and score. Raises `InputError` if they cannot be loaded."""
-    data = config.data
-    if array is None and data.name.startswith(ARRAY):
-        raise InputError(f"{data.name} is an array, which the run does not store; pass the images themselves")
-    if array is not None and any(data.reading.values()):
-        names = ", ".join(f"data.{key}" for key, value in data.reading.items() if value)
-        raise InputError(f"{names} applies to image files; leave it out, since an array is used unchanged")
-    return variants.prepare(load_data(data.name, **data.reading) if array is None else array, data)

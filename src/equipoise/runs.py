@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from rich.console import Console
-from torch import nn
 
+from equipoise import automatic, report, scoring, trackers
 from equipoise import codes as coding
 from equipoise import config as configuration
-from equipoise import nets, report, scoring, trackers
+from equipoise.assemble import ARRAY, build, check_differ, load_images
+from equipoise.choice import length_remark
 from equipoise.claim import Claim, Claims, hold
 from equipoise.config import Config
 from equipoise.data import Images, load_data
@@ -26,12 +27,9 @@ from equipoise.data.load import load_like
 from equipoise.data.readers import sequence
 from equipoise.errors import InputError, RunError
 from equipoise.files import naming, read_json, write_text
-from equipoise.methods import Shape
 from equipoise.metrics import Score
 from equipoise.model import VAE
-from equipoise.objective import Objective
 from equipoise.run_folder import (
-    ARRAY,
     FORMAT,
     Meta,
     check_folder,
@@ -40,7 +38,6 @@ from equipoise.run_folder import (
     fingerprint,
     identity,
     load_checkpoint,
-    load_images,
     read_saved,
     restore,
     speed_of,
@@ -135,29 +132,34 @@ class Run:
 
 def train(
     data: str | Path | npt.NDArray[Any] | torch.Tensor | sequence.Sequence | Images,
-    method: str = "l-vae",
+    method: str | None = None,
     *,
     net: str | None = None,
     steps: int | None = None,
+    budget: str | float | None = None,
     seed: int | None = None,
     out: str | Path | None = None,
     settings: Mapping[str, object] | None = None,
     progress: bool = True,
+    verbose: bool = False,
 ) -> Run:
     """Train a model, encode and score a sample of the images, and write a report.
 
-    Calling it again with the same settings resumes the run from its last checkpoint.
+    Without a method, the settings are chosen from the images and the machine, as `equipoise train` chooses them; those
+    that are given are respected. Calling it again with the same settings resumes the run from its last checkpoint.
 
     Args:
         data: The name of a data set, the path of images, an array [N, H, W], [N, H, W, C] or [N, C, H, W], a list or
             torch data set of images, or `Images`.
-        method: A name of `eq.METHODS`.
+        method: A name of `eq.METHODS`, whose defaults then apply; default: a choice from the images and the machine.
         net: A name of `eq.nets.NETS`; default: the method's choice.
-        steps: Training steps; default: 50,000, unless the method has a default of its own.
+        steps: Training steps; default: those of the method, or without a method about ten minutes.
+        budget: Time for training in seconds, or a text such as "10m" or "1h"; sets the steps from the measured speed.
         seed: Seed of weights, batches and noise; default: 0.
         out: The run's folder; default: `runs/<data>-<method>-<digits>`.
         settings: Other settings by dotted key, such as `{"train.batch": 256, "method.beta": 2.0}`.
         progress: Whether to display the progress.
+        verbose: Whether to print what was chosen and why.
 
     Returns:
         The finished run.
@@ -183,10 +185,11 @@ def train(
         "out": None if out is None else str(out),
     }
     options = {key: value for key, value in options.items() if value is not None} | dict(settings or {})
-    if isinstance(data, (str, Path)):
-        return execute(configuration.resolve({"data": str(data), **options}), progress=progress)
-    images = load_data(data)
-    return execute(configuration.resolve({"data": ARRAY + digest([images]), **options}), images, progress=progress)
+    images = None if isinstance(data, (str, Path)) else load_data(data)
+    name = str(data) if images is None else ARRAY + digest([images])
+    show = print if verbose else _ignore
+    start = automatic.complete({"data": name, **options}, images, budget, show)
+    return execute(start.config, images, start=start, progress=progress)
 
 
 def open_run(path: str | Path) -> Run:
@@ -220,6 +223,7 @@ def execute(
     config: Config,
     images: Images | None = None,
     *,
+    start: automatic.Start | None = None,
     progress: bool = True,
     stop: Callable[[], bool] = lambda: False,
     claim: Claim | None = None,
@@ -231,6 +235,7 @@ def execute(
     Args:
         config: The settings.
         images: The images, if the data of the run is an array.
+        start: The result of `automatic.complete` with these settings, if it completed them.
         progress: Whether to display the progress.
         stop: Called before each training step, in each process. When it returns True, the run is saved.
         claim: The claim on the run's folder, if the caller has it; default: taken once the settings are checked.
@@ -251,14 +256,17 @@ def execute(
     devices.check(config, in_memory=images is not None)
     trackers.check(config.train.track or ())
     check_folder(run.path, config)
-    train_images, scored_images = load_images(config, images)
+    start = start or automatic.Start(config)
+    train_images, scored_images = start.images or load_images(config, images)
     has_second = configuration.outline(config).needs_second_batch
     size = fitting_size(train_images, config.train.batch, has_second=has_second, processes=config.train.processes)
     scoring.check(config, scored_images)
     data = fingerprint(config, [train_images, scored_images])
-    model, objective = build(config, train_images.shape, len(train_images))
-
     is_unfinished = not is_finished(config)
+    if is_unfinished:
+        check_differ(train_images)
+    model, objective = build(config, train_images.shape, len(train_images))
+    threads = automatic.threads(config, train_images) if is_unfinished else None
     smaller = {} if size == config.train.batch else {"batch": size}  # for meta.json
     if smaller and is_unfinished:
         sentence = f"{train_images.name} has {len(train_images)} images, so each batch has {size}, not train.batch="
@@ -266,7 +274,7 @@ def execute(
     with contextlib.ExitStack() as stack:
         with (
             devices.process_group(config.train, config.to_toml(), needed=is_unfinished) as (shard, device),
-            speed.fast_parts(config.train.fast, devices.threads(config.train), config.train.precision) as fast,
+            speed.fast_parts(config.train.fast, threads, config.train.precision) as fast,
         ):
             devices.agree(shard, f"{identity(config)} {config.train.steps} {data['digest']}")
             training = Training(model, objective, config.train, device, shard)
@@ -275,7 +283,8 @@ def execute(
                 claim = claim or stack.enter_context(hold(run.path))
                 state, rows = read_saved(run.path, config, data)
                 restore(training, devices.from_first(shard, state), run.path)
-                write_settings(run.path, config, describe(train_images, data, fast | speed_of(training) | smaller))
+                meta = describe(train_images, data, fast | speed_of(training) | smaller)
+                write_settings(run.path, config, meta | ({"chosen": start.chosen} if start.chosen else {}))
                 names = config.train.track if is_unfinished else None
                 tracker = stack.enter_context(trackers.Tracking(names or (), run.path, config.flat()))
                 if training.step < config.train.steps:
@@ -307,23 +316,6 @@ def is_finished(config: Config) -> bool:
     return written.flat() == config.flat() and last.get("step") == config.train.steps
 
 
-def build(config: Config, image: tuple[int, int, int], images: int) -> tuple[VAE, Objective]:
-    """The untrained model and objective of these settings, for N `images` of shape `image` (C, H, W).
-
-    Raises `InputError` when training them needs more memory than this machine has.
-    """
-
-    def modules() -> tuple[nn.Module, nn.Module, Objective]:
-        encoder, decoder = nets.build(config.net.name, image, config.net.latent)
-        return encoder, decoder, config.method.build(Shape(image, config.net.latent, images))
-
-    devices.check_memory(modules)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.train.seed)
-        encoder, decoder, objective = modules()
-    return VAE(encoder, decoder, objective.likelihood, objective.prior, image, images), objective
-
-
 def _train_first(
     run: Run,
     training: Training,
@@ -340,10 +332,11 @@ def _train_first(
         (run.path / name).unlink(missing_ok=True)
     write_text(log, "".join(json.dumps(row) + "\n" for row in rows))  # later rows will be written again
     every = run.config.evaluate.every
+    remark = length_remark(run.config)
     with (
         naming(log),
         log.open("a", encoding="utf-8") as file,
-        watch.bar(console, training) as show,
+        watch.bar(console, training, batches.size, remark) as show,
         watch.signals() as signal,
     ):
 
@@ -352,9 +345,10 @@ def _train_first(
             file.write(json.dumps(row) + "\n")
             file.flush()
             tracker.row(row)
-            show(row)
+            show.row(row)
 
-        def score(step: int) -> None:
+        def after(step: int) -> None:
+            show.step(step)
             if every and step % every == 0:
                 tracker.row(scoring.score_now(run, training), "scores")
 
@@ -367,7 +361,7 @@ def _train_first(
             claim.check()
             return signal.is_set() or stop()
 
-        fit(training, batches, log=record, save=save, after=score, stop=must_stop)
+        fit(training, batches, log=record, save=save, after=after, stop=must_stop)
 
 
 def _train_other(training: Training, batches: Batches, stop: Callable[[], bool]) -> None:

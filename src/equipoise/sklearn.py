@@ -11,8 +11,8 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from equipoise import assemble
 from equipoise import config as configuration
-from equipoise import runs
 from equipoise.config import Config
 from equipoise.data import load_data
 from equipoise.data.batches import batch_index
@@ -109,7 +109,7 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
         rows: list[dict[str, Any]] = []
         with speed.fast_parts(config.train.fast, config.train.threads, config.train.precision):
-            model, objective = runs.build(config, (x.shape[1], x.shape[2], x.shape[3]), n)
+            model, objective = assemble.build(config, (x.shape[1], x.shape[2], x.shape[3]), n)
             training = Training(model, objective, config.train, device(config.train.device))
             fit(training, batch, log=rows.append, save=_ignore, after=_ignore, stop=lambda: False)
         self.model_ = model.cpu().eval()

@@ -337,3 +337,13 @@ def test_plain_functions_are_attributes_of_the_package() -> None:
     assert {*METRICS, "score", "METRICS", "Score"} <= set(dir(metrics))
     with pytest.raises(AttributeError, match="has no attribute 'migg'"):
         metrics.migg  # noqa: B018
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_the_interval_of_a_count_of_latents_stays_within_their_number(n: int) -> None:
+    codes = np.zeros((n, 10))
+    codes[0, :4] = 0.3  # without this row, no latent is active
+    result = score(codes, None, logvar=np.zeros((n, 10)), which="active_units")["active_units"]
+    assert result.value == 4
+    assert result.low is None or result.low >= 0
+    assert result.high is None or result.high <= 10

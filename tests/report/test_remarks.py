@@ -87,6 +87,15 @@ def test_a_collapsed_model_is_called_so(make: Make) -> None:
     about(notes, "There are no scores")
 
 
+def test_a_collapse_after_a_few_steps_is_called_too_short_a_run(make: Make) -> None:
+    run = make(dead=True)
+    short = run.but(config=replace(run.config, train=replace(run.config.train, steps=60)))
+    notes = report.notes(short)
+    about(notes, "The run is too short: no latent is active after 60 steps")
+    assert not any("Lower the weight" in note for note in notes)
+    assert "collapsed" in flags(short)
+
+
 def test_missing_factors_are_said(make: Make) -> None:
     about(report.notes(make(factors=False)), "The factors of variation of these images are not known")
 

@@ -1,5 +1,6 @@
 """The commands of a run: train, evaluate, encode, report, explore, export and check."""
 
+import functools
 import json
 import math
 import os
@@ -30,28 +31,40 @@ def train(
             show_default=False,
         ),
     ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="Time for training, such as 10m, 90s or 1h: sets the steps from the measured speed."),
+    ] = None,
     progress: Progress = True,
 ) -> Outcome:
     """Train a method on images, score it and write a report.
 
-    The same command resumes an interrupted run. Settings are section.key: `equipoise show train` lists those of
+    Without a method, the settings are chosen from the images and the machine, for about ten minutes of training. The
+    same command resumes an interrupted run. Settings are section.key: `equipoise show train` lists those of
     training, `equipoise show l-vae` those of a method.
 
     Examples:
 
+      equipoise train data=path/to/images
+
       equipoise train data=dsprites method=l-vae train.steps=2000 train.seed=0 out=runs/first
 
-      equipoise train data=path/to/images data.size=64 method=beta-vae method.beta=2
+      equipoise train data=path/to/images data.size=64 method=beta-vae method.beta=2 --budget 30m
 
       equipoise train data=dsprites method=l-vae method.preset=paper_lvae
     """
-    from equipoise import config, runs
+    from rich.console import Console
+
+    from equipoise import automatic, config, runs
     from equipoise.report import notes
 
     words = words or []
     file = words[:1] if words and "=" not in words[0] else []
     settings = (config.read(Path(file[0])) if file else {}) | config.parse(words[len(file) :])
-    run = runs.execute(config.resolve(settings), progress=progress)
+    console = Console(stderr=True, quiet=not progress)
+    show = functools.partial(console.print, markup=False, highlight=False, soft_wrap=True)
+    start = automatic.complete(settings, budget=budget, show=show)
+    run = runs.execute(start.config, start=start, progress=progress)
     last = run.logs[-1] if run.logs else {"step": run.config.train.steps, "seconds": math.nan}
     lines = [
         f"{run.config.method.name} on {run.config.data.name}: {last['step']:,} steps in {last['seconds']:,.0f} s",

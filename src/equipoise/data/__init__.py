@@ -6,7 +6,7 @@ find (`find`) -> read (`readers`) -> factor table (`factor_table`) -> scale (`sc
 
 from equipoise.data.dataset import Dataset
 from equipoise.data.images import Images
-from equipoise.data.load import load_data
+from equipoise.data.load import load_data, stored_shapes
 from equipoise.data.sets import DATASETS
 
-__all__ = ["DATASETS", "Dataset", "Images", "load_data"]
+__all__ = ["DATASETS", "Dataset", "Images", "load_data", "stored_shapes"]

@@ -1,6 +1,6 @@
 """Reading images, stage by stage: find, read, factor table, scale."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from equipoise.data.readers import READERS
 from equipoise.data.scale import scale
 from equipoise.data.sets import DATASETS
 from equipoise.data.settings import Data
+from equipoise.data.source import Source
 from equipoise.errors import InputError
 
 _WITH_KEY = (".npz", ".h5", ".hdf5")
@@ -128,6 +129,23 @@ def load_like(source: Any, data: Data, shape: Shape, limits: list[float] | None)
             "shape"
         )
     return images
+
+
+def stored_shapes(
+    source: Any, *, crop: int | None = None, grey: bool = False, key: str | None = None
+) -> Iterator[tuple[int, int, int]]:
+    """Shapes (C, H, W) that images would have without `size`: of each picture, or of one if all must be alike.
+
+    The arguments are those of `load_data`. No picture is decoded. Raises `InputError` as `load_data` does.
+    """
+    kind, what = find(source)
+    pictures = what if kind in ("set", "images") else READERS[kind](what) if key is None else READERS[kind](what, key)
+    if not isinstance(pictures, Source):
+        yield pictures.shape
+        return
+    form = Form(None, crop, grey)
+    for label, shape in pictures.heads():
+        yield form.output_shape(shape, label)
 
 
 def _refuse(settings: Mapping[str, object], use: str) -> None:

@@ -45,4 +45,7 @@ METHODS: dict[str, type[Method]] = {
 }
 """Every method by name."""
 
-__all__ = ["METHODS", "Method", "Preset", "Shape"]
+DEFAULT = "aligned-vae"
+"""The method of runs that name none."""
+
+__all__ = ["DEFAULT", "METHODS", "Method", "Preset", "Shape"]

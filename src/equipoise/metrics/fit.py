@@ -317,5 +317,5 @@ METRICS = {
     "log_px_z": Metric(log_px_z, range=(-math.inf, math.inf)),
     "elbo": Metric(elbo, range=(-math.inf, math.inf)),
     "kl": Metric(kl, range=(0.0, math.inf), better=0),
-    "active_units": Metric(active_units, range=(0.0, math.inf), better=0),
+    "active_units": Metric(active_units, range=(0.0, math.inf), better=0, counts_latents=True),
 }

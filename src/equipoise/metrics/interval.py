@@ -72,7 +72,7 @@ def with_intervals(
                 error = math.sqrt((len(values) - 1) * values.var())
             half = float(halves[name].mean())
             results[name] = replace(
-                _between(results[name], error, len(values), calls[name].metric.range),
+                _between(results[name], error, len(values), calls[name].metric.limits(results[name])),
                 half=half if math.isfinite(half) else None,
             )
     return results | _with_baselines(
@@ -108,7 +108,7 @@ def _repeated(call: Call, first: Score, inputs: Mapping[str, Any], seed: int, ad
         advance()
     mean = _averaged(scores)
     values = np.array(mean.extra["values"])
-    return _between(mean, values.std(ddof=1) / math.sqrt(len(values)), len(values), call.metric.range)
+    return _between(mean, values.std(ddof=1) / math.sqrt(len(values)), len(values), call.metric.limits(mean))
 
 
 def _averaged(scores: Sequence[Score]) -> Score:

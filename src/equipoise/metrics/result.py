@@ -119,6 +119,7 @@ class Metric:
         has_ceiling: perfect codes can score below 1, so the score of the factors as codes is computed too.
         is_cheap: part of the default selection; for other metrics fewer rows are left out in turn.
         is_headline: one of the few metrics that reports and comparisons show first.
+        counts_latents: the score is a number of latents, so its interval ends at their number, [L] of `per_latent`.
 
     Example:
         >>> from equipoise.metrics import METRICS
@@ -135,6 +136,7 @@ class Metric:
     has_ceiling: bool = False
     is_cheap: bool = True
     is_headline: bool = False
+    counts_latents: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "function", _with_params(self.function))
@@ -157,6 +159,13 @@ class Metric:
     def summary(self) -> str:
         """The first sentence of the function's docstring, without the full stop."""
         return (inspect.getdoc(self.function) or "").split("\n")[0].replace("`", "").removesuffix(".")
+
+    def limits(self, score: Score) -> tuple[float, float]:
+        """The smallest and the largest value that this metric can have for the codes of a score."""
+        low, high = self.range
+        if self.counts_latents and score.per_latent is not None:
+            high = float(len(score.per_latent))
+        return low, high
 
     @property
     def direction(self) -> str:

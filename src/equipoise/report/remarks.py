@@ -13,6 +13,8 @@ from equipoise.report.log import with_context
 from equipoise.report.sentences import listing
 from equipoise.scoring import Run
 
+FEW = 400  # steps; in fewer, latents are inactive with most methods, whatever the settings
+
 
 def notes(run: Run) -> list[str]:
     """Return sentences on what a reader of the run should know: inactive latents, weights at a limit, missing scores.
@@ -26,7 +28,7 @@ def notes(run: Run) -> list[str]:
     Example:
         >>> import equipoise as eq
         >>> eq.report.notes(eq.open_run("runs/first"))[0]
-        'Posterior collapse: no latent is active ...'
+        'The run is too short: no latent is active after 2 steps ...'
     """
     return [remark.sentence for remark in remarks(run, analyse(run))]
 
@@ -45,13 +47,13 @@ def flags(run: Run) -> list[Flag]:
         >>> eq.report.flags(eq.open_run("runs/first"))
         ['collapsed']
     """
-    every = [*_collapse(latent_variances(run.codes["mean"])), *_training(run)]
+    every = [*_collapse(run, latent_variances(run.codes["mean"])), *_training(run)]
     return list(dict.fromkeys(remark.flag for remark in every if remark.flag is not None))
 
 
 def remarks(run: Run, findings: Findings) -> list[Remark]:
     """Return all remarks on a run with these findings."""
-    every = [*_batch(run), *_collapse(latent_variances(findings.codes)), *_training(run)]
+    every = [*_batch(run), *_collapse(run, latent_variances(findings.codes)), *_training(run)]
     if findings.information is not None and findings.active:
         every += _missing_factors(findings.information, [latent.index for latent in findings.active])
     return every + _scores(run, has_factors=bool(findings.factors))
@@ -65,10 +67,17 @@ def _batch(run: Run) -> list[Remark]:
     return [Remark(f"{sentence}{run.config.train.batch}.")]
 
 
-def _collapse(variances: Array) -> list[Remark]:
+def _collapse(run: Run, variances: Array) -> list[Remark]:
     inactive = [f"z{j}" for j in np.flatnonzero(variances <= ACTIVE)]
     if not inactive:
         return []
+    steps = run.config.train.steps
+    if len(inactive) == len(variances) and steps < FEW:
+        sentence = (
+            f"The run is too short: no latent is active after {steps:,} steps, which does not show yet whether latents "
+            "collapse. Train longer, such as with --budget 10m."
+        )
+        return [Remark(sentence, "collapsed")]
     if len(inactive) == len(variances):
         sentence = (
             f"Posterior collapse: no latent is active (variance of the posterior means above {ACTIVE}), so every image "

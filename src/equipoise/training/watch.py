@@ -5,11 +5,17 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
+from typing import NamedTuple
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from equipoise.choice import duration
 from equipoise.training.loop import Row, Training
+
+FIRST = 2.0  # seconds until the first line, and FEWEST steps, so that the first steps, which are slow, count little
+FEWEST = 5
 
 
 @contextmanager
@@ -36,29 +42,67 @@ def signals() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-@contextmanager
-def bar(console: Console, training: Training) -> Iterator[Callable[[Row], None]]:
-    """Yield a function that displays a row of the log.
+class Display(NamedTuple):
+    """Displays the progress: `row` takes a row of the log, `step` the number of steps that are done, after each."""
 
-    A terminal displays a moving bar. Any other output gets a line for every tenth of the run.
+    row: Callable[[Row], None]
+    step: Callable[[int], None]
+
+
+@contextmanager
+def bar(console: Console, training: Training, batch: int, remark: str) -> Iterator[Display]:
+    """Yield functions that display the progress of a training.
+
+    The first line appears after a few seconds, with images per second, the time left and the remark. After it, a
+    terminal displays a moving bar, and any other output gets a line for every tenth of the run.
+
+    Args:
+        console: where to print; nothing is printed if it is quiet.
+        training: the training, with its step at the start.
+        batch: images per step.
+        remark: a phrase on the length of the run.
     """
-    steps = training.train.steps
+    steps, first = training.train.steps, training.step
+    start, is_first = monotonic(), True
+
+    def say(step: int, text: str) -> None:
+        console.print(f"step {step:,} of {steps:,}: {text}", markup=False, highlight=False, soft_wrap=True)
+
+    def first_line(step: int) -> None:
+        nonlocal is_first
+        seconds = monotonic() - start
+        if is_first and seconds > FIRST and step >= first + FEWEST:
+            is_first = False
+            rate = batch * (step - first) / seconds
+            say(step, f"{rate:,.0f} images/s, {left(rate, step)}; {remark}")
+
+    def left(rate: float, step: int) -> str:
+        return f"{duration((steps - step) * batch / rate)} left"
+
+    def summary(row: Row) -> str:
+        return f"{_summary(row)}  {left(row['images_per_second'], row['step'])}"
+
     if not console.is_terminal:
         tenths = {math.ceil(steps * tenth / 10) for tenth in range(1, 11)}
-        printed = {step for step in tenths if step <= training.step}
+        printed = {step for step in tenths if step <= first}
 
         def line(row: Row) -> None:
             due = {step for step in tenths if step <= row["step"]}
             if due - printed:
                 printed.update(due)
-                console.print(f"step {row['step']:,} of {steps:,}: {_summary(row)}", highlight=False, soft_wrap=True)
+                say(row["step"], summary(row))
 
-        yield line
+        yield Display(line, first_line)
         return
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=steps, completed=training.step)
-        yield lambda row: progress.update(task, completed=row["step"], description=_summary(row))
+        task = progress.add_task("", total=steps, completed=first)
+
+        def advance(step: int) -> None:
+            first_line(step)
+            progress.update(task, completed=step)
+
+        yield Display(lambda row: progress.update(task, description=summary(row)), advance)
 
 
 def _summary(row: Row) -> str:

@@ -1,0 +1,65 @@
+"""The images and the untrained model of a run, from its settings."""
+
+from itertools import chain
+
+import numpy as np
+import torch
+from torch import nn
+
+from equipoise import nets
+from equipoise.config import Config
+from equipoise.data import Images, load_data, variants
+from equipoise.errors import InputError
+from equipoise.methods import Shape
+from equipoise.model import VAE
+from equipoise.objective import Objective
+from equipoise.training import devices
+
+ARRAY = "array-"  # start of the data name of a run that was trained on an array
+BLOCK = 1000  # images that are compared with the first one at a time
+
+
+def load_images(config: Config, array: Images | None) -> tuple[Images, Images]:
+    """Return the images to train on and the images to encode and score. Raises `InputError` if they cannot be loaded.
+
+    array: the images, if the run is trained on an array.
+    """
+    data = config.data
+    if array is None:
+        if data.name.startswith(ARRAY):
+            raise InputError(f"{data.name} is an array, which the run does not store; pass the images themselves")
+        return variants.prepare(load_data(data.name, **data.reading), data)
+    names = ", ".join(f"data.{key}" for key, value in data.reading.items() if value and key != "size")
+    if names:
+        raise InputError(f"{names} applies to image files; leave it out, and change the array itself")
+    return variants.prepare(array if data.size is None else array.resize(data.size), data)
+
+
+def check_differ(images: Images) -> None:
+    """Raise `InputError` if all images are the same picture, from which nothing can be learned."""
+    n = len(images)
+    few = images.pixels(np.linspace(0, n - 1, min(n, 4)).astype(np.int64))  # of a large set, the rest stays unread
+    blocks = (images.pixels(np.arange(start, min(start + BLOCK, n))) for start in range(0, n, BLOCK))
+    if n < 2 or any((pixels != few[0]).any() for pixels in chain([few], blocks)):
+        return
+    raise InputError(
+        f"the images are alike: all {n:,} of {images.name} have the same pixels; expected images that differ, so check "
+        "the files, data.crop and data.keep"
+    )
+
+
+def build(config: Config, image: tuple[int, int, int], images: int) -> tuple[VAE, Objective]:
+    """Return the untrained model and objective of these settings, for N `images` of shape `image` (C, H, W).
+
+    Raises `InputError` when training them needs more memory than this machine has.
+    """
+
+    def modules() -> tuple[nn.Module, nn.Module, Objective]:
+        encoder, decoder = nets.build(config.net.name, image, config.net.latent)
+        return encoder, decoder, config.method.build(Shape(image, config.net.latent, images))
+
+    devices.check_memory(modules)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.train.seed)
+        encoder, decoder, objective = modules()
+    return VAE(encoder, decoder, objective.likelihood, objective.prior, image, images), objective

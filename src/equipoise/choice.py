@@ -1,0 +1,209 @@
+"""Settings that are chosen from the images and the machine. Functions of facts alone: nothing is read or trained here.
+
+`equipoise train data=X` without a method uses this choice. A run that names a method has the defaults of that method.
+"""
+
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from math import log10
+
+from equipoise.config import Config, Net, Settings, Train
+from equipoise.errors import InputError
+from equipoise.methods import DEFAULT, METHODS
+from equipoise.nets import LEAST
+
+SIZE = 32  # pixels a side to which larger images are resized
+SECONDS = 600.0  # of training, if the user gives no budget
+SHORTEST, LONGEST = 0.2, 2.0  # steps without a budget, as a multiple of the method's default
+EPOCHS = 1000  # largest number without a budget, if that is more than the shortest run
+OVERHEAD = 0.05  # of the time of a step: rotations, logs and checkpoints, which the trial does not contain
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the choice depends on.
+
+    images: number of training images N.
+    shape: (C, H, W) of the largest image, before `data.size`.
+    is_uniform: whether all images have that shape.
+    is_black_and_white: whether nearly all pixels are black or white.
+    machine: the name of the processor or GPU.
+    threads: threads of torch, or None for torch's own number.
+    images_per_second: speed of training with the other chosen settings; None before it is measured.
+    """
+
+    images: int
+    shape: tuple[int, int, int]
+    is_uniform: bool = True
+    is_black_and_white: bool = False
+    machine: str = "the processor"
+    threads: int | None = None
+    images_per_second: float | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The chosen settings by dotted key, and the lines that explain them."""
+
+    settings: dict[str, object]
+    lines: tuple[str, ...]
+
+
+def choose(facts: Facts, overrides: Settings, budget: float | None = None) -> Choice:
+    """Choose the settings that `overrides` does not set.
+
+    Args:
+        facts: Properties of images and machine.
+        overrides: Settings of the user by dotted key, which are respected.
+        budget: Time for training in seconds; default: about ten minutes, within bounds on the steps.
+
+    Returns:
+        The chosen settings, and four lines that say what is used and why. Without a measured speed, the steps are those
+        that are set or the method's.
+
+    Example:
+        >>> choice = choose(Facts(images=3000, shape=(3, 64, 96), images_per_second=2000.0), {"train.lr": 5e-4})
+        >>> choice.settings["data.size"], choice.settings["method.likelihood"], choice.settings["train.steps"]
+        (32, 'mse', 17000)
+        >>> print(choice.lines[0])
+        images: 3,000 in colour, 96 x 64, resized to 32 x 32, where training takes minutes (data.size sets another size)
+    """
+    settings: dict[str, object] = {}
+
+    def take(key: str, value: object) -> object:
+        """Return the user's value of a setting, or choose this one."""
+        if key in overrides:
+            return overrides[key]
+        settings[key] = value
+        return value
+
+    name = str(take("method.name", DEFAULT))
+    defaults = METHODS[name].defaults
+    size = side(facts, overrides)
+    if size is not None:
+        take("data.size", size)
+    height, width = facts.shape[1:] if size is None else (size, size)
+    net = take("net.name", defaults.get("net.name", Net.name) if min(height, width) >= LEAST else "mlp_lvae")
+    kind = {1: "grey", 3: "in colour"}.get(facts.shape[0], f"of {facts.shape[0]} channels")
+    if facts.is_black_and_white and facts.shape[0] == 1:
+        kind = "black and white"
+    likelihood = take("method.likelihood", "bernoulli" if kind == "black and white" else "mse")
+    latents = overrides.get("net.latent", Net.latent)
+    precision = take("train.precision", "fp32")
+    batch = take("train.batch", max(2, min(int(str(defaults.get("train.batch", Train.batch))), facts.images)))
+    rate = take("train.lr", defaults.get("train.lr", Train.lr))
+    if facts.threads is not None:
+        take("train.threads", facts.threads)
+    threads = overrides.get("train.threads", facts.threads)
+    lines = [
+        f"images: {facts.images:,} {kind}, {_sides(facts)}{_resizing(size, overrides)}",
+        f"method: {name}, which separates factors in minutes; net {net}, {latents} latents; likelihood {likelihood}"
+        + ("" if "method.likelihood" in overrides else f", since the images are {kind}"),
+        f"machine: {facts.machine}, {_count(threads)}{precision}",
+    ]
+    if facts.images_per_second is not None:
+        lines[2] += f", {facts.images_per_second:,.0f} images/s in a trial"
+    assert isinstance(batch, int)
+    total, why = int(str(defaults.get("train.steps", Train.steps))), "the default of the method"
+    if "train.steps" in overrides:
+        total, why = int(str(overrides["train.steps"])), "as set"
+    elif facts.images_per_second is not None:
+        total, why = steps(facts, batch, total, budget)
+        settings["train.steps"] = total
+        why = f"about {duration(total * batch / speed(facts))} left; {why}"
+    lines.append(f"length: {total:,} steps of {batch} images, learning rate {rate:g}, {why}")
+    return Choice(settings, tuple(lines))
+
+
+def side(facts: Facts, overrides: Settings) -> int | None:
+    """The side in pixels to which images are resized: the user's, or `SIZE` if some are larger or their sizes differ.
+
+    None if they keep their size.
+    """
+    if "data.size" in overrides:
+        return int(str(overrides["data.size"]))
+    return SIZE if max(facts.shape[1:]) > SIZE or not facts.is_uniform else None
+
+
+def steps(facts: Facts, batch: int, default: int, budget: float | None) -> tuple[int, str]:
+    """The number of training steps, with two significant digits, and the reason for it.
+
+    batch: images per step. default: the method's number of steps. budget: seconds, or None for the bounded default.
+    """
+    affordable = (SECONDS if budget is None else budget) * speed(facts) / batch
+    if budget is not None:
+        return _rounded(affordable), f"--budget is {duration(budget)}"
+    shortest, longest = SHORTEST * default, LONGEST * default
+    epochs = max(EPOCHS * facts.images / batch, shortest)
+    number = _rounded(min(max(affordable, shortest), longest, epochs))
+    if affordable < shortest:
+        return number, "fewer steps would not separate the factors; --budget 5m or train.steps sets another length"
+    reason = "about ten minutes"
+    if affordable > min(longest, epochs):
+        reason = "more steps add little" if longest <= epochs else f"at most {EPOCHS:,} passes through few images"
+    return number, f"{reason}; --budget 30m or train.steps sets another length"
+
+
+def speed(facts: Facts) -> float:
+    """Images per second over a whole run."""
+    assert facts.images_per_second is not None
+    return facts.images_per_second * (1 - OVERHEAD)
+
+
+def length_remark(config: Config) -> str:
+    """A phrase on whether the number of steps suits the method."""
+    name, steps = config.method.name, config.train.steps
+    default = int(str(config.method.defaults.get("train.steps", Train.steps)))
+    if steps < SHORTEST * default:
+        return f"a short run, since {name} has {default:,} steps by default, so the latents may not have settled"
+    return f"a length that suits {name}, which has {default:,} steps by default"
+
+
+def seconds_of(budget: str | float) -> float:
+    """The seconds of a budget such as "10m", "90s", "1h", "1h30m", or a number of seconds.
+
+    Raises `InputError` for another text, and below one second.
+    """
+    parts = re.fullmatch(r"(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s?)?", str(budget).strip().lower())
+    seconds = 0.0
+    with suppress(ValueError):  # such as 1.2.3
+        for number, unit in zip(parts.groups() if parts else (), (3600, 60, 1), strict=False):
+            seconds += float(number or 0) * unit
+    if seconds < 1:
+        raise InputError(f"--budget is {budget}; expected a time for training such as 10m, 90s, 1h or 600 (seconds)")
+    return seconds
+
+
+def duration(seconds: float) -> str:
+    """A time in words for people: 45 s, 10 min, 2.5 h, 3 days."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.0f} days"
+
+
+def _rounded(number: float) -> int:
+    """The number rounded down to two significant digits, at least 1."""
+    unit = int(10 ** max(0, int(log10(max(number, 1))) - 1))
+    return max(1, int(number / unit) * unit)
+
+
+def _sides(facts: Facts) -> str:
+    _, height, width = facts.shape
+    return f"{width} x {height}" if facts.is_uniform else f"up to {width} x {height}"
+
+
+def _resizing(size: object, overrides: Settings) -> str:
+    if size is None:
+        return ", used at that size"
+    if "data.size" in overrides:
+        return f", resized to {size} x {size} as set"
+    return f", resized to {size} x {size}, where training takes minutes (data.size sets another size)"
+
+
+def _count(threads: object) -> str:
+    if threads is None:
+        return ""
+    return f"{threads} thread{'' if threads == 1 else 's'}, "
