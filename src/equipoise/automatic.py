@@ -131,8 +131,8 @@ def _choose(base: Config, request: dict[str, object], array: Images | None, budg
     """Choose all settings that the request leaves open."""
     shape, is_uniform = _largest(base, array)
     facts = Facts(0, shape, is_uniform, machine=_machine(base))
-    data = replace(base.data, size=choice.side(facts, request))
-    loaded = load_images(replace(base, data=data), array)
+    size = choice.side(facts, request)
+    loaded = load_images(base if size is None else configuration.resolve(request | {"data.size": size}), array)
     check_differ(loaded[0])
     facts = replace(facts, images=len(loaded[0]), is_black_and_white=is_black_and_white(loaded[0]))
     result = choice.choose(facts, request)
