@@ -35,6 +35,8 @@ def _columns(value: object) -> object:
 Codes = dict[str, Annotated[int | str | tuple[int, ...], BeforeValidator(_codes)]]
 """Codes by the name of their factor."""
 
+Name = Annotated[str, Field(min_length=1)]
+
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
 class Data:
@@ -56,13 +58,12 @@ class Data:
         ),
     ] = None
     key: Annotated[
-        str | None, Field(min_length=1, description="the array of the images in an .npz or HDF5 file; default: images")
+        Name | None, Field(description="the array of the images in an .npz or HDF5 file; default: images")
     ] = None
     factors: Annotated[
-        str | tuple[str, ...] | None,
+        Name | Annotated[tuple[str, ...], Field(min_length=1)] | None,
         BeforeValidator(_columns),
         Field(
-            min_length=1,
             description="factors of images of your own: the path of a table, `folders` to use the sub-folders, or "
             "columns such as [shape, size] of factors.csv, or of the table whose path is before them",
         ),
