@@ -14,7 +14,7 @@ from tests.conftest import SMALL, build, clock, forward, images, noise, toy
 
 import equipoise
 from equipoise import commands as python_commands
-from equipoise import config, study
+from equipoise import choice, config, study
 from equipoise.cli import app
 from equipoise.data import DATASETS
 from equipoise.methods import METHODS
@@ -81,6 +81,10 @@ def resolved(words: list[str], text: str, folder: Path) -> config.Config:
             path = folder / name
             path.write_text(examples(text)[name], encoding="utf-8")
         settings = config.read(path)
+    if "--budget" in words:  # an option of the command; it sets the steps
+        place = words.index("--budget")
+        assert choice.seconds_of(words[place + 1]) > 0
+        words = words[:place] + words[place + 2 :]
     return config.resolve(settings | config.parse(words))
 
 

@@ -117,9 +117,9 @@ def test_images_of_any_size_are_trained_on(size: int, colour: bool, train: Train
 
 
 def test_a_size_that_no_net_takes_says_what_to_set(train: Train, tmp_path: Path) -> None:
-    draw(tmp_path / "pictures", n=20, side=40)
+    draw(tmp_path / "pictures", n=20, side=6)
     with pytest.raises(
-        ValueError, match=r"burgess needs square images of 8, 16, 32, .* these are 40 x 40; set data\.size"
+        ValueError, match=r"burgess needs images of 8 x 8 pixels or more, these are 6 x 6; set data\.size"
     ):
         train("train.steps=2")
     assert not (tmp_path / "run").exists()

@@ -67,7 +67,7 @@ def test_a_claimed_run_is_refused_by_every_command_that_writes_to_it(
             lambda: commands.evaluate([path], progress=False),
             lambda: commands.report(path),
             lambda: commands.explore(path, browser=False),
-            lambda: export.write(path),
+            lambda: export.write(path, "safetensors", None),
         ):
             with pytest.raises(Claimed, match=sentence):
                 command()

@@ -147,14 +147,13 @@ class Config:
 
     def to_dict(self) -> dict[str, dict[str, object] | str]:
         """Return the sections with plain values, without unset settings, as in `config.toml`."""
-        sections: dict[str, dict[str, object] | str] = {"out": self.out}
-        for section in SECTIONS:
-            sections[section] = _values(getattr(self, section))
+        sections: dict[str, dict[str, object] | str] = {
+            section: _values(getattr(self, section)) for section in SECTIONS
+        }
         method: dict[str, object] = {"name": self.method.name}
         if self.preset is not None:
             method["preset"] = self.preset
-        sections["method"] = method | _values(self.method)
-        return sections
+        return {"out": self.out, **sections, "method": method | _values(self.method)}
 
     def to_toml(self) -> str:
         """Return the settings as TOML."""

@@ -351,4 +351,5 @@ def test_description_is_ready_for_json() -> None:
         "source": "made here",
         "licence": "CC0",
         "citation": "none",
+        "range": None,
     }

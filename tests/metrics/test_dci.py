@@ -273,7 +273,7 @@ def test_factor_that_is_not_predicted_has_no_importance() -> None:
 def test_alpha_is_that_of_the_search_of_scikit_learn() -> None:
     codes, factors = toy(400)
     x, y = ((columns - columns.min(axis=0)) / np.ptp(columns, axis=0) for columns in (codes, factors))
-    search = LassoCV(alphas=list(dci_lasso.ALPHAS), cv=10, precompute=True, tol=1e-6, max_iter=10_000)
+    search = LassoCV(alphas=list(dci_lasso.ALPHAS), cv=10, precompute=True, tol=1e-6, max_iter=10_000, random_state=0)
     expected = [search.fit(x, target).alpha_ for target in y.T]
     assert dci_lasso._best_alphas(x, y, sorted(dci_lasso.ALPHAS, reverse=True)) == expected
 

@@ -28,7 +28,7 @@ def notes(run: Run) -> list[str]:
     Example:
         >>> import equipoise as eq
         >>> eq.report.notes(eq.open_run("runs/first"))[0]
-        'The run is too short: no latent is active after 2 steps ...'
+        'The run is too short: no latent is active after 2 steps, ...'
     """
     return [remark.sentence for remark in remarks(run, analyse(run))]
 
