@@ -13,8 +13,8 @@ import typer.main
 from tests.conftest import SMALL, build, clock, forward, images, noise, toy
 
 import equipoise
-from equipoise import commands as python_commands
 from equipoise import choice, config, study
+from equipoise import commands as python_commands
 from equipoise.cli import app
 from equipoise.data import DATASETS
 from equipoise.methods import METHODS

@@ -170,11 +170,10 @@ class Config:
         }
 
 
-TEXT = (
+TEXT = (  # settings that are text, even if the text looks like a number or a date
     *("out", "data", "method", "net", "data.name", "data.factors", "data.key", "data.range"),
     *("method.name", "method.preset", "net.name", "train.device", "train.track"),
 )
-"""Settings that are text, even if the text looks like a number or a date."""
 
 ELSEWHERE = ("train.devices", "train.nodes", "train.track")  # a run can be resumed with others
 
@@ -305,8 +304,7 @@ def load(path: Path) -> Config:
         config = resolve(settings, complete=True)
     except InputError as error:
         raise InputError(f"{path} is damaged: {error}") from None
-    written = config.flat().keys() - ADDED.keys()
-    if missing := sorted(written - settings.keys() - {"method.preset"}):
+    if missing := sorted(config.flat().keys() - ADDED.keys() - settings.keys() - {"method.preset"}):
         raise InputError(f"{path} is damaged: {missing[0]} is missing; restore the file, or delete it and train again")
     return config
 
