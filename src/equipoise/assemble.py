@@ -35,17 +35,12 @@ def load_images(config: Config, array: Images | None) -> tuple[Images, Images]:
     return variants.prepare(array if data.size is None else array.resize(data.size), data)
 
 
-def check_differ(images: Images) -> None:
-    """Raise `InputError` if all images are the same picture, from which nothing can be learned."""
+def are_alike(images: Images) -> bool:
+    """Whether all images are the same picture, from which nothing can be learned."""
     n = len(images)
     few = images.pixels(np.linspace(0, n - 1, min(n, 4)).astype(np.int64))  # of a large set, the rest stays unread
     blocks = (images.pixels(np.arange(start, min(start + BLOCK, n))) for start in range(0, n, BLOCK))
-    if n < 2 or any((pixels != few[0]).any() for pixels in chain([few], blocks)):
-        return
-    raise InputError(
-        f"the images are alike: all {n:,} of {images.name} have the same pixels; expected images that differ, so check "
-        "the files, data.crop and data.keep"
-    )
+    return n >= 2 and not any((pixels != few[0]).any() for pixels in chain([few], blocks))
 
 
 def build(config: Config, image: tuple[int, int, int], images: int) -> tuple[VAE, Objective]:

@@ -13,7 +13,7 @@ import torch
 
 from equipoise import choice
 from equipoise import config as configuration
-from equipoise.assemble import build, check_differ, load_images
+from equipoise.assemble import build, load_images
 from equipoise.choice import Facts
 from equipoise.config import Config, Settings
 from equipoise.data import Images, stored_shapes
@@ -133,7 +133,6 @@ def _choose(base: Config, request: dict[str, object], array: Images | None, budg
     facts = Facts(0, shape, is_uniform, machine=_machine(base))
     size = choice.side(facts, request)
     loaded = load_images(base if size is None else configuration.resolve(request | {"data.size": size}), array)
-    check_differ(loaded[0])
     facts = replace(facts, images=len(loaded[0]), is_black_and_white=is_black_and_white(loaded[0]))
     result = choice.choose(facts, request)
     if base.train.processes == 1:
@@ -148,7 +147,6 @@ def _choose(base: Config, request: dict[str, object], array: Images | None, budg
 def _fit_budget(base: Config, request: dict[str, object], array: Images | None, budget: float | None) -> Start:
     """Set the steps of a run whose method is named so that training takes as long as the budget."""
     loaded = load_images(base, array)
-    check_differ(loaded[0])
     number, rate = measure(base, loaded[0])
     facts = Facts(len(loaded[0]), loaded[0].shape, machine=_machine(base), threads=number, images_per_second=rate)
     batch = _batch(base, loaded[0])

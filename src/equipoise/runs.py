@@ -17,7 +17,7 @@ from rich.console import Console
 from equipoise import automatic, report, scoring, trackers
 from equipoise import codes as coding
 from equipoise import config as configuration
-from equipoise.assemble import ARRAY, build, check_differ, load_images
+from equipoise.assemble import ARRAY, are_alike, build, load_images
 from equipoise.choice import length_remark
 from equipoise.claim import Claim, Claims, hold
 from equipoise.config import Config
@@ -263,11 +263,15 @@ def execute(
     scoring.check(config, scored_images)
     data = fingerprint(config, [train_images, scored_images])
     is_unfinished = not is_finished(config)
-    if is_unfinished:
-        check_differ(train_images)
     model, objective = build(config, train_images.shape, len(train_images))
     threads = automatic.threads(config, train_images) if is_unfinished else None
     smaller = {} if size == config.train.batch else {"batch": size}  # for meta.json
+    if is_unfinished and are_alike(train_images):
+        sentence = (
+            f"The images are alike: all {len(train_images):,} of {train_images.name} have the same pixels, so there "
+        )
+        sentence += "is nothing to learn. Check the files, data.crop and data.keep."
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     if smaller and is_unfinished:
         sentence = f"{train_images.name} has {len(train_images)} images, so each batch has {size}, not train.batch="
         console.print(f"{sentence}{config.train.batch}.", markup=False, highlight=False, soft_wrap=True)

@@ -105,9 +105,16 @@ def test_a_dry_run_lists_the_runs_times_them_and_does_nothing(
     assert code == 0
     assert err == ""
     header, *rows, counts, time, last = out.splitlines()
-    assert header.split() == ["run", "train.seed", "method.name", "method.likelihood", "stage"]
+    assert header.split() == ["run", "train.start_at_mean", "train.seed", "method.name", "method.likelihood", "stage"]
     assert [row.split() for row in rows] == [
-        [run, str(config.train.seed), config.method.name, str(config.flat()["method.likelihood"]), stage]
+        [
+            run,
+            str(config.train.start_at_mean),
+            str(config.train.seed),
+            config.method.name,
+            str(config.flat()["method.likelihood"]),
+            stage,
+        ]
         for (run, config), stage in zip(half_done.runs.items(), ("done", "waiting", "failed", "waiting"), strict=True)
     ]
     assert counts == "4 runs: 1 done, 2 waiting, 1 failed; 140 steps of training left"
@@ -116,7 +123,7 @@ def test_a_dry_run_lists_the_runs_times_them_and_does_nothing(
     assert last == "nothing was done; without --dry-run the runs are written to study"
     assert sorted(Path("study").rglob("*")) == before
     said = json.loads(say("sweep", "study.toml", "--dry-run", "--json")[1])
-    assert said["varied"] == ["train.seed", "method.name", "method.likelihood"]
+    assert said["varied"] == ["train.start_at_mean", "train.seed", "method.name", "method.likelihood"]
     assert said["seconds"] > 0
     assert [run["method.name"] for run in said["runs"]] == ["beta-vae", "l-vae"] * 2
 
