@@ -52,7 +52,7 @@ def at_work_there():
         except (FileNotFoundError, ValueError):
             continue
         if not about["over"] and parent(about["pid"]) == second:
-            if pathlib.Path("study/runs", path.parent.name, "checkpoint.pt").exists():
+            if (path.parent.parent / "checkpoint.pt").exists():
                 return about["pid"]
 
 sweep = subprocess.Popen([sys.executable, "-m", "equipoise", "sweep", "study.toml", "--engine", "ray", "--json"])

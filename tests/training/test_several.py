@@ -249,6 +249,8 @@ def test_a_term_of_the_images_of_one_process_is_refused() -> None:
 # --- whole runs -------------------------------------------------------------------------------------------------------
 
 SMALL_RUN: dict[str, object] = {
+    "method": "l-vae",
+    "method.law": "published",
     "net": "burgess",
     "net.latent": 3,
     "train.batch": 16,
