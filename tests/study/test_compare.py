@@ -1,52 +1,23 @@
 """A study compared: every figure on the page, in the table and in the files is that of the runs' files."""
 
-import csv
-import io
 import json
 import re
-from collections.abc import Callable, Sequence
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tests.study.made_up import TWO_METHODS, Made, settled, study
+from tests.study.compared import MIG, SSE, comparison, known, page_of, planned, rows_of, write
+from tests.study.made_up import Made, settled, study
 from typer.testing import CliRunner
 
 from equipoise import cli, commands
 from equipoise.config import Config
 from equipoise.errors import InputError
 from equipoise.files import write_text
-from equipoise.study import open_study, read
 from equipoise.study.compare import tables
-from equipoise.study.compare.comparison import Comparison, Pair, compare_results
-from equipoise.study.compare.results import read_results
+from equipoise.study.compare.comparison import Pair
 from equipoise.study.compare.statistics import Estimate
-
-MIG = {"beta=1": [0.1, 0.2, 0.4], "beta=4": [0.5, 0.6, 0.7], "": [0.3, 0.65, 0.8]}
-SSE = {"beta=1": [20.0, 21.0, 22.0], "beta=4": [30.0, 34.0, 35.0], "": [24.0, 25.0, 26.0]}
-
-
-def known(config: Config) -> Made:
-    """Runs with the figures above."""
-    beta = config.flat().get("method.beta")
-    setting, seed = "" if beta is None else f"beta={beta:g}", config.train.seed
-    more = 100.0 if config.data.name == "rooms3d" else 0.0
-    weight = 1.25 + seed if beta is None else float(str(beta))
-    scores = {"mig": MIG[setting][seed], "sap": 0.1, "mutual_information": 0.5 - MIG[setting][seed]}
-    return Made(SSE[setting][seed] + more, scores, beta=weight)
-
-
-def write(
-    folder: Path, seeds: int = 3, data: str = '"dsprites"', made: Callable[[Config], Made | None] = known
-) -> Path:
-    study(folder, TWO_METHODS.format(seeds=seeds, data=data), made)
-    return folder
-
-
-def comparison(folder: Path, metrics: Sequence[str] = ()) -> Comparison:
-    return compare_results(folder, *read_results(open_study(folder)), metrics)
 
 
 @pytest.fixture(scope="module")
@@ -57,36 +28,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def outcome(folder: Path) -> Any:
     return commands.compare(folder, to=folder / "table.csv")
-
-
-class Page(HTMLParser):
-    """What is in the tables of a page, row by row, and where its links lead."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.rows: list[list[str]] = []
-        self.links: list[str] = []
-        self.cell = False
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "tr":
-            self.rows.append([])
-        if tag in ("td", "th"):
-            self.rows[-1].append("")
-        self.cell = tag in ("td", "th") or (self.cell and tag not in ("tr", "svg"))
-        self.links += [value or "" for key, value in attrs if key == "href" and tag == "a"]
-
-    def handle_endtag(self, tag: str) -> None:
-        self.cell = self.cell and tag not in ("td", "th")
-
-    def handle_data(self, data: str) -> None:
-        if self.cell:
-            self.rows[-1][-1] = f"{self.rows[-1][-1]} {data.strip()}".strip()
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
 
 
 def test_an_interval_is_that_recomputed_from_the_scores_in_the_file(folder: Path, outcome: Any) -> None:
@@ -152,7 +93,7 @@ def test_few_pairs_of_seeds_are_counted(folder: Path, outcome: Any) -> None:
     assert "sse: a run of beta-vae beta=1 beats one of l-vae in 9 of 9 pairs of seeds" in lines
     assert "mig: a run of beta-vae beta=4 beats one of l-vae in 4 of 9 pairs of seeds" in lines
     assert "probability 1.00" not in outcome.text
-    assert ">9 of 9</data></td>" in _page(folder)
+    assert ">9 of 9</data></td>" in page_of(folder)
     assert {row["pairs"] for row in outcome.values["improvement"]} == {9}
     many = Pair("a", "b", Estimate(0.875, 0.8, 0.9), 144)
     assert tables.share(many) == "0.88"
@@ -170,7 +111,7 @@ def test_collapsed_runs_win_nothing(tmp_path: Path) -> None:
     assert not any(row["best"] for row in outcome.values["groups"])
     assert outcome.values["improvement"] == []
     assert outcome.values["notes"][0].startswith("All 9 runs collapsed: no latent is active")
-    page = _page(tmp_path)
+    page = page_of(tmp_path)
     assert page.index("All 9 runs collapsed") < page.index("<table>")
     assert "<strong>" not in page
     assert not list(tmp_path.rglob("tradeoff-*"))
@@ -201,36 +142,7 @@ def test_of_many_settings_the_best_of_each_method_is_compared(tmp_path: Path) ->
     study(tmp_path, text, lambda config: Made(20, {"mig": 0.1 * float(config.flat().get("method.beta", 0))}))
     (block,) = comparison(tmp_path).blocks
     assert [group.label for group in block.rivals("mig")] == ["beta-vae beta=8", "vae"]
-    assert "chosen by these same scores" in _page(tmp_path)
-
-
-@pytest.mark.usefixtures("outcome")
-def test_the_page_opens_alone_and_links_to_every_report(folder: Path) -> None:
-    text = (folder / "compare.html").read_text(encoding="utf-8")
-    page = Page(text)
-    reports = [link for link in page.links if link.endswith("report.html")]
-    assert len(reports) == 9
-    for link in [link for link in page.links if not link.startswith("#")]:
-        assert (folder / link).is_file(), link
-    assert not re.search(r"<(script|link|img|iframe)|https?://(?!www\.w3\.org/)|@import|url\((?!#)", text)
-    assert "prefers-color-scheme: dark" in text
-    row = next(row for row in page.rows if row[:2] == ["l-vae", "3"])
-    assert row[2].startswith("25.00")
-    assert row[3].startswith("0.583")
-    assert row[4:] == ["0.100 0.100 to 0.100", "2.25", ""]
-    assert '<strong><data value="0.6">0.600</data></strong>' in text.replace("0.6000000000000001", "0.6")
-
-
-@pytest.mark.usefixtures("outcome")
-def test_pictures_are_written_and_are_the_same_every_time(folder: Path) -> None:
-    pictures = folder / "pictures"
-    assert {path.name for path in pictures.iterdir()} == {"tradeoff-dsprites.svg", "tradeoff-dsprites.png"}
-    svg = (pictures / "tradeoff-dsprites.svg").read_bytes()
-    page = (folder / "compare.html").read_bytes()
-    assert b"Pareto front of the means" in svg
-    commands.compare(folder)
-    assert (pictures / "tradeoff-dsprites.svg").read_bytes() == svg
-    assert (folder / "compare.html").read_bytes() == page
+    assert "chosen by these same scores" in page_of(tmp_path)
 
 
 def test_flags_and_what_is_not_finished_are_said(tmp_path: Path) -> None:
@@ -244,7 +156,7 @@ def test_flags_and_what_is_not_finished_are_said(tmp_path: Path) -> None:
         return None if seed == 2 else run
 
     write(tmp_path, made=made)
-    (failed,) = (path for path in _planned(tmp_path) if not path.exists())
+    (failed,) = (path for path in planned(tmp_path) if not path.exists())
     failure = {"reason": "the loss is <not> finite", "hopeless": True, "where": "", "when": "", "traceback": ""}
     write_text(tmp_path / "failures" / f"{failed.name}.json", json.dumps({"tries": [failure]}))
     outcome = commands.compare(tmp_path)
@@ -256,7 +168,7 @@ def test_flags_and_what_is_not_finished_are_said(tmp_path: Path) -> None:
     assert f"failed: {failed.name}: the loss is <not> finite" in lines
     assert "There are settings with 2 seeds; intervals of fewer than ten seeds are too narrow." in outcome.text
     assert outcome.values["left"] == [{"run": failed.name, "stage": "failed", "reason": failure["reason"]}]
-    page = _page(tmp_path)
+    page = page_of(tmp_path)
     assert "the loss is &lt;not&gt; finite" in page
     assert '<span class="flag">not settled 2 of 3</span>' in page
 
@@ -289,7 +201,7 @@ def test_several_data_sets_are_averaged_and_ranked(tmp_path: Path) -> None:
         "sse: mean ranks beta-vae beta=1 1.00, l-vae 2.00, beta-vae beta=4 3.00 of 3; Friedman p = 0.1" in outcome.text
     )
     assert {row["metric"] for row in outcome.values["ranks"]} == {"sse", "mig", "sap"}
-    assert "Mean ranks over 2 data sets" in _page(tmp_path)
+    assert "Mean ranks over 2 data sets" in page_of(tmp_path)
 
 
 def test_a_setting_that_one_data_set_lacks_is_not_averaged(tmp_path: Path) -> None:
@@ -306,7 +218,7 @@ def test_scores_that_are_not_alike_are_not_compared_in_silence(tmp_path: Path) -
         return Made(20, {"mig": 0.5}, convention="locatello" if config.train.seed else "default")
 
     write(tmp_path, made=made)
-    path = next(iter(_planned(tmp_path)))
+    path = next(iter(planned(tmp_path)))
     meta = json.loads((path / "meta.json").read_text())
     (path / "meta.json").write_text(json.dumps(meta | {"data": meta["data"] | {"digest": "1"}}))
     notes = comparison(tmp_path).notes
@@ -332,50 +244,7 @@ def test_a_study_without_factors_is_compared_by_what_it_has(tmp_path: Path) -> N
     (block,) = comparison(tmp_path).blocks
     assert block.metrics == ("sse", "mutual_information", "kl", "active_units")
     commands.compare(tmp_path, ["sse"])
-    assert "<h3>Reconstruction against scores</h3>" not in _page(tmp_path), "nothing to draw against"
-
-
-def test_names_are_escaped(tmp_path: Path) -> None:
-    text = TWO_METHODS.format(seeds=2, data='"<b>&_{x}.npz"')
-    study(tmp_path, text, known)
-    commands.compare(tmp_path, to=tmp_path / "table.tex")
-    page = _page(tmp_path)
-    assert "&lt;b&gt;&amp;_{x}" in page
-    assert "<b>" not in page.replace("<body>", "")
-    for link in Page(page).links:
-        assert link.startswith("#") or (tmp_path / _unquoted(link)).is_file(), link
-    latex = (tmp_path / "table.tex").read_text(encoding="utf-8")
-    assert r"<b>\&\_\{x\}" in latex
-
-
-def test_the_latex_table_is_whole(folder: Path) -> None:
-    commands.compare(folder, ["mig"], folder / "table.tex")
-    lines = (folder / "table.tex").read_text(encoding="utf-8").splitlines()
-    assert lines[1] == r"\begin{tabular}{lrrrrl}"
-    assert {line.count(" & ") for line in lines if line.endswith(r"\\") and "multicolumn" not in line} == {5}
-    assert any(line.startswith(r"l-vae & 3 & 25.00 {\scriptsize[24.00, 26.00]} & 0.583 ") for line in lines)
-    assert any(r"\textbf{0.600} {\scriptsize[" in line for line in lines)
-    assert lines[-2:] == [r"\bottomrule", r"\end{tabular}"]
-
-
-@pytest.mark.usefixtures("outcome")
-def test_the_table_as_a_file_has_mean_median_and_middle_half(folder: Path) -> None:
-    rows = {(row["setting"], row["metric"]): row for row in rows_of(folder / "table.csv")}
-    row = rows["", "mig"]
-    assert [float(row[name]) for name in ("mean", "median", "iqm")] == pytest.approx([1.75 / 3, 0.65, 1.75 / 3])
-    assert float(row["median_low"]) == 0.3
-    assert (row["seeds"], row["method"], row["best"]) == ("3", "l-vae", "False")
-    assert rows["beta=4", "mig"]["best"] == "True"
-
-
-@pytest.mark.extra
-def test_parquet_holds_the_same_table(folder: Path) -> None:
-    import pandas as pd
-
-    commands.compare(folder, to=folder / "table.parquet")
-    commands.compare(folder, to=folder / "again.csv")
-    again = pd.read_csv(folder / "again.csv", keep_default_na=False, na_values={"mean_low": [""]})
-    pd.testing.assert_frame_equal(pd.read_parquet(folder / "table.parquet"), again, check_dtype=False)
+    assert "<h3>Reconstruction against scores</h3>" not in page_of(tmp_path), "nothing to draw against"
 
 
 def test_what_cannot_be_compared_is_refused_in_one_sentence(tmp_path: Path, folder: Path) -> None:
@@ -396,44 +265,3 @@ def test_the_shell_compares_and_selects(folder: Path) -> None:
     shown = CliRunner().invoke(cli.app, ["select", str(folder)])
     assert shown.exit_code == 0
     assert shown.stdout.splitlines()[-1] == f"wrote {folder / 'select.csv'}"
-
-
-@pytest.mark.browser
-@pytest.mark.usefixtures("outcome")
-def test_the_page_of_a_comparison_opens_from_a_file_without_a_request(folder: Path) -> None:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1100, "height": 900}, color_scheme="dark")
-        said: list[str] = []
-        asked: list[str] = []
-        page.on("console", lambda message: said.append(message.text))
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto((folder / "compare.html").resolve().as_uri())
-        wide = page.evaluate("document.documentElement.scrollWidth")
-        dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        page.click("text=" + next(path.name for path in sorted((folder / "runs").iterdir())))
-        report = page.url
-        browser.close()
-    assert said == []
-    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
-    assert wide <= 1100, "nothing to scroll sideways"
-    assert dark == "rgb(15, 19, 24)"
-    assert report.endswith("report.html")
-
-
-def _planned(folder: Path) -> list[Path]:
-    return [Path(config.out) for config in read(folder / "study.toml").runs.values()]
-
-
-def _page(folder: Path) -> str:
-    if not (folder / "compare.html").exists():
-        commands.compare(folder)
-    return (folder / "compare.html").read_text(encoding="utf-8")
-
-
-def _unquoted(link: str) -> str:
-    from urllib.parse import unquote
-
-    return unquote(link)

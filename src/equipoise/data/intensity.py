@@ -107,14 +107,14 @@ def _scaled(values: npt.NDArray[Any], white: float | None, limits: Range | None,
     if not (np.isfinite(low) and np.isfinite(high)):
         raise InputError(f"{name}: there is NaN or infinity among the pixels; replace these values")
     if limits is None:
-        them = "set data.range=LOW:HIGH, or data.range=0%:100% for all values there are, scale them to 0..1"
+        remedy = "set data.range=LOW:HIGH, or data.range=0%:100% for all values there are, scale them to 0..1"
         if white is None:
             raise InputError(
-                f"{name}: pixels of type {values.dtype} from {low:g} to {high:g}, whose range is not known; {them}, "
+                f"{name}: pixels of type {values.dtype} from {low:g} to {high:g}, whose range is not known; {remedy}, "
                 "or give uint8"
             )
         if low < 0 or high > white:
-            raise InputError(f"{name}: pixels from {low:g} to {high:g}, expected 0..{white:g}; {them}, or give uint8")
+            raise InputError(f"{name}: pixels from {low:g} to {high:g}, expected 0..{white:g}; {remedy}, or give uint8")
         limits = Range(0, white)
     scaled = (values.astype(np.float64) - limits.low) * 255 / (limits.high - limits.low)
     pixels: Bytes = np.rint(scaled.clip(0, 255)).astype(np.uint8)
