@@ -64,7 +64,7 @@ def short(data: Any, method: str = "l-vae", **options: Any) -> runs.Run:
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run on dSprites, which the pages expect in runs/first."""
+    """A run on dSprites, which the pages expect in runs/first or runs/demo."""
     path = tmp_path_factory.mktemp("docs") / "first"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runs.report, "write", lambda run: run.path)  # no page reads the report, which takes seconds
@@ -92,8 +92,9 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def provide(code: str, first: Path) -> None:
     """Create the files that a page expects: a run, a folder of images, the scores of a study."""
-    if 'open_run("runs/first")' in code:
-        shutil.copytree(first, "runs/first")
+    for folder in ("runs/first", "runs/demo"):
+        if f'open_run("{folder}")' in code:
+            shutil.copytree(first, folder)
     if "path/to/images" in code:
         Path("path/to/images").mkdir(parents=True)
         for i in range(4):
