@@ -189,7 +189,7 @@ def _create(run: Path, last: Path | None, about: dict[str, Any]) -> Path | None:
     path = _next(last) if last else run / FOLDER / "0"
     try:
         with open(path, "x", encoding="utf-8") as file:
-            json.dump({**about, "beat": 0}, file)
+            json.dump({"beat": 0, "over": False, **about}, file)
             return path
     except FileExistsError:
         return None
