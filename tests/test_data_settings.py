@@ -91,6 +91,13 @@ def test_a_slice_that_looks_like_a_time_is_a_slice() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "value"), [(".15", 0.15), ("-.5", -0.5), (".2e-3", 2e-4), (".5px", ".5px"), ("./", "./")]
+)
+def test_a_number_may_begin_with_its_point(text: str, value: object) -> None:
+    assert configuration.parse([f"method.start={text}"]) == {"method.start": value}
+
+
+@pytest.mark.parametrize(
     ("words", "sentence"),
     [
         (

@@ -5,13 +5,10 @@ Later sources override earlier ones: library default, the method's default, pres
 """
 
 import dataclasses
-import datetime
 import hashlib
 import json
 import shlex
-import tomllib
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -22,7 +19,7 @@ from pydantic.dataclasses import dataclass
 
 from equipoise.data.settings import Data, check
 from equipoise.errors import InputError, check_value, choose, nearest, sentence, short
-from equipoise.files import read_toml
+from equipoise.files import parse_value, read_toml
 from equipoise.methods import DEFAULT, METHODS, Method, Shape
 from equipoise.methods.method import STRICT
 from equipoise.nets import NETS
@@ -316,12 +313,7 @@ def parse(overrides: Iterable[str]) -> dict[str, object]:
         key, equals, value = word.partition("=")
         if not equals or not key:
             raise InputError(f"{word}: expected key=value, such as train.steps=2000")
-        settings[key] = value
-        if key not in TEXT:
-            with suppress(ValueError, RecursionError):  # of TOML, of a number with thousands of digits, of deep nesting
-                parsed = tomllib.loads(f"x = {value}")["x"]
-                # 10:40:10 is a slice; no setting is a date or a time.
-                settings[key] = value if isinstance(parsed, datetime.date | datetime.time) else parsed
+        settings[key] = value if key in TEXT else parse_value(value)
     return settings
 
 

@@ -1,5 +1,6 @@
 """Atomic writing of files and folders: write beside the target, then rename."""
 
+import datetime
 import os
 import re
 import secrets
@@ -97,6 +98,19 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         raise InputError(f"{path} is not valid TOML (it is nested too deeply); correct it") from None
     except ValueError as error:  # of TOML, of UTF-8, or of a number with thousands of digits
         raise InputError(f"{path} is not valid TOML ({error}); correct that line") from None
+
+
+def parse_value(text: str) -> object:
+    """Return the value of a TOML expression, or the text itself if it is none.
+
+    A number may begin with its decimal point, as in Python. A date or a time is text: no setting is one, and
+    10:40:10 is a slice.
+    """
+    try:
+        value: object = tomllib.loads("x = " + re.sub(r"^([+-]?)\.(?=\d)", r"\g<1>0.", text))["x"]
+    except (ValueError, RecursionError):  # of TOML, of a number with thousands of digits, of deep nesting
+        return text
+    return text if isinstance(value, datetime.date | datetime.time) else value
 
 
 def sweep(folder: Path) -> None:
