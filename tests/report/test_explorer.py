@@ -47,7 +47,7 @@ def run_layers(layers: list[Layer], x: Tensor) -> Tensor:
             down, across = ((side - 1) * stride - 2 * padding for side in (height, width))
             extra = [layer.output[0] - down - tall, layer.output[1] - across - wide]
             x = F.conv_transpose2d(image, weight, layer.bias, stride, padding, extra).permute(0, 2, 3, 1)
-        x = {"relu": F.relu, "tanh": torch.tanh, "none": lambda x: x}[layer.activation](x)
+        x = {"relu": F.relu, "silu": F.silu, "tanh": torch.tanh, "none": lambda x: x}[layer.activation](x)
         assert x.numel() == np.prod(layer.output)
     return x.flatten()
 

@@ -19,7 +19,11 @@ from equipoise.errors import InputError
 Weighted = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
 
 BITS = 14  # of a stored weight: at most 0.1 of 255 grey levels for every net, and 0.8 of the size of 16 bits
-ACTIVATIONS: dict[type[nn.Module], Literal["relu", "tanh"]] = {nn.ReLU: "relu", nn.Tanh: "tanh"}
+ACTIVATIONS: dict[type[nn.Module], Literal["relu", "tanh", "silu"]] = {
+    nn.ReLU: "relu",
+    nn.SiLU: "silu",
+    nn.Tanh: "tanh",
+}
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Layer:
     kind: Literal["dense", "conv", "up"]
     rows: Tensor
     bias: Tensor
-    activation: Literal["relu", "tanh", "none"]
+    activation: Literal["relu", "tanh", "silu", "none"]
     input: tuple[int, int, int]
     output: tuple[int, int, int]
     kernel: tuple[int, int] = (1, 1)
@@ -50,7 +54,7 @@ def layers_of(net: nn.Module, shape: Sequence[int]) -> list[Layer]:
     """Return the layers of a net that takes [B, *shape]; `shape` is (C, H, W) or (D,).
 
     The net is a sequence of linear layers, convolutions and transposed convolutions, batch normalisation
-    after these, ReLU, tanh, flatten and unflatten. Raises `InputError` for any other.
+    after these, ReLU, SiLU, tanh, flatten and unflatten. Raises `InputError` for any other.
     """
     layers: list[Layer] = []
     flat: tuple[int, int, int] | None = None  # height, width, channels of an image that was flattened
@@ -157,5 +161,5 @@ def _as_image(layer: Layer, size: tuple[int, int, int]) -> Layer:
 def _refusal(module: nn.Module) -> InputError:
     return InputError(
         f"the explorer cannot run {module}; it supports sequences of linear layers, convolutions, batch normalisation, "
-        f"ReLU and tanh; train with a net of `equipoise list nets`"
+        f"ReLU, SiLU and tanh; train with a net of `equipoise list nets`"
     )

@@ -110,6 +110,7 @@ function repeat(bias, pixels) {
 function activate(x, name) {
   if (name === "relu") for (let i = 0; i < x.length; i++) x[i] = Math.max(x[i], 0);
   if (name === "tanh") for (let i = 0; i < x.length; i++) x[i] = Math.tanh(x[i]);
+  if (name === "silu") for (let i = 0; i < x.length; i++) x[i] /= 1 + Math.exp(-x[i]);
   return x;
 }
 
