@@ -214,7 +214,7 @@ def reproduce(
         typer.Argument(
             metavar="TABLE",
             help="lvae-table2, lvae-table3, lvae-figure2, isa-figure5, progressive-robustness, dynamic-vs-beta, "
-            "control-setpoint, no-collapse, or all.",
+            "control-setpoint, no-collapse, tuning-regret, or all.",
             show_default=False,
         ),
     ],
@@ -245,13 +245,15 @@ def reproduce(
       equipoise reproduce all --to docs/results.md
 
       equipoise reproduce no-collapse --run --quick
+
+      equipoise reproduce tuning-regret --run --to docs/tuning_regret.md
     """
-    from equipoise.study import no_collapse
+    from equipoise.study import no_collapse, tuning_regret
     from equipoise.study.published import formats, reproduce
     from equipoise.study.published.record import read_all
 
     tables = reproduce.TABLES
-    choose("table", table, [*tables, no_collapse.NAME, reproduce.ALL])
+    choose("table", table, [*tables, no_collapse.NAME, tuning_regret.NAME, reproduce.ALL])
     if (quick or steps or seeds or workers) and not run:
         raise InputError("--quick, --steps, --seeds and --workers change the training; add --run, or remove them")
     if to is not None and to.suffix != ".md":
@@ -262,6 +264,10 @@ def reproduce(
         if dataset or add or seeds:
             raise InputError("no-collapse has three data sets and one seed; leave --dataset, --add and --seeds out")
         return _no_collapse(run, quick, steps, workers, to, progress)
+    if table == tuning_regret.NAME:
+        if dataset or add:
+            raise InputError("tuning-regret has two data sets and its own runs; leave --dataset and --add out")
+        return _tuning_regret(run, quick, steps, seeds, workers, to, progress)
     files: list[Path] = []
     unfinished = 0
     if table == reproduce.ALL:
@@ -314,6 +320,35 @@ def _no_collapse(
     rows = [cell.values for cell in cells]
     is_held = not unfinished and not any(cell.is_collapsed for cell in cells)
     return Outcome({"cells": rows, "wrote": wrote, "done": is_held}, "\n".join(lines), is_complete=is_held)
+
+
+def _tuning_regret(
+    run: bool,
+    quick: bool,
+    steps: int | None,
+    seeds: int | None,
+    workers: int | None,
+    to: Path | None,
+    progress: bool,
+) -> Outcome:
+    """The table of the methods that tune themselves beside tuned beta-VAEs; the same command resumes its runs."""
+    from equipoise.study import tuning_regret as regret
+
+    folder = regret.FOLDER.with_name(f"{regret.NAME}-quick") if quick else regret.FOLDER
+    steps, seeds = steps or (regret.STEPS // 3 if quick else regret.STEPS), seeds or (1 if quick else regret.SEEDS)
+    contents = regret.contents(folder, steps, seeds)
+    if run:
+        regret.train(contents, workers, progress)
+    cells = regret.read(contents)
+    lines = [regret.text(cells)]
+    paths = [str(path) for path in ([folder] if run else []) + ([] if to is None else regret.write(to, cells))]
+    unfinished = sum(not cell.is_finished for cell in cells)
+    if unfinished:
+        lines.append(f"{unfinished} runs are not finished; --run resumes them")
+    if paths:
+        lines.append(f"wrote {', '.join(paths)}")
+    values = {"rows": [row._asdict() for row in regret.rows(cells)], "wrote": paths, "done": not unfinished}
+    return Outcome(values, "\n".join(lines), is_complete=not unfinished)
 
 
 def _dry_run(plan: "Plan", workers: int | None, progress: bool) -> Outcome:

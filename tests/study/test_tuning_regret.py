@@ -1,0 +1,99 @@
+"""The table of the methods that tune themselves beside beta-VAEs tuned by hand: the front, the regret, the command."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from equipoise import commands
+from equipoise.errors import InputError
+from equipoise.study import tuning_regret as table
+from equipoise.study.plan import plan
+from equipoise.study.tuning_regret import Cell, Point, front, regret
+
+# Fixed weights: lower errors cost score. The third is behind the second in both.
+REFERENCE = [Point(1.0, 0.0), Point(10.0, 0.4), Point(20.0, 0.3), Point(100.0, 0.5)]
+
+
+def cell(method: str, sse: float, mig: float, *, beta: float = math.nan, data: str = "dsprites", seed: int = 0) -> Cell:
+    """Return a run whose two scores are equal."""
+    return Cell(method, beta, data, seed, sse, {"mig": mig, "dci_hist_disentanglement": mig})
+
+
+def test_points_behind_another_are_not_on_the_front() -> None:
+    assert front(REFERENCE) == [Point(1.0, 0.0), Point(10.0, 0.4), Point(100.0, 0.5)]
+    assert front([Point(1.0, 0.5), Point(2.0, 0.5)]) == [Point(1.0, 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("point", "expected"),
+    [
+        (Point(10.0, 0.4), 0.0),  # a point of the front
+        (Point(100.0, 0.4), 0.0),  # as good as the second in score, and as the last in error
+        (Point(100.0, 0.3), 0.2),  # behind the second by half of the errors and by 0.1 of 0.5
+        (Point(math.sqrt(1000), 0.2), 0.25),  # behind the second by a quarter of the errors, and by 0.2 of 0.5
+        (Point(1.0, 0.4), -0.5),  # would be behind the second with half of the errors more
+        (Point(0.1, 0.6), -1.0),  # the same with all of the errors more; its score would still be better
+    ],
+)
+def test_the_regret_is_a_share_of_the_range_of_the_reference(point: Point, expected: float) -> None:
+    assert regret(point, REFERENCE) == pytest.approx(expected)
+
+
+def test_rows_are_means_over_finished_seeds_with_the_regret_of_each_data_set() -> None:
+    listed = [
+        cell("beta-vae", 1.0, 0.0, beta=0.25),
+        cell("beta-vae", 80.0, 0.4, beta=4.0),
+        cell("beta-vae", 120.0, 0.6, beta=4.0, seed=1),
+        cell("l-vae", 100.0, 0.25),
+        cell("l-vae", math.nan, math.nan, seed=1),
+        cell("l-vae", 5.0, 0.3, data="rooms3d"),
+    ]
+    found = {(row.method, row.data): row for row in table.rows(listed)}
+    assert list(found) == [
+        ("beta-vae 0.25", "dsprites"),
+        ("beta-vae 4", "dsprites"),
+        ("l-vae", "dsprites"),
+        ("l-vae", "rooms3d"),
+    ]
+    assert found["beta-vae 4", "dsprites"].point("mig") == Point(100.0, pytest.approx(0.5))
+    assert found["l-vae", "dsprites"].regret == pytest.approx({"mig": 0.0, "dci_hist_disentanglement": 0.0})
+    assert found["l-vae", "rooms3d"].regret == {}  # no reference there yet
+    assert "5 of 6 runs are finished" in table.summary(listed)
+    assert "in MIG or DCI: none" in table.summary(listed)
+
+
+def test_a_method_has_to_be_on_the_front_of_both_data_sets() -> None:
+    listed = [
+        cell(method, sse, mig, beta=beta, data=data)
+        for data in table.DATA
+        for method, sse, mig, beta in (
+            ("beta-vae", 1.0, 0.0, 1.0),
+            ("beta-vae", 100.0, 0.5, 2.0),
+            ("aligned-vae", 10.0, 0.6, math.nan),
+            ("sigma-vae", 200.0, 0.4 if data == "rooms3d" else 0.7, math.nan),
+        )
+    ]
+    assert "in MIG or DCI: aligned-vae." in table.summary(listed)
+
+
+def test_every_run_has_the_same_net_training_and_seeds() -> None:
+    configs = plan(table.contents()).runs.values()
+    assert len(configs) == (8 + len(table.METHODS)) * 2 * 3
+    shared = {
+        (c.net.name, c.train.lr, c.train.batch, c.train.steps, c.train.start_at_mean, c.data.size) for c in configs
+    }
+    assert shared == {("small", 1e-3, 64, 3000, True, 32)}
+
+
+def test_the_command_writes_the_page_and_refuses_options_of_other_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    outcome = commands.reproduce("tuning-regret", to=Path("page.md"))
+    assert not outcome.is_complete
+    assert "0 of 108 runs are finished" in outcome.text
+    assert "page.svg" in Path("page.md").read_text(encoding="utf-8")
+    assert Path("page.svg").read_text(encoding="utf-8").startswith("<?xml")
+    with pytest.raises(InputError, match="leave --dataset and --add out"):
+        commands.reproduce("tuning-regret", dataset="dsprites")
