@@ -11,7 +11,7 @@ from equipoise.alignment import Alignment
 from equipoise.balance import Schedule
 from equipoise.balance.contract import Fraction, Positive, Steps
 from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
-from equipoise.methods.shared import Noise, likelihood_of
+from equipoise.methods.shared import AT_MEAN, Noise, likelihood_of
 from equipoise.objective import Objective
 from equipoise.priors import StandardNormal
 
@@ -38,14 +38,15 @@ class AlignedVAE(Noise):
         200
     """
 
-    start: Positive = 0.07
-    """First beta, in units of the spread. Default: below .1, where rooms3d activates one latent, and above .02, where
-    the positions of dSprites mix."""
-    end: Positive = 0.0002
-    """Last beta, in units of the spread. Default: small enough for weak factors, such as orientation and shape."""
+    start: Positive = 0.3
+    """First beta, in units of the spread. Default: about the weight at which the strongest factor of dSprites and of
+    rooms3d enters, so that the factors enter one after the other."""
+    end: Positive = 0.0005
+    """Last beta, in units of the spread. Default: small enough for weak factors, such as orientation; smaller values
+    activate latents that repeat the others."""
     hold: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Fraction of the schedule during which beta is `start`, below `until`."""
-    until: Fraction = 0.4
+    until: Fraction = 0.3
     """Fraction of the schedule at which beta reaches `end`. Afterwards weak factors settle."""
     every: Steps = 200
     """Steps between two rotations."""
@@ -56,7 +57,7 @@ class AlignedVAE(Noise):
 
     name: ClassVar[str] = "aligned-vae"
     summary: ClassVar[str] = "beta falls, and the latent axes are rotated to independent directions"
-    defaults: ClassVar[Settings] = {"net.name": "small", "train.lr": 1e-3, "train.steps": 25_000}
+    defaults: ClassVar[Settings] = {"net.name": "small", "train.lr": 2e-3, "train.steps": 15_000, **AT_MEAN}
     presets: ClassVar[Mapping[str, Preset]] = presets("aligned-vae")
 
     def build(self, shape: Shape) -> Objective:
