@@ -1,5 +1,6 @@
 """Claims: one holder at a time, whoever races, dies, sleeps or lives on another machine."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -195,6 +196,53 @@ def test_a_claim_that_was_made_and_never_written_is_dead_after_the_lease(
     taken = claims.take(tmp_path / "run")
     assert taken is not None
     taken.release()
+
+
+def test_a_process_that_ends_while_it_claims_leaves_a_whole_claim_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = os.link
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(SystemExit))
+        with pytest.raises(SystemExit):
+            Claims().take(tmp_path / "run")
+    assert not [name for name in os.listdir(tmp_path / "run" / "claims") if name.isdigit()]
+
+    def link_and_look(source: Path, target: Path) -> None:
+        link(source, target)
+        assert json.loads(Path(target).read_text())["pid"] == os.getpid(), "it is whole from its first moment"
+
+    monkeypatch.setattr(os, "link", link_and_look)
+    taken = Claims().take(tmp_path / "run")
+    assert taken is not None
+    taken.release()
+    assert sorted(os.listdir(tmp_path / "run" / "claims")) == ["0"]
+
+
+@pytest.mark.parametrize("error", [errno.EPERM, errno.EOPNOTSUPP])
+def test_a_file_system_without_hard_links_has_claims(
+    error: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError(error, "no links")))
+    first = Claims().take(tmp_path / "run")
+    assert first is not None
+    assert Claims().take(tmp_path / "run") is None
+    assert claim._create(tmp_path / "run", None, {}) is None, "an old listing"
+    first.release()
+    second = Claims().take(tmp_path / "run")
+    assert second is not None
+    second.release()
+
+
+def test_a_claim_is_released_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = Claims().take(tmp_path / "run")
+    assert taken is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(claim, "_write", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+        taken.release()
+    again = Claims().take(tmp_path / "run")
+    assert again is not None
+    again.release()
 
 
 def test_a_holder_whose_claim_was_removed_stops(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """Claims: only one process works on a run at a time, on this machine or on any other that can read the same folder.
 
 The claims on a run are files 0, 1, 2 and so on in `claims/` in its folder. The last one is valid until it is marked as
-over. They are created with O_EXCL, which succeeds in one process only, also on NFS from version 3, and are never
-removed. A process with an old listing of the folder tries to create a file that exists already, and fails.
+over. A claim is written beside its place and gets its name as a hard link, which succeeds in one process only, also on
+NFS, so that a kill leaves a whole claim or none. Claims are never removed. A process with an old listing of the folder
+tries to create a file that exists already, and fails.
 
 The holder writes a new beat every few seconds. A claim is dead when its process has ended, which can be checked on the
 same machine, or when no new beat was seen for the length of a lease, by the clock of the observer: clocks of different
@@ -13,6 +14,7 @@ suspended finds the next claim before it writes anything, and stops.
 import errno
 import json
 import os
+import secrets
 import socket
 import threading
 import time
@@ -22,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from equipoise.errors import RunError
-from equipoise.files import sweep
+from equipoise.files import FULL, sweep
 
 LEASE = 60.0  # seconds without a new beat after which a claim of another machine is dead
 BEAT = 5.0  # seconds between beats
@@ -97,7 +99,13 @@ class Claim:
         """Mark the claim as over, so that the run can be claimed again."""
         self._over.set()
         self._thread.join()
-        self.beat(over=True)
+        try:
+            self.beat(over=True)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            with self.path.open("r+b") as file:  # a full disk has room for what is already there
+                file.write(b'{"over": true}'.ljust(os.fstat(file.fileno()).st_size))
 
     def _beat_until_over(self) -> None:
         while not self._over.wait(BEAT) and not self._lost.is_set():
@@ -187,12 +195,24 @@ def _last(run: Path) -> Path | None:
 def _create(run: Path, last: Path | None, about: dict[str, Any]) -> Path | None:
     """Create the claim after the last one. Returns None when another process has created it."""
     path = _next(last) if last else run / FOLDER / "0"
+    content = json.dumps({"beat": 0, "over": False, **about})
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    part.write_text(content, encoding="utf-8")
     try:
-        with open(path, "x", encoding="utf-8") as file:
-            json.dump({"beat": 0, "over": False, **about}, file)
-            return path
-    except FileExistsError:
+        os.link(part, path)
+    except (FileExistsError, FileNotFoundError):  # not found: the next holder swept the folder
+        with suppress(FileNotFoundError):
+            if part.stat().st_nlink == 2:
+                return path  # NFS repeated the call after a lost answer
         return None
+    except OSError:  # a file system without hard links
+        with suppress(FileExistsError), open(path, "x", encoding="utf-8") as file:
+            file.write(content)
+            return path
+        return None
+    finally:
+        part.unlink(missing_ok=True)
+    return path
 
 
 def machine() -> str:

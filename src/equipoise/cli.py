@@ -1,6 +1,5 @@
 """The command line: it parses words, calls the functions of `equipoise.commands` and prints their results."""
 
-import errno
 import functools
 import inspect
 import io
@@ -14,6 +13,7 @@ import typer
 
 from equipoise.commands import COMMANDS, DATA_COMMANDS
 from equipoise.errors import InputError, RunError
+from equipoise.files import FULL
 from equipoise.outcome import Outcome
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -72,7 +72,7 @@ def main() -> None:
         reason = f" ({error})" if str(error) else ""
         sys.exit(_print_error(f"the memory of this machine is full{reason}; use smaller data, nets or batches", 1))
     except OSError as error:  # the message of the operating system is the reason
-        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        is_full = error.errno in FULL
         remedy = "; free some space and repeat the command, which resumes" if is_full else ""
         sys.exit(_print_error(f"{error.filename or 'a file'}: {error.strerror or error}{remedy}", 1))
 

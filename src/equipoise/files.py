@@ -1,6 +1,7 @@
 """Atomic writing of files and folders: write beside the target, then rename."""
 
 import datetime
+import errno
 import os
 import re
 import secrets
@@ -17,6 +18,7 @@ from equipoise.errors import InputError, RunError, fault
 
 Content = TypeVar("Content")
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # errors of writing to a full disk
 PART = re.compile(r"\..+\.[0-9a-f]{8}\.part")  # names of unfinished files, see `_beside`
 
 

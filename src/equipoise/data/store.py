@@ -1,7 +1,6 @@
 """Converted sets of images, each in a folder: written once, block by block, and memory-mapped by every run."""
 
 import contextlib
-import errno
 import hashlib
 import io
 import json
@@ -21,7 +20,7 @@ from equipoise import progress
 from equipoise.data.images import Images
 from equipoise.data.pixels import Bytes
 from equipoise.errors import InputError, RunError
-from equipoise.files import replacing, write_text
+from equipoise.files import FULL, replacing, write_text
 
 if sys.platform != "win32":
     import fcntl
@@ -250,7 +249,7 @@ def reporting_full_disk(folder: Path, name: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno not in FULL:
             raise
         raise RunError(
             f"{folder}: the disk was full before {name} was complete; make room and run the same command again, which "
