@@ -1,5 +1,6 @@
 """The methods as a scikit-learn estimator."""
 
+import copy
 import dataclasses
 from collections.abc import Mapping
 from typing import Any, Self
@@ -17,7 +18,7 @@ from equipoise.config import Config
 from equipoise.data import load_data
 from equipoise.data.batches import batch_index
 from equipoise.errors import InputError, choose
-from equipoise.methods import METHODS
+from equipoise.methods import DEFAULT, METHODS
 from equipoise.training import speed
 from equipoise.training.loop import Training, device, fit
 
@@ -31,7 +32,7 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     of vectors are scaled to [0, 1] by the minimum and maximum of the training data.
 
     Args:
-        method: A name of `eq.METHODS`.
+        method: A name of `eq.METHODS`; the default is that of `equipoise train`.
         latent: Number of latents D.
         steps: Training steps.
         batch: Images per step, at most N; None: the method's choice.
@@ -59,7 +60,7 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     def __init__(
         self,
-        method: str = "l-vae",
+        method: str = DEFAULT,
         *,
         latent: int = 10,
         steps: int = 5000,
@@ -123,17 +124,19 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             X: Vectors [N, F] or images of the shape of `fit`.
 
         Returns:
-            Posterior means [N, D], float64 if X is float64, else float32.
+            Posterior means [N, D], computed in float64 if X is float64, else in float32.
 
         Raises:
             InputError: If X has another shape than in `fit`.
         """
         check_is_fitted(self)
-        x = self._read(X, reset=False)
+        x, model = self._read(X, reset=False), self.model_
+        if getattr(X, "dtype", None) == np.float64:
+            x, model = x.double(), copy.deepcopy(model).double()
         with torch.no_grad():
-            mean = torch.cat([self.model_.posterior(x[i : i + 1000])[0] for i in range(0, len(x), 1000)])
-        dtype = np.float64 if getattr(X, "dtype", None) == np.float64 else np.float32
-        return mean.cpu().numpy().astype(dtype, copy=False)
+            mean = torch.cat([model.posterior(x[i : i + 1000])[0] for i in range(0, len(x), 1000)])
+        codes: Array = mean.cpu().numpy()
+        return codes
 
     def inverse_transform(self, Z: npt.ArrayLike) -> Array:
         """Decode codes.
