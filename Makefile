@@ -4,7 +4,7 @@ BIN = .venv/bin
 # Two processes with one thread each. More threads than cores make a training step many times slower.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: help demo test test-all test-extras test-browser mutations check docs build clean
+.PHONY: help demo test test-all test-extras test-browser matrix mutations check docs build test-wheel clean
 
 help:
 	@echo "make demo          install into .venv, train L-VAE on dSprites for a few minutes, write a report"
@@ -12,9 +12,11 @@ help:
 	@echo "make test-all      the same with the slow tests"
 	@echo "make test-extras   run the tests of the optional dependencies"
 	@echo "make test-browser  run the tests in headless Chromium (Debian package: chromium)"
+	@echo "make matrix        run the fast tests on other versions of Python and with the lowest dependencies (MATRIX, TESTS)"
 	@echo "make mutations     change the sources fault by fault and check that a test fails each time (about 15 minutes)"
 	@echo "make docs          build the documentation as a site in site/"
 	@echo "make build         build and check the sdist and the wheel in dist/"
+	@echo "make test-wheel    build, install the wheel into an empty environment and run 20 steps of the demo with it"
 	@echo "make clean         remove .venv, dist, build and site"
 
 .venv/ready: pyproject.toml constraints.txt
@@ -44,6 +46,17 @@ test-all: check
 test-extras: .venv/extras
 	$(PYTEST) -m extra
 
+# For example: make matrix MATRIX=3.12,lowest TESTS="tests/metrics -x"
+MATRIX = 3.13,lowest
+TESTS =
+
+.venv/matrix: .venv/ready
+	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt -e '.[matrix]'
+	touch .venv/matrix
+
+matrix: .venv/matrix
+	$(BIN)/tox run -e $(MATRIX) $(if $(TESTS),-- $(TESTS))
+
 mutations: .venv/ready
 	$(BIN)/python tests/mutations.py --jobs 2
 
@@ -66,5 +79,12 @@ build: .venv/ready
 	$(BIN)/python -m build --installer pip -q
 	$(BIN)/python tests/check_distribution.py dist
 
+test-wheel: build
+	rm -rf build/wheel
+	$(PYTHON) -m venv build/wheel
+	build/wheel/bin/pip install --disable-pip-version-check -q -c constraints.txt dist/*.whl
+	cd build/wheel && bin/equipoise train ../../examples/demo.toml train.steps=20 evaluate.n=500 train.threads=1
+	grep -q "<html" build/wheel/runs/demo/report.html
+
 clean:
-	rm -rf .venv dist build site
+	rm -rf .venv .tox dist build site

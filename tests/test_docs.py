@@ -197,7 +197,7 @@ def test_every_command_line_is_valid(page: Path) -> None:
     assert set(made) <= set(targets)
     for words in lines(text):
         options, command, path = list(words), typer.main.get_command(app), ""
-        while options and hasattr(command, "commands"):
+        while options and not options[0].startswith("-") and hasattr(command, "commands"):
             path = f"{path} {options[0]}".strip()
             command = command.commands[options.pop(0)]
         in_a_sentence = f"`equipoise {' '.join(words)}`" in text.replace("\n", " ")

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+import equipoise
 from equipoise.commands import COMMANDS, DATA_COMMANDS
 from equipoise.errors import InputError, RunError
 from equipoise.files import FULL
@@ -43,6 +44,22 @@ def printing(command: Callable[..., Outcome]) -> Callable[..., None]:
     parameters = [*signature.parameters.values(), option]
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return run
+
+
+def print_version(requested: bool) -> None:
+    """Print the version and exit, if `requested`."""
+    if requested:
+        print(f"equipoise {equipoise.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def before_command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Accept the options that stand before a command."""
 
 
 for name, command in COMMANDS.items():

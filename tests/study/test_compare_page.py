@@ -1,5 +1,6 @@
 """The page, the pictures and the files that a comparison writes."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,9 @@ def test_the_page_of_a_comparison_opens_from_a_file_without_a_request(folder: Pa
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=["--no-sandbox"]
+        )
         page = browser.new_page(viewport={"width": 1100, "height": 900}, color_scheme="dark")
         said: list[str] = []
         asked: list[str] = []

@@ -1,0 +1,77 @@
+"""The files around the package agree with it: version, dependencies, versions of Python, addresses, workflows."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import equipoise
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+IN_CONDA = {"torch": "pytorch", "matplotlib": "matplotlib-base"}  # names that differ on conda-forge
+TEXTS = sorted(
+    path
+    for pattern in ("*.*", ".github/**/*.*", "conda/*", "paper/*", "docs/**/*.md", "src/**/*.py", "notebooks/*")
+    for path in ROOT.glob(pattern)
+    if path.is_file() and path.suffix not in (".pyc", ".log")
+)
+YAML = sorted([*ROOT.glob(".github/**/*.yml"), *ROOT.glob("*.yml"), ROOT / ".pre-commit-config.yaml"])
+
+
+def text_of(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_the_version_has_one_source_and_citation_and_recipe_repeat_it() -> None:
+    assert PROJECT["project"]["dynamic"] == ["version"]
+    assert PROJECT["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "equipoise.__version__"}
+    assert yaml.safe_load(text_of("CITATION.cff"))["version"] == equipoise.__version__
+    assert f'{{% set version = "{equipoise.__version__}" %}}' in text_of("conda/meta.yaml")
+
+
+def test_the_command_prints_the_version() -> None:
+    done = subprocess.run([sys.executable, "-m", "equipoise", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"equipoise {equipoise.__version__}\n"
+
+
+def test_the_recipe_has_the_dependencies_of_the_package() -> None:
+    recipe = text_of("conda/meta.yaml").partition("  run:\n")[2].partition("\ntest:")[0]
+    listed = dict(re.findall(r"^    - (\S+) (>=\S+)$", recipe, re.MULTILINE))
+    split = [re.fullmatch(r"([\w-]+)(>=.*)", line) for line in PROJECT["project"]["dependencies"]]
+    needed = {IN_CONDA.get(match[1], match[1]): match[2] for match in split if match}
+    assert listed == {"python": PROJECT["project"]["requires-python"], **needed}
+
+
+def test_classifiers_name_versions_of_python_that_the_matrix_tests() -> None:
+    named = re.findall(r"Python :: (3\.\d+)", "\n".join(PROJECT["project"]["classifiers"]))
+    assert set(named) <= set(PROJECT["tool"]["tox"]["env_list"])
+    workflow: dict[str, Any] = yaml.safe_load(text_of(".github/workflows/checks.yml"))
+    assert workflow["jobs"]["tests"]["strategy"]["matrix"]["env"] == PROJECT["tool"]["tox"]["env_list"]
+
+
+def test_the_public_address_stands_in_one_place() -> None:
+    address = PROJECT["project"]["urls"]["Homepage"]
+    others = [path for path in TEXTS if address in path.read_text(encoding="utf-8")]
+    assert others == [ROOT / "pyproject.toml"]
+    assert all(url.startswith((address, "https://OWNER.")) for url in PROJECT["project"]["urls"].values())
+
+
+@pytest.mark.parametrize("path", YAML, ids=[str(path.relative_to(ROOT)) for path in YAML])
+def test_workflows_templates_and_hooks_are_valid_and_call_targets_that_exist(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    if path.name != "mkdocs.yml":  # whose tags are those of mkdocs
+        assert isinstance(yaml.safe_load(text), dict)
+    targets = re.findall(r"^([\w.-]+):", text_of("Makefile"), re.MULTILINE)
+    assert set(re.findall(r"\bmake (test[\w-]*|docs|check|build|matrix)\b", text)) <= set(targets)
+
+
+def test_the_references_of_the_paper_are_in_its_bibliography() -> None:
+    entries = re.findall(r"^@\w+\{(\w+),$", text_of("paper/paper.bib"), re.MULTILINE)
+    body = text_of("paper/paper.md").rpartition("---")[2]
+    assert sorted(entries) == sorted(set(re.findall(r"@(\w+)", body)))
