@@ -38,15 +38,16 @@ class AlignedVAE(Noise):
         200
     """
 
-    start: Positive = 0.3
-    """First beta, in units of the spread. Default: about the weight at which the strongest factor of dSprites and of
-    rooms3d enters, so that the factors enter one after the other."""
+    start: Positive = 0.2
+    """First beta, in units of the spread. Default: between twice the shares that the second and the third principal
+    component of dSprites have of the variance. There both positions are encoded, and nothing else."""
     end: Positive = 0.0005
     """Last beta, in units of the spread. Default: small enough for weak factors, such as orientation; smaller values
     activate latents that repeat the others."""
-    hold: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Fraction of the schedule during which beta is `start`, below `until`."""
-    until: Fraction = 0.3
+    hold: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Fraction of the schedule during which beta is `start`, below `until`. Default: the strongest factors settle on
+    two latents before a third could share them."""
+    until: Fraction = 0.4
     """Fraction of the schedule at which beta reaches `end`. Afterwards weak factors settle."""
     every: Steps = 200
     """Steps between two rotations."""
