@@ -7,7 +7,7 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 .PHONY: help demo test test-all test-extras test-browser matrix mutations check docs build test-wheel clean
 
 help:
-	@echo "make demo          install into .venv, train L-VAE on dSprites for a few minutes, write a report"
+	@echo "make demo          install into .venv, train aligned-vae on dSprites for a few minutes, write a report"
 	@echo "make test          install into .venv, check style and types, run the fast tests"
 	@echo "make test-all      the same with the slow tests"
 	@echo "make test-extras   run the tests of the optional dependencies"
