@@ -3,8 +3,11 @@
 import dataclasses
 import inspect
 import shlex
+import sys
 import textwrap
+import tomllib
 from collections.abc import Mapping
+from importlib import resources
 from typing import Annotated, Any
 
 import typer
@@ -13,18 +16,23 @@ from equipoise.commands.data import describe
 from equipoise.errors import choose
 from equipoise.outcome import Outcome
 
+TABLES = {
+    "methods": ("equipoise.methods", "METHODS"),
+    "metrics": ("equipoise.metrics", "METRICS"),
+    "data": ("equipoise.data", "DATASETS"),
+    "nets": ("equipoise.nets", "NETS"),
+}
+"""What can be listed: the module and the name of the table of each kind."""
+
+SECTIONS = ("data", "net", "train", "evaluate")
+"""The names of `config.SECTIONS`, which would import torch."""
+
 
 def list_(
     kind: Annotated[str, typer.Argument(metavar="methods|metrics|data|nets", help="What to list.")],
 ) -> Outcome:
     """List all methods, metrics, data sets or nets, one a line."""
-    from equipoise.data import DATASETS
-    from equipoise.methods import METHODS
-    from equipoise.metrics import METRICS
-    from equipoise.nets import NETS
-
-    tables: dict[str, Mapping[str, Any]] = {"methods": METHODS, "metrics": METRICS, "data": DATASETS, "nets": NETS}
-    summaries = {name: each.summary for name, each in tables[choose("list", kind, tables)].items()}
+    summaries = _summaries(choose("list", kind, TABLES))
     width = max(map(len, summaries), default=0)
     return Outcome(summaries, "\n".join(f"{name:<{width}}  {summary}" for name, summary in summaries.items()))
 
@@ -33,27 +41,42 @@ def show(
     name: Annotated[str, typer.Argument(help="A method, metric, data set, net or section of settings.")],
 ) -> Outcome:
     """Describe a method, metric, data set, net or section of settings: formula, settings and source."""
-    from equipoise.config import SECTIONS
-    from equipoise.data import DATASETS
-    from equipoise.methods import METHODS
-    from equipoise.metrics import METRICS
-    from equipoise.nets import NETS
-
-    known = [*METHODS, *METRICS, *DATASETS, *NETS, *SECTIONS]
-    choose("method, metric, data set, net or section of settings", name, known)
-    if name in METHODS:
-        return _show_method(name)
+    kinds = {each: kind for kind in TABLES for each in _summaries(kind)}
+    choose("method, metric, data set, net or section of settings", name, [*kinds, *SECTIONS])
     if name in SECTIONS:
-        settings = _settings(SECTIONS[name])
+        from equipoise import config
+
+        settings = _settings(config.SECTIONS[name])
         return Outcome({"settings": settings}, f"[{name}]\n\n{_lines(settings)}")
-    if name in METRICS:
+    kind = kinds[name]
+    if kind == "methods":
+        return _show_method(name)
+    if kind == "metrics":
+        from equipoise.metrics import METRICS
+
         metric = METRICS[name]
         definition = (inspect.getdoc(metric.function) or "").partition("\n\nExample:")[0]
         text = f"{name}: {metric.direction}\n\n{definition}"
         return Outcome({"name": name, "summary": metric.summary, "better": metric.direction}, text)
-    if name in DATASETS:
+    if kind == "data":
+        from equipoise.data import DATASETS
+
         return describe(DATASETS[name])
-    return Outcome({"name": name, "summary": NETS[name].summary}, f"{name}: {NETS[name].summary}")
+    summary = _summaries(kind)[name]
+    return Outcome({"name": name, "summary": summary}, f"{name}: {summary}")
+
+
+def _summaries(kind: str) -> dict[str, str]:
+    """Return the summary of each method, metric, data set or net by name, without importing torch or scikit-learn.
+
+    `summaries.toml` has those of the library. A program that has imported the table may have added parts of its own.
+    """
+    module, table = TABLES[kind]
+    if module in sys.modules:
+        return {name: each.summary for name, each in getattr(sys.modules[module], table).items()}
+    text = resources.files(__package__).joinpath("summaries.toml").read_text(encoding="utf-8")
+    summaries: dict[str, str] = tomllib.loads(text)[kind]
+    return summaries
 
 
 def _show_method(name: str) -> Outcome:
