@@ -46,7 +46,7 @@ test-all: check
 test-extras: .venv/extras
 	$(PYTEST) -m extra
 
-# For example: make matrix MATRIX=3.12,lowest TESTS="tests/metrics -x"
+# For example: make matrix MATRIX=3.12,lowest TESTS="tests/metrics -x". Interpreters are found on PATH, else downloaded by uv.
 MATRIX = 3.13,lowest
 TESTS =
 
