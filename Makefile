@@ -4,10 +4,11 @@ BIN = .venv/bin
 # Two processes with one thread each. More threads than cores make a training step many times slower.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: help demo test test-all test-extras test-browser matrix mutations check docs build test-wheel clean
+.PHONY: help demo pictures test test-all test-extras test-browser matrix mutations check docs build test-wheel clean
 
 help:
 	@echo "make demo          install into .venv, train aligned-vae on dSprites for a few minutes, write a report"
+	@echo "make pictures      train the demo, or resume it, and redraw the pictures of README, home page and tutorial"
 	@echo "make test          install into .venv, check style and types, run the fast tests"
 	@echo "make test-all      the same with the slow tests"
 	@echo "make test-extras   run the tests of the optional dependencies"
@@ -27,6 +28,9 @@ help:
 
 demo: .venv/ready
 	@start=$$(date +%s); $(BIN)/equipoise train examples/demo.toml && echo "finished in $$(($$(date +%s) - start)) s, without installation"
+
+pictures: .venv/ready
+	$(BIN)/python benchmarks/pictures.py
 
 check: .venv/ready
 	$(BIN)/ruff check .

@@ -126,7 +126,7 @@ def test_latents_are_swapped_and_codes_blended(browser: Any, published: tuple[An
     run, address = published
     with opened(browser, address) as page:
         a, b = code(page, "A"), code(page, "B")
-        page.get_by_label("Swap z1 between A and B").click()
+        page.get_by_label("Swap A, B: z1").click()
         assert torch.equal(code(page, "A")[0, [0, 2, 3]], a[0, [0, 2, 3]])
         assert (code(page, "A")[0, 1], code(page, "B")[0, 1]) == (b[0, 1], a[0, 1])
         for slot in ("A", "B"):

@@ -1,10 +1,12 @@
 """The page of a run: whole, alone, safe, and true to the files."""
 
 import re
+from base64 import b64decode
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from PIL import Image
+from tests.report.explored import explored
 
 from equipoise import report
 from equipoise.export import hub
@@ -21,8 +24,13 @@ from equipoise.methods.isa_vae import ISAVAE
 from equipoise.metrics import Score, headline
 from equipoise.priors import LpNested
 from equipoise.report import findings as findings_module
+from equipoise.report.explorer import write as write_explorer
+from equipoise.report.figures.canvas import grid
+from equipoise.report.figures.images import sweep
 from equipoise.report.findings import analyse
+from equipoise.report.latents import typical_row
 from equipoise.report.sections import section
+from equipoise.report.sections.learned import STARTS
 from equipoise.report.sentences import lead
 
 Make = Callable[..., Any]
@@ -107,7 +115,7 @@ def test_the_page_loads_nothing_and_runs_nothing(run: Any) -> None:
     for name, value in read.attributes:
         assert not name.startswith("on")
         if name in ("src", "href", "xlink:href", "srcset", "action", "poster"):
-            assert value.startswith(("#", "data:image/png;base64,"))
+            assert value.startswith(("#", "data:image/png;base64,", "data:image/gif;base64,"))
     text = path.read_text()
     assert "@import" not in text
     assert set(re.findall(r"url\((.)", text)) <= {"#"}
@@ -250,8 +258,12 @@ def test_each_picture_is_told_in_words_of_this_run(run: Any) -> None:
     read = Reader(run.path / "report.html")
     sse = np.sort(run.codes["sse"])
     told = [value for name, value in read.attributes if name == "aria-label"]
-    pictures = [text for text in told if text not in ("Sections", "Warnings")]
-    assert len(pictures) == len(set(pictures)) == read.count["svg"] == read.count["figure"] == 7
+    drawn = [text for text in told if text not in ("Sections", "Warnings")]
+    assert len(drawn) == read.count["svg"] == read.count["figure"] - 1 == 6  # the traversals are images
+    images = [value for name, value in read.attributes if name == "alt"]
+    assert len(images) == read.count["img"] == 1 + STARTS + 2 * STARTS
+    pictures = [*drawn, *images]
+    assert len(pictures) == len(set(pictures))
     said = " ".join(pictures)
     for words in (
         "z0 (across) and z1 (down)",
@@ -346,10 +358,43 @@ def test_a_few_images_are_all_shown_from_best_to_worst(make: Make) -> None:
     assert "images with squared errors of 0.5 to 11.5." in " ".join(v for _, v in read.attributes)
 
 
-def test_warnings_stand_before_the_pictures_and_remarks_after(run: Any) -> None:
-    text = Reader(run.path / "report.html").text
-    still, listed = (text.index(words) for words in ("have not converged", "2 of 4 latents are unused"))
-    assert text.index("Warning") < still < text.index("Figure 1.") < listed
+def test_the_first_picture_comes_first_then_warnings_then_notes(run: Any) -> None:
+    page = (run.path / "report.html").read_text(encoding="utf-8")
+    counted = page.index('href="#warnings">1 warning<')
+    motion, strips = page.index("image/gif"), page.index("strip strip-0")
+    warning, figure, note = (
+        page.index(part) for part in ("have not converged", "Figure 1.", "2 of 4 latents are unused")
+    )
+    assert counted < motion < strips < figure < warning < note
+    assert page.index("<details>") < page.index("Method l-vae") < page.index("</details>") < motion
+
+
+def test_traversals_start_from_the_image_that_the_reader_chooses(run: Any) -> None:
+    read = Reader(run.path / "report.html")
+    found = analyse(run)
+    rows = found.examples(STARTS)
+    assert rows[0] == typical_row(found.codes)
+    assert len(set(rows)) == STARTS
+    assert read.attributes.count(("name", "start")) == STARTS
+    assert read.attributes.count(("checked", "checked")) == 1
+    sources = [value for name, value in read.attributes if name == "src"][1 + STARTS :]
+    for number, latent in enumerate(found.selection):
+        for place, row in enumerate(rows):
+            content = b64decode(sources[number * STARTS + place].removeprefix("data:image/png;base64,"))
+            with Image.open(BytesIO(content)) as picture:
+                expected = grid(sweep(run.model, found.codes[row], latent), columns=11)
+                np.testing.assert_array_equal(np.asarray(picture), expected)
+
+
+def test_the_page_names_the_command_of_the_explorer_until_there_is_one(make: Make) -> None:
+    run = explored(make)
+    page = report.write(run)
+    assert f"equipoise explore {run.path}" in Reader(page).text
+    assert ("href", "explorer.html") not in Reader(page).attributes
+    explorer = write_explorer(run)
+    assert ("href", "explorer.html") in Reader(page).attributes
+    assert "equipoise explore" not in Reader(page).text
+    assert 'href="report.html"' in explorer.read_text(encoding="utf-8")
 
 
 def test_a_page_is_the_same_each_time_and_an_interrupted_one_leaves_the_old(

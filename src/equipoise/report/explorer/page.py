@@ -22,12 +22,13 @@ from equipoise.model import VAE
 from equipoise.report.explorer.layers import Layer, integers, layers_of, rounded
 from equipoise.report.findings import analyse
 from equipoise.report.html import template
-from equipoise.report.latents import typical_row
+from equipoise.report.page import write as write_report
 from equipoise.scoring import Run
 
 SAMPLES = 24  # images to choose from
 CALIBRATION = 128  # codes and images over which the error of rounded weights is taken
 
+LINK = 'href="explorer.html"'  # in a report
 WORKER = ("weights.js", "net.js", "worker.js")
 PAGE = ("elements.js", "requests.js", "pictures.js", "slots.js", "sliders.js", "traversal.js", "main.js")
 
@@ -45,7 +46,7 @@ def write(run: Run) -> Path:
     decoder, encoder = layers_of(model.decoder, (model.latent,)), _means_only(layers_of(model.encoder, model.shape))
     findings = analyse(run)
     index = run.codes["index"]
-    rows = _choice(findings.codes)
+    rows = findings.examples(SAMPLES)
     errors = _errors(model, torch.from_numpy(run.codes["z"]), as_float(run.images.pixels(index[:CALIBRATION])))
     weights = _pack([*decoder, *encoder], run.images.pixels(index[rows]).transpose(0, 2, 3, 1))
     code, worker = _join(PAGE), _join(WORKER)
@@ -62,6 +63,7 @@ def write(run: Run) -> Path:
     }
     page = template("report/explorer/page.html").render(
         title=about["name"],
+        has_report=(run.path / "report.html").exists(),
         run=run,
         findings=findings,
         data_name=Path(run.images.name).name,  # without the rest of a path, because the page is made to be shared
@@ -76,8 +78,10 @@ def write(run: Run) -> Path:
         worker=Markup(worker),
         code=Markup(code),
     )
-    path = run.path / "explorer.html"
+    path, report = run.path / "explorer.html", run.path / "report.html"
     write_text(path, page)
+    if report.exists() and LINK not in report.read_text(encoding="utf-8"):
+        write_report(run)  # with the link
     return path
 
 
@@ -100,12 +104,6 @@ def _means_only(encoder: list[Layer]) -> list[Layer]:
         raise InputError("the explorer cannot run an encoder whose output is an image; end it with a linear layer")
     rows, bias = last.rows[:half], last.bias[:half]
     return [*others, Layer(**{**vars(last), "rows": rows, "bias": bias, "output": (1, 1, half)})]
-
-
-def _choice(codes: NDArray[np.float64]) -> list[int]:
-    """Return the rows of codes [n, D] whose images the page offers: a typical one, then the first others."""
-    first = typical_row(codes)
-    return [first, *(row for row in range(min(len(codes), SAMPLES)) if row != first)][:SAMPLES]
 
 
 @torch.no_grad()

@@ -47,7 +47,7 @@ function sliderRow(latent) {
     output,
     input,
     button("Reset", `Reset ${name}`, () => set(j, slots[active].code[j])),
-    button("Swap A, B", `Swap ${name} between A and B`, () => swap(j)),
+    button("Swap A, B", `Swap A, B: ${name}`, () => swap(j)),
     element("p", { id: `${name}-words`, className: "quiet" }, words),
   );
 }

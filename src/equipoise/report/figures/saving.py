@@ -2,16 +2,20 @@
 
 import re
 import warnings
+from base64 import b64encode
 from collections.abc import Set
 from functools import cache
 from io import BytesIO
 from typing import Any
 
 import matplotlib
+import numpy as np
 from markupsafe import escape
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager, get_font
 from matplotlib.text import Text
+from numpy.typing import NDArray
+from PIL import Image
 
 from equipoise.report.figures.style import PIXELS, THEME
 
@@ -23,6 +27,13 @@ def png(figure: Figure, dpi: int = 200) -> bytes:
     file = BytesIO()
     _save(figure, file, format="png", dpi=dpi)
     return file.getvalue()
+
+
+def data_url(picture: NDArray[np.uint8]) -> str:
+    """Return a picture [h, w, 3 or 4] as the URL of a PNG file."""
+    file = BytesIO()
+    Image.fromarray(picture).save(file, "png", optimize=True)
+    return "data:image/png;base64," + b64encode(file.getvalue()).decode()
 
 
 def svg_file(figure: Figure, name: str) -> bytes:

@@ -22,6 +22,7 @@ class Picture:
     alt: str  # what the figure shows, for readers who do not see it
     caption: str
     format: Literal["png", "svg"] = "png"  # svg for lines
+    page: Markup | None = None  # what the page shows in its place, for example pictures that fit any width
 
     @property
     def svg(self) -> Markup:

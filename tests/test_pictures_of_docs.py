@@ -1,0 +1,89 @@
+"""The pictures of README, home page and tutorial are those of the demo's run, with its captions: no training."""
+
+import importlib.util
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import equipoise as eq
+
+ROOT = Path(__file__).parent.parent
+MANIFEST: Any = {
+    "latents": [{"index": 6, "factor": "pos_x"}, {"index": 1, "factor": "pos_y"}, {"index": 2, "factor": None}],
+    "scores": {"mig": 0.39862, "sap": 0.58771},
+}
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    """benchmarks/pictures.py as a module."""
+    spec = importlib.util.spec_from_file_location("pictures", ROOT / "benchmarks" / "pictures.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.skipif(not (ROOT / "docs/assets/demo.json").exists(), reason="`make pictures` has not been run yet")
+def test_pictures_and_captions_are_current(script: ModuleType) -> None:
+    assert script.changes(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("![Rows: z6 moves in x, z1 in y](images/traversals.png)", []),
+        ("![A row](docs/images/traversals.gif)\n\n*z6, z1 follow, at MIG .40.*", []),
+        (
+            "![Rows: z1 moves in x, z6 in y](images/traversals.png)",
+            ["names z1, z6 under a picture of z6, z1"],  # in another order
+        ),
+        (
+            "![A row](docs/images/traversals.gif)\n\n*z6 and z2, MIG .36.*",
+            ["names z6, z2 under a picture of z6, z1", "has MIG .36; the run has 0.3986"],
+        ),
+        ("z6 follows `pos_x`", []),
+        ("z1 follows `pos_x`", ["has z1 follow pos_x; in the run it follows pos_y"]),
+        ("z2 follows `scale`", ["has z2 follow scale; in the run it follows no factor"]),
+        ("  mig     0.3986   [0.3890, 0.4082]\n  sap     0.5870   [0.5, 0.6]", ["has sap 0.5870; the run has 0.5877"]),
+    ],
+)
+def test_captions_are_compared_with_the_run(script: ModuleType, text: str, expected: list[str]) -> None:
+    assert script.caption_changes(text, MANIFEST) == expected
+
+
+def test_other_settings_nets_layouts_and_pictures_are_named(
+    script: ModuleType, squares: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = {"evaluate.which": ["sse"]}
+    run = eq.train(squares(), method="beta-vae", net="burgess", steps=2, out=tmp_path / "run", settings=scores)
+    for folder in ("examples", "docs/images", "docs/assets"):
+        (tmp_path / folder).mkdir(parents=True)
+    for page in script.PAGES:
+        (tmp_path / page).write_text("")
+    demo = tmp_path / script.SETTINGS
+    shutil.copy(run.path / "config.toml", demo)
+    script.draw(tmp_path, run.path)
+    assert script.changes(tmp_path) == []
+
+    settings = demo.read_text()
+    demo.write_text(settings.replace("beta = 4.0", "beta = 5.0"))
+    (sentence,) = script.changes(tmp_path)
+    assert "defaults or the nets have changed" in sentence
+    demo.write_text(settings)
+
+    picture = tmp_path / "docs/images/traversals.png"
+    picture.write_bytes(b"another")
+    (sentence,) = script.changes(tmp_path)
+    assert "docs/images/traversals.png is not the picture of the run" in sentence
+    shutil.copy(run.path / "pictures" / "traversals.png", picture)
+
+    drawn = script.traversal_figure
+    monkeypatch.setattr(script, "traversal_figure", lambda model, code, latents, _: drawn(model, code, latents, "info"))
+    (sentence,) = script.changes(tmp_path)
+    assert "the layout of the pictures has changed" in sentence
