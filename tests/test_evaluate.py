@@ -3,11 +3,14 @@
 import csv
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from equipoise import commands
+from equipoise import commands, scoring
 from equipoise.errors import InputError
 from equipoise.metrics import Score
 
@@ -38,6 +41,25 @@ def test_terminal_shows_value_interval_baseline_and_ceiling_in_columns() -> None
         "  irs            0.2500                 –       –  0.1250 ± 0.0100           –",
         "  sse         1234.5000                 –       –                –           –",
     ]
+
+
+def test_images_are_encoded_on_the_device_of_the_training_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = torch.nn.Linear(2, 2, device="meta").to_empty(device="cpu")  # draws no random numbers
+    run: Any = SimpleNamespace(model=model, config=SimpleNamespace(train=SimpleNamespace(device="auto")))
+    monkeypatch.setattr(scoring, "device", lambda _: torch.device("meta"))
+    assert scoring.on_device(run).weight.is_meta
+    assert not model.weight.is_meta, "a copy was moved"
+    monkeypatch.undo()
+    run.config.train.device = "cuda:77" if not torch.cuda.is_available() else "cpu"
+    assert scoring.on_device(run) is model
+
+
+def test_codes_in_a_single_array_are_refused_in_one_sentence(tmp_path: Path) -> None:
+    for name in ("codes.npy", "codes.npz"):
+        with (tmp_path / name).open("wb") as file:
+            np.save(file, np.zeros((5, 2)))
+        with pytest.raises(InputError, match=r"holds a single array; expected an \.npz"):
+            commands.evaluate([], tmp_path / name)
 
 
 def test_codes_of_any_origin_are_scored_into_a_table_and_a_file(codes: Path, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """The nets against the parameter counts of the literature, and every size they take."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -31,6 +33,13 @@ def test_published_nets_have_their_number_of_parameters(
     with torch.random.fork_rng():
         ours = nets.build(name, (channels, 64, 64), latent)
     assert (count(ours[0]), count(ours[1])) == (encoder, decoder)
+
+
+def test_the_discriminator_of_dava_has_the_number_of_parameters_that_its_page_gives() -> None:
+    with torch.device("meta"):
+        number = count(nets.image_discriminator((1, 64, 64)))
+    page = Path(__file__).parents[1] / "docs" / "methods" / "dava.md"
+    assert f"{number:,} parameters" in page.read_text(encoding="utf-8")
 
 
 def test_conv_bn_has_the_layers_of_its_source() -> None:

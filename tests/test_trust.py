@@ -16,6 +16,7 @@ from tests.test_runs import run, same_training, settings
 
 import equipoise as eq
 from equipoise import claim, commands, export, files, report, runs, scoring
+from equipoise.audit import audit
 from equipoise.claim import Claimed
 from equipoise.cli import main
 from equipoise.config import resolve, word
@@ -186,6 +187,49 @@ def test_a_log_that_is_shorter_than_its_checkpoint_is_reported_and_the_rest_is_k
     (path / "log.jsonl").write_text("")
     with pytest.warns(UserWarning, match=r"lacks the rows of steps 2, 4, 6 and 1 more"):
         run({**finished, "train.steps": 8})
+
+
+def test_a_changed_number_in_the_log_is_named_and_nothing_is_removed(
+    finished: dict[str, object], tmp_path: Path
+) -> None:
+    path = tmp_path / "run"
+    rows = [json.loads(line) for line in (path / "log.jsonl").read_text().splitlines()]
+    loss = rows[1]["loss"]
+    rows[1]["loss"] += 1e-9
+    (path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    before = contents(path)
+    for more in ({}, {"train.steps": 8}):
+        with pytest.raises(RunError, match=r"log\.jsonl has changed since its checkpoint was saved; restore it"):
+            run({**finished, **more})
+    assert contents(path) == before
+    assert [fault for fault in audit(path).faults if "log.jsonl has changed" in fault]
+    rows[1]["loss"] = loss
+    rows[1]["seconds"] += 1  # times are not compared
+    (path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run({**finished, "train.steps": 8})
+    assert not audit(path).faults
+
+
+def test_a_changed_number_in_the_scores_is_named_and_made_again(finished: dict[str, object], tmp_path: Path) -> None:
+    file = tmp_path / "run" / "scores.json"
+    before = file.read_text()
+    stored = json.loads(before)
+    stored["scores"]["sse"]["value"] *= 1.01
+    file.write_text(json.dumps(stored))
+    with pytest.raises(RunError, match=r"scores\.json is damaged \(its content has changed\)"):
+        _ = eq.open_run(tmp_path / "run").scores
+    assert len(audit(tmp_path / "run").faults) == 1
+    with pytest.warns(UserWarning, match=r"its content has changed.* It is written again"):
+        run(finished)
+    assert {**json.loads(before), "scores": 0, "digest": 0} == {
+        **json.loads(file.read_text()),
+        "scores": 0,
+        "digest": 0,
+    }
+    assert eq.open_run(tmp_path / "run").scores["sse"].value == json.loads(before)["scores"]["sse"]["value"]
+    del stored["digest"]  # as an earlier version wrote them
+    file.write_text(json.dumps(stored))
+    assert eq.open_run(tmp_path / "run").scores["sse"].value == stored["scores"]["sse"]["value"]
 
 
 DAMAGE = ("", "{", "[]", "{}", "3", '"text"', "[" * 100_000, "9" * 5000, '{"a": ' + "9" * 5000 + "}", "\0\0")

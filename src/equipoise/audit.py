@@ -11,7 +11,7 @@ from equipoise import scoring
 from equipoise.claim import Claims
 from equipoise.errors import InputError, RunError
 from equipoise.files import PART, read_json
-from equipoise.run_folder import Meta, load_checkpoint, lost_rows
+from equipoise.run_folder import Meta, changed_rows, load_checkpoint, lost_rows
 from equipoise.training import checkpoint
 
 Content = TypeVar("Content")
@@ -55,13 +55,11 @@ def audit(run: Path) -> Audit:
         state = attempt(lambda: load_checkpoint(run, config) if config else checkpoint.load(file))
     elif results:
         faults.append(f"{file} is missing, but the run has {results[0].name}; restore it from a copy")
-    if (
-        config
-        and state
-        and rows is not None
-        and (missing := checkpoint.missing_rows(rows, state["step"], config.train))
-    ):
-        faults.append(lost_rows(run, missing))
+    if config and state and rows is not None:
+        if missing := checkpoint.missing_rows(rows, state["step"], config.train):
+            faults.append(lost_rows(run, missing))
+        elif change := changed_rows(run, rows, state):
+            faults.append(change)
     for path in results:
         read = scoring.read if path.suffix == ".json" else coding.load
         content = attempt(lambda path=path, read=read: read(path))  # type: ignore[misc]

@@ -66,6 +66,7 @@ def index(images: Images, n: int) -> npt.NDArray[np.int64]:
 
 
 @torch.no_grad()
+@torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)  # so that a GPU computes as a CPU does
 def encode(model: VAE, images: Images, index: npt.NDArray[np.int64], batch: int = 500) -> Codes:
     """Codes of the images at `index`: posterior mean, log-variance, one sample z, and errors of reconstruction.
 
@@ -109,10 +110,12 @@ def save(path: Path, codes: Codes, checkpoint: str) -> None:
 def load(path: Path) -> Codes:
     """The arrays of an `.npz` of codes, without unpickling. Raises `InputError` if it cannot be read."""
     # Opened here, because numpy leaves the file open if it is not a whole archive.
-    with npz.naming(path), path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+    with npz.naming(path), path.open("rb") as stream:
+        file = np.load(stream, allow_pickle=False)
         if not isinstance(file, np.lib.npyio.NpzFile):
             raise InputError(f"{path} holds a single array; expected an .npz of named ones")
-        return Codes((name, file[name]) for name in file.files)
+        with file:
+            return Codes((name, file[name]) for name in file.files)
 
 
 def check_kind(path: Path) -> None:

@@ -41,7 +41,7 @@ def choose(what: str, name: object, known: Iterable[str]) -> str:
     known = list(known)
     if name in known:
         return str(name)
-    raise InputError(f"{name}: no such {what}; {nearest(str(name), known)}")
+    raise InputError(f"{cut(str(name))}: no such {what}; {nearest(str(name), known)}")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -68,7 +68,11 @@ def check_value(key: str, value: object) -> None:
 
 def short(value: object) -> str:
     """The value as Python writes it, with the middle left out if it is long."""
-    text = repr(value)
+    return cut(repr(value))
+
+
+def cut(text: str) -> str:
+    """The text, with the middle left out if it is long."""
     return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}...{text[-LONGEST // 4 :]}"
 
 

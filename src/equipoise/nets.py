@@ -193,7 +193,10 @@ def start_at(decoder: nn.Module, image: Tensor) -> None:
 
 
 def image_discriminator(shape: Shape) -> nn.Module:
-    """Return DAVA's discriminator, images [B, C, H, W] to one logit [B, 1]: convolutions and instance normalisation."""
+    """Return DAVA's discriminator, images [B, C, H, W] to one logit [B, 1]: convolutions and instance normalisation.
+
+    It is not the published one in every part: docs/methods/dava.md lists the deviations.
+    """
     check(shape, "DAVA's discriminator", "another method")
     sizes = _sizes(shape)
     widths = _last([32, 32, 64, 64], len(sizes) - 1)

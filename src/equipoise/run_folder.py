@@ -140,6 +140,8 @@ def read_saved(path: Path, config: Config, data: Mapping[str, Any]) -> tuple[dic
     rows = checkpoint.read_log(path / "log.jsonl", until=step)
     if missing := checkpoint.missing_rows(rows, step, config.train):
         warnings.warn(f"{lost_rows(path, missing)}. Nothing else depends on them.", stacklevel=2)
+    elif state and (change := changed_rows(path, rows, state)):
+        raise RunError(change)
     return state, rows
 
 
@@ -157,6 +159,14 @@ def lost_rows(path: Path, missing: list[int]) -> str:
     """A sentence without its full stop: the log of the run in `path` lacks the rows of these steps."""
     steps = ", ".join(map(str, missing[:3])) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
     return f"{path / 'log.jsonl'} is shorter than its checkpoint: it lacks the rows of steps {steps}"
+
+
+def changed_rows(path: Path, rows: Iterable[Row], state: Mapping[str, Any]) -> str:
+    """A sentence if rows of the log in `path` differ from those at its checkpoint with this state; otherwise empty."""
+    written = checkpoint.log_digest([row for row in rows if row["step"] <= state["step"]]).hexdigest()
+    if state.get("log", written) == written:  # an earlier version recorded no digest
+        return ""
+    return f"{path / 'log.jsonl'} has changed since its checkpoint was saved; restore it from a copy, or delete it"
 
 
 def fingerprint(config: Config, images: Iterable[Images]) -> dict[str, Any]:

@@ -127,7 +127,7 @@ class Run:
             (1, 10)
         """
         images = load_like(source, self.config.data, self.model.shape, self.meta["data"].get("range"))
-        return coding.encode(self.model, images, np.arange(len(images)))
+        return coding.encode(scoring.on_device(self), images, np.arange(len(images)))
 
 
 def train(
@@ -335,6 +335,7 @@ def _train_first(
     for name in RESULTS:  # of a shorter run
         (run.path / name).unlink(missing_ok=True)
     write_text(log, "".join(json.dumps(row) + "\n" for row in rows))  # later rows will be written again
+    digest = checkpoint.log_digest(rows)
     every = run.config.evaluate.every
     remark = length_remark(run.config)
     with (
@@ -348,6 +349,7 @@ def _train_first(
             claim.check()
             file.write(json.dumps(row) + "\n")
             file.flush()
+            digest.update(checkpoint.line(row))
             tracker.row(row)
             show.row(row)
 
@@ -358,7 +360,7 @@ def _train_first(
 
         def save() -> None:
             os.fsync(file.fileno())  # the log is never shorter than its checkpoint
-            state = {"settings": identity(run.config), **training.state()}
+            state = {"settings": identity(run.config), "log": digest.hexdigest(), **training.state()}
             checkpoint.save(run.path / "checkpoint.pt", state, before_save=claim.confirm)
 
         def must_stop() -> bool:

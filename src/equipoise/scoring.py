@@ -1,11 +1,13 @@
 """Scores of a run: encode its images and score the codes, after training and during it."""
 
+import copy
 import dataclasses
+import hashlib
 import json
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, get_type_hints
+from typing import Any, NotRequired, Protocol, get_type_hints
 
 from pydantic import ValidationError, create_model
 from rich.console import Console
@@ -20,16 +22,18 @@ from equipoise.files import read_json, write_text
 from equipoise.metrics import Score
 from equipoise.model import VAE
 from equipoise.training import checkpoint
-from equipoise.training.loop import Training
+from equipoise.training.loop import Training, device
 
 
 class Scores(TypedDict):
-    """The content of scores.json: digest of the checkpoint, convention, number of codes, and a score by metric."""
+    """The content of scores.json: digests of the checkpoint and of all that follows, convention, number of codes, and a
+    score by metric."""
 
     checkpoint: str
     convention: str
     n: int
     scores: dict[str, Any]
+    digest: NotRequired[str]
 
 
 class Run(Protocol):
@@ -86,7 +90,8 @@ def evaluate(
     path = run.path / "codes.npz"
     if not _are_of(path, digest):
         with console.status(f"encoding {min(settings.n, len(run.images)):,} images"):
-            coding.save(path, coding.encode(run.model, run.images, coding.index(run.images, settings.n)), digest)
+            index = coding.index(run.images, settings.n)
+            coding.save(path, coding.encode(on_device(run), run.images, index), digest)
     which, convention = which or settings.which, convention or settings.convention
     codes = coding.load(path)
     scores = score_codes(codes, which, convention, progress=not console.quiet)
@@ -102,13 +107,24 @@ def evaluate(
     if stored is not None and names == {key: value for key, value in stored.items() if key in names}:
         written = stored["scores"] | scores
     contents = {**names, "scores": {name: score.to_dict() for name, score in written.items()}}
-    write_text(file, json.dumps(contents, indent=1))
+    write_text(file, json.dumps({**contents, "digest": _digest(contents)}, indent=1))
     return scores
+
+
+def on_device(run: Run) -> VAE:
+    """The model of a run on the device of its training, as a copy, or on the CPU if this machine has none."""
+    try:
+        place = device(run.config.train.device)
+    except InputError:
+        return run.model
+    return run.model if place.type == "cpu" else copy.deepcopy(run.model).to(place)
 
 
 def read(path: Path) -> Scores:
     """The content of a scores.json, with a `Score` for each metric. Raises `RunError` when it is damaged."""
     stored = read_json(path, Scores)
+    if stored.pop("digest", digest := _digest(stored)) != digest:
+        raise RunError(f"{path} is damaged (its content has changed); delete it and run the same command again")
     for name, score in stored["scores"].items():
         try:
             values = _STORED.model_validate(score).model_dump(exclude_unset=True)
@@ -117,6 +133,12 @@ def read(path: Path) -> Scores:
             reason = fault(error) if isinstance(error, ValidationError) else str(error)
             raise RunError(f"{path} is damaged ({name}: {reason}); delete it and run the same command again") from None
     return stored
+
+
+def _digest(contents: Mapping[str, Any]) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of the content of a scores.json, but for its own digest."""
+    text = json.dumps({name: value for name, value in contents.items() if name != "digest"}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def are_current(run: Run) -> bool:

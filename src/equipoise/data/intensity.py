@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.data.pixels import Bytes
-from equipoise.errors import InputError
+from equipoise.errors import InputError, short
 
 WHITE = {"b": 1.0, "f": 1.0}  # the value that becomes 255, by the kind of a type; whole numbers have `WHITE_OF_WHOLE`
 WHITE_OF_WHOLE = {"uint8": 255.0, "uint16": 65535.0}
@@ -77,8 +77,8 @@ def parse(setting: "str | tuple[float, float] | None") -> Range | None:
     within = (0, 100) if limits.in_percent else (-np.inf, np.inf)
     if not within[0] <= limits.low < limits.high <= within[1] or not np.isfinite(limits.high - limits.low):
         raise InputError(
-            f"data.range is {text!r}; expected LOW:HIGH, two values of the pixels such as 0:4095, or two percentiles "
-            "such as 0.1%:99.9%"
+            f"data.range is {short(text)}; expected LOW:HIGH, two values of the pixels such as 0:4095, or two "
+            "percentiles such as 0.1%:99.9%"
         )
     return limits
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import os
 import pickle
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ from equipoise.files import replacing
 
 FORMAT = 1
 SEAL = b"sha256 "  # start of the comment of a checkpoint
+TIMES = ("seconds", "images_per_second")  # values of a row
 _ROW = TypeAdapter(dict[str, int | float | list[float] | None])
 
 
@@ -104,6 +106,16 @@ def read_log(path: Path, until: int | None = None) -> list[dict[str, Any]]:
                 f"{path}, line {number} is damaged ({error}); restore the file from a copy, or delete that line"
             ) from None
     return [row for row in rows if until is None or row["step"] <= until]
+
+
+def log_digest(rows: Sequence[Mapping[str, Any]]) -> "hashlib._Hash":
+    """The SHA-256 of the rows of a log, which a checkpoint records; `line` gives the bytes of the next row."""
+    return hashlib.sha256(b"".join(map(line, rows)))
+
+
+def line(row: Mapping[str, Any]) -> bytes:
+    """A row as bytes, without the times, in which equal trainings differ."""
+    return json.dumps({name: value for name, value in row.items() if name not in TIMES}).encode()
 
 
 def missing_rows(rows: Sequence[Mapping[str, Any]], step: int, train: Train) -> list[int]:
