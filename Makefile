@@ -4,7 +4,7 @@ BIN = .venv/bin
 # Two processes with one thread each. More threads than cores make a training step many times slower.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: help demo pictures test test-all test-extras test-browser matrix mutations check docs build test-wheel clean
+.PHONY: help demo pictures test test-all test-extras test-browser matrix soak mutations check docs build test-wheel clean
 
 help:
 	@echo "make demo          install into .venv, train aligned-vae on dSprites for a few minutes, write a report"
@@ -14,6 +14,7 @@ help:
 	@echo "make test-extras   run the tests of the optional dependencies"
 	@echo "make test-browser  run the tests in headless Chromium (Debian package: chromium)"
 	@echo "make matrix        run the fast tests on other versions of Python and with the lowest dependencies (MATRIX, TESTS)"
+	@echo "make soak          kill, damage and race hundreds of commands and compare the results (about an hour; SOAK=--quick: minutes)"
 	@echo "make mutations     change the sources fault by fault and check that a test fails each time (about 15 minutes)"
 	@echo "make docs          build the documentation as a site in site/"
 	@echo "make build         build and check the sdist and the wheel in dist/"
@@ -60,6 +61,9 @@ TESTS =
 
 matrix: .venv/matrix
 	$(BIN)/tox run -e $(MATRIX) $(if $(TESTS),-- $(TESTS))
+
+soak: .venv/ready
+	OMP_NUM_THREADS=1 $(BIN)/python tests/soak/soak.py $(SOAK)
 
 mutations: .venv/ready
 	$(BIN)/python tests/mutations.py --jobs 2
