@@ -359,6 +359,7 @@ def _train_first(
                 tracker.row(scoring.score_now(run, training), "scores")
 
         def save() -> None:
+            claim.confirm()  # before a moved folder is made anew
             os.fsync(file.fileno())  # the log is never shorter than its checkpoint
             state = {"settings": identity(run.config), "log": digest.hexdigest(), **training.state()}
             checkpoint.save(run.path / "checkpoint.pt", state, before_save=claim.confirm)
