@@ -253,6 +253,7 @@ def test_damaged_scores_are_named_and_made_again_by_training(
 def test_a_score_of_another_shape_is_named(key: str, finished: dict[str, object], tmp_path: Path) -> None:  # noqa: ARG001
     file = tmp_path / "run" / "scores.json"
     stored = json.loads(file.read_text())
+    del stored["digest"]  # as in a file of an earlier version, where only the shape shows a change
     for value in ({"a": {}}, [[1], [2, 3]], "text"):
         stored["scores"]["sse"][key] = value
         if key not in ("left_out", "params") or not isinstance(value, dict):
