@@ -1,5 +1,6 @@
 """Files and folders are replaced as a whole, or not at all."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -29,3 +30,10 @@ def test_a_folder_is_replaced_only_when_the_block_ends(tmp_path: Path) -> None:
         (part / "b.txt").write_text("third")
     assert [path.name for path in target.iterdir()] == ["b.txt"]
     assert list(target.parent.iterdir()) == [target]
+
+
+def test_an_error_of_writing_has_the_name_of_its_file(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left") as error, replacing(tmp_path / "a.txt"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert error.value.filename == str(tmp_path / "a.txt")
+    assert not list(tmp_path.iterdir())

@@ -1,12 +1,10 @@
 """The page of a run: whole, alone, safe, and true to the files."""
 
 import re
-from base64 import b64decode
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
-from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,6 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from PIL import Image
-from tests.report.explored import explored
 
 from equipoise import report
 from equipoise.export import hub
@@ -24,11 +21,7 @@ from equipoise.methods.isa_vae import ISAVAE
 from equipoise.metrics import Score, headline
 from equipoise.priors import LpNested
 from equipoise.report import findings as findings_module
-from equipoise.report.explorer import write as write_explorer
-from equipoise.report.figures.canvas import grid
-from equipoise.report.figures.images import sweep
 from equipoise.report.findings import analyse
-from equipoise.report.latents import typical_row
 from equipoise.report.sections import section
 from equipoise.report.sections.learned import STARTS
 from equipoise.report.sentences import lead
@@ -356,45 +349,6 @@ def test_a_few_images_are_all_shown_from_best_to_worst(make: Make) -> None:
     read = Reader(report.write(run.but(codes=codes, scores={})))
     assert "Images are sorted from the smallest to the largest error." in read.text
     assert "images with squared errors of 0.5 to 11.5." in " ".join(v for _, v in read.attributes)
-
-
-def test_the_first_picture_comes_first_then_warnings_then_notes(run: Any) -> None:
-    page = (run.path / "report.html").read_text(encoding="utf-8")
-    counted = page.index('href="#warnings">1 warning<')
-    motion, strips = page.index("image/gif"), page.index("strip strip-0")
-    warning, figure, note = (
-        page.index(part) for part in ("have not converged", "Figure 1.", "2 of 4 latents are unused")
-    )
-    assert counted < motion < strips < figure < warning < note
-    assert page.index("<details>") < page.index("Method l-vae") < page.index("</details>") < motion
-
-
-def test_traversals_start_from_the_image_that_the_reader_chooses(run: Any) -> None:
-    read = Reader(run.path / "report.html")
-    found = analyse(run)
-    rows = found.examples(STARTS)
-    assert rows[0] == typical_row(found.codes)
-    assert len(set(rows)) == STARTS
-    assert read.attributes.count(("name", "start")) == STARTS
-    assert read.attributes.count(("checked", "checked")) == 1
-    sources = [value for name, value in read.attributes if name == "src"][1 + STARTS :]
-    for number, latent in enumerate(found.selection):
-        for place, row in enumerate(rows):
-            content = b64decode(sources[number * STARTS + place].removeprefix("data:image/png;base64,"))
-            with Image.open(BytesIO(content)) as picture:
-                expected = grid(sweep(run.model, found.codes[row], latent), columns=11)
-                np.testing.assert_array_equal(np.asarray(picture), expected)
-
-
-def test_the_page_names_the_command_of_the_explorer_until_there_is_one(make: Make) -> None:
-    run = explored(make)
-    page = report.write(run)
-    assert f"equipoise explore {run.path}" in Reader(page).text
-    assert ("href", "explorer.html") not in Reader(page).attributes
-    explorer = write_explorer(run)
-    assert ("href", "explorer.html") in Reader(page).attributes
-    assert "equipoise explore" not in Reader(page).text
-    assert 'href="report.html"' in explorer.read_text(encoding="utf-8")
 
 
 def test_a_page_is_the_same_each_time_and_an_interrupted_one_leaves_the_old(

@@ -71,3 +71,14 @@ def test_a_checkpoint_with_a_pickle_is_refused_and_executes_nothing(tmp_path: Pa
 
     pickle.loads(path.read_bytes())
     assert evidence.exists(), "the pickle does harm where it is trusted"
+
+
+def test_a_checkpoint_of_an_earlier_version_loads_and_its_damaged_parts_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "checkpoint.pt"
+    torch.save({"format": checkpoint.FORMAT, "step": 3, "weights": torch.ones(2000)}, file)
+    assert checkpoint.load(file)["step"] == 3
+    content = bytearray(file.read_bytes())
+    content[content.index(torch.ones(2000).numpy().tobytes()) + 4000] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(RunError, match=r"checkpoint\.pt cannot be read \(its part .* has changed\)"):
+        checkpoint.load(file)

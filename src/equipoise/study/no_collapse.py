@@ -156,9 +156,7 @@ def text(listed: Sequence[Cell]) -> str:
 
 def markdown(listed: Sequence[Cell]) -> str:
     """Return the table as Markdown."""
-    heading, *rows = grid(listed)
-    lines = [f"| {' | '.join(cells)} |" for cells in (heading, ["---"] * len(heading), *rows)]
-    return "\n".join(["# No collapse", "", summary(listed), "", *lines, ""])
+    return "\n".join(["# No collapse", "", summary(listed), "", *tables.markdown(grid(listed)), ""])
 
 
 def read(of_study: Mapping[str, Any]) -> list[Cell]:

@@ -231,8 +231,7 @@ def text(listed: Sequence[Cell]) -> str:
 def write(path: Path, listed: Sequence[Cell]) -> list[Path]:
     """Write the table as a Markdown page with its figure beside it, and return both paths."""
     picture = path.with_suffix(".svg")
-    heading, *body = grid(rows(listed))
-    table = [f"| {' | '.join(line)} |" for line in (heading, ["---"] * len(heading), *body)]
+    table = tables.markdown(grid(rows(listed)))
     alternative = f"![Squared error and scores of the methods, and the front of the beta-VAEs]({picture.name})"
     with replacing(picture) as stream:
         draw(rows(listed)).savefig(stream, format="svg")

@@ -72,6 +72,12 @@ def lines(rows: Sequence[Sequence[str]]) -> list[str]:
     return [f"  {line}" for line in align(rows, slice(1, -1))]
 
 
+def markdown(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a table in Markdown; the first row is its heading."""
+    heading, *body = rows
+    return [f"| {' | '.join(cells)} |" for cells in (heading, ["---"] * len(heading), *body)]
+
+
 def _improvements(block: Block) -> list[str]:
     """Return a line per metric: how often a run of the best setting is better than one of the next."""
     result = []
