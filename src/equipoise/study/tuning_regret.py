@@ -161,7 +161,7 @@ def regret(point: Point, reference: Sequence[Point]) -> float:
 
 
 def rows(listed: Sequence[Cell]) -> list[Row]:
-    """Return a row for each data set and method or fixed weight, from the finished runs."""
+    """Return a row for each data set and method or fixed weight, from the finished runs, sorted by data set."""
     groups: dict[tuple[str, str, float | None], list[Cell]] = {}
     for cell in listed:
         if cell.is_finished:
@@ -171,6 +171,7 @@ def rows(listed: Sequence[Cell]) -> list[Row]:
         scores = {score: fmean(cell.scores[score] for cell in same) for score in SCORES}
         label = method if beta is None else f"{method} {beta:g}"
         of_groups.append(Row(label, data, len(same), fmean(cell.sse for cell in same), scores, {}))
+    of_groups.sort(key=lambda row: DATA.index(row.data))
     return [row if is_reference(row) else row._replace(regret=_regrets(row, of_groups)) for row in of_groups]
 
 
