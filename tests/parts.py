@@ -51,6 +51,7 @@ OTHERWISE: dict[str, list[dict[str, Any]]] = {
         {"anti_windup": "paper"},
     ],
     "incremental-pi": [{"target": {"end": 18.0, "every": 3}, "zero_pad": True}, {"anti_windup": "code", "term": "tc"}],
+    "error-bound": [{"bound": 10.0, "step": "geco"}, {"explained": 0.5, "probe": 0.2}],
     "learned": [{"regulariser": "log", "parametrisation": "log", "floor": 1e-2}],
     "accuracy": [{"target_end": 0.6, "smoothing": 0.0}],
     "relevance": [{"relevant": [1, 0, 1]}, {"eta_h_warmup": 0.5}],

@@ -12,12 +12,14 @@ from torch import Tensor
 
 from equipoise.balance import Balance
 from equipoise.part import Remark
+from equipoise.terms import MONITORS
 
 
 def seen(step: int = 3, rec: float = 20.0, kl: float = 2.0, accuracy: float = 0.6) -> dict[str, Tensor]:
     """The means of the terms, the accuracy of an adversary and the clock."""
     of_latents = kl * torch.tensor([1.5, 1.0, 0.25])
     terms = {"rec": torch.tensor(rec), "kl": of_latents, "tc": torch.tensor(0.3)}
+    terms |= {name: torch.tensor(rec) for name in MONITORS}
     return {**terms, "accuracy": torch.tensor(accuracy), **clock(step)}
 
 
@@ -107,7 +109,7 @@ def test_aims_have_a_value_for_each_row_and_remarks_are_sentences(balance: Balan
         values = seen(step)
         weights = balance(values)
         row: dict[str, Any] = {"step": step, "progress": step / 10, "unit": 1.0, "lr": 1e-3}
-        row |= {name: float(values[name].sum()) for name in ("rec", "kl", "tc", "accuracy")}
+        row |= {name: float(values[name].sum()) for name in ("rec", "kl", "tc", "accuracy", *MONITORS)}
         row |= {"kl_dims": values["kl"].tolist(), "beta_equivalent": 1.0}
         row |= {f"weight.{name}": float(weight.detach().mean()) for name, weight in weights.items()}
         row |= {name: value.tolist() for name, value in balance.logs().items()}

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 import torch
-from tests.conftest import build, clock, forward, images, noise, toy
+from tests.conftest import SHAPE, build, clock, forward, images, noise, toy
 from tests.methods.conftest import B, loss_and_gradients, parts, same
 
 from equipoise.errors import InputError
 from equipoise.methods.annealed_vae import AnnealedVAE
 from equipoise.methods.beta_vae import BetaVAE
+from equipoise.methods.geco import GECO
 from equipoise.methods.isa_vae import ISAVAE
 from equipoise.methods.l_vae import LVAE
 from equipoise.methods.sigma_vae import SigmaVAE
@@ -175,3 +176,34 @@ def test_learned_exponents_have_their_own_rate_and_the_first_exponent_none() -> 
     loss, _ = objective(forward(toy(objective), images(B), noise(B)), clock())
     loss.backward()
     assert all(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in objective.prior.parameters())
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "mse"])
+def test_geco_is_reconstruction_plus_the_kl_at_the_inverse_of_the_multiplier(likelihood: str) -> None:
+    """the error is the squared error, whatever the likelihood, and the bound tells in which unit."""
+    x, eps = images(B), noise(B)
+    method = GECO(tau=10.0, unit="sse", ki=8.0, kp=0.5, start=1.0, likelihood=likelihood)
+    objective = build(method)
+    p = forward(toy(objective), x, eps)
+    rec, kl = objective.likelihood(p.out, x).mean(), parts(method)[1]
+    sse = float((p.out.sigmoid() - x).square().sum().detach()) / B
+    mean = x.mean(0).clamp(1e-4, 1 - 1e-4)
+    if likelihood == "mse":
+        spread = (x - mean).square().sum() / B
+    else:
+        entropy = -(x * x.log() + (1 - x) * (1 - x).log()).sum() / B
+        spread = -(x * mean.log() + (1 - x) * (1 - mean).log()).sum() / B - entropy
+    error = math.log(sse / 10.0)
+    assert abs(error) < 1
+    beta = float(spread) * 1.0 * math.exp(-(8.0 * error / 10 + 0.5 * error))
+    loss, _ = loss_and_gradients(method, x, eps, 1)
+    assert torch.allclose(loss, rec + beta * kl, rtol=1e-4)
+
+
+def test_the_bound_of_geco_in_every_unit_is_one_squared_error() -> None:
+    pixels = math.prod(SHAPE.image)
+    for tau, unit in ((6.4, "sse"), (6.4 / pixels, "mse"), (-10 * math.log10(6.4 / pixels), "psnr")):
+        assert GECO(tau=tau, unit=unit).build(SHAPE).balance.bound == pytest.approx(6.4)  # type: ignore[arg-type]
+    assert GECO(tau=0.8).build(SHAPE).balance.bound is None
+    with pytest.raises(InputError, match=r"method.unit is psnr, but method.tau is unset"):
+        build(GECO(unit="psnr"))

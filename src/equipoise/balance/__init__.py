@@ -3,6 +3,7 @@
 from equipoise.balance.adaptive import AccuracyCapacity, AccuracyFeedback, Relevance
 from equipoise.balance.contract import Balance, Joint, Seen, Weights
 from equipoise.balance.controllers import PI, IncrementalPI
+from equipoise.balance.error_bound import ErrorBound
 from equipoise.balance.fixed import Capacity, Fixed, WarmUp
 from equipoise.balance.learned import ClosedFormWeights, LearnedWeights
 from equipoise.balance.schedule import Schedule
@@ -17,6 +18,7 @@ BALANCES: dict[str, type[Balance]] = {
         Capacity,
         PI,
         IncrementalPI,
+        ErrorBound,
         LearnedWeights,
         ClosedFormWeights,
         AccuracyFeedback,
@@ -34,6 +36,7 @@ __all__ = [
     "Balance",
     "Capacity",
     "ClosedFormWeights",
+    "ErrorBound",
     "Fixed",
     "IncrementalPI",
     "Joint",

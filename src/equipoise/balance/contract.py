@@ -131,3 +131,14 @@ def average_first_steps(mean: Tensor, value: Tensor, seen: Seen) -> None:
 def schedule_share(seen: Seen) -> Tensor:
     """The fraction [] of the schedule that one step is."""
     return seen["progress"] / seen["step"]
+
+
+def compensated_sum(total: Tensor, rest: Tensor, update: Tensor) -> tuple[Tensor, Tensor]:
+    """total + update, and its rounding error, which is added to the next update (Kahan summation, 1965).
+
+    float32 numbers near 100 are 8e-6 apart, and an error of 0.01 nats moves a weight by 1e-5 a step. Double precision
+    would also do, but not every device has it, and casting the module would lose it.
+    """
+    update = update + rest
+    new = total + update
+    return new, update - (new - total)

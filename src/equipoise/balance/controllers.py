@@ -22,6 +22,7 @@ from equipoise.balance.contract import (
     Steps,
     Weights,
     average_first_steps,
+    compensated_sum,
     schedule_share,
 )
 from equipoise.balance.set_point import SetPoint
@@ -77,7 +78,7 @@ class Controller(Balance):
         if unit is not None:
             self.register_buffer("unit_mean", torch.zeros(()))
         self.register_buffer("output", torch.tensor(self.inner(start)))  # of the last step, not clipped
-        self.register_buffer("rest", torch.tensor(0.0))  # rounding error of the accumulated value, see `_add`
+        self.register_buffer("rest", torch.tensor(0.0))  # rounding error of the accumulated value
         self.register_buffer("error", torch.tensor(0.0))
         self.register_buffer("set_point", torch.tensor(float(min(self.target.start, self.target.end))))
 
@@ -243,7 +244,7 @@ class PI(Controller):
         self.error.copy_(self.set_point - value)
         proportional = self.kp * torch.sigmoid(-self.error)
         update = self.integral_step(seen)
-        integral, rest = _add(self.integral, self.rest, update)
+        integral, rest = compensated_sum(self.integral, self.rest, update)
         if self.anti_windup == "conditional" and self.unit is not None:
             # An update of a short run can be as large as the range of the logarithm, so it is clipped and not left out.
             room = None if self.high is None else self.high - self.low
@@ -341,19 +342,8 @@ class IncrementalPI(Controller):
         if self.anti_windup == "code":
             integral = torch.where(self.output < self.low, torch.zeros_like(integral), integral)
         update = self.kp * (torch.sigmoid(-self.error) - torch.sigmoid(-before)) + integral
-        output, rest = _add(self.output, self.rest, update)
+        output, rest = compensated_sum(self.output, self.rest, update)
         if self.anti_windup == "conditional":
             output = output.clamp(self.low, self.high)
         self.output.copy_(output)
         self.rest.copy_(rest)
-
-
-def _add(total: Tensor, rest: Tensor, update: Tensor) -> tuple[Tensor, Tensor]:
-    """total + update, and its rounding error, which is added to the next update (Kahan summation, 1965).
-
-    float32 numbers near 100 are 8e-6 apart, and an error of 0.01 nats moves a weight by 1e-5 a step. Double precision
-    would also do, but not every device has it, and casting the module would lose it.
-    """
-    update = update + rest
-    new = total + update
-    return new, update - (new - total)

@@ -10,6 +10,7 @@ from equipoise.methods.dava import DAVA
 from equipoise.methods.dip_vae import DIPVAE
 from equipoise.methods.dynamic_vae import DynamicVAE
 from equipoise.methods.factor_vae import FactorVAE
+from equipoise.methods.geco import GECO
 from equipoise.methods.isa_tcvae import ISATCVAE
 from equipoise.methods.isa_vae import ISAVAE
 from equipoise.methods.l_vae import LVAE
@@ -35,6 +36,7 @@ METHODS: dict[str, type[Method]] = {
         ISATCVAE,
         ControlVAE,
         DynamicVAE,
+        GECO,
         SigmaVAE,
         LVAE,
         DIPVAE,

@@ -30,6 +30,7 @@ METHODS: tuple[Mapping[str, str], ...] = (
     {"name": "progressive-rf-vae"},
     {"name": "rf-vae"},
     {"name": "dava"},
+    {"name": "geco"},
 )
 NETS = ("mlp_lvae", "locatello", "burgess", "cnn_lvae")
 STEPS = 2000

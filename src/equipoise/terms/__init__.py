@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from equipoise.terms.basic import Term, kl, kl_mc, rec, rec_min, spread
+from equipoise.terms.basic import Term, kl, kl_mc, rec, rec_min, spread, sse, sse_of_mean
 from equipoise.terms.decomposition import Weighting, dim_kl, mi, tc
 from equipoise.terms.moments import Kind, cov_diag, cov_off
 
@@ -24,7 +24,7 @@ TERMS: dict[str, Callable[..., Tensor]] = {
 }
 """All terms by name. The first argument is a `Pass`, the others are options."""
 
-MONITORS: dict[str, Term] = {"spread": spread, "rec_min": rec_min}
+MONITORS: dict[str, Term] = {"spread": spread, "rec_min": rec_min, "sse": sse, "sse_of_mean": sse_of_mean}
 """Quantities of the images that a balance may measure; they are logged, and not part of the loss."""
 
 SIGNED = frozenset({"kl_mc", "mi", "tc", "dim_kl"})
@@ -46,5 +46,7 @@ __all__ = [
     "rec",
     "rec_min",
     "spread",
+    "sse",
+    "sse_of_mean",
     "tc",
 ]

@@ -6,6 +6,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from equipoise.likelihoods.contract import squared_error
 from equipoise.model import Pass
 from equipoise.priors import Estimator, sampled_kl
 
@@ -52,6 +53,17 @@ def rec_min(p: Pass) -> Tensor:
     cross-entropy. It has no gradient.
     """
     return compute_once(p, "limits of rec", lambda: _limits(p))[1]
+
+
+def sse(p: Pass) -> Tensor:
+    """Return the squared error [B] of the pictures, summed over channels and pixels, whatever the likelihood."""
+    return p.shard.whole(squared_error(p.out, p.x))
+
+
+def sse_of_mean(p: Pass) -> Tensor:
+    """Return the squared error [B] of the mean image of the batch, summed over channels and pixels."""
+    mean = p.shard.whole(p.x.mean(0, keepdim=True)).mean(0, keepdim=True)
+    return p.shard.whole((p.x - mean).square().flatten(1).sum(1))
 
 
 @torch.no_grad()
