@@ -19,6 +19,7 @@ ORDER = [
     "outcome",
     "data",
     "nets",
+    "gates",
     "part",
     "likelihoods",
     "priors",

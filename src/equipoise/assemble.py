@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from equipoise import nets
+from equipoise import gates, nets
 from equipoise.config import Config
 from equipoise.data import Images, load_data, variants
 from equipoise.errors import InputError
@@ -51,7 +51,8 @@ def build(config: Config, image: tuple[int, int, int], images: int) -> tuple[VAE
 
     def modules() -> tuple[nn.Module, nn.Module, Objective]:
         encoder, decoder = nets.build(config.net.name, image, config.net.latent)
-        return encoder, decoder, config.method.build(Shape(image, config.net.latent, images))
+        objective = config.method.build(Shape(image, config.net.latent, images))
+        return *gates.add(encoder, decoder, objective.rates), objective
 
     devices.check_memory(modules)
     with torch.random.fork_rng(devices=[]):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from equipoise.data import Images, load_data
 from equipoise.errors import InputError
+from equipoise.gates import Gated
 from equipoise.likelihoods import Likelihood, as_float
 from equipoise.priors import Prior
 
@@ -126,6 +127,7 @@ class Pass:
         likelihood: the likelihood p(x|z).
         cache: results that several terms need; see `terms.basic.compute_once`.
         shard: the rows that this process has.
+        beta: the weight [B] of the KL of each image, for a model with gates.
     """
 
     x: Tensor
@@ -138,6 +140,7 @@ class Pass:
     likelihood: Likelihood
     cache: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
     shard: Shard = Shard()
+    beta: Tensor | None = None
 
 
 class VAE(nn.Module):
@@ -193,38 +196,67 @@ class VAE(nn.Module):
             x: images [B, C, H, W], float, 0 to 1; with several processes the rows of this process.
             generator: source of the noise. Default: torch's global generator.
         """
-        mean, logvar, z = self.sample(x, generator)
-        out = self.out(z)
+        beta, levels = None, []
+        if isinstance(self.encoder, Gated):
+            beta, level = self.encoder.draw(len(x) * self.shard.processes, generator)
+            levels = [self.shard.rows(level)]
+        mean, logvar, z = self.sample(x, generator, *levels)
+        out = self.out(z, *levels)
         if self.shard.processes > 1:  # exchange all three in one message
             mean, logvar, z = self.shard.whole(torch.cat([mean, logvar, z], 1)).chunk(3, 1)
-        return Pass(x, mean, logvar, z, out, self.dataset_size, self.prior, self.likelihood, shard=self.shard)
+        return Pass(x, mean, logvar, z, out, self.dataset_size, self.prior, self.likelihood, {}, self.shard, beta)
 
-    def sample(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    def sample(
+        self, x: Tensor, generator: torch.Generator | None = None, *levels: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Return mean, log-variance and one sample z of q(z|x), float32 [B, D] each, with gradients.
 
         Args:
             x: images [B, C, H, W], float, 0 to 1; with several processes the rows of this process.
             generator: source of the noise. Default: torch's global generator.
+            levels: for nets with gates, the level of beta of each image [B].
         """
         with self._autocast(x):
-            mean, logvar = self.posterior(x)
+            mean, logvar = self.posterior(x, *levels)
         shape = (len(mean) * self.shard.processes, mean.shape[1])
         noise = self.shard.rows(torch.randn(shape, generator=generator, device=mean.device, dtype=mean.dtype))
         return mean, logvar, mean + (0.5 * logvar).exp() * noise
 
-    def out(self, z: Tensor) -> Tensor:
-        """Return the decoder's logits [B, C, H, W] for codes z [B, D], with gradients."""
+    def out(self, z: Tensor, *levels: Tensor) -> Tensor:
+        """Return the decoder's logits [B, C, H, W] for codes z [B, D], with gradients; `levels` as in `sample`."""
         with self._autocast(z):
-            out: Tensor = self.decoder(z)
+            out: Tensor = self.decoder(z, *levels)
         return out
 
     def _autocast(self, x: Tensor) -> torch.autocast:
         return torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16 and self.training)
 
-    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and log-variance of q(z|x), float32 [B, D] each, with gradients, without a check of x."""
-        mean, logvar = self.encoder(x).to(x.dtype).chunk(2, dim=1)
+    def posterior(self, x: Tensor, *levels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and log-variance of q(z|x), float32 [B, D] each, with gradients, without a check of x.
+
+        `levels` as in `sample`.
+        """
+        mean, logvar = self.encoder(x, *levels).to(x.dtype).chunk(2, dim=1)
         return mean, logvar
+
+    def at(self, beta: float | None = None) -> "VAE":
+        """Return the ordinary model of one beta: plain nets, in which the gates are part of the weights.
+
+        Args:
+            beta: in the range for which the model was trained. Default: the beta of the settings. A model without gates
+                takes none, and is returned itself.
+
+        Raises:
+            InputError: for a beta outside the range, or for a model without gates.
+        """
+        encoder, decoder = self.encoder, self.decoder
+        if not isinstance(encoder, Gated) or not isinstance(decoder, Gated):
+            if beta is None:
+                return self
+            raise InputError(f"beta is {beta:g}, but this model has a single one; leave beta out, or train mr-vae")
+        beta = encoder.rates.beta if beta is None else beta
+        nets = encoder.at(beta), decoder.at(beta)
+        return VAE(*nets, self.likelihood, self.prior, self.shape, self.dataset_size).train(self.training)
 
     @torch.no_grad()
     def encode(self, x: Any) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,7 @@ from equipoise.adversary import Discriminator
 from equipoise.alignment import Alignment
 from equipoise.balance import Balance, Seen
 from equipoise.errors import InputError
+from equipoise.gates import Rates
 from equipoise.likelihoods import Likelihood
 from equipoise.model import VAE, Pass
 from equipoise.part import Part
@@ -53,6 +54,7 @@ class Objective(nn.Module):
         monitors: terms that are logged and seen by the balance, and not part of the loss; they replace terms of the
             same name in the log.
         prior_lr: learning rate of the parameters of the prior. Default: that of the training.
+        rates: the betas of a model whose nets have gates; a term reads that of each image from the pass.
 
     Raises:
         InputError: if the balance needs a term that is missing.
@@ -81,6 +83,7 @@ class Objective(nn.Module):
         alignment: Alignment | None = None,
         monitors: Mapping[str, Term] | None = None,
         prior_lr: float | None = None,
+        rates: Rates | None = None,
     ) -> None:
         super().__init__()
         self.terms = dict(terms)
@@ -91,6 +94,7 @@ class Objective(nn.Module):
         self.alignment = alignment
         self.monitors = dict(monitors or {})
         self.prior_lr = prior_lr
+        self.rates = rates
         available = [*terms, *self.monitors]
         for verb, names, known in (("weighs", balance.terms, list(terms)), ("measures", balance.measures, available)):
             for name in names:

@@ -46,6 +46,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "factor-vae, split": ("factor-vae", {"second": "split"}),
     "factor-vae, same": ("factor-vae", {"second": "same"}),
     "dava, accumulate": ("dava", {"accumulate": True}),
+    "mr-vae, range": ("mr-vae", {"beta_min": 0.5, "beta_max": 8.0}),
     "l-vae, float32": ("l-vae", {}),
     "factor-vae, float32": ("factor-vae", {}),
 }
@@ -55,7 +56,7 @@ RESUMED = ["l-vae", "control-vae", "sigma-vae", "progressive-rf-vae", "dava"]
 
 def started(case: str, shard: Shard) -> Training:
     name, own = CASES[case]
-    objective = build(METHODS[name](**SMALL.get(name, {}), **own))
+    objective = build(METHODS[name](**{**SMALL.get(name, {}), **own}))
     train = Train(steps=STEPS, batch=B, lr=1e-3, clip=1.0 if name in ("dava", "vae") else None, device="cpu")
     model = toy(objective)
     if "float32" in case:

@@ -15,6 +15,7 @@ from equipoise.methods.isa_tcvae import ISATCVAE
 from equipoise.methods.isa_vae import ISAVAE
 from equipoise.methods.l_vae import LVAE
 from equipoise.methods.method import Method, Preset, Shape
+from equipoise.methods.mr_vae import MRVAE
 from equipoise.methods.progressive_factor_vae import ProgressiveFactorVAE
 from equipoise.methods.progressive_rf_vae import ProgressiveRFVAE
 from equipoise.methods.rf_vae import RFVAE
@@ -41,6 +42,7 @@ METHODS: dict[str, type[Method]] = {
         LVAE,
         DIPVAE,
         DAVA,
+        MRVAE,
         AlignedVAE,
         Compose,
     )

@@ -15,7 +15,7 @@ from equipoise.balance import BALANCES, Balance, Fixed, Joint
 from equipoise.errors import InputError
 from equipoise.likelihoods import LIKELIHOODS, SHORT, Likelihood
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
-from equipoise.methods.shared import Sigma
+from equipoise.methods.shared import Sigma, latent_of, prior_of
 from equipoise.objective import Objective
 from equipoise.part import Spec, build, check_options, name_in, options_in, options_of
 from equipoise.priors import PRIORS, Prior
@@ -67,21 +67,14 @@ class Compose:
     @property
     def latent(self) -> int | None:
         """The number of latents if the options of the prior fix it, as a layout does."""
-        if "latent" in options_of(PRIORS[name_in("prior", self.prior, list(PRIORS))]):
-            return None
-        return build("prior", PRIORS, self.prior, {}).latent
+        return latent_of(self.prior)
 
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape. Raises `InputError` for an invalid composition."""
         names = [name_in("term", spec, [*TERMS, ADVERSARIAL]) for spec in self.terms]
-        program = {"latent": shape.latent}
-        prior = build("prior", PRIORS, self.prior, program)
-        if prior.latent != shape.latent:
-            raise InputError(
-                f"method.prior has {prior.latent} latents, but net.latent is {shape.latent}; make them equal"
-            )
+        prior = prior_of(self.prior, shape)
         likelihood = likelihoods.from_name(self.likelihood, shape.image[0], self.sigma)
-        balances = [build("balance", BALANCES, spec, program) for spec in self.balance]
+        balances = [build("balance", BALANCES, spec, {"latent": shape.latent}) for spec in self.balance]
         _check(names, balances, prior, likelihood)
         balance = Joint(*balances) if balances else Fixed({})
 

@@ -11,11 +11,12 @@ from equipoise import likelihoods, terms
 from equipoise.adversary import Adversary, ImageAdversary
 from equipoise.balance import Balance
 from equipoise.balance.contract import Positive
+from equipoise.errors import InputError
 from equipoise.likelihoods import Likelihood
 from equipoise.methods.method import STRICT, Settings, Shape
 from equipoise.objective import Objective
-from equipoise.part import Spec
-from equipoise.priors import StandardNormal
+from equipoise.part import Spec, build, name_in, options_of
+from equipoise.priors import PRIORS, Prior, StandardNormal
 
 Sigma = Annotated[
     float,
@@ -56,6 +57,21 @@ class Discriminator(Noise):
 def likelihood_of(settings: Noise, shape: Shape) -> Likelihood:
     """Return the likelihood that the settings name for images of this shape."""
     return likelihoods.from_name(settings.likelihood, shape.image[0], settings.sigma)
+
+
+def latent_of(prior: Spec) -> int | None:
+    """Return the number of latents if the options of a prior fix it, as a layout does."""
+    if "latent" in options_of(PRIORS[name_in("prior", prior, list(PRIORS))]):
+        return None
+    return build("prior", PRIORS, prior, {}).latent
+
+
+def prior_of(prior: Spec, shape: Shape) -> Prior:
+    """Return the prior of a setting. Raises `InputError` if it has more or fewer latents than the net."""
+    result = build("prior", PRIORS, prior, {"latent": shape.latent})
+    if result.latent != shape.latent:
+        raise InputError(f"method.prior has {result.latent} latents, but net.latent is {shape.latent}; make them equal")
+    return result
 
 
 def monitored(balance: Balance) -> dict[str, terms.Term]:

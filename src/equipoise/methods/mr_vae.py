@@ -1,0 +1,72 @@
+"""MR-VAE: one training for every beta in a range."""
+
+from typing import ClassVar
+
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+
+from equipoise import terms
+from equipoise.balance import Fixed
+from equipoise.balance.contract import Positive
+from equipoise.errors import InputError
+from equipoise.gates import Rates
+from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
+from equipoise.methods.shared import AT_MEAN, Noise, latent_of, likelihood_of, prior_of
+from equipoise.model import Pass
+from equipoise.objective import Objective
+from equipoise.part import Spec
+
+
+def weighted_kl(p: Pass) -> Tensor:
+    """Return beta * KL(q(z|x) || p(z)) in nats, [B, D] or [B, S], with the beta of each image."""
+    if p.beta is None:
+        raise InputError("mr-vae needs nets with gates; build the model with `gates.add`")
+    return p.beta.unsqueeze(1) * terms.kl(p)
+
+
+@dataclass(frozen=True, config=STRICT)
+class MRVAE(Noise):
+    """Minimise  mean over images of (rec + beta * KL),  in nats per image, with log beta drawn anew for each image.
+
+    beta is drawn log-uniformly from the range. Each pre-activation is scaled by a gate that is a function of log beta,
+    so that one encoder and one decoder serve every beta.
+
+    Source:
+        Bae et al., Multi-Rate VAE: Train Once, Get the Full Rate-Distortion Curve, ICLR 2023,
+        https://arxiv.org/abs/2212.03905
+
+    Example:
+        >>> import equipoise as eq
+        >>> eq.METHODS["mr-vae"](beta_min=0.1).beta_max
+        10.0
+    """
+
+    beta_min: Positive = 0.01
+    """Lowest beta. Default: the publication's."""
+    beta_max: Positive = 10.0
+    """Highest beta. Default: the publication's."""
+    beta: Positive = 1.0
+    """The beta of codes, scores, report and exports for which none is given; training does not depend on it."""
+    prior: Spec = "standard-normal"
+    """Prior: standard-normal, or a table of lp-nested and its layout, as ISA-VAE's."""
+
+    name: ClassVar[str] = "mr-vae"
+    summary: ClassVar[str] = "one model for every beta in a range"
+    defaults: ClassVar[Settings] = {"train.lr": 1e-3, "train.batch": 128, **AT_MEAN}
+    presets: ClassVar[Presets] = presets("mr-vae")
+
+    @property
+    def latent(self) -> int | None:
+        """The number of latents if the layout of the prior fixes it."""
+        return latent_of(self.prior)
+
+    def build(self, shape: Shape) -> Objective:
+        """Return the objective for images and latents of this shape. Raises `InputError` for limits in conflict."""
+        return Objective(
+            terms={"rec": terms.rec, "weighted_kl": weighted_kl},
+            balance=Fixed({"weighted_kl": 1.0}),
+            likelihood=likelihood_of(self, shape),
+            prior=prior_of(self.prior, shape),
+            monitors={"kl": terms.kl},
+            rates=Rates(self.beta_min, self.beta_max, self.beta),
+        )
