@@ -15,7 +15,7 @@ from equipoise.codes import Codes
 from equipoise.commands import encode, evaluate, report
 from equipoise.data import pictures
 from equipoise.errors import InputError
-from equipoise.runs import Run
+from equipoise.run import Run
 
 SETTINGS: dict[str, Any] = {"train.batch": 8, "evaluate.which": ["sse"], "net.latent": 3}
 RNG = np.random.default_rng(0)

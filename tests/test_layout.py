@@ -39,6 +39,7 @@ ORDER = [
     "assemble",
     "scoring",
     "run_folder",
+    "run",
     "automatic",
     "report",
     "runs",

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from equipoise.likelihoods import LIKELIHOODS
     from equipoise.methods import METHODS
     from equipoise.priors import PRIORS
-    from equipoise.runs import Run, open_run, train
+    from equipoise.run import Run
+    from equipoise.runs import open_run, train
     from equipoise.sklearn import Disentangler
     from equipoise.study import open_study, sweep
 
@@ -32,7 +33,7 @@ _HOMES = {
     "LIKELIHOODS": "equipoise.likelihoods",
     "METHODS": "equipoise.methods",
     "PRIORS": "equipoise.priors",
-    "Run": "equipoise.runs",
+    "Run": "equipoise.run",
     "RunError": "equipoise.errors",
     "export_run": "equipoise.export",
     "load_data": "equipoise.data",

@@ -3,6 +3,7 @@
 import math
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,7 @@ class Rates:
         InputError: unless 0 < low <= beta <= high.
 
     Example:
-        >>> Rates(low=0.01, high=100.0, beta=1.0).level(1.0)
+        >>> round(Rates(low=1.0, high=100.0, beta=1.0).level(10.0), 6)
         0.0
     """
 
@@ -84,9 +85,14 @@ class Gated(nn.Module):
     def __init__(self, net: nn.Sequential, rates: Rates, *, of_decoder: bool) -> None:
         super().__init__()
         self.net, self.rates = net, rates
-        places = [i for i, layer in enumerate(net) if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)]
-        places = places[:-1] if of_decoder else places
-        self.gates = nn.ModuleDict({str(i): Gate(len(net[i].bias), of_decoder=of_decoder) for i in places})
+        widths = {
+            str(i): layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels
+            for i, layer in enumerate(net)
+            if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)
+        }
+        if of_decoder:
+            widths.popitem()
+        self.gates = nn.ModuleDict({i: Gate(width, of_decoder=of_decoder) for i, width in widths.items()})
 
     def forward(self, x: Tensor, level: Tensor | None = None) -> Tensor:
         """Return the output for inputs x [B, ...] at levels [B]. Without levels, beta is `rates.beta` for all."""
@@ -114,7 +120,8 @@ class Gated(nn.Module):
         net = deepcopy(self.net)
         level = self.rates.level(beta)
         for i, gates in self.gates.items():
-            layer, gate = net[int(i)], gates(gates.slope.new_tensor(level))
+            layer: Any = net[int(i)]
+            gate = gates(torch.tensor(level, dtype=torch.float64).to(layer.weight))
             output = 1 if isinstance(layer, nn.ConvTranspose2d) else 0  # the dimension of the output channels
             layer.weight *= gate.reshape([-1 if k == output else 1 for k in range(layer.weight.ndim)])
             layer.bias *= gate

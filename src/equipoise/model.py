@@ -259,16 +259,17 @@ class VAE(nn.Module):
         return VAE(*nets, self.likelihood, self.prior, self.shape, self.dataset_size).train(self.training)
 
     @torch.no_grad()
-    def encode(self, x: Any) -> tuple[Tensor, Tensor]:
+    def encode(self, x: Any, beta: float | None = None) -> tuple[Tensor, Tensor]:
         """Return mean and log-variance of q(z|x), [B, D] each.
 
         Args:
             x: images [B, C, H, W] or one image, tensor or array, uint8 in 0..255 or float in [0, 1]; or what
                 `equipoise.load_data` reads: a Pillow image, a path, a list, `Images`. These are resized if the images
                 of the model are square. `Run.encode` prepares them as in training.
+            beta: as in `at`.
 
         Raises:
-            InputError: for another type, range or shape.
+            InputError: for another type, range or shape, or a beta that the model does not have.
         """
         if not isinstance(x, Tensor | np.ndarray):
             channels, height, width = self.shape
@@ -279,10 +280,12 @@ class VAE(nn.Module):
         x = x.reshape(1, *self.shape) if tuple(x.shape) in one else x
         if tuple(x.shape[1:]) != self.shape:
             raise InputError(f"images have the shape {list(x.shape)}; expected [B, {', '.join(map(str, self.shape))}]")
-        return self.posterior(as_float(x).to(next(self.encoder.parameters()).device))
+        model = self if beta is None else self.at(beta)
+        return model.posterior(as_float(x).to(next(self.encoder.parameters()).device))
 
     @torch.no_grad()
-    def decode(self, z: Tensor) -> Tensor:
-        """Return E[x|z], float [B, C, H, W], 0 to 1, for codes z [B, D]."""
+    def decode(self, z: Tensor, beta: float | None = None) -> Tensor:
+        """Return E[x|z], float [B, C, H, W], 0 to 1, for codes z [B, D]; `beta` as in `at`."""
         z = z.to(next(self.decoder.parameters()).device, torch.float32)
-        return self.likelihood.mean(self.decoder(z))
+        model = self if beta is None else self.at(beta)
+        return self.likelihood.mean(model.decoder(z))

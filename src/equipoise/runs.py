@@ -1,21 +1,17 @@
 """A run: training, codes, scores and report. Each stage reads and writes files in the run's folder."""
 
 import contextlib
-import dataclasses
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import torch
 from rich.console import Console
 
 from equipoise import automatic, report, scoring, trackers
-from equipoise import codes as coding
 from equipoise import config as configuration
 from equipoise.assemble import ARRAY, are_alike, build, load_images
 from equipoise.choice import length_remark
@@ -23,21 +19,17 @@ from equipoise.claim import Claim, Claims, hold
 from equipoise.config import Config
 from equipoise.data import Images, load_data
 from equipoise.data.batches import Batches, fitting_size
-from equipoise.data.load import load_like
 from equipoise.data.readers import sequence
-from equipoise.errors import InputError, RunError
-from equipoise.files import naming, read_json, write_text
-from equipoise.metrics import Score
-from equipoise.model import VAE
+from equipoise.errors import InputError
+from equipoise.files import naming, write_text
+from equipoise.run import Run
 from equipoise.run_folder import (
     FORMAT,
-    Meta,
     check_folder,
     describe,
     digest,
     fingerprint,
     identity,
-    load_checkpoint,
     read_saved,
     restore,
     speed_of,
@@ -47,87 +39,6 @@ from equipoise.training import checkpoint, devices, speed, watch
 from equipoise.training.loop import Row, Stopped, Training, fit
 
 RESULTS = ("codes.npz", "scores.json", "report.html", "explorer.html")  # files that depend on the last step
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """A trained run on disk. Its files are read when an attribute is first used.
-
-    Args:
-        path: The folder of the run.
-        config: Its settings.
-        array: The images, when the run was trained on an array, which no file holds.
-
-    Example:
-        >>> import equipoise as eq
-        >>> run = eq.open_run("runs/first")
-        >>> sorted(run.scores)
-        ['mig', 'sse']
-        >>> run.codes["mean"].shape, len(run.logs)
-        ((64, 10), 2)
-    """
-
-    path: Path
-    config: Config
-    array: Images | None = dataclasses.field(default=None, repr=False, compare=False)
-
-    @cached_property
-    def meta(self) -> Meta:
-        """The content of `meta.json`: command, versions, processor, fast parts, data."""
-        return read_json(self.path / "meta.json", Meta)
-
-    @cached_property
-    def model(self) -> VAE:
-        """The trained model, in evaluation mode, on the CPU. Raises `RunError` without a readable checkpoint."""
-        model, _ = build(self.config, self.meta["shape"], self.meta["images"])
-        model.load_state_dict(load_checkpoint(self.path, self.config)["model"])
-        return model.eval()
-
-    @cached_property
-    def logs(self) -> list[Row]:
-        """The rows of `log.jsonl`, each with means over `train.log_every` steps; losses in nats per image."""
-        return checkpoint.read_log(self.path / "log.jsonl")
-
-    @cached_property
-    def codes(self) -> coding.Codes:
-        """The arrays of `codes.npz`: index [N], factors [N, K], mean, logvar, z [N, D], sse, bce [N]."""
-        codes = coding.load(self.path / "codes.npz")
-        if missing := [name for name in ("index", "mean", "logvar") if name not in codes]:
-            raise RunError(f"{self.path / 'codes.npz'} has no array {missing[0]}; run equipoise evaluate {self.path}")
-        return codes
-
-    @cached_property
-    def scores(self) -> dict[str, Score]:
-        """The scores of `scores.json` by metric; empty when there are none."""
-        path = self.path / "scores.json"
-        return scoring.read(path)["scores"] if path.exists() else {}
-
-    @cached_property
-    def images(self) -> Images:
-        """The images that `codes["index"]` counts: the part of the data that `data.scored` selects.
-
-        Raises `InputError` for a reopened run that was trained on an array.
-        """
-        config = self.config
-        if self.array is None and not Path(config.data.name).exists() and "paths" in self.meta["data"]:
-            # The path was relative to the folder in which the run was trained.
-            data = dataclasses.replace(config.data, **self.meta["data"]["paths"])
-            config = dataclasses.replace(config, data=data)
-        return load_images(config, self.array)[-1]
-
-    def encode(self, source: Any) -> coding.Codes:
-        """Return the codes of images, prepared as the run's own, with their files and factors if these are known.
-
-        Args:
-            source: What `equipoise.load_data` reads, or one array [H, W], [H, W, C] or [C, H, W].
-
-        Example:
-            >>> import numpy as np, equipoise as eq
-            >>> eq.open_run("runs/first").encode(np.zeros((1, 16, 16), np.uint8))["mean"].shape
-            (1, 10)
-        """
-        images = load_like(source, self.config.data, self.model.shape, self.meta["data"].get("range"))
-        return coding.encode(scoring.on_device(self), images, np.arange(len(images)))
 
 
 def train(

@@ -44,6 +44,10 @@ class Run(Protocol):
         """The folder of the run."""
 
     @property
+    def results(self) -> Path:
+        """The folder of codes, scores and pages, which is that of the run but for another beta."""
+
+    @property
     def config(self) -> Config:
         """The settings of the run."""
 
@@ -87,16 +91,17 @@ def evaluate(
     console = console or Console(stderr=True, quiet=True)
     settings = run.config.evaluate
     digest = checkpoint.digest(run.path / "checkpoint.pt")
-    path = run.path / "codes.npz"
+    path = run.results / "codes.npz"
     if not _are_of(path, digest):
         with console.status(f"encoding {min(settings.n, len(run.images)):,} images"):
             index = coding.index(run.images, settings.n)
-            coding.save(path, coding.encode(on_device(run), run.images, index), digest)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            coding.save(path, coding.encode(on_device(run).at(), run.images, index), digest)
     which, convention = which or settings.which, convention or settings.convention
     codes = coding.load(path)
     scores = score_codes(codes, which, convention, progress=not console.quiet)
     names = {"checkpoint": digest, "convention": convention, "n": len(codes["index"])}
-    file = run.path / "scores.json"
+    file = run.results / "scores.json"
     written = scores
     try:
         stored = read(file) if file.exists() else None
@@ -145,10 +150,10 @@ def are_current(run: Run) -> bool:
     """Whether codes and scores of the run are readable and of its checkpoint."""
     digest = checkpoint.digest(run.path / "checkpoint.pt")
     try:
-        stored = read(run.path / "scores.json")
+        stored = read(run.results / "scores.json")
     except RunError:
         return False
-    return stored["checkpoint"] == digest and _are_of(run.path / "codes.npz", digest)
+    return stored["checkpoint"] == digest and _are_of(run.results / "codes.npz", digest)
 
 
 def score_codes(
@@ -177,7 +182,7 @@ def score_codes(
 def score_now(run: Run, training: Training) -> dict[str, Any]:
     """Score the model in training, add a row to `scores_history.jsonl`, and return it; training is not affected."""
     settings = run.config.evaluate
-    codes = coding.encode(training.model, run.images, coding.index(run.images, settings.n))
+    codes = coding.encode(training.model.at(), run.images, coding.index(run.images, settings.n))
     training.model.train()
     history = run.path / "scores_history.jsonl"
     rows = [row for row in checkpoint.read_log(history) if row["step"] < training.step]

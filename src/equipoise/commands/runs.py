@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from equipoise.commands.arguments import Progress, RunFolder
+from equipoise.commands.arguments import Beta, Progress, RunFolder
 from equipoise.errors import InputError
 from equipoise.files import replacing, write_text
 from equipoise.outcome import Outcome, align
@@ -86,6 +86,7 @@ def evaluate(
     to: Annotated[
         Path | None, typer.Option(help="A .csv or .parquet for all scores, with a row for each run and metric.")
     ] = None,
+    beta: Beta = None,
     progress: Progress = True,
 ) -> Outcome:
     """Score runs, or codes from any program.
@@ -101,6 +102,8 @@ def evaluate(
       equipoise evaluate runs/first runs/second --to scores.csv
 
       equipoise evaluate --codes codes.npz --convention carbonneau
+
+      equipoise evaluate runs/rates --beta 2
     """
     from rich.console import Console
 
@@ -125,12 +128,12 @@ def evaluate(
         lines = [_table(scores), f"wrote {target}"]
     console = Console(stderr=True, quiet=not progress)
     for folder in folders or []:
-        run = runs.open_run(folder)
+        run = runs.open_run(folder).at(beta)
         with hold(folder):
             scores = scoring.evaluate(run, which=names, convention=convention, console=console)
         values[str(folder)] = _values(scores)
         rows += table.rows(scores, str(folder), convention or run.config.evaluate.convention)
-        lines += [f"{folder}", _table(scores), f"wrote {folder / 'scores.json'}"]
+        lines += [f"{folder}", _table(scores), f"wrote {run.results / 'scores.json'}"]
     if to is not None:
         with replacing(to) as file:
             file.write(table.contents(to, rows))
@@ -144,6 +147,7 @@ def encode(
     out: Annotated[
         Path | None, typer.Option(help="An .npz, .npy, .csv or .parquet; default: <images>.codes.npz here.")
     ] = None,
+    beta: Beta = None,
 ) -> Outcome:
     """Encode images with a trained run.
 
@@ -164,7 +168,7 @@ def encode(
     target = out or Path(f"{Path(images).stem}.codes.npz")
     coding.check_kind(target)
     run = runs.open_run(folder)
-    codes = run.encode(images)
+    codes = run.encode(images, beta)
     coding.write(target, codes, checkpoint.digest(folder / "checkpoint.pt"))
     count = len(codes["index"])
     text = f"encoded {count:,} image{'' if count == 1 else 's'} into {run.model.latent} latents\nwrote {target}"
@@ -176,6 +180,7 @@ def report(
         Path, typer.Argument(metavar="RUN|STUDY", help="The folder of a run, or of a study.", show_default=False)
     ],
     explorer: Annotated[bool, typer.Option("--explorer", help="Also write the page with sliders.")] = False,
+    beta: Beta = None,
 ) -> Outcome:
     """Write the report of a run again, or the missing reports of the runs of a study: report.html and pictures."""
     from equipoise import runs
@@ -193,7 +198,7 @@ def report(
             raise InputError(f"{folder} is no run and has no scored run in it; give the folder of a run or a study")
         folders = [run for run in scored if not (run / page).exists()]
     pages, busy = [], []
-    for run in map(runs.open_run, folders):
+    for run in (runs.open_run(path).at(beta) for path in folders):
         try:
             with hold(run.path):
                 pages += [write(run), *([sliders.write(run)] if explorer else [])]
@@ -251,6 +256,7 @@ def export(
     folder: RunFolder,
     to: Annotated[str, typer.Option(help="safetensors, onnx or hub-folder.")] = "safetensors",
     out: Annotated[Path | None, typer.Option(help="The new folder; default: RUN/export/<kind>.")] = None,
+    beta: Beta = None,
 ) -> Outcome:
     """Export the model of a run: to a folder that `equipoise.load_model` reads, or to ONNX graphs.
 
@@ -264,7 +270,7 @@ def export(
     """
     from equipoise import export as exports
 
-    written = exports.write(folder, to, out)
+    written = exports.write(folder, to, out, beta)
     sizes = {path.relative_to(written.folder).as_posix(): path.stat().st_size for path in written.files}
     lines = [f"  {name:<28} {size:>12,} bytes" for name, size in sorted(sizes.items())]
     values: dict[str, Any] = {"run": str(folder), "to": to, "files": sizes, "wrote": str(written.folder)}

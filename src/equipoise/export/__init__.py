@@ -14,6 +14,7 @@ from equipoise.export.about import describe
 from equipoise.export.folder import check, seal
 from equipoise.export.saved import load_model
 from equipoise.files import replacing_folder
+from equipoise.run import Run
 
 Kind = Literal["safetensors", "onnx", "hub-folder"]
 
@@ -33,7 +34,9 @@ class Export:
     largest_difference: float | None
 
 
-def export_run(run: runs.Run | str | Path, to: Kind = "safetensors", out: str | Path | None = None) -> Path:
+def export_run(
+    run: Run | str | Path, to: Kind = "safetensors", out: str | Path | None = None, beta: float | None = None
+) -> Path:
     """Export the model of a run to a folder of its own.
 
     Args:
@@ -42,6 +45,7 @@ def export_run(run: runs.Run | str | Path, to: Kind = "safetensors", out: str | 
             decoder.onnx, compared with the model, and config.json. `hub-folder`: as safetensors, with a model card
             (README.md) and pictures.
         out: The new folder; default: `<run>/export/<to>`. An earlier export of the same kind is replaced.
+        beta: For a run of mr-vae, the beta of the model; default: that of its settings.
 
     Returns:
         The path of the folder.
@@ -55,14 +59,14 @@ def export_run(run: runs.Run | str | Path, to: Kind = "safetensors", out: str | 
         >>> eq.export_run("runs/first").name
         'safetensors'
     """
-    return write(run, to, out).folder
+    return write(run, to, out, beta).folder
 
 
-def write(run: runs.Run | str | Path, to: str, out: str | Path | None) -> Export:
+def write(run: Run | str | Path, to: str, out: str | Path | None, beta: float | None = None) -> Export:
     """Export the model of a run as `export_run` does, and describe what was written. Raises the same errors."""
     choose("kind of export", to, get_args(Kind))
-    run = run if isinstance(run, runs.Run) else runs.open_run(run)
-    target = run.path / "export" / to if out is None else Path(out)
+    run = (run if isinstance(run, Run) else runs.open_run(run)).at(beta)
+    target = run.results / "export" / to if out is None else Path(out)
     check(target, to)
     if to == "onnx":
         graphs.check()
@@ -74,10 +78,10 @@ def write(run: runs.Run | str | Path, to: str, out: str | Path | None) -> Export
     with claim, replacing_folder(target) as folder:
         about = describe(run, to)
         if to == "onnx":
-            difference = graphs.write(run.model, folder, about)
+            difference = graphs.write(run.model.at(), folder, about)
             remarks.append(f"largest difference from the model: {difference:.1e}")
         else:
-            saved.write(run.model, folder)
+            saved.write(run.model.at(), folder)
         if to == "hub-folder":
             remarks += hub.write(run, folder, about)
         seal(folder, about)

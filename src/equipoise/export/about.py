@@ -15,7 +15,7 @@ from equipoise.part import Part, spec_of
 from equipoise.priors import PRIORS
 from equipoise.report.findings import analyse_codes
 from equipoise.report.latents import Latent
-from equipoise.runs import Run
+from equipoise.run import Run
 from equipoise.training import checkpoint
 
 FORMAT = 1  # of config.json
@@ -27,6 +27,7 @@ def describe(run: Run, kind: str) -> dict[str, Any]:
     Raises `InputError` for a likelihood or prior that is not in the tables of Equipoise.
     """
     model = run.model
+    own_beta = {} if run.beta is None else {"method.beta": run.beta}
     return {
         "library": "equipoise",
         "format": FORMAT,
@@ -47,7 +48,7 @@ def describe(run: Run, kind: str) -> dict[str, Any]:
             | {"active": latent.active, "follows": latent.factor}
             for latent in latents(run)
         ],
-        "settings": json.loads(json.dumps(configuration_of(run).flat())),
+        "settings": json.loads(json.dumps(configuration_of(run).flat() | own_beta)),
     }
 
 
@@ -75,7 +76,7 @@ def configuration_of(run: Run) -> Config:
 
 def latents(run: Run) -> list[Latent]:
     """Return the latents of a run, most information first; none where its last checkpoint is not encoded."""
-    path = run.path / "codes.npz"
+    path = run.results / "codes.npz"
     if not path.exists() or str(run.codes["checkpoint"]) != checkpoint.digest(run.path / "checkpoint.pt"):
         return []
     # From meta.json, because the images may no longer be there.

@@ -16,7 +16,7 @@ from equipoise.data import DATASETS
 from equipoise.errors import RunError
 from equipoise.export.about import latents
 from equipoise.metrics import METRICS, Score
-from equipoise.runs import Run
+from equipoise.run import Run
 from equipoise.training import checkpoint
 
 # Pictures of codes and of decoded codes. Reconstructions are left out, because they show images of the data set.
@@ -30,19 +30,22 @@ TASK = "image-feature-extraction"
 
 def check(run: Run) -> None:
     """Raise `RunError` where the last checkpoint of a run has no scores or the run has no report."""
-    file = run.path / "scores.json"
+    file = run.results / "scores.json"
+    option = "" if run.beta is None else f" --beta {run.beta:g}"
     if not file.exists() or scoring.read(file)["checkpoint"] != checkpoint.digest(run.path / "checkpoint.pt"):
-        raise RunError(f"{run.path} has no scores of its checkpoint; run the same train command again")
-    if not (run.path / "report.html").exists():
-        raise RunError(f"{run.path} has no report, whose pictures the card shows; run equipoise report {run.path}")
+        command = f"equipoise evaluate {run.path}{option}" if option else "the same train command again"
+        raise RunError(f"{run.results} has no scores of its checkpoint; run {command}")
+    if not (run.results / "report.html").exists():
+        command = f"equipoise report {run.path}{option}"
+        raise RunError(f"{run.results} has no report, whose pictures the card shows; run {command}")
 
 
 def write(run: Run, folder: Path, about: Mapping[str, Any]) -> list[str]:
     """Write README.md and its pictures to `folder`. Return what the user should know, one sentence each."""
     (folder / "pictures").mkdir()
-    pictures = [name for name in PICTURES if (run.path / "pictures" / f"{name}.png").exists()]
+    pictures = [name for name in PICTURES if (run.results / "pictures" / f"{name}.png").exists()]
     for name in pictures:
-        shutil.copyfile(run.path / "pictures" / f"{name}.png", folder / "pictures" / f"{name}.png")
+        shutil.copyfile(run.results / "pictures" / f"{name}.png", folder / "pictures" / f"{name}.png")
     (folder / "README.md").write_text(card(run, about, pictures), encoding="utf-8")
     if find_spec("huggingface_hub") is None:
         return ["README.md has no front matter for hubs; pip install equipoise[hub] and export again"]
@@ -68,7 +71,7 @@ def card(run: Run, about: Mapping[str, Any], pictures: list[str]) -> str:
         pictures={name: PICTURES[name] for name in pictures},
         latents=latents(run),
         scores=scores,
-        scored=scoring.read(run.path / "scores.json"),
+        scored=scoring.read(run.results / "scores.json"),
         summaries={name: METRICS[name].summary for name in scores if name in METRICS},
         command=configuration.command(about["settings"] | {"data.name": path}),
         torch=run.meta["versions"]["torch"],

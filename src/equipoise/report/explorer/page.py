@@ -39,7 +39,7 @@ def write(run: Run) -> Path:
     The file holds decoder and encoder with weights of 14 bits, and 24 images. It loads nothing. Returns its path;
     raises `InputError` where the page cannot run a layer of the nets.
     """
-    model = run.model
+    model = run.model.at()
     if type(model.likelihood).mean is not Likelihood.mean:
         name = type(model.likelihood).__name__
         raise InputError(f"the explorer cannot decode with the likelihood {name}; it supports sigmoid means alone")
@@ -63,7 +63,7 @@ def write(run: Run) -> Path:
     }
     page = template("report/explorer/page.html").render(
         title=about["name"],
-        has_report=(run.path / "report.html").exists(),
+        has_report=(run.results / "report.html").exists(),
         run=run,
         findings=findings,
         data_name=Path(run.images.name).name,  # without the rest of a path, because the page is made to be shared
@@ -78,7 +78,7 @@ def write(run: Run) -> Path:
         worker=Markup(worker),
         code=Markup(code),
     )
-    path, report = run.path / "explorer.html", run.path / "report.html"
+    path, report = run.results / "explorer.html", run.results / "report.html"
     write_text(path, page)
     if report.exists() and LINK not in report.read_text(encoding="utf-8"):
         write_report(run)  # with the link

@@ -133,6 +133,7 @@ def _panels(rows: Rows, aims: Aims, parts: Sequence[str]) -> list[Panel]:
     groups: list[tuple[str, str, Mapping[str, str]]] = [
         ("", ", nats per image", {"rec": "reconstruction term R"}),
         ("", ", nats per image", {"kl": "KL term K"}),
+        ("", ", nats per image", {"weighted_kl": "KL term with the weight of each image"}),
         (
             "parts of the KL",
             ", nats per image",

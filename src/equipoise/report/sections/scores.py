@@ -20,7 +20,7 @@ def scores(run: Run, findings: Findings) -> Sequence[Block]:  # noqa: ARG001
     body = macros("report/sections/scores.html").body(
         headline={name: run.scores[name] for name in metrics.headline() if name in run.scores},
         scores=run.scores,
-        convention=read(run.path / "scores.json")["convention"],
+        convention=read(run.results / "scores.json")["convention"],
         summaries={name: metrics.METRICS[name].summary for name in run.scores if name in metrics.METRICS},
         parts={name: _parts(score, names) for name, score in run.scores.items()},
         omissions={name: _omissions(score, names) for name, score in run.scores.items()},
