@@ -58,7 +58,7 @@ def test_codes_of_a_beta_that_is_not_scored_are_refused_with_the_command(rates: 
         _ = rates.at(0.02).codes
 
 
-def test_codes_of_an_earlier_checkpoint_are_computed_again(rates: eq.Run, tmp_path: Path) -> None:
+def test_codes_of_an_earlier_checkpoint_are_computed_again(rates: eq.Run) -> None:
     evaluate([rates.path], beta=3.0, progress=False)
     file = rates.path / "betas" / "3" / "codes.npz"
     right = dict(rates.at(3.0).codes)
