@@ -55,8 +55,10 @@ class Train:
     """length of every schedule in steps; unset: `steps`"""
     batch: AtLeast2 = 64
     """images per step; 64 is the protocol of Locatello et al. (2019)"""
+    optimizer: Literal["adam", "muon"] = "adam"
+    """muon: orthogonal updates of the hidden layers of encoder and decoder, so that weak factors need fewer images"""
     lr: Positive = 1e-4
-    """learning rate of Adam; 1e-4 is the protocol of Locatello et al. (2019)"""
+    """learning rate; 1e-4 is the protocol of Locatello et al. (2019)"""
     betas: tuple[float, float] = (0.9, 0.999)
     """Adam's decay rates"""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
@@ -174,7 +176,12 @@ TEXT = (  # settings that are text, even if the text looks like a number or a da
 
 ELSEWHERE = ("train.devices", "train.nodes", "train.track")  # a run can be resumed with others
 
-ADDED: Settings = {"train.weight_decay": 0.0, "train.start_at_mean": False, "method.law": "published"}
+ADDED: Settings = {
+    "train.weight_decay": 0.0,
+    "train.start_at_mean": False,
+    "train.optimizer": "adam",
+    "method.law": "published",
+}
 """Settings that earlier runs did not have, with the value that these runs used."""
 
 SECTIONS: dict[str, type] = {"data": Data, "net": Net, "train": Train, "evaluate": Evaluate}

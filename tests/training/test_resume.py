@@ -12,6 +12,7 @@ from equipoise.runs import build
 from equipoise.training.loop import Training
 
 DECAY = {"train.weight_decay": 0.1, "train.schedule": "warmup-cosine"}
+MUON = {"train.optimizer": "muon"}
 
 
 def settings(method: str, more: dict[str, object]) -> Config:
@@ -34,7 +35,10 @@ def go(training: Training, until: int) -> None:
         training.advance(x, second if training.objective.needs_second_batch else None)
 
 
-@pytest.mark.parametrize(("method", "more"), [*((method, {}) for method in METHODS), ("l-vae", DECAY)])
+@pytest.mark.parametrize(
+    ("method", "more"),
+    [*((method, {}) for method in METHODS), ("l-vae", DECAY), ("aligned-vae", MUON), ("dava", MUON)],
+)
 def test_training_resumed_from_its_saved_state_equals_training_that_never_stopped(
     method: str, more: dict[str, object]
 ) -> None:

@@ -13,7 +13,7 @@ from equipoise.config import Train
 from equipoise.errors import InputError, RunError
 from equipoise.model import VAE, Shard
 from equipoise.objective import Group, Objective
-from equipoise.training import speed
+from equipoise.training import muon, speed
 from equipoise.training.schedule import rate
 
 Row = dict[str, Any]
@@ -57,10 +57,13 @@ class Training:
         if objective.adversary is not None:
             objective.adversary.shard = self.shard
         groups = objective.parameter_groups(model)
-        self.optimisers = {
+        self.optimisers: dict[str, torch.optim.Optimizer] = {
             name: speed.adam(_groups_of(name, groups, train), train.fast)
             for name in dict.fromkeys(group["optimiser"] for group in groups)
         }
+        if train.optimizer == "muon":
+            split = muon.split(_groups_of("model", groups, train), muon.hidden_weights(model))
+            self.optimisers["model"] = muon.Muon(split, train.fast)
         self.clipped = [p for group in groups if group["clip"] for p in group["params"]]
         self.clock = torch.zeros((), dtype=torch.int64, device=device)
         self.generator = torch.Generator(device)
