@@ -79,12 +79,12 @@ def measure(peer: str, budget: float, seed: int) -> list[dict[str, float]]:
     torch.manual_seed(seed)
     images = eq.load_data("dsprites")
     chosen = codes.index(images, SCORED)
-    x, factors = torch.from_numpy(images.pixels(chosen)).float() / 255, images.factors[chosen]
+    x, factors = torch.from_numpy(images.pixels(chosen)).float() / 255, images.factors[chosen]  # type: ignore[index]
 
     def scores(encode: Encode) -> dict[str, float]:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a collapsed latent lowers the scores, which is enough
-            means = np.concatenate([encode(part).numpy() for part in x.split(500)])
+            means = np.concatenate([encode(part).numpy() for part in torch.split(x, 500)])
             found = eq.metrics.score(means, factors, which=SCORES, convention="carbonneau", interval=False)
         return {name: float(found[name].value) for name in SCORES}
 

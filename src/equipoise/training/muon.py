@@ -86,7 +86,7 @@ def orthogonal(matrix: Tensor) -> Tensor:
         factor.diagonal().add_(a)
         product = factor @ product
         square = factor @ (square @ factor)
-    update = product @ x
+    update: Tensor = product @ x
     return update if len(matrix) <= matrix.shape[1] else update.T
 
 
