@@ -38,16 +38,16 @@ class AlignedVAE(Noise):
         200
     """
 
-    start: Positive = 0.2
+    start: Positive = 0.25
     """First beta, in units of the spread. Default: between twice the shares that the second and the third principal
     component of dSprites have of the variance. There both positions are encoded, and nothing else."""
-    end: Positive = 0.0005
+    end: Positive = 0.0015
     """Last beta, in units of the spread. Default: small enough for weak factors, such as orientation; smaller values
     activate latents that repeat the others."""
     hold: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Fraction of the schedule during which beta is `start`, below `until`. Default: the strongest factors settle on
     two latents before a third could share them."""
-    until: Fraction = 0.4
+    until: Fraction = 0.5
     """Fraction of the schedule at which beta reaches `end`. Afterwards weak factors settle."""
     every: Steps = 200
     """Steps between two rotations."""
@@ -58,7 +58,7 @@ class AlignedVAE(Noise):
 
     name: ClassVar[str] = "aligned-vae"
     summary: ClassVar[str] = "beta falls, and the latent axes are rotated to independent directions"
-    defaults: ClassVar[Settings] = {"net.name": "small", "train.lr": 2e-3, "train.steps": 15_000, **AT_MEAN}
+    defaults: ClassVar[Settings] = {"net.name": "small", "train.optimizer": "muon", "train.lr": 2e-3, "train.steps": 10_000, **AT_MEAN}
     presets: ClassVar[Mapping[str, Preset]] = presets("aligned-vae")
 
     def build(self, shape: Shape) -> Objective:
