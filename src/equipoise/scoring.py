@@ -92,7 +92,7 @@ def evaluate(
     settings = run.config.evaluate
     digest = checkpoint.digest(run.path / "checkpoint.pt")
     path = run.results / "codes.npz"
-    if not _are_of(path, digest):
+    if not are_of(path, digest):
         with console.status(f"encoding {min(settings.n, len(run.images)):,} images"):
             index = coding.index(run.images, settings.n)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -153,7 +153,7 @@ def are_current(run: Run) -> bool:
         stored = read(run.results / "scores.json")
     except RunError:
         return False
-    return stored["checkpoint"] == digest and _are_of(run.results / "codes.npz", digest)
+    return stored["checkpoint"] == digest and are_of(run.results / "codes.npz", digest)
 
 
 def score_codes(
@@ -207,7 +207,7 @@ def check(config: Config, images: Images) -> None:
     metrics.select(config.evaluate.which, inputs, None if convention == "default" else convention)
 
 
-def _are_of(codes: Path, digest: str) -> bool:
+def are_of(codes: Path, digest: str) -> bool:
     """Return whether the file of codes exists, is readable, and belongs to the checkpoint with this digest."""
     try:
         return codes.exists() and str(coding.load(codes)["checkpoint"]) == digest

@@ -75,6 +75,10 @@ class FakeRun:
     scores: dict[str, Score]
     images: Images
 
+    @property
+    def results(self) -> Path:
+        return self.path
+
     def but(self, **changes: Any) -> "FakeRun":
         return replace(self, **changes)
 

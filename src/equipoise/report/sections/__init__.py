@@ -3,6 +3,7 @@
 from equipoise.report.sections.factors import factors
 from equipoise.report.sections.images import reconstructions, samples
 from equipoise.report.sections.learned import learned
+from equipoise.report.sections.rates import trade_off
 from equipoise.report.sections.scores import scores
 from equipoise.report.sections.section import Block, File, Picture, Section
 from equipoise.report.sections.settings import settings
@@ -10,6 +11,7 @@ from equipoise.report.sections.training import training
 
 SECTIONS = [
     Section("learned", "What the model learned", learned),
+    Section("rates", "The trade-off over β", trade_off),
     Section("factors", "Latents and factors", factors),
     Section("images", "Reconstructions", reconstructions),
     Section("samples", "Samples", samples),

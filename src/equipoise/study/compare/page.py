@@ -39,6 +39,7 @@ def files(comparison: Comparison) -> dict[Path, bytes]:
         title=comparison.folder.resolve().name,
         comparison=comparison,
         drawings=drawings,
+        has_curves=any(result.curve for result in comparison.results),
         methods=list(dict.fromkeys(result.method for result in comparison.results)),
         seeds=len({result.seed for result in comparison.results}),
         METRICS=METRICS,
@@ -59,7 +60,8 @@ def pareto(block: Block) -> Figure | None:
     """Draw the squared error against each other metric; None where there is no other metric.
 
     A dot is a run, a large mark the mean of a setting. The grey staircase is the Pareto front of the means. A dashed
-    one, for each method with several seeds, is the score that half of the seeds reach with the best setting.
+    one, for each method with several seeds, is the score that half of the seeds reach with the best setting. A line is
+    the curve over beta of one run of mr-vae.
     """
     results = [result for group in block.groups for result in group.results]
     metrics = [metric for metric in block.metrics if metric != "sse" and len(_points(results, metric))]
@@ -88,6 +90,8 @@ def _panel(axes: Axes, block: Block, metric: str, methods: Sequence[str]) -> Non
             error, score = points.T
             axes.scatter(error, score, s=9, color=colour, alpha=0.55, linewidths=0, zorder=2)
             means.append((error.mean(), score.mean(), group))
+            for curve in (result.curve for result in group.results if metric in result.curve):
+                axes.plot(curve["sse"], curve[metric], color=colour, linewidth=1, alpha=0.8, zorder=1)
             axes.scatter(*means[-1][:2], s=46, color=colour, marker=mark, edgecolors="white", linewidths=0.8, zorder=4)
     error, score = (np.array([mean[part] for mean in means], dtype=float) for part in (0, 1))
     if error.max() > 10 * error.min() > 0:

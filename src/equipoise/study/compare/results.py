@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from equipoise import metrics, report, runs, scoring
 from equipoise.config import Config
 from equipoise.errors import InputError
 from equipoise.part import Flag
+from equipoise.report import rates
 from equipoise.study.compare import statistics
 from equipoise.study.compare.statistics import Estimate, Floats
 from equipoise.study.plan import Plan
@@ -34,6 +35,7 @@ class Result:
     digest: str  # digest of images and factors
     beta_equivalent: float | None  # weight of the KL per unit of reconstruction error; None without a KL term
     flags: tuple[Flag, ...]
+    curve: Mapping[str, Floats] = field(default_factory=dict)  # over the betas of mr-vae, by name; see report.rates
 
     @property
     def label(self) -> str:
@@ -152,6 +154,7 @@ def _result(name: str, config: Config, data: str, setting: str) -> Result:
         digest=run.meta["data"]["digest"],
         beta_equivalent=run.logs[-1].get("beta_equivalent"),
         flags=tuple(report.flags(run)),
+        curve=rates.points(run.path),
     )
 
 

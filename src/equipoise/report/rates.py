@@ -1,0 +1,80 @@
+"""The trade-off of a run of mr-vae: rate, distortion and scores over its range of beta, from one training."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from equipoise import codes as coding
+from equipoise import scoring
+from equipoise.codes import Codes
+from equipoise.config import outline
+from equipoise.metrics import ScoreWarning
+from equipoise.report.latents import ACTIVE, latent_variances, nats_carried
+from equipoise.scoring import Run
+from equipoise.training import checkpoint
+
+BETAS = 20  # of the curve
+IMAGES = 2000  # that are encoded for each
+FILE = "rates.npz"
+
+
+def rates(run: Run) -> Codes | None:
+    """Return the trade-off of a run, from `rates.npz` in its folder, which is written if it is not of the checkpoint.
+
+    None for a run whose model has a single beta. The arrays are beta [20], log-spaced over the range of the run; for
+    each of these rec, kl and sse [20] in nats or squared error per image, nats and variance [20, D] of each latent,
+    mig [20] where factors are known; and the codes themselves, mean and logvar [20, n, D] of the images at index [n].
+    """
+    if outline(run.config).rates is None:
+        return None
+    path, digest = run.path / FILE, checkpoint.digest(run.path / "checkpoint.pt")
+    if not scoring.are_of(path, digest):
+        coding.save(path, _compute(run), digest)
+    return coding.load(path)
+
+
+def points(folder: Path) -> dict[str, NDArray[Any]]:
+    """Return the squared errors, KLs and scores over the betas of a run, by name; nothing for a run of one beta."""
+    path = folder / FILE
+    if not path.exists() or not scoring.are_of(path, checkpoint.digest(folder / "checkpoint.pt")):
+        return {}
+    return {name: values for name, values in coding.load(path).items() if name in ("beta", "sse", "kl", "mig")}
+
+
+def last_active(curve: Codes) -> NDArray[np.int64]:
+    """Return for each latent [D] the position of the highest beta at which it is active, -1 if there is none."""
+    active = curve["variance"] > ACTIVE
+    last: NDArray[np.int64] = np.where(active.any(0), len(active) - 1 - active[::-1].argmax(0), -1)
+    return last
+
+
+def _compute(run: Run) -> Codes:
+    """Encode the images of a run at 20 betas."""
+    scope = outline(run.config).rates
+    assert scope is not None
+    betas = np.geomspace(scope.low, scope.high, BETAS)
+    betas[[0, -1]] = scope.low, scope.high  # without rounding
+    index = run.codes["index"][:IMAGES]
+    convention = run.config.evaluate.convention
+    model, prior = scoring.on_device(run), run.model.prior
+    columns: dict[str, list[Any]] = {name: [] for name in ("rec", "kl", "sse", "nats", "variance", "mean", "logvar")}
+    for beta in betas.tolist():
+        codes = coding.encode(model.at(beta), run.images, index)
+        mean, logvar, z = (torch.from_numpy(codes[name]) for name in ("mean", "logvar", "z"))
+        with torch.no_grad():
+            nats = nats_carried(prior.kl(mean, logvar, z), mean, logvar)[1]
+        values = {"rec": -codes["log_px_z"].mean(), "kl": codes["kl"].mean(), "sse": codes["sse"].mean()}
+        values |= {"nats": nats, "variance": latent_variances(codes["mean"])}
+        values |= {"mean": codes["mean"], "logvar": codes["logvar"]}
+        for name, value in values.items():
+            columns[name].append(value)
+        if "factors" in codes:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ScoreWarning)  # the scores of the run have it
+                scores = scoring.score_codes(codes, "mig", convention, interval=False, progress=False)
+            columns.setdefault("mig", []).append(scores["mig"].value)
+    return Codes(beta=betas, index=index, **{name: np.array(values) for name, values in columns.items()})
