@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from equipoise.errors import InputError
 
-OPEN = 2.0  # first offset of a gate, at which it is near 1: .88 in the encoder, .93 in the decoder
+OPEN = 2.0  # first |u| of a gate, at which it is near 1: .88 in the encoder, .93 in the decoder
+SPEED = 5.0  # of the learning of u, relative to that of a weight
 
 
 @dataclass(frozen=True)
@@ -53,19 +54,19 @@ class Rates:
 class Gate(nn.Module):
     """The gates of a layer with `width` units or channels, as functions of the level of beta.
 
-    u = slope * level + offset for each unit, and the gate is sigmoid(u) in an encoder and sqrt(max(1 - exp(u), 0)) in a
-    decoder. At first it is the same for all betas.
+    u = 5 (slope * level + offset) for each unit, and the gate is sigmoid(u) in an encoder and sqrt(max(1 - exp(u), 0))
+    in a decoder. At first it is the same for all betas.
     """
 
     def __init__(self, width: int, *, of_decoder: bool) -> None:
         super().__init__()
         self.of_decoder = of_decoder
         self.slope = nn.Parameter(torch.zeros(width))
-        self.offset = nn.Parameter(torch.full((width,), -OPEN if of_decoder else OPEN))
+        self.offset = nn.Parameter(torch.full((width,), (-OPEN if of_decoder else OPEN) / SPEED))
 
     def forward(self, level: Tensor) -> Tensor:
         """Return the gates [..., width] of levels [...]."""
-        u = level.unsqueeze(-1) * self.slope + self.offset
+        u = SPEED * (level.unsqueeze(-1) * self.slope + self.offset)
         return (-u.expm1()).relu().sqrt() if self.of_decoder else u.sigmoid()
 
 

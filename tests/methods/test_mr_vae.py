@@ -28,7 +28,7 @@ def opened(model: VAE, seed: int = 5) -> VAE:
     with torch.no_grad():
         for gate in (module for module in model.modules() if isinstance(module, gates.Gate)):
             for values in (gate.slope, gate.offset):
-                values += torch.randn(len(values), generator=generator, dtype=torch.float64)
+                values += 0.2 * torch.randn(len(values), generator=generator, dtype=torch.float64)
     return model
 
 
@@ -54,8 +54,8 @@ def test_the_loss_is_that_of_its_formula_image_by_image() -> None:
     total, sum_kl = 0.0, 0.0
     for i in range(B):
         log_beta = float(p.beta[i].log())
-        opening = [1 / (1 + (-(g.slope * (log_beta - middle) + g.offset)).exp()) for g in (of_first, of_head)]
-        root = (1 - (of_start.slope * (log_beta - middle) + of_start.offset).exp()).clamp(min=0).sqrt()
+        opening = [1 / (1 + (-5 * (g.slope * (log_beta - middle) + g.offset)).exp()) for g in (of_first, of_head)]
+        root = (1 - (5 * (of_start.slope * (log_beta - middle) + of_start.offset)).exp()).clamp(min=0).sqrt()
         hidden = (opening[0] * (first.weight @ x[i].flatten() + first.bias)).tanh()
         mean, logvar = (opening[1] * (head.weight @ hidden + head.bias)).chunk(2)
         z = mean + (logvar / 2).exp() * eps[i]

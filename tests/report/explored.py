@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from equipoise import codes as coding
-from equipoise import nets
+from equipoise import gates, nets
 from equipoise.data import Images
+from equipoise.gates import Rates
 from equipoise.model import VAE
 
 
@@ -41,6 +42,18 @@ def vae(net: str, shape: tuple[int, int, int], like: VAE) -> VAE:
         _enliven(encoder, torch.rand(64, *shape))
         _enliven(decoder, torch.randn(64, like.latent))
     return VAE(encoder, decoder, like.likelihood, like.prior, shape, like.dataset_size).eval()
+
+
+@torch.no_grad()
+def with_gates(model: VAE, rates: Rates) -> VAE:
+    """The same model with gates that differ between units and betas; some of the decoder close at high betas."""
+    encoder, decoder = gates.add(model.encoder, model.decoder, rates)
+    generator = torch.Generator().manual_seed(2)
+    gated = VAE(encoder, decoder, model.likelihood, model.prior, model.shape, model.dataset_size).eval()
+    for gate in (module for module in gated.modules() if isinstance(module, gates.Gate)):
+        gate.slope.copy_(0.15 * torch.randn(len(gate.slope), generator=generator))
+        gate.offset.add_(0.05 * torch.randn(len(gate.slope), generator=generator))
+    return gated
 
 
 @torch.no_grad()

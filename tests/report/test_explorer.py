@@ -7,6 +7,7 @@ import re
 import threading
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ import numpy as np
 import pytest
 import torch
 from tests.report.conftest import Blob
-from tests.report.explored import explored, vae
+from tests.report.explored import explored, vae, with_gates
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from equipoise import commands, nets
 from equipoise.errors import InputError
+from equipoise.gates import Rates
 from equipoise.priors import LpNested
 from equipoise.report import explorer
 from equipoise.report.explorer.layers import Layer, layers_of, rounded
@@ -266,3 +268,37 @@ def test_the_command_opens_the_file_where_there_is_a_screen(make: Make, monkeypa
     assert "no browser could be opened" in commands.explore(run.path).text
     assert not commands.explore(run.path, browser=False).values["opened"]
     assert len(opened) == 1
+
+
+@pytest.mark.parametrize("net", nets.NETS)
+@pytest.mark.parametrize("beta", [0.1, 1.0, 10.0])
+@torch.no_grad()
+def test_gated_layers_of_every_net_do_what_the_model_of_a_beta_does(make: Make, net: str, beta: float) -> None:
+    rates = Rates(0.1, 10.0, 1.0)
+    model = with_gates(vae(net, (1, 16, 21), make().model), rates)
+    plain, level = model.at(beta), rates.level(beta)
+    generator = torch.Generator().manual_seed(1)
+    z, x = torch.randn(1, model.latent, generator=generator), torch.rand(1, *model.shape, generator=generator)
+    for gated, single, source, inputs, curve in (
+        (model.decoder, plain.decoder, z, (model.latent,), lambda u: (-u.expm1()).clamp(min=0).sqrt()),
+        (model.encoder, plain.encoder, x, model.shape, torch.sigmoid),
+    ):
+        layers = [
+            layer
+            if layer.gate is None
+            else replace(
+                layer,
+                rows=layer.rows * repeated(curve(layer.gate[0] * level + layer.gate[1]), layer)[:, None],
+                bias=curve(layer.gate[0] * level + layer.gate[1]) * layer.bias + layer.gate[2],
+            )
+            for layer in layers_of(gated, inputs)
+        ]
+        ours = run_layers(layers, source.permute(0, 2, 3, 1) if source.ndim == 4 else source)
+        out = single(source)
+        expected = out.permute(0, 2, 3, 1).flatten() if out.ndim == 4 else out.flatten()
+        torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
+
+
+def repeated(gates: Tensor, layer: Layer) -> Tensor:
+    """The gates [M] of the rows of a layer: those of a transposed convolution are the channels of each pixel."""
+    return gates.repeat(len(layer.rows) // len(gates))

@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.report.explored import explored
+from tests.report.explored import explored, with_gates
 
+from equipoise import codes as coding
 from equipoise import nets
 from equipoise.data.pictures import decode as read_picture
+from equipoise.gates import Rates
 from equipoise.report import explorer
 from equipoise.report.explorer.serve import server
 
@@ -281,3 +283,94 @@ def test_the_page_works_when_it_is_served(browser: Any, published: tuple[Any, st
         finally:
             serving.shutdown()
             thread.join()
+
+
+RATES = Rates(0.1, 10.0, 1.0)
+MOST = 30  # milliseconds from a move of the slider of beta to the picture
+
+
+def for_every_beta(make: Make, net: str, **how: Any) -> Any:
+    """A run whose model serves a range of beta."""
+    run = explored(make, net, **how)
+    model = with_gates(run.model, RATES)
+    return run.but(model=model, codes=coding.encode(model, run.images, run.codes["index"]))
+
+
+@pytest.mark.parametrize("net", nets.NETS)
+def test_pictures_and_codes_of_any_beta_are_those_of_python(browser: Any, make: Make, net: str) -> None:
+    run = for_every_beta(make, net, factors=False)
+    rng = np.random.default_rng(0)
+    z = torch.from_numpy(run.codes["z"][rng.choice(len(run.codes["z"]), 20, replace=False)])
+    x = torch.from_numpy(run.images.pixels(rng.choice(len(run.images), 20, replace=False))).float() / 255
+    betas = np.exp(rng.uniform(np.log(RATES.low), np.log(RATES.high), 20)).tolist()
+    with opened(browser, explorer.write(run).resolve().as_uri()) as page:
+        both = """async ([betas, codes, rows]) => {
+            const made = [];
+            for (let i = 0; i < betas.length; i++) {
+                explorer.setBeta(betas[i]);
+                made.push([Array.from(await explorer.decode(codes[i])), Array.from(await explorer.encode(rows[i]))]);
+            }
+            return made;
+        }"""
+        made = page.evaluate(both, [betas, z.tolist(), x.permute(0, 2, 3, 1).flatten(1).tolist()])
+    pictures, codes = (np.array([pair[part] for pair in made]) for part in (0, 1))
+    plain = [run.model.at(beta) for beta in betas]
+    expected = np.stack([model.decode(z[i : i + 1])[0].permute(1, 2, 0).flatten() for i, model in enumerate(plain)])
+    assert np.ptp(expected) > 0.5, "pictures worth comparing"
+    assert np.abs(expected - run.model.decode(z).permute(0, 2, 3, 1).flatten(1).numpy()).max() > 0.1, "betas differ"
+    assert np.abs(pictures - expected).max() <= 1 / 255
+    means = np.stack([model.encode(x[i : i + 1])[0][0] for i, model in enumerate(plain)])
+    assert np.abs(codes - means).max() <= 0.01 * max(1, means.std())
+
+
+@pytest.mark.parametrize("net", ["mlp_lvae", "locatello"])
+def test_a_move_of_beta_changes_the_picture_at_once(browser: Any, make: Make, net: str) -> None:
+    run = for_every_beta(make, net, side=64, factors=False)
+    with opened(browser, explorer.write(run).resolve().as_uri()) as page:
+        settled(page)
+        timed = """async (betas) => {
+            const times = [];
+            for (const beta of betas) {
+                const start = performance.now();
+                explorer.setBeta(beta);
+                await explorer.decode(explorer.slots.A.edited);
+                times.push(performance.now() - start);
+            }
+            return times;
+        }"""
+        times = page.evaluate(timed, np.geomspace(0.1, 10, 60).tolist())
+        assert np.median(times) <= MOST
+
+
+def test_the_slider_of_beta_moves_pictures_and_encodes_again(browser: Any, make: Make) -> None:
+    run = for_every_beta(make, "higgins_h", factors=False)
+    with opened(browser, explorer.write(run).resolve().as_uri()) as page:
+        assert page.locator("#beta-value").inner_text() == "1.00"
+        page.locator("#active-latents input").first.evaluate(
+            "input => { input.value = input.max; input.dispatchEvent(new Event('input')) }"
+        )
+        before, z = canvas(page, "#slot-A .picture"), code(page, "A")
+        original = page.evaluate("Array.from(explorer.slots.A.pixels)")
+        slide = "(input, [value, kind]) => { input.value = value; input.dispatchEvent(new Event(kind)) }"
+        page.locator("#beta").evaluate(slide, [str(np.log(0.2)), "input"])
+        beta = float(np.exp(float(page.locator("#beta").input_value())))
+        moved = canvas(page, "#slot-A .picture")
+        assert np.abs(moved.astype(int) - before).max() > 10
+        assert torch.equal(code(page, "A"), z)
+        at = run.model.at(beta)
+        assert np.abs(moved - at.decode(z)[0].permute(1, 2, 0).numpy() * 255).max() <= 1
+        assert float(page.locator("#beta-value").inner_text()) == pytest.approx(beta, rel=5e-3)
+
+        page.locator("#beta").evaluate(slide, [str(np.log(beta)), "change"])
+        settled(page)
+        pixels = torch.tensor(original).reshape(1, *run.images.shape[1:], run.images.shape[0]).permute(0, 3, 1, 2)
+        edited = page.locator("#active-latents input").first.get_attribute("id")
+        kept = int(str(edited).removeprefix("z"))
+        expected = at.encode(pixels)[0]
+        expected[0, kept] = z[0, kept]
+        assert torch.allclose(code(page, "A"), expected, atol=0.02)
+
+
+def test_a_model_of_one_beta_has_no_such_slider(browser: Any, published: tuple[Any, str]) -> None:
+    with opened(browser, published[1]) as page:
+        assert page.locator("#beta").count() == 0

@@ -5,7 +5,7 @@ input (`dense`), with each patch of it (`conv`), or with each of its pixels, who
 (`up`, a transposed convolution). A reshape between image and vector becomes an order of rows or columns.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from equipoise.errors import InputError
+from equipoise.gates import SPEED, Gate, Gated
 
 Weighted = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
 
@@ -32,6 +33,8 @@ class Layer:
 
     `rows` is [M, K]. K is the size of the input, of a patch or of a pixel; M is the number of output channels, for `up`
     of all channels of a patch. `input` and `output` are height, width and channels, `kernel` is height and width.
+    `gate` [3, n] belongs to a layer with gates g: its first row times the level of beta plus its second is the u of g,
+    and the output is g times that without gates, plus its third row.
     """
 
     kind: Literal["dense", "conv", "up"]
@@ -43,19 +46,26 @@ class Layer:
     kernel: tuple[int, int] = (1, 1)
     stride: int = 1
     padding: int = 0
+    gate: Tensor | None = None
 
     def describe(self) -> dict[str, Any]:
         """Return all but the weights, ready for JSON."""
         names = ("kind", "activation", "input", "output", "kernel", "stride", "padding")
-        return {name: getattr(self, name) for name in names} | {"rows": list(self.rows.shape)}
+        return {name: getattr(self, name) for name in names} | {
+            "rows": list(self.rows.shape),
+            "gated": self.gate is not None,
+        }
 
 
 def layers_of(net: nn.Module, shape: Sequence[int]) -> list[Layer]:
     """Return the layers of a net that takes [B, *shape]; `shape` is (C, H, W) or (D,).
 
     The net is a sequence of linear layers, convolutions and transposed convolutions, batch normalisation
-    after these, ReLU, SiLU, tanh, flatten and unflatten. Raises `InputError` for any other.
+    after these, ReLU, SiLU, tanh, flatten and unflatten, or such a sequence with gates. Raises `InputError` for any
+    other.
     """
+    if isinstance(net, Gated):
+        return _with_gates(net, shape)
     layers: list[Layer] = []
     flat: tuple[int, int, int] | None = None  # height, width, channels of an image that was flattened
     x = torch.zeros(1, *shape)
@@ -78,6 +88,28 @@ def layers_of(net: nn.Module, shape: Sequence[int]) -> list[Layer]:
     if flat is not None and flat[:2] != (1, 1):
         raise InputError("the explorer cannot run a net that ends by flattening an image; end it with a linear layer")
     return layers
+
+
+def _with_gates(net: Gated, shape: Sequence[int]) -> list[Layer]:
+    """Return the layers of a net with gates, whose numbers take the places of biases and so follow their order."""
+
+    def biases(values: Callable[[Gate], Tensor], *, normalised: bool) -> Iterator[Tensor]:
+        copy = deepcopy(net.net)
+        for i, gate in net.gates.items():
+            copy[int(i)].bias = nn.Parameter(values(gate).detach())  # type: ignore[arg-type]
+        modules = (module for module in copy if normalised or not isinstance(module, nn.BatchNorm2d))
+        return (layer.bias for layer in layers_of(nn.Sequential(*modules), shape))
+
+    slopes = biases(lambda gate: SPEED * gate.slope, normalised=False)
+    offsets = biases(lambda gate: SPEED * gate.offset, normalised=False)
+    ungated = biases(lambda gate: torch.zeros_like(gate.slope), normalised=True)  # what batch normalisation adds
+    has_gate = [str(i) in net.gates for i, module in enumerate(net.net) if isinstance(module, Weighted)]
+    return [
+        replace(layer, bias=layer.bias - constant, gate=torch.stack([slope, offset, constant])) if gated else layer
+        for layer, gated, slope, offset, constant in zip(
+            layers_of(net.net, shape), has_gate, slopes, offsets, ungated, strict=True
+        )
+    ]
 
 
 def integers(weights: Tensor, dims: int | tuple[int, ...]) -> tuple[Tensor, Tensor]:

@@ -67,6 +67,7 @@ async function begin() {
   const bytes = await request("load", { parcel: parcel.textContent, decoder, encoder });
   parcel.remove(); // frees megabytes: the worker has a copy
   const samples = buildSamples(bytes);
+  await buildBeta();
   buildSliders();
   buildTraversal();
   listenForFiles();
@@ -85,4 +86,4 @@ async function begin() {
 }
 
 // For the console: `await explorer.decode(new Float32Array(10))` returns pixels [H, W, C] in [0, 1].
-globalThis.explorer = { about, slots, decode, encode, ready: begin() };
+globalThis.explorer = { about, slots, decode, encode, setBeta, ready: begin() };

@@ -3,8 +3,25 @@
 
 /** Apply a list of layers to x. */
 function forward(layers, x) {
-  for (const layer of layers) x = activate(LAYERS[layer.kind](layer, x), layer.activation);
+  for (const layer of layers) x = activate(applyGates(layer, LAYERS[layer.kind](layer, x)), layer.activation);
   return x;
+}
+
+/** Scale the outputs of a layer by its gates, if it has any, in place. */
+function applyGates({ gate }, x) {
+  if (!gate) return x;
+  const { values, constant } = gate;
+  for (let i = 0; i < x.length; i += values.length) {
+    for (let k = 0; k < values.length; k++) x[i + k] = values[k] * x[i + k] + constant[k];
+  }
+  return x;
+}
+
+/** Set the gates of layers to a level of beta, with `curve` from u to the gate. */
+function setGates(layers, level, curve) {
+  for (const { gate } of layers.filter(({ gated }) => gated)) {
+    gate.values = gate.slope.map((slope, k) => curve(slope * level + gate.offset[k]));
+  }
 }
 
 const LAYERS = { dense, conv, up };

@@ -5,6 +5,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from equipoise.errors import InputError
 from equipoise.files import write_text
+from equipoise.gates import Gated
 from equipoise.likelihoods import Likelihood, as_float
 from equipoise.model import VAE
 from equipoise.report.explorer.layers import Layer, integers, layers_of, rounded
@@ -30,7 +32,7 @@ CALIBRATION = 128  # codes and images over which the error of rounded weights is
 
 LINK = 'href="explorer.html"'  # in a report
 WORKER = ("weights.js", "net.js", "worker.js")
-PAGE = ("elements.js", "requests.js", "pictures.js", "slots.js", "sliders.js", "traversal.js", "main.js")
+PAGE = ("elements.js", "requests.js", "pictures.js", "slots.js", "sliders.js", "beta.js", "traversal.js", "main.js")
 
 
 def write(run: Run) -> Path:
@@ -39,15 +41,16 @@ def write(run: Run) -> Path:
     The file holds decoder and encoder with weights of 14 bits, and 24 images. It loads nothing. Returns its path;
     raises `InputError` where the page cannot run a layer of the nets.
     """
-    model = run.model.at()
+    model = run.model
     if type(model.likelihood).mean is not Likelihood.mean:
         name = type(model.likelihood).__name__
         raise InputError(f"the explorer cannot decode with the likelihood {name}; it supports sigmoid means alone")
     decoder, encoder = layers_of(model.decoder, (model.latent,)), _means_only(layers_of(model.encoder, model.shape))
+    rates = model.encoder.rates if isinstance(model.encoder, Gated) else None
     findings = analyse(run)
     index = run.codes["index"]
     rows = findings.examples(SAMPLES)
-    errors = _errors(model, torch.from_numpy(run.codes["z"]), as_float(run.images.pixels(index[:CALIBRATION])))
+    errors = _errors(model.at(), torch.from_numpy(run.codes["z"]), as_float(run.images.pixels(index[:CALIBRATION])))
     weights = _pack([*decoder, *encoder], run.images.pixels(index[rows]).transpose(0, 2, 3, 1))
     code, worker = _join(PAGE), _join(WORKER)
     latent_keys = ("index", "factor", "words", "nats", "low", "high", "active")
@@ -60,9 +63,11 @@ def write(run: Run) -> Path:
         "samples": [f"image {number}" for number in index[rows].tolist()],
         "decoder": [layer.describe() for layer in decoder],
         "encoder": [layer.describe() for layer in encoder],
+        "rates": None if rates is None else {**vars(rates), "middle": rates.middle},
     }
     page = template("report/explorer/page.html").render(
         title=about["name"],
+        rates=rates,
         has_report=(run.results / "report.html").exists(),
         run=run,
         findings=findings,
@@ -102,8 +107,9 @@ def _means_only(encoder: list[Layer]) -> list[Layer]:
     half = last.output[2] // 2
     if last.output[:2] != (1, 1):
         raise InputError("the explorer cannot run an encoder whose output is an image; end it with a linear layer")
-    rows, bias = last.rows[:half], last.bias[:half]
-    return [*others, Layer(**{**vars(last), "rows": rows, "bias": bias, "output": (1, 1, half)})]
+    gate = None if last.gate is None else last.gate[:, :half]
+    means = replace(last, rows=last.rows[:half], bias=last.bias[:half], gate=gate, output=(1, 1, half))
+    return [*others, means]
 
 
 @torch.no_grad()
@@ -122,13 +128,14 @@ def _pack(layers: Sequence[Layer], images: NDArray[np.uint8]) -> str:
     """Return weights, biases and images [n, H, W, C], compressed, in base64; `weights.js` unpacks them.
 
     The weights are integers, first all low bytes and then all high bytes, which compress better apart. The scale of
-    each row and the biases follow as float32, layer by layer, then the images.
+    each row, the biases and the numbers of the gates follow as float32, layer by layer, then the images.
     """
     weights, floats = [], []
     for layer in layers:
         numbers, scale = integers(layer.rows, 1)
         weights.append(numbers.numpy().astype("<i2").ravel())
-        floats += [scale.numpy().astype("<f4"), layer.bias.numpy().astype("<f4")]
+        numbers_of = [scale, layer.bias, *([] if layer.gate is None else [layer.gate])]
+        floats += [part.numpy().astype("<f4") for part in numbers_of]
     low_and_high = np.concatenate(weights).view(np.uint8).reshape(-1, 2).T
     content = b"".join(part.tobytes() for part in (low_and_high, *floats, images))
     return base64.b64encode(zlib.compress(content)).decode()

@@ -1,7 +1,7 @@
 // The two slots A and B: each has an image, the code of the image, and an edited copy of the code.
 
 const about = JSON.parse(byId("about").textContent);
-const slots = {}; // each has title, code (of the image) and edited (the code of its picture)
+const slots = {}; // each has title, pixels and code (of the image), and edited (the code of its picture)
 let active = "A"; // the slot that sliders, images and traversal change
 
 const card = (name, part) => byId(`slot-${name}`).querySelector(part);
@@ -11,7 +11,7 @@ const image = (name, part) => byId(`image-${name}`).querySelector(part);
 async function choose(name, title, pixels) {
   const code = await encode(pixels);
   const reconstruction = await decode(code);
-  slots[name] = { title, code, edited: code.slice() };
+  slots[name] = { title, pixels, code, edited: code.slice() };
   paint(image(name, ".original"), pixels);
   paint(image(name, ".reconstruction"), reconstruction);
   const error = squaredError(pixels, reconstruction).toFixed(1);

@@ -14,7 +14,7 @@ function bytesOf(base64) {
   return bytes;
 }
 
-/** Set `weight` and `bias` of each layer, and return the bytes of the images that follow in the buffer. */
+/** Set `weight` and `bias` of each layer, and `gate` where it has one, and return the bytes of the images that follow in the buffer. */
 function unpackInto(layers, buffer) {
   const count = layers.reduce((total, { rows }) => total + rows[0] * rows[1], 0);
   const low = new Uint8Array(buffer, 0, count);
@@ -25,7 +25,9 @@ function unpackInto(layers, buffer) {
   for (const layer of layers) {
     const [rows, columns] = layer.rows;
     const scale = floats(rows);
-    layer.bias = floats(layer.kind === "up" ? layer.output[2] : rows);
+    const outputs = layer.kind === "up" ? layer.output[2] : rows;
+    layer.bias = floats(outputs);
+    if (layer.gated) layer.gate = { slope: floats(outputs), offset: floats(outputs), constant: floats(outputs) };
     layer.weight = new Float32Array(rows * columns);
     for (let row = 0, i = 0; row < rows; row++) {
       for (const end = i + columns; i < end; i++, number++) {

@@ -7,6 +7,11 @@ const JOBS = {
     Object.assign(nets, { decoder, encoder });
     return unpackInto([...decoder, ...encoder], await inflate(parcel));
   },
+  setLevel({ level }) {
+    setGates(nets.encoder, level, (u) => 1 / (1 + Math.exp(-u)));
+    setGates(nets.decoder, level, (u) => Math.sqrt(Math.max(-Math.expm1(u), 0)));
+    return new Float32Array(0);
+  },
   decode: ({ code }) => sigmoid(forward(nets.decoder, code)),
   encode: ({ pixels }) => forward(nets.encoder, pixels),
 };
