@@ -43,6 +43,7 @@ from equipoise.training import speed
 from equipoise.training.loop import Training, fit
 
 SCORES = {"mig": "MIG", "factor_vae": "FactorVAE", "dci_hist_disentanglement": "DCI"}
+SIZES = ("sampled_sse", "sampled_bce", "kl")  # also stored for each point, per image
 PROTOCOL: dict[str, object] = {"net": "locatello", "data.size": 64, "train.batch": 64, "train.lr": 1e-4}
 WARM_UP, TRIAL = 5, 40  # steps before the trial, and in it
 
@@ -118,7 +119,8 @@ def scores(training: Training, images: Images, resolved: Config) -> dict[str, fl
         values = scoring.score_codes(
             encoded, tuple(SCORES), resolved.evaluate.convention, interval=False, progress=False
         )
-    return {name: float(values[name].value) for name in SCORES}
+    sizes = {name: float(encoded[name].mean()) for name in SIZES}
+    return {name: float(values[name].value) for name in SCORES} | sizes
 
 
 # --- all trainings ----------------------------------------------------------------------------------------------------
