@@ -33,7 +33,7 @@ METHODS: tuple[Mapping[str, str], ...] = ({"name": "aligned-vae"}, *no_collapse.
 DATA = ("dsprites", "rooms3d")
 SCORES = {"mig": "MIG", "dci_hist_disentanglement": "DCI"}
 STEPS, SEEDS = 3000, 3
-TRAINING = {"batch": 64, "lr": 1e-3, "start_at_mean": True}  # of all methods
+TRAINING = {"batch": 64, "optimizer": "muon", "lr": 2e-3, "start_at_mean": True}  # of all methods
 MARKS = ("s", "^", "D", "v", "P", "X", "h", "<", ">", "p", "*")
 
 
