@@ -58,7 +58,13 @@ class AlignedVAE(Noise):
 
     name: ClassVar[str] = "aligned-vae"
     summary: ClassVar[str] = "beta falls, and the latent axes are rotated to independent directions"
-    defaults: ClassVar[Settings] = {"net.name": "small", "train.optimizer": "muon", "train.lr": 2e-3, "train.steps": 10_000, **AT_MEAN}
+    defaults: ClassVar[Settings] = {
+        "net.name": "small",
+        "train.optimizer": "muon",
+        "train.lr": 2e-3,
+        "train.steps": 10_000,
+        **AT_MEAN,
+    }
     presets: ClassVar[Mapping[str, Preset]] = presets("aligned-vae")
 
     def build(self, shape: Shape) -> Objective:

@@ -28,10 +28,11 @@ PARTS = ("mi", "tc", "dim_kl")  # whose sum is the KL
 EQUIVALENTS = {"beta_equivalent": "kl", "tc_equivalent": "tc"}  # and the terms that they weigh
 # Not drawn, because another curve has the same information: the error of a controller is the gap between two lines, its
 # integral and the beta of accuracy feedback are a weight, the loss of a discriminator follows its accuracy, and the
-# spread of the images, the unit made of it and the error of a perfect reconstruction do not change with training.
+# spread of the images, the unit made of it and the error of a perfect reconstruction do not change with training. A
+# multiplier is the inverse of a weight, and the ratio of it to that of a linear model and its mean error follow it.
 UNDRAWN = (
     *("step", "lr", "images_per_second", "seconds", "error", "integral", "beta", "adversary_loss"),
-    *("spread", "unit_mean", "rec_min"),
+    *("spread", "unit_mean", "rec_min", "multiplier", "ratio", "error_mean", "sse_of_mean"),
 )
 
 
@@ -133,6 +134,7 @@ def _panels(rows: Rows, aims: Aims, parts: Sequence[str]) -> list[Panel]:
     groups: list[tuple[str, str, Mapping[str, str]]] = [
         ("", ", nats per image", {"rec": "reconstruction term R"}),
         ("", ", nats per image", {"kl": "KL term K"}),
+        ("", " per image", {"sse": "squared error"}),
         ("", ", nats per image", {"weighted_kl": "KL term with the weight of each image"}),
         (
             "parts of the KL",
@@ -186,6 +188,7 @@ def _columns(rows: Rows, aims: Aims, parts: Sequence[str]) -> Columns:
             left_out.add(key)
     beside = {name for key in aims if key in columns for name in aims[key]}
     left_out |= {"set_point"} if "set point" in beside else set()
+    left_out |= {"bound"} if "bound" in beside else set()
     left_out |= {"capacity"} if "capacity of all latents" in beside else set()
     return {key: values for key, values in columns.items() if key not in left_out}
 
