@@ -27,6 +27,7 @@ from equipoise.data.batches import Batches
 from equipoise.files import replacing
 from equipoise.model import VAE
 from equipoise.report.figures.style import BLUE, ORANGE, label_axes
+from equipoise.report.rates import constant
 from equipoise.training import speed
 from equipoise.training.loop import Training
 
@@ -59,6 +60,7 @@ def point(model: VAE, images: Any, index: Any, beta: float) -> Point:
     """Return KL and reconstruction term of a model over the images at `index`, in nats per image."""
     encoded = codes.encode(model, images, index)
     kl, rec = (float(np.mean(values, dtype=np.float64)) for values in (encoded["kl"], -encoded["log_px_z"]))
+    rec -= constant(model)
     return {"beta": beta, "kl": kl, "rec": rec, "objective": rec + beta * kl}
 
 
@@ -89,12 +91,11 @@ def draw(result: Any) -> Figure:
     figure = Figure(figsize=(5.6, 3.6), layout="constrained", facecolor="white")
     axes = figure.subplots()
     for number, seed in enumerate(result["seeds"].values()):
-        label = {"label": "mr-vae, one run for every β"} if number == 0 else {}
+        labels = ("mr-vae, one run for every β", "β-VAEs, one run each") if number == 0 else (None, None)
         points = seed.get("mr-vae", {"points": []})["points"]
-        axes.plot([p["kl"] for p in points], [p["rec"] for p in points], "-", color=BLUE, lw=1.2, **label)
+        axes.plot([p["kl"] for p in points], [p["rec"] for p in points], "-", color=BLUE, lw=1.2, label=labels[0])
         alone = [seed[key]["points"][0] for key in seed if key != "mr-vae"]
-        label = {"label": "β-VAEs, one run each"} if number == 0 else {}
-        axes.plot([p["kl"] for p in alone], [p["rec"] for p in alone], "o", color=ORANGE, ms=4, **label)
+        axes.plot([p["kl"] for p in alone], [p["rec"] for p in alone], "o", color=ORANGE, ms=4, label=labels[1])
         for p in alone if number == 0 else []:
             axes.annotate(f"{p['beta']:g}", (p["kl"], p["rec"]), (4, 4), textcoords="offset points", size=7)
     of = result["settings"]

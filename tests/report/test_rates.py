@@ -14,6 +14,7 @@ from tests.study.compared import write
 import equipoise as eq
 from equipoise import report
 from equipoise.codes import Codes
+from equipoise.model import VAE
 from equipoise.report import rates as curves
 from equipoise.report.figures.rates import rates_figure
 from equipoise.report.findings import analyse
@@ -60,6 +61,16 @@ def test_the_curve_has_rate_and_distortion_of_the_model_of_each_beta(rates: eq.R
         assert np.isclose(curve["rec"][row], float(rec.detach().mean()), atol=1e-2)
         assert np.allclose(curve["variance"][row], mean.var(0), atol=1e-5)
     assert curve["mig"].shape == (20,)
+
+
+@pytest.mark.parametrize("name", ["bernoulli", "mse", "half_mse", "gaussian", "calibrated"])
+def test_the_distortion_is_the_reconstruction_term_of_the_loss(name: str) -> None:
+    likelihood = eq.likelihoods.from_name(name, 3, sigma=0.2).double().eval()
+    model = VAE(torch.nn.Identity(), torch.nn.Identity(), likelihood, eq.priors.StandardNormal(2), (3, 4, 5), 10)
+    generator = torch.Generator().manual_seed(0)
+    out, x = (torch.rand(6, 3, 4, 5, generator=generator, dtype=torch.float64) for _ in range(2))
+    rec = -likelihood.log_prob(out, x) - curves.constant(model)
+    assert torch.allclose(rec, likelihood(out, x))
 
 
 def test_the_curve_is_computed_once_for_a_checkpoint(rates: eq.Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """The trade-off of a run of mr-vae: rate, distortion and scores over its range of beta, from one training."""
 
+import copy
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from equipoise import scoring
 from equipoise.codes import Codes
 from equipoise.config import outline
 from equipoise.metrics import ScoreWarning
+from equipoise.model import VAE
 from equipoise.report.latents import ACTIVE, latent_variances, nats_carried
 from equipoise.scoring import Run
 from equipoise.training import checkpoint
@@ -45,6 +47,14 @@ def points(folder: Path) -> dict[str, NDArray[Any]]:
     return {name: values for name, values in coding.load(path).items() if name in ("beta", "sse", "kl", "mig")}
 
 
+@torch.no_grad()
+def constant(model: VAE) -> float:
+    """Return the nats by which -log p(x|z) exceeds the reconstruction term of the loss, the same for all images."""
+    blank = torch.zeros(1, *model.shape, dtype=torch.float64)
+    likelihood = copy.deepcopy(model.likelihood).double().cpu()
+    return float(-likelihood.log_prob(blank, blank) - likelihood(blank, blank))
+
+
 def last_active(curve: Codes) -> NDArray[np.int64]:
     """Return for each latent [D] the position of the highest beta at which it is active, -1 if there is none."""
     active = curve["variance"] > ACTIVE
@@ -67,7 +77,11 @@ def _compute(run: Run) -> Codes:
         mean, logvar, z = (torch.from_numpy(codes[name]) for name in ("mean", "logvar", "z"))
         with torch.no_grad():
             nats = nats_carried(prior.kl(mean, logvar, z), mean, logvar)[1]
-        values = {"rec": -codes["log_px_z"].mean(), "kl": codes["kl"].mean(), "sse": codes["sse"].mean()}
+        values = {
+            "rec": -codes["log_px_z"].mean() - constant(run.model),
+            "kl": codes["kl"].mean(),
+            "sse": codes["sse"].mean(),
+        }
         values |= {"nats": nats, "variance": latent_variances(codes["mean"])}
         values |= {"mean": codes["mean"], "logvar": codes["logvar"]}
         for name, value in values.items():

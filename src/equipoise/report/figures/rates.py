@@ -37,7 +37,8 @@ def rates_figure(curve: Mapping[str, NDArray[Any]], latents: Sequence[int]) -> F
     places = [figure.add_subplot(grid[0, panel]) for panel in range(panels)]
     rate, carried = places[:2]
     rate.plot(curve["kl"], curve["rec"], "-o", color=BLUE, linewidth=1.2, markersize=3.5)
-    for row in np.unique(np.linspace(0, len(beta) - 1, MARKED).round().astype(int)):
+    spread = np.linspace(curve["kl"].min(), curve["kl"].max(), MARKED)
+    for row in np.unique(np.abs(curve["kl"][:, None] - spread).argmin(0)):
         at = (curve["kl"][row], curve["rec"][row])
         rate.annotate(f"β {beta[row]:.3g}", at, (5, 4), textcoords="offset points", size=8, color=INK)
     label_axes(rate, "reconstruction term R against KL term K", "K, nats per image", "R, nats per image")
