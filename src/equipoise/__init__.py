@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from equipoise.runs import open_run, train
     from equipoise.sklearn import Disentangler
     from equipoise.study import open_study, sweep
+    from equipoise.study.auto.auto import auto
 
 __version__ = "0.1.0"
 
@@ -35,6 +36,7 @@ _HOMES = {
     "PRIORS": "equipoise.priors",
     "Run": "equipoise.run",
     "RunError": "equipoise.errors",
+    "auto": "equipoise.study.auto.auto",
     "export_run": "equipoise.export",
     "load_data": "equipoise.data",
     "load_model": "equipoise.export",
@@ -56,6 +58,7 @@ __all__ = [
     "Run",
     "RunError",
     "adversary",
+    "auto",
     "balance",
     "data",
     "export_run",

@@ -90,6 +90,18 @@ def complete(
     return replace(start, config=config, chosen=record | start.chosen)
 
 
+def gather(base: Config, request: Settings, array: Images | None) -> tuple[Facts, tuple[Images, Images]]:
+    """Return the facts about images and machine without the speed, and the images to train on and to score.
+
+    base: the settings of the request with the defaults of a method.
+    """
+    shape, is_uniform = _largest(base, array)
+    facts = Facts(0, shape, is_uniform, machine=_machine(base))
+    size = choice.side(facts, request)
+    loaded = load_images(base if size is None else configuration.resolve({**request, "data.size": size}), array)
+    return replace(facts, images=len(loaded[0]), is_black_and_white=is_black_and_white(loaded[0])), loaded
+
+
 def measure(config: Config, images: Images, needs_speed: bool = True) -> tuple[int | None, float | None]:
     """Measure how fast a run of these settings trains on these images, in a few seconds.
 
@@ -129,11 +141,7 @@ def is_black_and_white(images: Images) -> bool:
 
 def _choose(base: Config, request: dict[str, object], array: Images | None, budget: float | None) -> Start:
     """Choose all settings that the request leaves open."""
-    shape, is_uniform = _largest(base, array)
-    facts = Facts(0, shape, is_uniform, machine=_machine(base))
-    size = choice.side(facts, request)
-    loaded = load_images(base if size is None else configuration.resolve(request | {"data.size": size}), array)
-    facts = replace(facts, images=len(loaded[0]), is_black_and_white=is_black_and_white(loaded[0]))
+    facts, loaded = gather(base, request, array)
     result = choice.choose(facts, request)
     if base.train.processes == 1:
         config = configuration.resolve(result.settings | request)

@@ -6,6 +6,7 @@ library are imported inside the functions, so that `equipoise --help` does not w
 
 from collections.abc import Callable
 
+from equipoise.commands.auto import auto
 from equipoise.commands.data import data_add, data_check, data_info, data_list, data_render
 from equipoise.commands.lists import list_, show
 from equipoise.commands.runs import check, encode, evaluate, explore, export, report, train
@@ -15,6 +16,7 @@ from equipoise.outcome import Outcome
 
 COMMANDS: dict[str, Callable[..., Outcome]] = {
     "train": train,
+    "auto": auto,
     "evaluate": evaluate,
     "encode": encode,
     "report": report,

@@ -99,13 +99,18 @@ def read(path: Path, images: Sequence[str] | int, chosen: Sequence[str] = ()) ->
     a missing value such as NA, a column of numbers in which some cells are not numbers, and a file that is no such
     table.
     """
+    return of_rows(str(path), iter(table_rows(path)), images, chosen)
+
+
+def table_rows(path: Path, setting: str = "data.factors") -> list[Row]:
+    """The header and the rows of a table that a setting names. Raises `InputError` for a file that is no such table."""
     kind = path.suffix.lower()
     if kind not in KINDS:
-        raise InputError(f"data.factors: {path} is not a kind of table that is read; give a .csv or .parquet file")
+        raise InputError(f"{setting}: {path} is not a kind of table that is read; give a .csv or .parquet file")
     if not path.is_file():
-        raise InputError(f"data.factors: there is no file {path}; check the path")
+        raise InputError(f"{setting}: there is no file {path}; check the path")
     try:
-        return of_rows(str(path), _parquet(path) if kind == ".parquet" else _csv(path), images, chosen)
+        return list(_parquet(path) if kind == ".parquet" else _csv(path))
     except InputError:
         raise
     except PermissionError as error:
@@ -186,7 +191,7 @@ def of_rows(
             raise InputError(f"{title}: {place} has {len(cells)} cells, expected {len(header)}; mend that row")
         cells[:] = [cell.strip() for cell in cells]
     find = (lambda _: None) if isinstance(images, int) else finder(images)
-    name = _file_column(title, header, table, find, has_files=not isinstance(images, int))
+    name = file_column(title, header, table, find, has_files=not isinstance(images, int))
     if name is None and not isinstance(images, int) and not in_order:
         raise InputError(
             f"{title} has no column {FILE!r} but {', '.join(filter(None, header)) or 'none at all'}, and none that "
@@ -247,7 +252,7 @@ def finder(images: Sequence[str]) -> Callable[[str], int | None]:
     return find
 
 
-def _file_column(
+def file_column(
     title: str, header: list[str], table: Sequence[Row], find: Callable[[str], int | None], has_files: bool
 ) -> int | None:
     """The column that names the images, by its header or its cells; None if there is none.

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from equipoise import config as configuration
 from equipoise.errors import InputError
+from equipoise.study.auto import candidates
 from equipoise.study.plan import Plan, Study, plan, read_file
 from equipoise.study.search import space, trials
 
@@ -36,10 +37,12 @@ def one_run(folder: Path) -> Plan:
 
 
 def read(file: str | Path, out: str | Path | None = None) -> Plan:
-    """Return the plan of a study file: all its runs, or for a search the runs proposed so far.
+    """Return the plan of a study file: all its runs, for a search the runs proposed so far, for `auto` its candidates.
 
     `out` replaces the folder in the file. Raises `InputError` for a file that cannot be read, or for runs that are not
     possible.
     """
     contents = read_file(file, out)
+    if "auto" in contents:
+        return candidates.plan(contents)
     return trials.plan(space.parse(contents)) if "search" in contents else plan(contents)

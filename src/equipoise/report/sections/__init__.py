@@ -8,9 +8,11 @@ from equipoise.report.sections.scores import scores
 from equipoise.report.sections.section import Block, File, Picture, Section
 from equipoise.report.sections.settings import settings
 from equipoise.report.sections.training import training
+from equipoise.report.sections.why import why
 
 SECTIONS = [
     Section("learned", "What the model learned", learned),
+    Section("why", "Why this model", why),
     Section("rates", "The trade-off over β", trade_off),
     Section("factors", "Latents and factors", factors),
     Section("images", "Reconstructions", reconstructions),

@@ -51,7 +51,7 @@ def sweep(
     """
     plan = read(file)
     check_data(plan)
-    place = _engine(plan, engine, workers, gpus)
+    place = engine_for(plan, engine, workers, gpus)
     copy_file(Path(file), plan.folder / FILE, plan.study.out)
     if again:
         for run in plan.runs:
@@ -85,7 +85,8 @@ def check_workers(workers: int | None) -> None:
         raise InputError(f"workers is {workers}; expected 1 or more, such as the number of cores")
 
 
-def _engine(plan: Plan, name: str, workers: int | None, gpus: float) -> Engine[Any]:
+def engine_for(plan: Plan, name: str, workers: int | None, gpus: float) -> Engine[Any]:
+    """Return the engine of this name. Raises `InputError` for an unknown one, and for wrong workers or GPUs."""
     choose("engine", name, ("local", "ray", "slurm"))
     check_workers(workers)
     if gpus < 0 or (gpus and name == "local"):

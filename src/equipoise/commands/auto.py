@@ -1,0 +1,82 @@
+"""The command `auto`."""
+
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Annotated, get_args
+
+import typer
+
+from equipoise.commands.arguments import Progress
+from equipoise.errors import choose
+from equipoise.outcome import Outcome, align
+
+
+def auto(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IMAGES [KEY=VALUE]...",
+            help="A data set or the path of images, then single settings of every training.",
+            show_default=False,
+        ),
+    ],
+    budget: Annotated[str, typer.Option(help="Time for all of it, such as 30m, 90s or 2h.")] = "30m",
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="A table of factors of some images; it is compared with the choice and does not change it."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The folder; default: studies/<data>-auto-<digits>.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Trainings at once; default: one for each core, here or in the cluster.")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="local, ray or slurm.")] = "local",
+    gpus: Annotated[float, typer.Option(help="GPUs of a training, with ray or slurm; with ray also a fraction.")] = 0,
+    progress: Progress = True,
+) -> Outcome:
+    """Train many models within a budget, and pick one without labels.
+
+    Methods that tune themselves are trained from several random starts, on all cores. After a quarter of the training
+    the half that agrees least with the others stops. The model whose latents the others find too is copied to the
+    folder best, with a report that says why. The same command resumes after a kill, and ends with the same choice.
+
+    Examples:
+
+      equipoise auto path/to/images --budget 30m
+
+      equipoise auto path/to/images data.size=64 --budget 2h --labels factors.csv
+
+      equipoise auto dsprites data.size=32 --budget 20m --out studies/dsprites
+    """
+    from equipoise import config
+    from equipoise.study.auto.auto import auto as pick
+    from equipoise.study.run.sweep import EngineName
+
+    engines: dict[str, EngineName] = {name: name for name in get_args(EngineName)}
+    name = engines[choose("engine", engine, engines)]
+    settings = config.parse([f"data={word}" if "=" not in word else word for word in words])
+    with redirect_stdout(sys.stderr):  # Ray prints messages about its nodes
+        images = settings.pop("data.name", settings.pop("data", ""))
+        result = pick(
+            str(images),
+            budget=budget,
+            labels=labels,
+            out=out,
+            workers=workers,
+            engine=name,
+            gpus=gpus,
+            settings=settings,
+            progress=progress,
+        )
+    choice, path = result.choice, result.run.path
+    cells = [["model", "seed", "training", "agreement", "latents", "mig", "dci"]]
+    for row in choice["rows"]:
+        figures = [row["agreement"], row["active"], row["mig"], row["dci"]]
+        texts = ["–" if figure is None else f"{figure:.3g}" for figure in figures]
+        cells.append([row["recipe"], str(row["seed"]), row["stage"], *texts])
+    lines = [f"picked {choice['name']}", *choice["sentences"], "", *align(cells, slice(3, None)), ""]
+    lines.append(
+        f"training steps took {choice['share']:.0%} of the budget; all models: equipoise compare {path.parent}"
+    )
+    lines.append(f"wrote {path}; open {path / 'report.html'}")
+    return Outcome({"run": str(path), "report": str(path / "report.html"), **choice}, "\n".join(lines))

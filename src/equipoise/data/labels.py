@@ -1,0 +1,79 @@
+"""Labels of some of the images: a table of factors that has a row for each image whose factors are known."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from equipoise.data import factor_table
+from equipoise.data.factor_table import Table
+from equipoise.data.images import Images
+from equipoise.data.pixels import Indices
+from equipoise.errors import InputError
+
+INDEX = "index"  # the column with the numbers of images that are not files, as `equipoise encode` writes it
+SETTING = "--labels"
+
+
+class Labels(NamedTuple):
+    """The rows of the labelled images, int64 [n], and the table of their factors, [n, K]."""
+
+    images: Indices
+    table: Table
+
+
+def read_labels(source: Any, images: Images) -> Labels:
+    """Read the labels of some of the images.
+
+    Args:
+        source: The path of a .csv, .tsv or .parquet file, or a data frame. A column names the images as in a table of
+            factors; for images that are not files, a column `index` has their numbers, from 0. Other columns are
+            factors, by the rules of `factor_table.read`.
+        images: All images.
+
+    Returns:
+        The rows of the labelled images and their factors.
+
+    Raises:
+        InputError: For a table that does not fit the images, or that has fewer than two rows.
+    """
+    if factor_table.is_frame(source):
+        title, (first, *rows) = "the data frame", list(factor_table.frame_rows(source))
+    else:
+        title = str(source)
+        first, *rows = factor_table.table_rows(Path(source).expanduser(), SETTING) or [("", [])]
+    header, files = [name.strip() for name in first[1]], images.files
+    if len(rows) < 2:
+        raise InputError(f"{title} has {len(rows)} rows; give at least two labelled images that differ")
+    if short := next((place for place, cells in rows if len(cells) != len(header)), None):
+        raise InputError(f"{title}: {short} has another number of cells than the header; mend that row")
+    if files is not None:
+        find = factor_table.finder(files)
+        column = factor_table.file_column(title, header, rows, find, has_files=True)
+        expected = "a column 'file' with the paths of the images"
+    else:
+        find = _number_below(len(images))
+        column = header.index(INDEX) if INDEX in header else None
+        expected = f"a column {INDEX!r} with the numbers of the images, from 0, since they are not files"
+    if column is None:
+        raise InputError(f"{title} has the columns {', '.join(header) or 'none'}; add {expected}")
+    places = [find(cells[column].strip()) for _, cells in rows]
+    strays = [cells[column] for (_, cells), place in zip(rows, places, strict=True) if place is None]
+    if strays:
+        names = factor_table.list_names(strays, "row", "rows")
+        raise InputError(f"{title}: {names} without an image; remove the row or add the image")
+    index = np.array(places, np.int64)
+    if len(set(places)) < len(places):
+        raise InputError(f"{title} has two rows for one image; leave one of them")
+    others = [("the header", [name for j, name in enumerate(header) if j != column])]
+    others += [(place, [cell for j, cell in enumerate(cells) if j != column]) for place, cells in rows]
+    table = factor_table.of_rows(title, iter(others), len(index))
+    if (table.values == table.values[0]).all():
+        raise InputError(f"{title}: no factor takes two values; label images that differ")
+    return Labels(index, table)
+
+
+def _number_below(count: int) -> Callable[[str], int | None]:
+    """A function that reads the number of an image; None for text that is no number below `count`."""
+    return lambda cell: int(cell) if cell.isdecimal() and int(cell) < count else None

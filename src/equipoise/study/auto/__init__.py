@@ -1,0 +1,1 @@
+"""`equipoise auto`: many short trainings within a budget, and one model that is picked without labels."""

@@ -1,0 +1,188 @@
+"""The candidates of `auto`: their recipes, seeds and steps, and the study file that lists them."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from equipoise.choice import duration
+from equipoise.config import Config, Settings
+from equipoise.errors import InputError, fault
+from equipoise.files import read_json
+from equipoise.study.plan import Plan, Study, run_settings, varied
+
+RECIPES: Mapping[str, Settings] = {
+    "aligned-vae": {"method.name": "aligned-vae"},
+    "aligned-vae (early)": {
+        "method.name": "aligned-vae",
+        "method.start": 0.3,
+        "method.hold": 0.0,
+        "method.until": 0.3,
+    },
+    "l-vae": {"method.name": "l-vae", "net.name": "small"},
+    "dynamic-vae": {"method.name": "dynamic-vae", "net.name": "small"},
+}
+"""Settings of methods that tune themselves, by the name that tables show."""
+
+MIX = ("aligned-vae", "aligned-vae (early)") * 3 + ("l-vae", "dynamic-vae")  # of eight candidates; later ones repeat it
+FINALISTS = 4  # the least number; UDR needs three
+MOST = 24  # finalists, unless there are more workers
+FIRST = 0.25  # share of the training after which half of the candidates are dropped
+SHARE = 0.93  # of the budget is for training steps; the rest for the start, codes, scores and reports
+FILE = "first.json"  # of a study: the result of the first stage
+
+
+class _Candidate(TypedDict):
+    recipe: str
+    first: int
+    settings: dict[str, Any]
+
+
+class _About(TypedDict):
+    request: dict[str, Any]
+    budget: float
+    workers: int
+    lines: list[str]
+
+
+class Contents(TypedDict):
+    """The content of the study file of `auto`: its folder, what the user asked for, and the candidates."""
+
+    out: str
+    auto: _About
+    candidates: list[_Candidate]
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """A candidate: the name of its recipe, the steps of the first stage, and its complete settings."""
+
+    recipe: str
+    first: int
+    config: Config
+
+    @property
+    def run(self) -> str:
+        """The name of its run."""
+        return Path(self.config.out).name
+
+    @property
+    def short(self) -> Config:
+        """Its settings with the steps of the first stage."""
+        return dataclasses.replace(self.config, train=dataclasses.replace(self.config.train, steps=self.first))
+
+
+def numbers(budget: float, workers: int, full: float) -> tuple[int, float]:
+    """Return the number of finalists, half of the candidates, and the seconds of training of each finalist.
+
+    The finalists fill all workers. There are as many as can be trained for `full` seconds each, and at least four.
+
+    Args:
+        budget: seconds.
+        workers: trainings at once.
+        full: seconds of a training of the default length.
+    """
+    total = SHARE * budget * workers
+    least = workers * math.ceil(FINALISTS / workers)
+    affordable = workers * int(total / ((1 + FIRST) * full * workers))
+    finalists = min(max(least, affordable), max(least, workers * (MOST // workers)))
+    return finalists, total / ((1 + FIRST) * finalists)
+
+
+def recipes(request: Settings) -> list[str]:
+    """Return the recipes that a request allows: all, or none but its own method."""
+    is_open = not {"method.name", "method.preset"} & request.keys()
+    return list(RECIPES) if is_open else [""]
+
+
+def compose(
+    count: int, seconds: float, common: Mapping[str, Settings], rates: Mapping[str, float], seed: int
+) -> list[_Candidate]:
+    """Return the candidates in the order in which they start.
+
+    Args:
+        count: number of candidates.
+        seconds: time of training of each.
+        common: complete settings of each recipe but steps and seed.
+        rates: steps per second of each recipe.
+        seed: the first seed.
+    """
+    mix = MIX if len(common) > 1 else tuple(common)
+    candidates: list[_Candidate] = []
+    for number in range(count):
+        recipe = mix[number % len(mix)]
+        steps = max(2, int(seconds * rates[recipe]))
+        settings = dict(common[recipe]) | {"train.steps": steps, "train.schedule_steps": steps}
+        settings["train.seed"] = seed + sum(each["recipe"] == recipe for each in candidates)
+        candidates.append({"recipe": recipe, "first": max(1, int(FIRST * steps)), "settings": settings})
+    return candidates
+
+
+def parse(contents: Mapping[str, Any]) -> Contents:
+    """Return the content of a study file of `auto`. Raises `InputError` for a damaged one."""
+    try:
+        return TypeAdapter(Contents).validate_python(contents)
+    except ValidationError as error:
+        raise InputError(
+            f"the study file of auto is damaged ({fault(error)}); restore it, or choose another out"
+        ) from None
+
+
+def read(contents: Contents) -> list[Candidate]:
+    """Return the candidates with their complete settings."""
+    return [
+        Candidate(each["recipe"], each["first"], run_settings(each["settings"], contents["out"]))
+        for each in contents["candidates"]
+    ]
+
+
+def first_stage(candidates: Sequence[Candidate], out: str) -> Plan:
+    """Return the plan of the first stage: all candidates, with a part of their steps."""
+    return _plan({each.run: each.short for each in candidates}, out)
+
+
+def second_stage(candidates: Sequence[Candidate], finalists: Sequence[str], out: str) -> Plan:
+    """Return the plan of the second stage: the finalists, with all their steps."""
+    return _plan({each.run: each.config for each in candidates if each.run in finalists}, out)
+
+
+def plan(contents: Mapping[str, Any]) -> Plan:
+    """Return all runs of the study, the finalists with all their steps once they are chosen."""
+    checked = parse(contents)
+    candidates = read(checked)
+    runs = dict(first_stage(candidates, checked["out"]).runs)
+    return _plan(
+        runs | dict(second_stage(candidates, list(finalists_in(checked["out"])), checked["out"]).runs), checked["out"]
+    )
+
+
+class First(TypedDict):
+    """The result of the first stage: the finalists, and the agreement of every run that was compared."""
+
+    finalists: list[str]
+    agreement: dict[str, float]
+
+
+def finalists_in(out: str) -> list[str]:
+    """Return the finalists of the study in this folder; none before the end of the first stage."""
+    file = Path(out) / FILE
+    return read_json(file, First)["finalists"] if file.exists() else []
+
+
+def line(contents: Contents) -> str:
+    """Return one line on the number, the recipes and the length of the trainings."""
+    candidates, about = contents["candidates"], contents["auto"]
+    names = dict.fromkeys(each["recipe"] for each in candidates)
+    workers = about["workers"]
+    return (
+        f"trainings: {len(candidates)} ({', '.join(filter(None, names)) or 'seeds'}), {workers} at once; half of them "
+        f"stop after a quarter; the budget is {duration(about['budget'])}"
+    )
+
+
+def _plan(runs: Mapping[str, Config], out: str) -> Plan:
+    return Plan(Study(out=out), runs, varied(runs.values()))

@@ -1,0 +1,251 @@
+"""`equipoise auto`: how many models the budget allows, which one is picked, and that a kill does not change the choice."""
+
+import json
+import os
+import re
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tomli_w
+from tests.study.conftest import equipoise, started, until
+from tests.study.made_up import Made
+from tests.study.made_up import write as write_run
+
+import equipoise as eq
+from equipoise import commands, config, runs
+from equipoise.errors import InputError, RunError
+from equipoise.study import open_study
+from equipoise.study.auto import auto as module
+from equipoise.study.auto import candidates as listing
+from equipoise.study.auto.ranking import confidence, rank
+
+SETTINGS = {
+    "method.name": "vae",
+    "net.name": "factor",
+    "net.latent": 2,
+    "train.batch": 16,
+    "train.lr": 3e-3,
+    "train.log_every": 20,
+    "train.checkpoint_every": 10,
+}
+WORDS = [f"{key}={value}" for key, value in SETTINGS.items()]
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Speeds that are not measured: 40 steps for each of eight models within ten seconds, two at once."""
+    monkeypatch.setattr(module, "speeds", lambda configs, _: dict.fromkeys(configs, 10.8))
+
+
+def in_this_process(plan: Any, *_: Any) -> None:
+    for each in plan.runs.values():
+        runs.execute(each, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("budget", "workers", "full", "finalists", "seconds"),
+    [
+        (1200, 2, 290, 6, 297.6),  # 20 minutes on two cores: 12 models
+        (360, 2, 290, 4, 133.9),  # never fewer than four
+        (360, 1, 290, 4, 67.0),
+        (1200, 16, 290, 48, 297.6),
+        (60, 6, 290, 6, 44.6),  # all workers are busy
+        (10**6, 2, 290, 24, 62_000.0),  # a longer training instead of hundreds of models
+    ],
+)
+def test_finalists_fill_the_workers_and_the_budget(
+    budget: float, workers: int, full: float, finalists: int, seconds: float
+) -> None:
+    count, each = listing.numbers(budget, workers, full)
+    assert count == finalists
+    assert each == pytest.approx(seconds, rel=1e-3)
+    spent = count * each * (1 - listing.FIRST) + 2 * count * each * listing.FIRST
+    assert spent == pytest.approx(0.93 * budget * workers)
+    assert count % workers == 0
+
+
+def test_candidates_are_recipes_with_seeds_of_their_own_and_equal_times() -> None:
+    common = {name: config.expand({"data": "dsprites", **recipe}) for name, recipe in listing.RECIPES.items()}
+    rates = dict.fromkeys(common, 50.0) | {"l-vae": 25.0}
+    every = listing.compose(16, 100.0, common, rates, seed=3)
+    assert [each["recipe"] for each in every].count("aligned-vae") == 6
+    assert {each["settings"]["train.steps"] for each in every} == {5000, 2500}
+    assert all(each["settings"]["train.schedule_steps"] == each["settings"]["train.steps"] for each in every)
+    assert all(each["first"] == each["settings"]["train.steps"] // 4 for each in every)
+    pairs = [(each["recipe"], each["settings"]["train.seed"]) for each in every]
+    assert len(set(pairs)) == 16
+    assert min(seed for _, seed in pairs) == 3
+    contents = listing.Contents(
+        out="study", auto={"request": {}, "budget": 9.0, "workers": 2, "lines": []}, candidates=every
+    )
+    plan = listing.plan(json.loads(json.dumps(contents)))
+    assert len(plan.runs) == 16, "no two recipes are the same run"
+    assert {each.train.steps for each in plan.runs.values()} == {1250, 625}
+
+
+def test_the_choice_is_sure_where_redraws_agree() -> None:
+    nan = np.nan
+    everyone = np.ones(3, bool)
+    clear = np.array([[nan, 0.9, 0.8], [0.3, nan, 0.2], [0.3, 0.1, nan]])
+    assert confidence(clear, 0, everyone) > 0.95
+    # Row 0 is better beside model 2 only: where it is not drawn, row 2 is the best.
+    close = np.array([[nan, 0.1, 0.9], [0.1, nan, 0.1], [0.3, 0.4, nan]])
+    assert 0.2 < confidence(close, 0, everyone) < 0.8
+    assert confidence(clear, 0, np.array([True, False, False])) == 1
+
+
+def test_a_model_that_learned_little_is_never_the_first(tmp_path: Path) -> None:
+    sources = np.random.default_rng(9).normal(size=(400, 6))
+    rng = np.random.default_rng(0)
+
+    def made(name: str, mean: np.ndarray) -> Path:
+        each = config.resolve({"data": "dsprites", "method": "vae", "out": str(tmp_path / name)})
+        write_run(each, Made(20.0, {}, mean=mean, logvar=np.where(mean.std(axis=0) > 0.05, -3.0, 0.0) + 0 * mean))
+        return tmp_path / name
+
+    paths = {
+        f"m{i}": made(f"m{i}", sources[:, rng.permutation(6)] + 0.1 * i * rng.normal(size=(400, 6))) for i in range(3)
+    }
+    paths["noise"] = made("noise", rng.normal(size=(400, 6)))
+    # Two latents, which all others have too, without any noise.
+    few = sources * (np.arange(6) < 2)
+    paths["a-few"] = made("a-few", few)
+    paths["b-few"] = made("b-few", few)
+    ranking = rank(paths)
+    assert ranking.runs[0] == "m0"
+    assert set(ranking.runs[-2:]) == {"a-few", "b-few"} == set(ranking.dropped)
+    assert ranking.runs[3] == "noise"
+    assert ranking.active["a-few"] == 2
+    assert ranking.agreement["m0"] > ranking.agreement["m2"] > ranking.agreement["noise"]
+    alone = rank({"m0": paths["m0"]})
+    assert (alone.runs, alone.confidence) == (("m0",), 1.0)
+
+
+@pytest.mark.usefixtures("here", "quick")
+def test_one_run_is_handed_over_with_its_reasons(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setattr(module, "_drive", in_this_process)
+    outcome = commands.auto(["squares.npz", *WORDS], budget="10s", workers=2, out=Path("study"), progress=False)
+    values = outcome.values
+    assert values["run"] == "study/best"
+    assert len(values["rows"]) == 8
+    assert [row["stage"] for row in values["rows"]].count("trained to the end") == 4
+    assert {row["steps"] for row in values["rows"]} == {10, 40}
+    best = values["rows"][0]
+    finalists = values["rows"][:4]
+    assert best["run"] == values["run_picked"]
+    assert best["agreement"] == max(row["agreement"] for row in finalists if row["active"] == best["active"])
+    assert values["labels_pick"] == max(finalists, key=lambda row: row["mig"])["run"]
+    assert "The labels would have picked" in outcome.text
+    assert "labels of the data set" in outcome.text
+
+    run = eq.open_run("study/best")
+    assert run.config.train.steps == 40
+    assert run.scores["mig"].value == pytest.approx(best["mig"])
+    assert "sap" in run.scores, "the model that is handed over has all scores"
+    page = (run.path / "report.html").read_text(encoding="utf-8")
+    assert "Why this model" in page
+    assert f'href="../runs/{best["run"]}/report.html"' in page
+    assert "Agreement is evidence, not proof" in page
+    assert run.encode("squares.npz")["mean"].shape == (25, 2)
+    assert len(open_study("study").runs) == 8
+    assert "best" in commands.compare(Path("study"), metric=["mig"]).text
+    same = commands.auto(["data=squares.npz", *WORDS], budget="10s", workers=2, out=Path("study"), progress=False)
+    assert same.values == values, "nothing is trained again"
+    with pytest.raises(InputError, match="study holds another study, or one of other settings or budget"):
+        eq.auto("squares.npz", budget="20s", out="study", settings=SETTINGS, progress=False)
+    capsys.readouterr()
+
+
+@pytest.mark.usefixtures("here", "quick", "drawn")
+def test_a_few_labels_are_compared_with_the_choice_and_do_not_change_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_drive", in_this_process)
+    with np.load("squares.npz") as file:
+        images, factors = file["images"], file["factors"]
+    without = eq.auto(images, budget="10s", workers=2, out="a", settings=SETTINGS, progress=False)
+    assert without.choice["labels_pick"] is None
+    assert "labels would" not in " ".join(without.choice["sentences"])
+    Path("some.csv").write_text(
+        "index,x\n" + "".join(f"{i},{factors[i, 0]}\n" for i in range(0, 25, 2)), encoding="utf-8"
+    )
+    with_labels = eq.auto(
+        images, budget="10s", workers=2, out="a", labels="some.csv", settings=SETTINGS, progress=False
+    )
+    assert with_labels.choice["run"] == without.choice["run"]
+    text = " ".join(with_labels.choice["sentences"])
+    assert "your labels of 13 images" in text
+    rows = [row for row in with_labels.choice["rows"] if row["mig"] is not None]
+    assert len(rows) == 4
+    assert with_labels.choice["labels_pick"] == max(rows, key=lambda row: row["mig"])["run"]
+    Path("some.csv").write_text("index,x\n3,1\n99,2\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"some\.csv: 1 row \(99\) without an image"):
+        eq.auto(images, budget="10s", out="b", labels="some.csv", settings=SETTINGS, progress=False)
+    assert not list(Path("b").glob("runs/*")), "refused before any training"
+
+
+@pytest.mark.usefixtures("here", "quick", "drawn")
+def test_without_a_method_the_recipes_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_drive", lambda *_: None)
+    settings = {key: value for key, value in SETTINGS.items() if key != "method.name"}
+    with pytest.raises(RunError, match="no training could be finished"):
+        eq.auto("squares.npz", budget="10s", workers=2, out="study", settings=settings, progress=False)
+    methods = [each.method.name for each in open_study("study").runs.values()]
+    assert sorted(methods) == ["aligned-vae"] * 6 + ["dynamic-vae", "l-vae"]
+    assert all(each.train.threads == 1 for each in open_study("study").runs.values())
+
+
+@pytest.mark.usefixtures("here", "quick")
+def test_what_cannot_be_used_is_refused_before_any_work() -> None:
+    def refused(message: str, *words: str, **options: Any) -> None:
+        with pytest.raises(InputError, match=re.escape(message)):
+            commands.auto([*words], progress=False, **options)
+        assert not Path("studies").exists()
+
+    refused("train.steps cannot be set here: auto takes it from the budget", "squares.npz", "train.steps=9")
+    refused("out cannot be set here: auto takes it from --out", "squares.npz", "out=x")
+    refused("--budget is soon", "squares.npz", budget="soon")
+    refused("no data set and no file or folder is called 'squars.npz'", "squars.npz")
+    refused("data is missing", "train.batch=16")
+    refused("--labels: there is no file none.csv", "squares.npz", labels=Path("none.csv"))
+    Path("other").mkdir()
+    Path("other/notes.txt").touch()
+    refused("other is there already and is not a study of auto", "squares.npz", out=Path("other"))
+    Path("other/study.toml").write_text('out = "other"\n[data]\nname = "dsprites"\n', encoding="utf-8")
+    refused("other holds another study", "squares.npz", out=Path("other"))
+
+
+@pytest.mark.usefixtures("here", "quick")
+def test_killed_twice_it_ends_with_the_same_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kills of all processes at once, in the first and in the second stage."""
+    monkeypatch.setattr(module, "_drive", lambda *_: None)
+    for folder in ("whole", "killed"):
+        with pytest.raises(RunError):
+            eq.auto("squares.npz", budget="10s", workers=2, out=folder, settings=SETTINGS, progress=False)
+    command = ("auto", "squares.npz", *WORDS, "--budget", "10s", "--out")
+    code, _, error = equipoise(*command, "whole")
+    assert code == 0, error
+    for sign in ("runs/*/report.html", "first.json"):
+        with started(*command, "killed") as process:
+            until(lambda sign=sign: any(Path("killed").glob(sign)))
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        assert not Path("killed/best").exists()
+    code, _, error = equipoise(*command, "killed")
+    assert code == 0, error
+
+    def choice(folder: str) -> Any:
+        stored = json.loads(Path(folder, "best/choice.json").read_text(encoding="utf-8"))
+        stored["rows"] = [{key: value for key, value in row.items() if key != "seconds"} for row in stored["rows"]]
+        return {key: value for key, value in stored.items() if key not in ("share", "sentences")}
+
+    assert choice("killed") == choice("whole")
+    weights = [eq.open_run(f"{folder}/best").codes["mean"] for folder in ("whole", "killed")]
+    assert np.array_equal(*weights)
+
+
+def test_a_damaged_study_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "study.toml").write_text(tomli_w.dumps({"auto": {"budget": "x"}}), encoding="utf-8")
+    with pytest.raises(InputError, match="the study file of auto is damaged"):
+        open_study(tmp_path)
