@@ -79,4 +79,5 @@ def auto(
         f"training steps took {choice['share']:.0%} of the budget; all models: equipoise compare {path.parent}"
     )
     lines.append(f"wrote {path}; open {path / 'report.html'}")
-    return Outcome({"run": str(path), "report": str(path / "report.html"), **choice}, "\n".join(lines))
+    values = {**choice, "run": str(path), "source": choice["run"], "report": str(path / "report.html")}
+    return Outcome(values, "\n".join(lines))

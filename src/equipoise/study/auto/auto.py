@@ -27,8 +27,8 @@ from equipoise.data.labels import read_labels
 from equipoise.errors import InputError, RunError
 from equipoise.files import read_json, read_toml, replacing_folder, write_text
 from equipoise.report.sections.why import FILE, Choice
-from equipoise.run_folder import digest
 from equipoise.run import Run
+from equipoise.run_folder import digest
 from equipoise.study.auto import candidates as listing
 from equipoise.study.auto.candidates import Contents
 from equipoise.study.auto.ranking import label_scores, rank
@@ -44,7 +44,8 @@ from equipoise.training import watch
 from equipoise.training.loop import Stopped, device
 
 BEST = "best"  # the folder of the model that is picked, in that of the study
-EVALUATE: Settings = {"evaluate.n": 5000, "evaluate.which": ["active_units", "sse", "kl"]}  # of every candidate
+SAMPLE = 5000  # images whose codes are compared
+WHICH = ("active_units", "sse", "kl")  # cheap scores of every candidate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,10 +191,17 @@ def _begin(
     folder: Path, base: Config, request: dict[str, object], record: dict[str, Any], seconds: float, workers: int
 ) -> Contents:
     """Choose the settings from images and machine, measure the speed of each recipe, and list the candidates."""
-    facts, _ = automatic.gather(base, request, None)
+    facts, (_, scored) = automatic.gather(base, request, None)
+    which = [*WHICH, "mig"] if scored.factors is not None else [*WHICH]
     common: dict[str, dict[str, object]] = {}
     for recipe in listing.recipes(request):
-        fixed = {**EVALUATE, **listing.RECIPES.get(recipe, {}), **request, "train.threads": 1}
+        fixed = {
+            "evaluate.n": SAMPLE,
+            "evaluate.which": which,
+            **listing.RECIPES.get(recipe, {}),
+            **request,
+            "train.threads": 1,
+        }
         common[recipe] = choice.choose(facts, fixed).settings | fixed
     line = choice.choose(facts, request).lines[0]
     configs = {recipe: configuration.resolve({**each, "out": "-"}) for recipe, each in common.items()}
