@@ -213,7 +213,7 @@ def test_what_cannot_be_used_is_refused_before_any_work() -> None:
     refused("out cannot be set here: auto takes it from --out", "squares.npz", "out=x")
     refused("--budget is soon", "squares.npz", budget="soon")
     refused("the path squars.npz does not exist", "squars.npz")
-    refused("data is missing", "train.batch=16")
+    refused("the images are missing", "train.batch=16")
     refused("--labels: there is no file none.csv", "squares.npz", labels=Path("none.csv"))
     Path("other").mkdir()
     Path("other/notes.txt").touch()

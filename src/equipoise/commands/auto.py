@@ -8,7 +8,7 @@ from typing import Annotated, get_args
 import typer
 
 from equipoise.commands.arguments import Progress
-from equipoise.errors import choose
+from equipoise.errors import InputError, choose
 from equipoise.outcome import Outcome, align
 
 
@@ -55,8 +55,10 @@ def auto(
     engines: dict[str, EngineName] = {name: name for name in get_args(EngineName)}
     name = engines[choose("engine", engine, engines)]
     settings = config.parse([f"data={word}" if "=" not in word else word for word in words])
+    images = settings.pop("data", settings.pop("data.name", None))
+    if not images:
+        raise InputError("the images are missing; give a data set or their path, such as equipoise auto path/to/images")
     with redirect_stdout(sys.stderr):  # Ray prints messages about its nodes
-        images = settings.pop("data.name", settings.pop("data", ""))
         result = pick(
             str(images),
             budget=budget,
