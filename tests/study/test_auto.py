@@ -222,6 +222,7 @@ def test_what_cannot_be_used_is_refused_before_any_work() -> None:
     refused("other holds another study", "squares.npz", out=Path("other"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("here", "quick")
 def test_killed_twice_it_ends_with_the_same_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kills of all processes at once, in the first and in the second stage."""
