@@ -17,18 +17,12 @@ from equipoise.study.plan import Plan, Study, run_settings, varied
 
 RECIPES: Mapping[str, Settings] = {
     "aligned-vae": {"method.name": "aligned-vae"},
-    "aligned-vae (early)": {
-        "method.name": "aligned-vae",
-        "method.start": 0.3,
-        "method.hold": 0.0,
-        "method.until": 0.3,
-    },
     "l-vae": {"method.name": "l-vae", "net.name": "small"},
     "dynamic-vae": {"method.name": "dynamic-vae", "net.name": "small"},
 }
 """Settings of methods that tune themselves, by the name that tables show."""
 
-MIX = ("aligned-vae", "aligned-vae (early)") * 3 + ("l-vae", "dynamic-vae")  # of eight candidates; later ones repeat it
+MIX = ("aligned-vae",) * 6 + ("l-vae", "dynamic-vae")  # of eight candidates; later ones repeat it
 FINALISTS = 4  # the least number; UDR needs three
 MOST = 24  # finalists, unless there are more workers
 FIRST = 0.25  # share of the training after which half of the candidates are dropped
