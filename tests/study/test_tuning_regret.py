@@ -81,9 +81,10 @@ def test_every_run_has_the_same_net_training_and_seeds() -> None:
     configs = plan(table.contents()).runs.values()
     assert len(configs) == (8 + len(table.METHODS)) * 2 * 3
     shared = {
-        (c.net.name, c.train.lr, c.train.batch, c.train.steps, c.train.start_at_mean, c.data.size) for c in configs
+        (c.net.name, c.train.optimizer, c.train.lr, c.train.batch, c.train.steps, c.train.start_at_mean, c.data.size)
+        for c in configs
     }
-    assert shared == {("small", 1e-3, 64, 3000, True, 32)}
+    assert shared == {("small", "muon", 2e-3, 64, 3000, True, 32)}
 
 
 def test_the_command_writes_the_page_and_refuses_options_of_other_tables(
