@@ -106,3 +106,19 @@ def test_a_run_of_another_method_has_no_range() -> None:
     with pytest.raises(InputError, match="was trained by vae, which has no range of beta"):
         run.at(2.0)
     assert run.at(None) is run
+
+
+def test_longer_training_removes_the_codes_and_scores_of_other_betas(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "write", lambda run: run.path / "report.html")
+    np.save(tmp_path / "images.npy", IMAGES)
+    settings = SETTINGS | {"train.schedule_steps": 4}
+    for steps in (2, 4):
+        run = eq.train(
+            str(tmp_path / "images.npy"), "mr-vae", net="burgess", steps=steps, out=tmp_path / "run",
+            settings=settings, progress=False,
+        )  # fmt: skip
+        assert not (run.path / "betas").exists()
+        evaluate([run.path], beta=5.0, progress=False)
+    assert eq.open_run(run.path).at(5.0).scores

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,8 @@ from equipoise.run_folder import (
 from equipoise.training import checkpoint, devices, speed, watch
 from equipoise.training.loop import Row, Stopped, Training, fit
 
-RESULTS = ("codes.npz", "scores.json", "report.html", "explorer.html")  # files that depend on the last step
+# Files and folders that depend on the last step; `betas` has those of other betas of mr-vae.
+RESULTS = ("codes.npz", "scores.json", "report.html", "explorer.html", "rates.npz", "betas")
 
 
 def train(
@@ -243,8 +245,10 @@ def _train_first(
 ) -> None:
     """Train to the last step as the process that writes. `rows` are those of the log up to the step of `training`."""
     log = run.path / "log.jsonl"
-    for name in RESULTS:  # of a shorter run
-        (run.path / name).unlink(missing_ok=True)
+    for path in (run.path / name for name in RESULTS):  # of a shorter run
+        if path.is_dir():
+            shutil.rmtree(path)
+        path.unlink(missing_ok=True)
     write_text(log, "".join(json.dumps(row) + "\n" for row in rows))  # later rows will be written again
     digest = checkpoint.log_digest(rows)
     every = run.config.evaluate.every

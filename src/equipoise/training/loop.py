@@ -57,13 +57,10 @@ class Training:
         if objective.adversary is not None:
             objective.adversary.shard = self.shard
         groups = objective.parameter_groups(model)
-        self.optimisers: dict[str, torch.optim.Optimizer] = {
-            name: speed.adam(_groups_of(name, groups, train), train.fast)
+        self.optimisers = {
+            name: _optimiser(name, _groups_of(name, groups, train), model, train)
             for name in dict.fromkeys(group["optimiser"] for group in groups)
         }
-        if train.optimizer == "muon":
-            split = muon.split(_groups_of("model", groups, train), muon.hidden_weights(model))
-            self.optimisers["model"] = muon.Muon(split, train.fast)
         self.clipped = [p for group in groups if group["clip"] for p in group["params"]]
         self.clock = torch.zeros((), dtype=torch.int64, device=device)
         self.generator = torch.Generator(device)
@@ -224,6 +221,13 @@ def device(name: str) -> torch.device:
     if name != "cpu" and not (name.partition(":")[0] == "cuda" and torch.cuda.is_available()):
         raise InputError(f"train.device is {name}, which this machine does not offer; use auto or cpu")
     return torch.device(name)
+
+
+def _optimiser(name: str, groups: list[dict[str, Any]], model: VAE, train: Train) -> torch.optim.Optimizer:
+    """The optimiser of these groups. An adversary has Adam, whatever the optimiser of the model."""
+    if name == "model" and train.optimizer == "muon":
+        return muon.Muon(muon.split(groups, muon.hidden_weights(model)), train.fast)
+    return speed.adam(groups, train.fast)
 
 
 def _groups_of(name: str, groups: list[Group], train: Train) -> list[dict[str, Any]]:

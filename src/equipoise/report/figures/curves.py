@@ -27,9 +27,10 @@ SAME = 1e-6  # relative difference up to which values are equal
 PARTS = ("mi", "tc", "dim_kl")  # whose sum is the KL
 EQUIVALENTS = {"beta_equivalent": "kl", "tc_equivalent": "tc"}  # and the terms that they weigh
 # Not drawn, because another curve has the same information: the error of a controller is the gap between two lines, its
-# integral and the beta of accuracy feedback are a weight, the loss of a discriminator follows its accuracy, and the
-# spread of the images, the unit made of it and the error of a perfect reconstruction do not change with training. A
-# multiplier is the inverse of a weight, and the ratio of it to that of a linear model and its mean error follow it.
+# integral and the beta of accuracy feedback are a weight, and the loss of a discriminator follows its accuracy. The
+# spread of the images, the unit made of it, and the errors of a perfect reconstruction and of the mean image do not
+# change with training. The multiplier of geco is the inverse of a weight, its ratio is that weight in another unit, and
+# its mean error is the gap between two lines.
 UNDRAWN = (
     *("step", "lr", "images_per_second", "seconds", "error", "integral", "beta", "adversary_loss"),
     *("spread", "unit_mean", "rec_min", "multiplier", "ratio", "error_mean", "sse_of_mean"),
