@@ -153,7 +153,7 @@ def test_one_run_is_handed_over_with_its_reasons(monkeypatch: pytest.MonkeyPatch
     page = (run.path / "report.html").read_text(encoding="utf-8")
     assert "Why this model" in page
     assert f'href="../runs/{best["run"]}/report.html"' in page
-    assert "Agreement is evidence, not proof" in page
+    assert "Models can also agree on the same mistake" in page
     assert run.encode("squares.npz")["mean"].shape == (25, 2)
     assert len(open_study("study").runs) == 8
     assert "mig" in commands.compare(Path("study"), metric=["mig"]).text

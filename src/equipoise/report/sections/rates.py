@@ -13,7 +13,7 @@ from equipoise.scoring import Run
 
 
 def trade_off(run: Run, findings: Findings) -> Sequence[Block]:
-    """Return the curve over beta and the betas at which latents go out; nothing for a run of one beta."""
+    """Return the curve over beta and the betas at which latents become inactive; nothing for a run of one beta."""
     curve = rates(run)
     if curve is None:
         return []

@@ -25,7 +25,7 @@ DCI = "dci_lasso_disentanglement"
 
 @dataclass(frozen=True)
 class Ranking:
-    """Runs, the best first, with their agreement, their active latents, and how often each comes first in redraws."""
+    """Runs, the best first, with their agreement and active latents, and how often the first stays first in redraws."""
 
     runs: tuple[str, ...]
     agreement: Mapping[str, float]

@@ -47,7 +47,7 @@ def describe(
         *_confidence(ranking, names),
         *_dropped(ranking, names),
         *_labels(ranking, names, scores, migs, labels),
-        "Agreement is evidence, not proof: models can make the same mistake. Look at the pictures of the latents: "
+        "Models can also agree on the same mistake, so look at the pictures of the latents: "
         "along a row, one property of the image should change and the others should stay.",
     ]
     return Choice(
@@ -82,7 +82,7 @@ def _row(
 
 def _training(candidates: Sequence[Candidate], ranking: Ranking, longest: float) -> str:
     recipes = len({each.recipe for each in candidates})
-    ways = f"in {recipes} ways and " if recipes > 1 else ""
+    ways = f"by {recipes} methods and " if recipes > 1 else ""
     return (
         f"{len(candidates)} models were trained on the same images, {ways}from different random starts. After a "
         f"quarter of the training the half that agreed least with the others was stopped; {len(ranking.runs)} models "
@@ -112,7 +112,8 @@ def _confidence(ranking: Ranking, names: Mapping[str, str]) -> list[str]:
     if share >= CLEAR:
         verdict = "The choice is clear"
     return [
-        f"{verdict}. It comes first in {share:.0%} of 2,000 comparisons with models drawn at random from the others."
+        f"{verdict}. The picked model comes first in {100 * share:.0f} % of 2,000 comparisons with models drawn at "
+        "random from the others."
     ]
 
 
