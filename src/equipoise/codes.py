@@ -4,6 +4,7 @@ import csv
 import io
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy.typing as npt
 import torch
 
 from equipoise import likelihoods
-from equipoise.data import Images, npz
+from equipoise.data import Images, factor_table, npz
 from equipoise.errors import InputError
 from equipoise.files import replacing, write_text
 from equipoise.model import VAE
@@ -116,6 +117,70 @@ def load(path: Path) -> Codes:
             raise InputError(f"{path} holds a single array; expected an .npz of named ones")
         with file:
             return Codes((name, file[name]) for name in file.files)
+
+
+def read_rows(path: Path, latent: int) -> npt.NDArray[np.float32]:
+    """The codes [N, latent] in a file: those of an .npy, `mean` or `codes` of an .npz, z0 and on of a .csv or .parquet.
+
+    Raises `InputError` for another kind of file, another number of latents, and values that are not finite numbers.
+    """
+    match path.suffix.lower():
+        case ".npy":
+            rows = npz.memory_map(path)
+        case ".npz":
+            rows = load_means(path)["mean"]
+        case ".csv" | ".parquet":
+            rows = _columns_of(path, latent)
+        case _:
+            raise InputError(f"{path}: codes are read from files that end in {', '.join(KINDS[:-1])} or {KINDS[-1]}")
+    return check_rows(rows, latent, str(path))
+
+
+def check_rows(rows: npt.ArrayLike, latent: int, name: str) -> npt.NDArray[np.float32]:
+    """Codes as float32 [N, latent]; one code [latent] becomes one row. Raises `InputError` for anything else."""
+    array = np.asarray(rows)
+    array = array[None] if array.shape == (latent,) else array
+    if array.ndim != 2 or array.shape[1] != latent or not len(array):
+        raise InputError(f"{name} has shape {list(array.shape)}; expected codes [N, {latent}], at least one")
+    if array.dtype.kind not in "fiu" or not np.isfinite(array.astype(np.float32)).all():
+        raise InputError(f"{name} has values that are not finite numbers in single precision; mend or remove them")
+    return array.astype(np.float32)
+
+
+def _columns_of(path: Path, latent: int) -> npt.NDArray[np.float64]:
+    """The columns z0 to z(latent - 1) of a table, in any order among others."""
+    (_, header), *table = factor_table.table_rows(path, "codes") or [("", [])]
+    names = [f"z{j}" for j in range(latent)]
+    missing = [name for name in names if name not in header]
+    if missing or f"z{latent}" in header:
+        other = f"z{latent}" if not missing else f"no column {missing[0]}"
+        raise InputError(f"{path} has {other}; the run has {latent} latents, so give the columns z0 to z{latent - 1}")
+    columns = [header.index(name) for name in names]
+    rows = []
+    for place, cells in table:
+        try:
+            rows.append([float(cells[j]) for j in columns])
+        except (ValueError, IndexError):
+            raise InputError(f"{path}: {place} lacks a number in a column of codes; mend that row") from None
+    return np.array(rows).reshape(-1, latent)
+
+
+def latent_columns(latents: Sequence[int] | None, count: int) -> list[int]:
+    """The chosen latents, or all `count`. Raises `InputError` if there is no such latent."""
+    chosen = list(range(count)) if latents is None else list(latents)
+    if not chosen or not set(chosen) <= set(range(count)):
+        raise InputError(f"latents are {chosen}; expected indices from 0 to {count - 1}")
+    return chosen
+
+
+def load_means(path: Path) -> Codes:
+    """The arrays of an .npz, with `mean` for `codes`. Raises `InputError` when it has neither."""
+    arrays = load(path)
+    if "mean" not in arrays:
+        if "codes" not in arrays:
+            raise InputError(f"{path} holds {', '.join(arrays) or 'nothing'}; expected codes (or mean) [N, D]")
+        arrays["mean"] = arrays.pop("codes")
+    return arrays
 
 
 def check_kind(path: Path) -> None:

@@ -1,16 +1,21 @@
 """A trained run on disk: its settings, model, log, codes and scores."""
 
 import dataclasses
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import torch
+from matplotlib.figure import Figure
 
+from equipoise import code_space, scoring
 from equipoise import codes as coding
 from equipoise import config as configuration
-from equipoise import scoring
 from equipoise.assemble import build, load_images
+from equipoise.code_space import Neighbours, Outliers
 from equipoise.config import Config
 from equipoise.data import Images
 from equipoise.data.load import load_like
@@ -18,9 +23,14 @@ from equipoise.errors import InputError, RunError
 from equipoise.files import read_json
 from equipoise.metrics import Score
 from equipoise.model import VAE
+from equipoise.report import traverse
+from equipoise.report.figures.animation import traversal_gif
+from equipoise.report.figures.images import prior_codes, traversal_figure
 from equipoise.run_folder import Meta, load_checkpoint
 from equipoise.training import checkpoint
 from equipoise.training.loop import Row
+
+BATCH = 500  # codes that are decoded at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,6 +128,14 @@ class Run:
             config = dataclasses.replace(config, data=data)
         return load_images(config, self.array)[-1]
 
+    def prepare(self, source: Any) -> Images:
+        """Return images prepared as the run's own: their size, crop, channels and range.
+
+        Args:
+            source: What `equipoise.load_data` reads, or one array [H, W], [H, W, C] or [C, H, W].
+        """
+        return load_like(source, self.config.data, self.model.shape, self.meta["data"].get("range"))
+
     def encode(self, source: Any, beta: float | None = None) -> coding.Codes:
         """Return the codes of images, prepared as the run's own, with their files and factors if these are known.
 
@@ -130,5 +148,140 @@ class Run:
             >>> eq.open_run("runs/first").encode(np.zeros((1, 16, 16), np.uint8))["mean"].shape
             (1, 10)
         """
-        images = load_like(source, self.config.data, self.model.shape, self.meta["data"].get("range"))
+        images = self.prepare(source)
         return coding.encode(scoring.on_device(self).at(beta), images, np.arange(len(images)))
+
+    def decode(self, codes: Any) -> Images:
+        """Return the pictures of codes, with the codes as their factors.
+
+        Args:
+            codes: Codes [N, D], or the path of a file of them: an .npy, an .npz with `mean` or `codes`, or a .csv or
+                .parquet with the columns z0, z1 and so on.
+
+        Returns:
+            N images, E[x|z] in 0..255; `run.model.decode` returns floats.
+
+        Raises:
+            InputError: For codes of another number of latents, or values that are not finite.
+
+        Example:
+            >>> import equipoise as eq
+            >>> run = eq.open_run("runs/first")
+            >>> run.decode(run.codes["mean"][:3])
+            Images(first: 3 of (1, 16, 16), factors: z0 0, z1 0, z2 0, z3 0, z4 0, z5 0, z6 0, z7 0, z8 0, z9 0)
+        """
+        latent = self.model.latent
+        if isinstance(codes, str | Path):
+            rows = coding.read_rows(Path(codes), latent)
+        else:
+            rows = coding.check_rows(codes, latent, "codes")
+        model = scoring.on_device(self)
+        parts = [model.decode(torch.from_numpy(rows[i : i + BATCH])).cpu() for i in range(0, len(rows), BATCH)]
+        pixels = (torch.cat(parts) * 255).round().clamp(0, 255).to(torch.uint8).numpy()
+        names = [f"z{j}" for j in range(latent)]
+        return Images(pixels, name=self.path.resolve().name, factors=rows.astype(np.float64), factor_names=names)
+
+    def sample(self, n: int = 20, seed: int = 0) -> Images:
+        """Return pictures decoded from samples of the prior, with these samples as their factors.
+
+        Args:
+            n: Number of pictures, at least 1.
+            seed: The same seed gives the same pictures.
+
+        Raises:
+            InputError: If n is less than 1.
+
+        Example:
+            >>> import equipoise as eq
+            >>> len(eq.open_run("runs/first").sample(5))
+            5
+        """
+        return self.decode(prior_codes(self.model, n, seed).cpu().numpy())
+
+    def nearest(self, source: Any, n: int = 10, latents: Sequence[int] | None = None) -> Neighbours:
+        """Return the encoded images of the run whose codes are nearest to those of other images.
+
+        Args:
+            source: The images, as for `encode`. An image of the run finds itself, at the distance 0.
+            n: Neighbours of each image, 1 to the number of encoded images.
+            latents: The latents to compare, each in 0..D-1; default: all.
+
+        Raises:
+            InputError: For images that cannot have the shape of the run's, or n or latents that do not exist.
+
+        Example:
+            >>> import equipoise as eq
+            >>> run = eq.open_run("runs/first")
+            >>> run.nearest(run.images.pixels([7]), n=3).index.shape
+            (1, 3)
+        """
+        return code_space.nearest(self.codes, self.encode(source), n, latents)
+
+    def outliers(self, n: int = 10, by: str = "elbo", source: Any = None) -> Outliers:
+        """Return the images that are most unlike the others by the model.
+
+        Args:
+            n: How many.
+            by: elbo: a low evidence lower bound, in nats, with its sign changed. error: the squared error of the
+                reconstruction. kl: the KL of posterior and prior, in nats. code: the mean distance to the 10 nearest
+                codes of the run.
+            source: Images to rank instead of those that the run encoded; they are compared with these.
+
+        Raises:
+            InputError: For another measure or number.
+
+        Example:
+            >>> import equipoise as eq
+            >>> eq.open_run("runs/first").outliers(3, by="error").value.shape
+            (3,)
+        """
+        return code_space.outliers(self.codes, None if source is None else self.encode(source), n, by)
+
+    def traversals(
+        self,
+        image: Any = None,
+        latents: Sequence[int] | None = None,
+        limits: tuple[float, float] | None = None,
+        steps: int = 11,
+    ) -> Figure:
+        """Return a figure of latent traversals of one image, with a row for each latent.
+
+        Args:
+            image: One image, as for `encode`; default: a typical image of the run.
+            latents: The latents to vary, each in 0..D-1; default: the active ones, sorted by information.
+            limits: The ends of the range of every latent; default: the 5th and 95th percentile of each over the run.
+            steps: Pictures of each latent, 2 to 101.
+
+        Raises:
+            InputError: For several images, or latents, ends or steps that are not possible.
+
+        Example:
+            >>> import equipoise as eq
+            >>> len(eq.open_run("runs/first").traversals(latents=[3, 5], limits=(-2, 2)).axes)
+            2
+        """
+        drawn = traverse.choose(self, self._code_of(image), latents, limits, steps)
+        return traversal_figure(self.model, drawn.reference, drawn.latents, drawn.measure, steps)
+
+    def animation(
+        self,
+        image: Any = None,
+        latents: Sequence[int] | None = None,
+        limits: tuple[float, float] | None = None,
+        steps: int = 15,
+    ) -> bytes:
+        """Return the traversals as a GIF file, in which each latent moves from low to high and back.
+
+        The arguments are those of `traversals`; `steps` is the number of frames from low to high.
+        """
+        drawn = traverse.choose(self, self._code_of(image), latents, limits, steps)
+        return traversal_gif(self.model, drawn.reference, drawn.latents, steps)
+
+    def _code_of(self, image: Any) -> npt.NDArray[np.float64] | None:
+        """The posterior mean [D] of one image. Raises `InputError` for several."""
+        if image is None:
+            return None
+        mean = self.encode(image)["mean"]
+        if len(mean) != 1:
+            raise InputError(f"{len(mean):,} images were given; a traversal starts from one, so give a single image")
+        return np.asarray(mean[0], dtype=np.float64)

@@ -12,6 +12,7 @@ from equipoise.commands.lists import list_, show
 from equipoise.commands.runs import check, encode, evaluate, explore, export, report, train
 from equipoise.commands.studies import compare, reproduce, search, select, status, sweep
 from equipoise.commands.toys import toys
+from equipoise.commands.using import decode, nearest, outliers, sample, traverse
 from equipoise.outcome import Outcome
 
 COMMANDS: dict[str, Callable[..., Outcome]] = {
@@ -19,6 +20,11 @@ COMMANDS: dict[str, Callable[..., Outcome]] = {
     "auto": auto,
     "evaluate": evaluate,
     "encode": encode,
+    "sample": sample,
+    "decode": decode,
+    "traverse": traverse,
+    "nearest": nearest,
+    "outliers": outliers,
     "report": report,
     "explore": explore,
     "export": export,

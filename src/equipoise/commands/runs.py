@@ -18,7 +18,6 @@ from equipoise.files import replacing, write_text
 from equipoise.outcome import Outcome, align
 
 if TYPE_CHECKING:
-    from equipoise.codes import Codes
     from equipoise.metrics import Score
 
 
@@ -107,6 +106,7 @@ def evaluate(
     """
     from rich.console import Console
 
+    from equipoise import codes as coding
     from equipoise import runs, scoring
     from equipoise.claim import hold
     from equipoise.metrics import table
@@ -120,7 +120,7 @@ def evaluate(
     lines: list[str] = []
     rows: list[dict[str, Any]] = []
     if codes is not None:
-        scores = scoring.score_codes(_codes(codes), names or "default", convention or "default")
+        scores = scoring.score_codes(coding.load_means(codes), names or "default", convention or "default")
         target = codes.with_suffix(".scores.json")
         write_text(target, json.dumps(_values(scores), indent=1))
         values = {"scores": _values(scores), "wrote": str(target)}
@@ -309,18 +309,6 @@ def check(
         lines.append(f"{len(audits)} runs, {len(damaged)} with faults")
     values = {str(each.run): {"stage": each.stage, "faults": each.faults} for each in audits}
     return Outcome({"runs": values, "whole": not damaged}, "\n".join(lines), is_complete=not damaged)
-
-
-def _codes(path: Path) -> "Codes":
-    """The arrays of an .npz, with `mean` for `codes`. Raises `InputError` when it has neither."""
-    from equipoise import codes as coding
-
-    arrays = coding.load(path)
-    if "mean" not in arrays:
-        if "codes" not in arrays:
-            raise InputError(f"{path} holds {', '.join(arrays) or 'nothing'}; expected codes (or mean) [N, D]")
-        arrays["mean"] = arrays.pop("codes")
-    return arrays
 
 
 def _values(scores: Mapping[str, "Score"]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Export images for other programs: to an .npz, or to a folder of .png with a table of factors."""
 
 import csv
+import math
 import os
 import secrets
 import shutil
@@ -19,6 +20,51 @@ from equipoise.errors import InputError
 from equipoise.files import replacing
 
 _BLOCK = 1000  # images in memory at a time
+_MOST = 10_000  # images in one picture
+_LINE = 2  # pixels between the images of one picture
+
+
+def to_path(images: Images, path: Path) -> None:
+    """Write images by the ending of the path: one .png of all, an .npy, an .npz as `to_npz`, else as `to_folder`."""
+    match path.suffix.lower():
+        case ".png":
+            to_grid(images, path)
+        case ".npz":
+            to_npz(images, path)
+        case ".npy":
+            with replacing(path) as file:
+                np.save(file, images.pixels(np.arange(len(images))), allow_pickle=False)
+        case _:
+            check_path(path)
+            to_folder(images, path)
+
+
+def check_path(path: Path) -> None:
+    """Raise `InputError` for the ending of a file that `to_path` does not write, and for a folder with files."""
+    kind = path.suffix.lower()
+    if kind in (".csv", ".zip", ".h5", ".hdf5", ".parquet", ".jpg", ".jpeg", ".gif", ".tif", ".tiff"):
+        raise InputError(f"{path}: images are written to a .png, .npz or .npy, or to a folder; give one of these")
+    if kind not in (".png", ".npz", ".npy") and path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError(f"{path} exists already; give a new or empty folder")
+
+
+def to_grid(images: Images, path: Path) -> None:
+    """Write all images to one .png, row by row in a rectangle that is about square, with white lines between them.
+
+    Raises `InputError` for more than 10,000 images, and for other numbers of channels than 1 and 3.
+    """
+    _check_channels(images)
+    if len(images) > _MOST:
+        raise InputError(f"{path}: a .png holds up to {_MOST:,} images, not {len(images):,}; write a folder or an .npz")
+    columns = math.ceil(math.sqrt(len(images)))
+    rows = -(-len(images) // columns)
+    channels, height, width = images.shape
+    sheet = np.full((rows * columns, channels, height + _LINE, width + _LINE), 255, np.uint8)
+    sheet[: len(images), :, :height, :width] = images.pixels(np.arange(len(images)))
+    cells = sheet.reshape(rows, columns, *sheet.shape[1:]).transpose(0, 3, 1, 4, 2)
+    whole = cells.reshape(rows * (height + _LINE), columns * (width + _LINE), channels)[:-_LINE, :-_LINE]
+    with replacing(path) as file:
+        Image.fromarray(whole[..., 0] if channels == 1 else whole).save(file, "png")
 
 
 def to_npz(images: Images, path: Path) -> None:
@@ -45,12 +91,8 @@ def to_folder(images: Images, folder: Path) -> None:
     The folder has to be new or empty, and appears when all is written. Raises `InputError` for a folder with files, and
     for images with other numbers of channels than 1 and 3.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} exists already; give a new or empty folder")
-    if images.shape[0] not in (1, 3):
-        raise InputError(
-            f"{images.name}: images of {images.shape[0]} channels cannot be written as pictures; write an .npz instead"
-        )
+    check_path(folder)
+    _check_channels(images)
     digits = len(str(len(images) - 1))
     names = [f"{number:0{digits}}.png" for number in range(len(images))]
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -70,6 +112,13 @@ def to_folder(images: Images, folder: Path) -> None:
         os.replace(part, folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _check_channels(images: Images) -> None:
+    if images.shape[0] not in (1, 3):
+        raise InputError(
+            f"{images.name}: images of {images.shape[0]} channels cannot be written as pictures; write an .npz instead"
+        )
 
 
 def _blocks(images: Images, path: Path) -> Iterator[tuple[int, Bytes]]:

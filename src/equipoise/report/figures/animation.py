@@ -6,7 +6,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from equipoise.errors import InputError
+from equipoise.codes import latent_columns
 from equipoise.model import VAE
 from equipoise.report.figures.canvas import canvas, label, tiles
 from equipoise.report.figures.images import Array, Images, latents_of, sweep
@@ -47,15 +47,16 @@ def animation(model: VAE, x: Images, latents: Sequence[int] | None = None) -> by
         b'GIF89a'
     """
     codes, every, _ = latents_of(model, x)
-    indices = range(len(every)) if latents is None else latents
-    if not set(indices) <= set(range(len(every))) or not len(indices):
-        raise InputError(f"latents are {list(indices)}; expected indices from 0 to {len(every) - 1}")
+    indices = latent_columns(latents, len(every))
     return traversal_gif(model, codes[0], [latent for latent in every if latent.index in indices])
 
 
-def traversal_gif(model: VAE, reference: Array, latents: Sequence[Latent]) -> bytes:
-    """Return a GIF file with a moving picture for each latent; the others stay at `reference` [D]."""
-    sweeps = np.stack([tiles(sweep(model, reference, latent, FRAMES)) for latent in latents])
+def traversal_gif(model: VAE, reference: Array, latents: Sequence[Latent], steps: int = FRAMES) -> bytes:
+    """Return a GIF file with a moving picture for each latent; the others stay at `reference` [D].
+
+    It has `steps` frames from low to high, and the same frames back.
+    """
+    sweeps = np.stack([tiles(sweep(model, reference, latent, steps)) for latent in latents])
     height, width = sweeps.shape[2:4]
     columns = min(COLUMNS, len(latents))
     places = [
@@ -72,7 +73,7 @@ def traversal_gif(model: VAE, reference: Array, latents: Sequence[Latent]) -> by
     with Image.open(BytesIO(png(figure, dpi=100))) as picture:
         background = np.array(picture.convert("RGB"))
     frames = []
-    for step in range(FRAMES):
+    for step in range(steps):
         frame = background.copy()
         for pictures, (left, top) in zip(sweeps, places, strict=True):
             frame[top : top + height, left : left + width] = pictures[step]

@@ -127,15 +127,41 @@ def samples(model: VAE, n: int = 20, seed: int = 0) -> Figure:
         >>> model = VAE(*nets, eq.likelihoods.Bernoulli(), eq.priors.StandardNormal(3), (1, 16, 16), 100)
         >>> figure = eq.report.samples(model, n=5)
     """
+    pictures = grid(_numpy(model.decode(prior_codes(model, n, seed))), columns=min(COLUMNS, n))
+    figure = canvas(pictures.shape[1] + 20, pictures.shape[0] + 12)
+    place(figure, pictures, 10, 6)
+    return figure
+
+
+def prior_codes(model: VAE, n: int, seed: int) -> torch.Tensor:
+    """Return n samples [n, D] of the prior of a model. Raises `InputError` for n below 1."""
     if n < 1:
         raise InputError(f"n is {n}, but it must be at least 1; give the number of pictures to draw")
     tensors = chain(model.prior.parameters(), model.prior.buffers())
     device = next((tensor.device for tensor in tensors), torch.device("cpu"))
     with torch.no_grad():
-        z = model.prior.sample(n, torch.Generator(device).manual_seed(seed))
-    pictures = grid(_numpy(model.decode(z)), columns=min(COLUMNS, n))
-    figure = canvas(pictures.shape[1] + 20, pictures.shape[0] + 12)
-    place(figure, pictures, 10, 6)
+        return model.prior.sample(n, torch.Generator(device).manual_seed(seed))
+
+
+def neighbours(images: Images, pictures: Images, distances: Array) -> Figure:
+    """Return a figure with a row for each image [Q, C, H, W]: the image, and its neighbours [Q, k, C, H, W].
+
+    Below each neighbour is its distance [Q, k].
+    """
+    rows = [
+        (grid(_numpy(as_float(image[None])), columns=1), grid(_numpy(as_float(others)), columns=len(others)))
+        for image, others in zip(torch.as_tensor(images), torch.as_tensor(pictures), strict=True)
+    ]
+    height, width = rows[0][0].shape[:2]
+    start, pitch = width + 36, height + 26
+    figure = canvas(start + rows[0][1].shape[1] + 10, pitch * len(rows) + 6)
+    for line, (image, others) in enumerate(rows):
+        top = 6 + line * pitch
+        place(figure, image, 10, top)
+        place(figure, others, start, top)
+        for column, distance in enumerate(distances[line]):
+            centre = start + (column + 0.5) * (width + GAP)
+            label(figure, centre, top + height + 12, f"{distance:.2f}", ha="center", va="center", color=MUTED)
     return figure
 
 
@@ -162,13 +188,15 @@ def latents_of(model: VAE, x: Images) -> tuple[Array, list[Latent], Measure]:
     return codes, latents, measure
 
 
-def traversal_figure(model: VAE, reference: Array, latents: Sequence[Latent], measure: Measure) -> Figure:
-    """Return a figure with a row of pictures for each latent, varied from its low to its high end.
+def traversal_figure(
+    model: VAE, reference: Array, latents: Sequence[Latent], measure: Measure, steps: int = STEPS
+) -> Figure:
+    """Return a figure with a row of `steps` pictures for each latent, varied from its low to its high end.
 
     The other latents stay at `reference` [D]. The label of a row has the factor that the latent follows, the nats of
     `measure`, the mutual information with the factor where it is known, and the range of the code.
     """
-    strips = [grid(sweep(model, reference, latent), columns=STEPS) for latent in latents]
+    strips = [grid(sweep(model, reference, latent, steps), columns=steps) for latent in latents]
     height, width = strips[0].shape[:2]
     pitch = max(height + GAP, 58)
     left, top = 182, 26

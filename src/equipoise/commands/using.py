@@ -1,0 +1,249 @@
+"""The commands that use a trained run: sample, decode, nearest, outliers and traverse."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from equipoise.commands.arguments import Beta, RunFolder
+from equipoise.errors import InputError
+from equipoise.files import replacing, write_text
+from equipoise.outcome import Outcome, align
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST = 100  # rows of images in a picture
+Latents = Annotated[list[int] | None, typer.Option("--latent", help="The number of a latent; may be repeated.")]
+Pictures = Annotated[
+    Path | None, typer.Option(help="A .png of all, an .npz, an .npy, or a folder of pictures; default: a .png here.")
+]
+List = Annotated[Path | None, typer.Option(help="A .csv of the list, or a .png of the images.")]
+
+
+def sample(
+    folder: RunFolder,
+    n: Annotated[int, typer.Option(help="Number of pictures.")] = 20,
+    seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 0,
+    out: Pictures = None,
+    beta: Beta = None,
+) -> Outcome:
+    """Decode samples of the prior.
+
+    A folder gets a .png for each sample and factors.csv with its code; an .npz the images and their codes.
+
+    Examples:
+
+      equipoise sample runs/first
+
+      equipoise sample runs/first --n 1000 --out samples
+    """
+    from equipoise import runs
+    from equipoise.data import export
+
+    target = out or Path("samples.png")
+    export.check_path(target)
+    images = runs.open_run(folder).at(beta).sample(n, seed)
+    export.to_path(images, target)
+    return Outcome({"wrote": str(target), "images": n}, f"{n:,} samples of the prior\nwrote {target}")
+
+
+def decode(
+    folder: RunFolder,
+    codes: Annotated[Path, typer.Argument(help="Codes in an .npz, .npy, .csv or .parquet, as encode writes them.")],
+    out: Pictures = None,
+    beta: Beta = None,
+) -> Outcome:
+    """Decode a file of codes to images.
+
+    A table has the columns z0, z1 and so on, and may have others. Codes may be changed in any program before they are
+    decoded.
+
+    Examples:
+
+      equipoise decode runs/first codes.csv
+
+      equipoise decode runs/first codes.npz --out pictures
+    """
+    from equipoise import runs
+    from equipoise.data import export
+
+    target = out or Path(f"{codes.stem}.png")
+    export.check_path(target)
+    images = runs.open_run(folder).at(beta).decode(codes)
+    export.to_path(images, target)
+    count = len(images)
+    text = f"decoded {count:,} code{'' if count == 1 else 's'}\nwrote {target}"
+    return Outcome({"wrote": str(target), "images": count}, text)
+
+
+def nearest(
+    folder: RunFolder,
+    images: Annotated[str, typer.Argument(metavar="IMAGE", help="An image, or what encode reads.")],
+    n: Annotated[int, typer.Option(help="Neighbours of each image.")] = 10,
+    latent: Latents = None,
+    out: List = None,
+    beta: Beta = None,
+) -> Outcome:
+    """List the images of a run whose codes are nearest to that of an image.
+
+    Distances are Euclidean, between posterior means; --latent compares only some latents. The images that are searched
+    are those that the run encoded, evaluate.n of them.
+
+    Examples:
+
+      equipoise nearest runs/first photo.png
+
+      equipoise nearest runs/first photo.png --n 5 --latent 2 --out nearest.png
+    """
+    from equipoise import runs
+    from equipoise.report.figures import images as figures
+
+    _check_list(out)
+    run = runs.open_run(folder).at(beta)
+    queries = run.prepare(images)
+    result = run.nearest(queries, n, latent)
+    files = _files(run.codes["index"], run.codes.get("files"))
+    names = queries.files or list(map(str, range(len(queries))))
+    rows = [
+        {"image": names[q], "file": files.get(index, ""), "index": index, "rank": rank, "distance": distance}
+        for q, (indices, distances) in enumerate(zip(result.index.tolist(), result.distance.tolist(), strict=True))
+        for rank, (index, distance) in enumerate(zip(indices, distances, strict=True), 1)
+    ]
+
+    def draw() -> "Figure":
+        if len(queries) > MOST:
+            raise InputError(f"{out} would have {len(queries):,} rows; give up to {MOST} images, or write a .csv")
+        pictures = run.images.pixels(result.index.ravel()).reshape(*result.index.shape, *run.images.shape)
+        return figures.neighbours(queries.pixels(range(len(queries))), pictures, result.distance)
+
+    return _listing(rows, out, draw)
+
+
+def outliers(
+    folder: RunFolder,
+    images: Annotated[str | None, typer.Argument(help="Images to rank; default: those that the run encoded.")] = None,
+    n: Annotated[int, typer.Option(help="Number of outliers.")] = 10,
+    by: Annotated[str, typer.Option(help="elbo, error, kl or code.")] = "elbo",
+    out: List = None,
+    beta: Beta = None,
+) -> Outcome:
+    """List the images that are most unlike the others, the most unlike first.
+
+    By elbo: the evidence lower bound in nats, with its sign changed; error: the squared error of the reconstruction;
+    kl: the KL of posterior and prior in nats; code: the mean distance to the 10 nearest codes of the run. The share is
+    that of the run's encoded images with a smaller value.
+
+    Examples:
+
+      equipoise outliers runs/first
+
+      equipoise outliers runs/first path/to/images --by code --out outliers.csv
+    """
+    from equipoise import runs
+    from equipoise.report.figures import images as figures
+
+    _check_list(out)
+    run = runs.open_run(folder).at(beta)
+    source = None if images is None else run.prepare(images)
+    result = run.outliers(n, by, source)
+    numbers, names = (
+        (run.codes["index"], run.codes.get("files")) if source is None else (range(len(source)), source.files)
+    )
+    files = _files(numbers, names)
+    rows = [
+        {"file": files.get(index, ""), "index": index, by: value, "share": share}
+        for index, value, share in zip(result.index.tolist(), result.value.tolist(), result.share.tolist(), strict=True)
+    ]
+
+    def draw() -> "Figure":
+        whole = run.images if source is None else source
+        return figures.reconstructions(run.model, whole.pixels(result.index))
+
+    return _listing(rows, out, draw)
+
+
+def traverse(
+    folder: RunFolder,
+    image: Annotated[str | None, typer.Argument(help="One image; default: a typical one of the run.")] = None,
+    latent: Latents = None,
+    limits: Annotated[
+        str | None,
+        typer.Option("--range", help="LOW:HIGH, such as -2:2; default: 5th to 95th percentile of each latent."),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Pictures of each latent; default: 11, in a .gif 15.")] = None,
+    out: Annotated[Path | None, typer.Option(help="A .png or a .gif; default: traversals.png here.")] = None,
+    beta: Beta = None,
+) -> Outcome:
+    """Draw how the picture changes with each latent, from one image.
+
+    A .png has a row for each latent, by default for the active ones, sorted by information. A .gif moves each latent
+    from low to high and back.
+
+    Examples:
+
+      equipoise traverse runs/first
+
+      equipoise traverse runs/first photo.png --latent 2 --latent 5 --range -2:2 --out traversals.gif
+    """
+    from equipoise import runs
+    from equipoise.report.figures import saving
+
+    target = out or Path("traversals.png")
+    if target.suffix.lower() not in (".png", ".gif"):
+        raise InputError(f"{target}: traversals are written to a .png or a .gif; give one of these")
+    ends = None if limits is None else _range(limits)
+    run = runs.open_run(folder).at(beta)
+    if target.suffix.lower() == ".gif":
+        content = run.animation(image, latent, ends, 15 if steps is None else steps)
+    else:
+        content = saving.png(run.traversals(image, latent, ends, 11 if steps is None else steps))
+    with replacing(target) as file:
+        file.write(content)
+    return Outcome({"wrote": str(target), "bytes": len(content)}, f"wrote {target}")
+
+
+def _range(text: str) -> tuple[float, float]:
+    """The ends in LOW:HIGH."""
+    try:
+        low, high = map(float, text.split(":"))
+    except ValueError:
+        raise InputError(f"--range is {text}; give two numbers, the smaller first, such as -2:2") from None
+    return low, high
+
+
+def _check_list(out: Path | None) -> None:
+    if out is not None and out.suffix.lower() not in (".csv", ".png"):
+        raise InputError(f"{out}: a list is written to a .csv and its images to a .png; give one of these")
+
+
+def _files(numbers: Iterable[Any], files: Iterable[Any] | None) -> dict[int, str]:
+    """The names of files by the number of the image; empty if the images are not files."""
+    return {} if files is None else dict(zip(map(int, numbers), map(str, files), strict=True))
+
+
+def _listing(rows: list[dict[str, Any]], out: Path | None, draw: Callable[[], "Figure"]) -> Outcome:
+    """The rows as a table, also in a .csv, or their images in a .png."""
+    from equipoise.report.figures import saving
+
+    if not any(row["file"] for row in rows):
+        rows = [{key: value for key, value in row.items() if key != "file"} for row in rows]
+    header = list(rows[0])
+    if out is not None and out.suffix.lower() == ".csv":
+        text = io.StringIO()
+        writer = csv.DictWriter(text, header, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(out, text.getvalue())
+    elif out is not None:
+        content = saving.png(draw())
+        with replacing(out) as file:
+            file.write(content)
+    wrote = [] if out is None else [f"wrote {out}"]
+    cells = [[f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.values()] for row in rows]
+    words = sum(isinstance(value, str) for value in rows[0].values())  # columns of text come first
+    values = {"rows": rows, "wrote": None if out is None else str(out)}
+    return Outcome(values, "\n".join([*align([header, *cells], slice(words, None)), *wrote]))
