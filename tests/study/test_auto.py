@@ -38,7 +38,7 @@ WORDS = [f"{key}={value}" for key, value in SETTINGS.items()]
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Speeds that are not measured: 40 steps for each of eight models within ten seconds, two at once."""
+    """Speeds that are not measured: 50 steps for each of six models within ten seconds, two at once."""
     monkeypatch.setattr(module, "speeds", lambda configs, _: dict.fromkeys(configs, 10.8))
 
 
@@ -50,25 +50,25 @@ def in_this_process(plan: Any, *_: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("budget", "workers", "full", "finalists", "seconds"),
+    ("budget", "workers", "full", "count", "finalists", "seconds"),
     [
-        (1200, 2, 290, 6, 297.6),  # 20 minutes on two cores: 12 models
-        (360, 2, 290, 4, 133.9),  # never fewer than four
-        (360, 1, 290, 4, 67.0),
-        (1200, 16, 290, 16, 892.8),
-        (60, 6, 290, 6, 44.6),  # all workers are busy
-        (10**6, 2, 290, 24, 62_000.0),  # a longer training instead of hundreds of models
+        (1200, 2, 290, 12, 2, 318.9),  # 20 minutes on two cores
+        (360, 2, 290, 6, 2, 167.4),  # never fewer than six
+        (360, 1, 290, 6, 2, 83.7),
+        (1200, 16, 290, 16, 16, 1116.0),
+        (60, 4, 290, 8, 4, 37.2),  # all workers are busy
+        (10**6, 2, 290, 24, 2, 143_077.0),  # a longer training instead of hundreds of models
     ],
 )
-def test_finalists_fill_the_workers_and_the_budget(
-    budget: float, workers: int, full: float, finalists: int, seconds: float
+def test_candidates_fill_the_workers_and_the_budget(
+    budget: float, workers: int, full: float, count: int, finalists: int, seconds: float
 ) -> None:
-    count, each = listing.numbers(budget, workers, full)
-    assert count == finalists
+    candidates, last, each = listing.numbers(budget, workers, full)
+    assert (candidates, last) == (count, finalists)
     assert each == pytest.approx(seconds, rel=1e-3)
-    spent = count * each * (1 - listing.FIRST) + 2 * count * each * listing.FIRST
+    spent = candidates * each * listing.FIRST + last * each * (1 - listing.FIRST)
     assert spent == pytest.approx(0.93 * budget * workers)
-    assert count % workers == 0
+    assert candidates % workers == last % workers == 0
 
 
 def test_candidates_are_recipes_with_seeds_of_their_own_and_equal_times() -> None:
@@ -78,16 +78,16 @@ def test_candidates_are_recipes_with_seeds_of_their_own_and_equal_times() -> Non
     assert [each["recipe"] for each in every].count("aligned-vae") == 12
     assert {each["settings"]["train.steps"] for each in every} == {5000, 2500}
     assert all(each["settings"]["train.schedule_steps"] == each["settings"]["train.steps"] for each in every)
-    assert all(each["first"] == each["settings"]["train.steps"] // 4 for each in every)
+    assert all(each["first"] == each["settings"]["train.steps"] // 2 for each in every)
     pairs = [(each["recipe"], each["settings"]["train.seed"]) for each in every]
     assert len(set(pairs)) == 16
     assert min(seed for _, seed in pairs) == 3
     contents = listing.Contents(
-        out="study", auto={"request": {}, "budget": 9.0, "workers": 2, "lines": []}, candidates=every
+        out="study", auto={"request": {}, "budget": 9.0, "workers": 2, "finalists": 2, "lines": []}, candidates=every
     )
     plan = listing.plan(json.loads(json.dumps(contents)))
     assert len(plan.runs) == 16, "no two recipes are the same run"
-    assert {each.train.steps for each in plan.runs.values()} == {1250, 625}
+    assert {each.train.steps for each in plan.runs.values()} == {2500, 1250}
 
 
 def test_the_choice_is_sure_where_redraws_agree() -> None:
@@ -101,30 +101,40 @@ def test_the_choice_is_sure_where_redraws_agree() -> None:
     assert confidence(clear, 0, np.array([True, False, False])) == 1
 
 
-def test_a_model_that_learned_little_is_never_the_first(tmp_path: Path) -> None:
+def test_agreement_picks_the_recipe_and_the_loss_the_model(tmp_path: Path) -> None:
     sources = np.random.default_rng(9).normal(size=(400, 6))
     rng = np.random.default_rng(0)
 
-    def made(name: str, mean: np.ndarray) -> Path:
+    def made(name: str, mean: np.ndarray, loss: float = 9.0) -> Path:
         each = config.resolve({"data": "dsprites", "method": "vae", "out": str(tmp_path / name)})
         write_run(each, Made(20.0, {}, mean=mean, logvar=np.where(mean.std(axis=0) > 0.05, -3.0, 0.0) + 0 * mean))
+        rows = [{"step": step, "loss": loss if step > 950 else 100.0} for step in range(10, 1001, 10)]
+        (tmp_path / name / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         return tmp_path / name
 
     paths = {
-        f"m{i}": made(f"m{i}", sources[:, rng.permutation(6)] + 0.1 * i * rng.normal(size=(400, 6))) for i in range(3)
+        f"m{i}": made(f"m{i}", sources[:, rng.permutation(6)] + 0.1 * i * rng.normal(size=(400, 6)), 9.0 - i)
+        for i in range(3)
     }
-    paths["noise"] = made("noise", rng.normal(size=(400, 6)))
+    paths["noise"] = made("noise", rng.normal(size=(400, 6)), 1.0)
     # Two latents, which all others have too, without any noise.
     few = sources * (np.arange(6) < 2)
     paths["a-few"] = made("a-few", few)
     paths["b-few"] = made("b-few", few)
-    ranking = rank(paths)
-    assert ranking.runs[0] == "m0"
-    assert set(ranking.runs[-2:]) == {"a-few", "b-few"} == set(ranking.dropped)
-    assert ranking.runs[3] == "noise"
+    recipes = {name: "one" if name.startswith("m") else "other" for name in paths}
+    ranking = rank(paths, recipes, paths)
+    # The first recipe agrees best; within it the loss decides, not the agreement.
+    assert ranking.runs == ("m2", "m1", "m0", "noise", "a-few", "b-few")
+    assert ranking.dropped == ("a-few", "b-few"), "a model that learned little is never the first"
     assert ranking.active["a-few"] == 2
     assert ranking.agreement["m0"] > ranking.agreement["m2"] > ranking.agreement["noise"]
-    alone = rank({"m0": paths["m0"]})
+    assert ranking.loss == {"m0": 9.0, "m1": 8.0, "m2": 7.0, "noise": 1.0, "a-few": 9.0, "b-few": 9.0}
+    last = rank(paths, recipes, ["m0", "noise"])
+    assert last.runs == ("m0", "noise")
+    assert last.agreement == ranking.agreement, "finalists are compared with all models"
+    diverged = {"m0": paths["m0"], "m1": paths["m1"], "m2": made("diverged", sources, float("nan"))}
+    assert rank(diverged, recipes, diverged).runs == ("m1", "m0", "m2")
+    alone = rank({"m0": paths["m0"]}, recipes, ["m0"])
     assert (alone.runs, alone.confidence) == (("m0",), 1.0)
 
 
@@ -135,19 +145,20 @@ def test_one_run_is_handed_over_with_its_reasons(monkeypatch: pytest.MonkeyPatch
     outcome = commands.auto(["squares.npz", *WORDS], budget="10s", workers=2, out=Path("study"), progress=False)
     values = outcome.values
     assert values["run"] == "study/best"
-    assert len(values["rows"]) == 8
-    assert [row["stage"] for row in values["rows"]].count("trained to the end") == 4
-    assert {row["steps"] for row in values["rows"]} == {10, 40}
+    assert len(values["rows"]) == 6
+    assert [row["stage"] for row in values["rows"]].count("trained to the end") == 2
+    assert {row["steps"] for row in values["rows"]} == {25, 50}
     best = values["rows"][0]
-    finalists = values["rows"][:4]
+    finalists = values["rows"][:2]
     assert best["run"] == values["source"]
-    assert best["agreement"] == max(row["agreement"] for row in finalists if row["active"] == best["active"])
+    assert best["loss"] == min(row["loss"] for row in finalists)
+    assert {row["run"] for row in finalists} == {*listing.finalists_in("study")}
     assert values["labels_pick"] == max(finalists, key=lambda row: row["mig"])["run"]
     assert "The labels would have picked" in outcome.text
     assert "labels of the data set" in outcome.text
 
     run = eq.open_run("study/best")
-    assert run.config.train.steps == 40
+    assert run.config.train.steps == 50
     assert run.scores["mig"].value == pytest.approx(best["mig"])
     assert "sap" in run.scores, "the model that is handed over has all scores"
     page = (run.path / "report.html").read_text(encoding="utf-8")
@@ -155,7 +166,7 @@ def test_one_run_is_handed_over_with_its_reasons(monkeypatch: pytest.MonkeyPatch
     assert f'href="../runs/{best["run"]}/report.html"' in page
     assert "Models can also agree on the same mistake" in page
     assert run.encode("squares.npz")["mean"].shape == (25, 2)
-    assert len(open_study("study").runs) == 8
+    assert len(open_study("study").runs) == 6
     assert "mig" in commands.compare(Path("study"), metric=["mig"]).text
     same = commands.auto(["data=squares.npz", *WORDS], budget="10s", workers=2, out=Path("study"), progress=False)
     assert same.values == values, "nothing is trained again"
@@ -183,7 +194,7 @@ def test_a_few_labels_are_compared_with_the_choice_and_do_not_change_it(monkeypa
     text = " ".join(with_labels.choice["sentences"])
     assert "your labels of 13 images" in text
     rows = [row for row in with_labels.choice["rows"] if row["mig"] is not None]
-    assert len(rows) == 4
+    assert len(rows) == 2
     assert with_labels.choice["labels_pick"] == max(rows, key=lambda row: row["mig"])["run"]
     Path("some.csv").write_text("index,x\n3,1\n99,2\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"some\.csv: 1 row \(99\) without an image"):
@@ -196,7 +207,7 @@ def test_without_a_method_the_recipes_differ(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(module, "_drive", lambda *_: None)
     settings = {key: value for key, value in SETTINGS.items() if key != "method.name"}
     with pytest.raises(RunError, match="no training could be finished"):
-        eq.auto("squares.npz", budget="10s", workers=2, out="study", settings=settings, progress=False)
+        eq.auto("squares.npz", budget="45m", workers=2, out="study", settings=settings, progress=False)
     methods = [each.method.name for each in open_study("study").runs.values()]
     assert sorted(methods) == ["aligned-vae"] * 6 + ["dynamic-vae", "l-vae"]
     assert all(each.train.threads == 1 for each in open_study("study").runs.values())

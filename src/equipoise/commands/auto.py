@@ -36,9 +36,10 @@ def auto(
 ) -> Outcome:
     """Train many models within a budget, and pick one without labels.
 
-    Methods that tune themselves are trained from several random starts, on all cores. After a quarter of the training
-    the half that agrees least with the others stops. The model whose latents the others find too is copied to the
-    folder best, with a report that says why. The same command resumes after a kill, and ends with the same choice.
+    Methods that tune themselves are trained from several random starts, on all cores. At half of the training all
+    but a few stop. The method is chosen by how well its models agree with the others, the model by its loss. It is
+    copied to the folder best, with a report that gives the reasons. The same command resumes after a kill, and ends
+    with the same choice.
 
     Examples:
 
@@ -71,9 +72,9 @@ def auto(
             progress=progress,
         )
     choice, path = result.choice, result.run.path
-    cells = [["model", "seed", "training", "agreement", "latents", "mig", "dci"]]
+    cells = [["model", "seed", "training", "agreement", "loss", "latents", "mig", "dci"]]
     for row in choice["rows"]:
-        figures = [row["agreement"], row["active"], row["mig"], row["dci"]]
+        figures = [row["agreement"], row["loss"], row["active"], row["mig"], row["dci"]]
         texts = ["–" if figure is None else f"{figure:.3g}" for figure in figures]
         cells.append([row["recipe"], str(row["seed"]), row["stage"], *texts])
     lines = [f"picked {choice['name']}", *choice["sentences"], "", *align(cells, slice(3, None)), ""]

@@ -22,6 +22,7 @@ class Row(TypedDict):
     steps: int
     stage: str
     agreement: float | None
+    loss: float | None
     active: int | None
     mig: float | None
     dci: float | None

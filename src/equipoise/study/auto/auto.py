@@ -6,7 +6,7 @@ import json
 import math
 import multiprocessing
 import shutil
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -79,10 +79,11 @@ def auto(
     settings: Settings | None = None,
     progress: bool = True,
 ) -> Pick:
-    """Train many models within a budget and return the one whose latents the others find too.
+    """Train many models within a budget, and return the best of the method whose latents are found again.
 
-    Methods that tune themselves are trained from several seeds, as many at once as there are cores. After a quarter of
-    the training, the half that agrees least with the others stops. The same call resumes after an interruption.
+    Methods that tune themselves are trained from several seeds, as many at once as there are cores. After half of the
+    training all but a few stop. The method is chosen by the agreement of its models with the others, and among its
+    models the one with the smallest loss. The same call resumes after an interruption.
     Trainings are processes that load this program again, so a script calls `auto` under `if __name__ == "__main__":`.
 
     Args:
@@ -141,23 +142,26 @@ def auto(
     for line in contents["auto"]["lines"]:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     ours = listing.read(contents)
+    recipes = {each.run: each.recipe for each in ours}
     table = None if labels is None else read_labels(labels, load_images(ours[0].config, None)[-1])
 
     first = listing.first_stage(ours, contents["out"])
     if not listing.finalists_in(contents["out"]):
         _drive(first, engine, contents["auto"]["workers"], gpus, console)
-        count = max(1, len(ours) // 2)
-        ranking = rank(_finished(first))
-        result = listing.First(finalists=list(ranking.runs[:count]), agreement=dict(ranking.agreement))
+        finished = _finished(first)
+        ranking = rank(finished, recipes, finished)
+        count = contents["auto"]["finalists"]
+        result = listing.First(
+            finalists=list(ranking.runs[:count]), agreement=dict(ranking.agreement), loss=dict(ranking.loss)
+        )
         write_text(folder / listing.FILE, json.dumps(result, indent=1))
     second = listing.second_stage(ours, listing.finalists_in(contents["out"]), contents["out"])
     _drive(second, engine, contents["auto"]["workers"], gpus, console)
     with console.status("comparing the models"):
         finished = _finished(second)
-        ranking = rank(finished)
+        ranking = rank(_finished(first, but=second.runs) | finished, recipes, finished)
         scores = {run: label_scores(finished[run], table) for run in ranking.runs}
-    agreement = read_json(folder / listing.FILE, listing.First)["agreement"]
-    reasons = describe(contents, ours, agreement, ranking, scores, None if table is None else len(table.images))
+    reasons = describe(contents, ours, ranking, scores, None if table is None else len(table.images))
     return Pick(_hand_over(folder / BEST, finished[ranking.runs[0]], reasons, console), reasons)
 
 
@@ -208,12 +212,12 @@ def _begin(
     rates = speeds(configs, workers)
     usual = next(iter(configs))
     full = configs[usual].train.steps / rates[usual]
-    finalists, each_seconds = listing.numbers(seconds, workers, full)
+    count, finalists, each_seconds = listing.numbers(seconds, workers, full)
     seed = int(str(request.get("train.seed", 0)))
     contents = Contents(
         out=str(folder),
-        auto={"request": record, "budget": seconds, "workers": workers, "lines": [line]},
-        candidates=listing.compose(2 * finalists, each_seconds, common, rates, seed),
+        auto={"request": record, "budget": seconds, "workers": workers, "finalists": finalists, "lines": [line]},
+        candidates=listing.compose(count, each_seconds, common, rates, seed),
     )
     contents["auto"]["lines"].append(listing.line(contents))
     if each_seconds < full / 2:
@@ -252,10 +256,12 @@ def _drive(plan: Plan, engine: EngineName, workers: int, gpus: float, console: C
         raise Stopped("stopped before the end; the same command resumes")
 
 
-def _finished(plan: Plan) -> dict[str, Path]:
-    """The folders of the finished runs of a stage. Raises `RunError` if there are none."""
-    finished = {run: Path(config.out) for run, config in plan.runs.items() if runs.is_finished(config)}
-    if not finished:
+def _finished(plan: Plan, but: Container[str] = ()) -> dict[str, Path]:
+    """The folders of the finished runs of a stage, without those of `but`. Raises `RunError` if none is finished."""
+    finished = {
+        run: Path(config.out) for run, config in plan.runs.items() if run not in but and runs.is_finished(config)
+    }
+    if not finished and not but:
         reason = next((tries[-1].reason for run in plan.runs if (tries := failures(plan.folder, run))), "")
         raise RunError(f"no training could be finished ({reason}); change the settings, with another out")
     return finished

@@ -23,9 +23,9 @@ RECIPES: Mapping[str, Settings] = {
 """Settings of methods that tune themselves, by the name that tables show."""
 
 MIX = ("aligned-vae",) * 6 + ("l-vae", "dynamic-vae")  # of eight candidates; later ones repeat it
-FINALISTS = 4  # the least number; UDR needs three
-MOST = 24  # finalists, unless there are more workers
-FIRST = 0.25  # share of the training after which half of the candidates are dropped
+CANDIDATES = 6  # the least number
+MOST = 24  # candidates, unless there are more workers
+FIRST = 0.5  # share of the training after which all but the finalists stop; before it, losses do not tell models apart
 SHARE = 0.93  # of the budget is for training steps; the rest for the start, codes, scores and reports
 FILE = "first.json"  # of a study: the result of the first stage
 
@@ -40,6 +40,7 @@ class _About(TypedDict):
     request: dict[str, Any]
     budget: float
     workers: int
+    finalists: int
     lines: list[str]
 
 
@@ -70,10 +71,11 @@ class Candidate:
         return dataclasses.replace(self.config, train=dataclasses.replace(self.config.train, steps=self.first))
 
 
-def numbers(budget: float, workers: int, full: float) -> tuple[int, float]:
-    """Return the number of finalists, half of the candidates, and the seconds of training of each finalist.
+def numbers(budget: float, workers: int, full: float) -> tuple[int, int, float]:
+    """Return the number of candidates, that of finalists, and the seconds of training of each finalist.
 
-    The finalists fill all workers. There are as many as can be trained for `full` seconds each, and at least four.
+    There are as many finalists as workers, at least two, and as many candidates as the budget allows if finalists train
+    for `full` seconds, at least six. From 24 candidates on the training is longer instead.
 
     Args:
         budget: seconds.
@@ -81,10 +83,11 @@ def numbers(budget: float, workers: int, full: float) -> tuple[int, float]:
         full: seconds of a training of the default length.
     """
     total = SHARE * budget * workers
-    least = workers * math.ceil(FINALISTS / workers)
-    affordable = workers * int(total / ((1 + FIRST) * full * workers))
-    finalists = min(max(least, affordable), max(least, workers * (MOST // workers)))
-    return finalists, total / ((1 + FIRST) * finalists)
+    finalists = max(2, workers)
+    rounds = int((total - finalists * (1 - FIRST) * full) / (FIRST * full * workers))
+    rounds = max(math.ceil(CANDIDATES / workers), min(rounds, MOST // workers))
+    candidates = rounds * workers
+    return candidates, finalists, total / (FIRST * candidates + (1 - FIRST) * finalists)
 
 
 def recipes(request: Settings) -> list[str]:
@@ -155,10 +158,11 @@ def plan(contents: Mapping[str, Any]) -> Plan:
 
 
 class First(TypedDict):
-    """The result of the first stage: the finalists, and the agreement of every run that was compared."""
+    """The result of the first stage: the finalists, and agreement and loss of every run that was compared."""
 
     finalists: list[str]
     agreement: dict[str, float]
+    loss: dict[str, float]
 
 
 def finalists_in(out: str) -> list[str]:
@@ -172,9 +176,10 @@ def line(contents: Contents) -> str:
     candidates, about = contents["candidates"], contents["auto"]
     names = dict.fromkeys(each["recipe"] for each in candidates)
     workers = about["workers"]
+    stop = f"{about['finalists']} of them train to the end, the others to {FIRST:.0%}"
     return (
-        f"trainings: {len(candidates)} ({', '.join(filter(None, names)) or 'seeds'}), {workers} at once; half of them "
-        f"stop after a quarter; the budget is {duration(about['budget'])}"
+        f"trainings: {len(candidates)} ({', '.join(filter(None, names)) or 'seeds'}), {workers} at once; {stop}; "
+        f"the budget is {duration(about['budget'])}"
     )
 
 

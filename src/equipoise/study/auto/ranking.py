@@ -1,8 +1,8 @@
-"""How well the candidates of `auto` agree, which of them is picked, and what labels would have picked."""
+"""How well the candidates of `auto` agree, their losses, which is picked, and what labels would have picked."""
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,60 +18,81 @@ from equipoise.metrics import Score, ScoreWarning
 from equipoise.metrics.result import Floats
 from equipoise.report.latents import ACTIVE, latent_variances
 from equipoise.study.compare.udr import agreement
+from equipoise.training import checkpoint
 
 DRAWS = 2000
+TAIL = 0.05  # share of the steps, the last ones, over which the loss is averaged
 DCI = "dci_lasso_disentanglement"
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """Runs, the best first, with their agreement and active latents, and how often the first stays first in redraws."""
+    """Runs, the best first, with their agreement, loss and active latents."""
 
     runs: tuple[str, ...]
+    """Those that can be picked."""
     agreement: Mapping[str, float]
+    loss: Mapping[str, float]
+    """Mean over the last steps, in nats per image."""
     active: Mapping[str, int]
     dropped: tuple[str, ...]
     """Runs with fewer than half of the active latents of the median; they come last."""
     confidence: float
-    """Share of redraws of the other models in which the first run stays the first."""
+    """Share of redraws of the other models in which the first run agrees best of those that can be picked."""
 
 
-def rank(paths: Mapping[str, Path]) -> Ranking:
-    """Rank runs without labels, by UDR: the median agreement of their latents with those of each other run.
+def rank(paths: Mapping[str, Path], recipes: Mapping[str, str], finalists: Collection[str]) -> Ranking:
+    """Rank the finalists without labels: between recipes by agreement, within a recipe by the loss.
 
-    Runs that lack half of the active latents of the median run come last, whatever their agreement. Otherwise the
-    order of the names decides between equals.
+    The agreement of a run is its UDR, the median with which its latents agree with those of each other run; that of a
+    recipe is the best of its runs. Losses compare runs of one recipe only, since others minimise something else. Runs
+    that lack half of the active latents of the median run come last. The order of the names decides between equals.
+
+    Args:
+        paths: the folder of each run, of finalists and of those that stopped earlier.
+        recipes: the recipe of each run.
+        finalists: the runs that can be picked, all trained for the same part of their schedule.
     """
     names = sorted(paths)
     active = {name: _active(paths[name]) for name in names}
     least = max(1.0, float(np.median(list(active.values()))) / 2)
     is_usable = np.array([active[name] >= least for name in names])
+    can_win = is_usable & np.array([name in finalists for name in names])
     pairs = agreement([paths[name] for name in names]) if len(names) > 1 else np.full((1, 1), math.nan)
-    medians = _medians(pairs)
-    order = np.lexsort((np.arange(len(names)), -medians, ~is_usable))
+    medians = dict(zip(names, _medians(pairs).tolist(), strict=True))
+    losses = {name: _loss(paths[name]) for name in names}
+    best = {
+        recipe: max((medians[name] for name in np.array(names)[can_win] if recipes[name] == recipe), default=0.0)
+        for recipe in set(recipes.values())
+    }
+    order = sorted(
+        (i for i, name in enumerate(names) if name in finalists),
+        key=lambda i: (not is_usable[i], -best[recipes[names[i]]], recipes[names[i]], losses[names[i]], names[i]),
+    )
     return Ranking(
         tuple(names[i] for i in order),
-        dict(zip(names, medians.tolist(), strict=True)),
+        medians,
+        losses,
         active,
-        tuple(name for name, usable in zip(names, is_usable, strict=True) if not usable),
-        confidence(pairs, int(order[0]), is_usable),
+        tuple(names[i] for i in order if not is_usable[i]),
+        confidence(pairs, order[0], can_win),
     )
 
 
-def confidence(pairs: Floats, best: int, is_usable: NDArray[np.bool_]) -> float:
+def confidence(pairs: Floats, best: int, can_win: NDArray[np.bool_]) -> float:
     """Return how often `best` has the largest median when the models it is compared with are drawn anew, 0 to 1.
 
     Args:
         pairs: [S, S], the agreement of run i with run j; NaN on the diagonal.
-        best: the row that has the largest median of the usable ones.
-        is_usable: [S], which rows can come first.
+        best: the row of the pick.
+        can_win: [S], which rows it is compared with.
     """
     count = len(pairs)
-    if is_usable.sum() < 2:
+    if can_win.sum() < 2:
         return 1.0
     drawn = np.random.default_rng(0).integers(count, size=(DRAWS, count))
     medians = np.stack([_medians(pairs[:, columns]) for columns in drawn])
-    medians[:, ~is_usable] = -1
+    medians[:, ~can_win] = -1
     return float((medians[:, best] >= medians.max(axis=1)).mean())
 
 
@@ -100,6 +121,14 @@ def label_scores(path: Path, labels: Labels | None) -> dict[str, Score]:
 def _active(path: Path) -> int:
     """The number of active latents of a run."""
     return int((latent_variances(coding.load(path / "codes.npz")["mean"]) > ACTIVE).sum())
+
+
+def _loss(path: Path) -> float:
+    """The mean loss of a run over its last steps; the largest number if it is not finite."""
+    rows = checkpoint.read_log(path / "log.jsonl")
+    last = [row["loss"] for row in rows if row["step"] > (1 - TAIL) * rows[-1]["step"]]
+    mean = float(np.mean(last)) if last else math.inf
+    return mean if math.isfinite(mean) else math.inf
 
 
 def _medians(pairs: Floats) -> Floats:

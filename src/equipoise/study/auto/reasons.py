@@ -1,5 +1,6 @@
 """Why `auto` picked its model, in sentences for people who have never heard of beta, and as a table."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,7 +17,6 @@ CLEAR, LIKELY = 0.9, 0.6  # confidence from which the choice is called so
 def describe(
     contents: Contents,
     candidates: Sequence[Candidate],
-    first: Mapping[str, float],
     ranking: Ranking,
     scores: Mapping[str, Mapping[str, Score]],
     labels: int | None,
@@ -26,8 +26,7 @@ def describe(
     Args:
         contents: the study file.
         candidates: all candidates.
-        first: agreement of each run after the first stage.
-        ranking: that of the finalists.
+        ranking: that of the finalists, with agreement and loss of all runs.
         scores: those by labels of each finalist; empty without labels.
         labels: number of images in the table of labels, if there is one.
     """
@@ -38,13 +37,14 @@ def describe(
     about = contents["auto"]
     best = ranking.runs[0]
     migs = {run: each["mig"].value for run, each in scores.items() if each}
-    rows = [_row(each, first, ranking, scores.get(each.run, {}), seconds[each.run]) for each in candidates]
+    rows = [_row(each, ranking, scores.get(each.run, {}), seconds[each.run]) for each in candidates]
     rows.sort(key=lambda row: ranking.runs.index(row["run"]) if row["run"] in ranking.runs else len(ranking.runs))
     names = {row["run"]: f"{row['recipe'] or 'the model'}, seed {row['seed']}".lstrip(", ") for row in rows}
     sentences = [
         _training(candidates, ranking, max(seconds.values())),
-        _agreement(ranking),
-        *_confidence(ranking, names),
+        *_recipe(rows, best),
+        *_loss(rows, names, best),
+        *_confidence(ranking),
         *_dropped(ranking, names),
         *_labels(ranking, names, scores, migs, labels),
         "Models can also agree on the same mistake, so look at the pictures of the latents: "
@@ -61,18 +61,18 @@ def describe(
     )
 
 
-def _row(
-    candidate: Candidate, first: Mapping[str, float], ranking: Ranking, scores: Mapping[str, Score], seconds: float
-) -> Row:
+def _row(candidate: Candidate, ranking: Ranking, scores: Mapping[str, Score], seconds: float) -> Row:
     run = candidate.run
-    is_finalist = run in ranking.agreement
+    is_finalist = run in ranking.runs
+    loss = ranking.loss.get(run)
     return Row(
         run=run,
         recipe=candidate.recipe or candidate.config.method.name,
         seed=candidate.config.train.seed,
         steps=candidate.config.train.steps if is_finalist else candidate.first,
-        stage="trained to the end" if is_finalist else "stopped after a quarter" if run in first else "failed",
-        agreement=ranking.agreement.get(run, first.get(run)),
+        stage="trained to the end" if is_finalist else "stopped at half" if run in ranking.loss else "failed",
+        agreement=ranking.agreement.get(run),
+        loss=loss if loss is not None and math.isfinite(loss) else None,
         active=ranking.active.get(run),
         mig=scores["mig"].value if scores else None,
         dci=scores[DCI].value if scores else None,
@@ -84,36 +84,53 @@ def _training(candidates: Sequence[Candidate], ranking: Ranking, longest: float)
     recipes = len({each.recipe for each in candidates})
     ways = f"by {recipes} methods and " if recipes > 1 else ""
     return (
-        f"{len(candidates)} models were trained on the same images, {ways}from different random starts. After a "
-        f"quarter of the training the half that agreed least with the others was stopped; {len(ranking.runs)} models "
-        f"were trained to the end, for {duration(longest)} each."
+        f"{len(candidates)} models were trained on the same images, {ways}from different random starts. At half of "
+        f"the training all but {len(ranking.runs)} were stopped; these were trained to the end, for "
+        f"{duration(longest)} each. No labels were used."
     )
 
 
-def _agreement(ranking: Ranking) -> str:
-    values = [ranking.agreement[run] for run in ranking.runs]
-    if len(values) == 1:
-        return "It is the only one that was finished, so it could not be compared with others."
-    return (
-        "No labels were used. Models that start from different random numbers agree on a latent when it is a property "
-        "of the images, and rarely when it is chance. This model agrees best with the others: "
-        f"{values[0]:.2f}, where 0 means no latent in common and 0.9 the same latents. The next one has "
-        f"{values[1]:.2f}, the last one {values[-1]:.2f}."
-    )
-
-
-def _confidence(ranking: Ranking, names: Mapping[str, str]) -> list[str]:
-    if len(ranking.runs) < 2:
+def _recipe(rows: Sequence[Row], best: str) -> list[str]:
+    pick = next(row for row in rows if row["run"] == best)
+    agreement: dict[str, float] = {}
+    for row in rows:
+        agreement[row["recipe"]] = max(agreement.get(row["recipe"], 0.0), row["agreement"] or 0.0)
+    others = [f"{name} {value:.2f}" for name, value in agreement.items() if name != pick["recipe"]]
+    if not others:
         return []
-    share, second = ranking.confidence, names[ranking.runs[1]]
-    verdict = f"The choice is close: {second}, is about as good"
-    if share >= LIKELY:
-        verdict = f"The choice is likely but not certain; the second is {second}"
-    if share >= CLEAR:
-        verdict = "The choice is clear"
     return [
-        f"{verdict}. The picked model comes first in {100 * share:.0f} % of 2,000 comparisons with models drawn at "
-        "random from the others."
+        "The method was chosen by agreement: models that start from different random numbers agree on a latent when it "
+        "is a property of the images, and rarely when it is chance. The best agreement of a model with the others, "
+        "where 0 means no latent in common and 0.9 the same latents, is "
+        f"{agreement[pick['recipe']]:.2f} for {pick['recipe']} ({', '.join(others)})."
+    ]
+
+
+def _loss(rows: Sequence[Row], names: Mapping[str, str], best: str) -> list[str]:
+    pick = next(row for row in rows if row["run"] == best)
+    same = [row for row in rows if row["recipe"] == pick["recipe"] and row["loss"] is not None]
+    rest = [row for row in same if row["steps"] == pick["steps"] and row["run"] != best]
+    if pick["loss"] is None or not rest:
+        return ["It is the only model of its method that was trained to the end."]
+    return [
+        "Among the models of one method the smallest loss decides, the sum of the error of the reconstruction and the "
+        f"weighted size of the code: {pick['loss']:.2f} nats per image; {names[rest[0]['run']]}, has "
+        f"{rest[0]['loss']:.2f}."
+    ]
+
+
+def _confidence(ranking: Ranking) -> list[str]:
+    if len(ranking.agreement) < 3 or len(ranking.runs) < 2:
+        return []
+    share = ranking.confidence
+    verdict = "Others among those trained to the end agree about as well, so look at them too"
+    if share >= LIKELY:
+        verdict = "The agreement supports the choice"
+    if share >= CLEAR:
+        verdict = "The agreement clearly supports the choice"
+    return [
+        f"{verdict}: in {100 * share:.0f} % of 2,000 comparisons with models drawn at random it agrees best of those "
+        "trained to the end."
     ]
 
 
