@@ -44,6 +44,7 @@ OTHERWISE: dict[str, list[dict[str, Any]]] = {
         *({"shape": shape} for shape in ("constant", "linear", "cosine", "cyclical")),
         {"unit": "rec", "hold": 0.2, "until": 1.0},
     ],
+    "descent": [{"unit": "rec", "hold": 0.0, "until": 1.0}, {"entry": 0.0, "halving": 0.5}],
     "capacity": [{"gamma": 10.0, "start": 0.5, "until_steps": 7}],
     "pi": [
         {"target": {"end": 18.0, "increment": 0.5}, "beta_max": 5.0},

@@ -152,6 +152,7 @@ def test_every_balance_can_be_named() -> None:
         "fixed": {"weights": {"kl": 2.0}},
         "warm-up": {"beta": 4.0},
         "schedule": {"start": 8.0, "end": 0.5},
+        "descent": {"start": 8.0, "end": 0.5},
         "learned": {"terms": ["rec", "kl"]},
         "closed-form": {"terms": ["rec", "kl"]},
     }

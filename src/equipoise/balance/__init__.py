@@ -3,6 +3,7 @@
 from equipoise.balance.adaptive import AccuracyCapacity, AccuracyFeedback, Relevance
 from equipoise.balance.contract import Balance, Joint, Seen, Weights
 from equipoise.balance.controllers import PI, IncrementalPI
+from equipoise.balance.descent import Descent
 from equipoise.balance.error_bound import ErrorBound
 from equipoise.balance.fixed import Capacity, Fixed, WarmUp
 from equipoise.balance.learned import ClosedFormWeights, LearnedWeights
@@ -15,6 +16,7 @@ BALANCES: dict[str, type[Balance]] = {
         Fixed,
         WarmUp,
         Schedule,
+        Descent,
         Capacity,
         PI,
         IncrementalPI,
@@ -36,6 +38,7 @@ __all__ = [
     "Balance",
     "Capacity",
     "ClosedFormWeights",
+    "Descent",
     "ErrorBound",
     "Fixed",
     "IncrementalPI",

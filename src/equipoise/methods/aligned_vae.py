@@ -8,8 +8,8 @@ from pydantic.dataclasses import dataclass
 
 from equipoise import terms
 from equipoise.alignment import Alignment
-from equipoise.balance import Schedule
-from equipoise.balance.contract import Fraction, Positive, Steps
+from equipoise.balance import Descent
+from equipoise.balance.contract import Fraction, NonNegative, Positive, Steps
 from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
 from equipoise.methods.shared import AT_MEAN, Noise, likelihood_of
 from equipoise.objective import Objective
@@ -20,9 +20,10 @@ from equipoise.priors import StandardNormal
 class AlignedVAE(Noise):
     """Minimise  rec + beta * KL,  in nats per image, with a beta that falls; every few steps, rotate the latent axes.
 
-    beta falls geometrically from `start` to `end`, both in units of the spread: the nats per image by which `rec`
-    of the mean image exceeds that of a perfect reconstruction. At `start` only the strongest factors are encoded, each
-    in as few latents as possible. The weaker ones follow when beta falls, while the latents of the strong factors stay.
+    beta falls from `start` to `end`, both in units of the spread: the nats per image by which `rec` of the mean image
+    exceeds that of a perfect reconstruction. It falls slowly until the first latents are encoded, which are those of
+    the strongest factors, pauses until they have settled, and then falls geometrically. The weaker factors follow,
+    while the latents of the strong ones stay.
     The KL does not change under rotations of the latent space, so factors of similar strength, such as the positions in
     x and in y, can share their latents at any angle. The rotation to the least total correlation of the codes gives
     each factor an axis.
@@ -39,14 +40,19 @@ class AlignedVAE(Noise):
     """
 
     start: Positive = 0.25
-    """First beta, in units of the spread. Default: between twice the shares that the second and the third principal
-    component of dSprites have of the variance. There both positions are encoded, and nothing else."""
+    """First beta, in units of the spread. Default: twice the share that the second principal component of dSprites has
+    of the variance, near the largest beta at which both positions can be encoded."""
     end: Positive = 0.0015
     """Last beta, in units of the spread. Default: small enough for weak factors, such as orientation; smaller values
     activate latents that repeat the others."""
+    entry: NonNegative = 0.1
+    """KL at which beta pauses, in nats. Default: well above that of a model that encodes nothing, below that of a first
+    latent that has settled."""
+    halving: Fraction = 0.1
+    """Fraction of the schedule in which beta is halved before the pause."""
     hold: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Fraction of the schedule during which beta is `start`, below `until`. Default: the strongest factors settle on
-    two latents before a third could share them."""
+    """Fraction of the schedule for which beta pauses. Default: the strongest factors settle on two latents before a
+    third could share them."""
     until: Fraction = 0.5
     """Fraction of the schedule at which beta reaches `end`. Afterwards weak factors settle."""
     every: Steps = 200
@@ -71,7 +77,9 @@ class AlignedVAE(Noise):
         """Return the objective for images and latents of this shape."""
         return Objective(
             terms={"rec": terms.rec, "kl": terms.kl},
-            balance=Schedule(self.start, self.end, until=self.until, hold=self.hold, unit="spread"),
+            balance=Descent(
+                self.start, self.end, self.entry, self.halving, hold=self.hold, until=self.until, unit="spread"
+            ),
             likelihood=likelihood_of(self, shape),
             prior=StandardNormal(shape.latent),
             monitors={"spread": terms.spread},
