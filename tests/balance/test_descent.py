@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from equipoise.balance import Descent
+from equipoise.balance import Descent, Schedule
 from equipoise.balance.contract import Seen
 from equipoise.errors import InputError
 
@@ -30,6 +30,12 @@ def test_images_that_are_encoded_at_once_pause_at_the_start() -> None:
     curve = weights(Descent(16.0, 1.0, hold=0.2, until=0.5), kl_at=1)
     assert curve[:200] == pytest.approx([16.0] * 200, rel=1e-2)
     assert curve[500] == pytest.approx(1)
+
+
+def test_an_entry_of_0_pauses_at_the_start_like_a_schedule_with_a_hold() -> None:
+    descent, schedule = Descent(16.0, 1.0, entry=0.0, hold=0.2, until=0.5), Schedule(16.0, 1.0, hold=0.2, until=0.5)
+    for step in range(1, 1001, 37):
+        assert float(descent(seen(step, 0.0))["kl"]) == pytest.approx(float(schedule(seen(step, 0.0))["kl"]), rel=1e-5)
 
 
 def test_without_any_latent_it_falls_to_the_end() -> None:

@@ -25,7 +25,7 @@ class Descent(Balance):
     Args:
         start: first weight, above 0.
         end: last weight, above 0 and at most `start`.
-        entry: mean of the term, in nats, at which the pause begins.
+        entry: mean of the term, in nats, at which the pause begins; 0: it begins at the first step.
         halving: fraction of the schedule in which the weight is halved before the pause.
         hold: fraction of the schedule for which it stays.
         until: fraction of the schedule at which it reaches `end`; later if the pause ends less than 5 % before.
@@ -72,7 +72,7 @@ class Descent(Balance):
         self.hold, self.until, self.term, self.unit = hold, until, term, unit
         self.terms = (term,)
         self.register_buffer("term_mean", torch.zeros(()))
-        self.register_buffer("entered", torch.ones(()))  # progress at the beginning of the pause; 1 before it
+        self.register_buffer("entered", torch.tensor(1.0 if entry > 0 else 0.0))  # progress at which it pauses; 1: none
         if unit is not None:
             self.measures = (unit,)
             self.register_buffer("unit_mean", torch.zeros(()))

@@ -18,6 +18,7 @@ class Row(TypedDict):
 
     run: str
     recipe: str
+    method: str
     seed: int
     steps: int
     stage: str

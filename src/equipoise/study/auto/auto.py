@@ -142,14 +142,14 @@ def auto(
     for line in contents["auto"]["lines"]:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     ours = listing.read(contents)
-    recipes = {each.run: each.recipe for each in ours}
+    methods = {each.run: each.config.method.name for each in ours}
     table = None if labels is None else read_labels(labels, load_images(ours[0].config, None)[-1])
 
     first = listing.first_stage(ours, contents["out"])
     if not listing.finalists_in(contents["out"]):
         _drive(first, engine, contents["auto"]["workers"], gpus, console)
         finished = _finished(first)
-        ranking = rank(finished, recipes, finished)
+        ranking = rank(finished, methods, finished)
         count = contents["auto"]["finalists"]
         result = listing.First(
             finalists=list(ranking.runs[:count]), agreement=dict(ranking.agreement), loss=dict(ranking.loss)
@@ -159,7 +159,7 @@ def auto(
     _drive(second, engine, contents["auto"]["workers"], gpus, console)
     with console.status("comparing the models"):
         finished = _finished(second)
-        ranking = rank(_finished(first, but=second.runs) | finished, recipes, finished)
+        ranking = rank(_finished(first, but=second.runs) | finished, methods, finished)
         scores = {run: label_scores(finished[run], table) for run in ranking.runs}
     reasons = describe(contents, ours, ranking, scores, None if table is None else len(table.images))
     return Pick(_hand_over(folder / BEST, finished[ranking.runs[0]], reasons, console), reasons)

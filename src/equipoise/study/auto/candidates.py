@@ -17,12 +17,14 @@ from equipoise.study.plan import Plan, Study, run_settings, varied
 
 RECIPES: Mapping[str, Settings] = {
     "aligned-vae": {"method.name": "aligned-vae"},
+    "aligned-vae, entry 0.1": {"method.name": "aligned-vae", "method.entry": 0.1},
     "l-vae": {"method.name": "l-vae", "net.name": "small"},
     "dynamic-vae": {"method.name": "dynamic-vae", "net.name": "small"},
 }
 """Settings of methods that tune themselves, by the name that tables show."""
 
-MIX = ("aligned-vae",) * 6 + ("l-vae", "dynamic-vae")  # of eight candidates; later ones repeat it
+ALIGNED = ("aligned-vae", "aligned-vae", "aligned-vae, entry 0.1")
+MIX = (*ALIGNED, *ALIGNED, "l-vae", "dynamic-vae")  # of eight candidates; later ones repeat it
 CANDIDATES = 6  # the least number
 MOST = 24  # candidates, unless there are more workers
 FIRST = 0.5  # share of the training after which all but the finalists stop; before it, losses do not tell models apart
@@ -114,7 +116,8 @@ def compose(
         recipe = mix[number % len(mix)]
         steps = max(2, int(seconds * rates[recipe]))
         settings = dict(common[recipe]) | {"train.steps": steps, "train.schedule_steps": steps}
-        settings["train.seed"] = seed + sum(each["recipe"] == recipe for each in candidates)
+        method = settings.get("method.name")
+        settings["train.seed"] = seed + sum(each["settings"].get("method.name") == method for each in candidates)
         candidates.append({"recipe": recipe, "first": max(1, int(FIRST * steps)), "settings": settings})
     return candidates
 

@@ -41,16 +41,16 @@ class Ranking:
     """Share of redraws of the other models in which the first run agrees best of those that can be picked."""
 
 
-def rank(paths: Mapping[str, Path], recipes: Mapping[str, str], finalists: Collection[str]) -> Ranking:
-    """Rank the finalists without labels: between recipes by agreement, within a recipe by the loss.
+def rank(paths: Mapping[str, Path], methods: Mapping[str, str], finalists: Collection[str]) -> Ranking:
+    """Rank the finalists without labels: between methods by agreement, within a method by the loss.
 
     The agreement of a run is its UDR, the median with which its latents agree with those of each other run; that of a
-    recipe is the best of its runs. Losses compare runs of one recipe only, since others minimise something else. Runs
+    method is the best of its runs. Losses compare runs of one method only, since others minimise something else. Runs
     that lack half of the active latents of the median run come last. The order of the names decides between equals.
 
     Args:
         paths: the folder of each run, of finalists and of those that stopped earlier.
-        recipes: the recipe of each run.
+        methods: the method of each run.
         finalists: the runs that can be picked, all trained for the same part of their schedule.
     """
     names = sorted(paths)
@@ -62,12 +62,12 @@ def rank(paths: Mapping[str, Path], recipes: Mapping[str, str], finalists: Colle
     medians = dict(zip(names, _medians(pairs).tolist(), strict=True))
     losses = {name: _loss(paths[name]) for name in names}
     best = {
-        recipe: max((medians[name] for name in np.array(names)[can_win] if recipes[name] == recipe), default=0.0)
-        for recipe in set(recipes.values())
+        method: max((medians[name] for name in np.array(names)[can_win] if methods[name] == method), default=0.0)
+        for method in set(methods.values())
     }
     order = sorted(
         (i for i, name in enumerate(names) if name in finalists),
-        key=lambda i: (not is_usable[i], -best[recipes[names[i]]], recipes[names[i]], losses[names[i]], names[i]),
+        key=lambda i: (not is_usable[i], -best[methods[names[i]]], methods[names[i]], losses[names[i]], names[i]),
     )
     return Ranking(
         tuple(names[i] for i in order),

@@ -42,7 +42,7 @@ def describe(
     names = {row["run"]: f"{row['recipe'] or 'the model'}, seed {row['seed']}".lstrip(", ") for row in rows}
     sentences = [
         _training(candidates, ranking, max(seconds.values())),
-        *_recipe(rows, best),
+        *_method(rows, best),
         *_loss(rows, names, best),
         *_confidence(ranking),
         *_dropped(ranking, names),
@@ -68,6 +68,7 @@ def _row(candidate: Candidate, ranking: Ranking, scores: Mapping[str, Score], se
     return Row(
         run=run,
         recipe=candidate.recipe or candidate.config.method.name,
+        method=candidate.config.method.name,
         seed=candidate.config.train.seed,
         steps=candidate.config.train.steps if is_finalist else candidate.first,
         stage="trained to the end" if is_finalist else "stopped at half" if run in ranking.loss else "failed",
@@ -81,8 +82,8 @@ def _row(candidate: Candidate, ranking: Ranking, scores: Mapping[str, Score], se
 
 
 def _training(candidates: Sequence[Candidate], ranking: Ranking, longest: float) -> str:
-    recipes = len({each.recipe for each in candidates})
-    ways = f"by {recipes} methods and " if recipes > 1 else ""
+    methods = len({each.config.method.name for each in candidates})
+    ways = f"by {methods} methods and " if methods > 1 else ""
     return (
         f"{len(candidates)} models were trained on the same images, {ways}from different random starts. At half of "
         f"the training all but {len(ranking.runs)} were stopped; these were trained to the end, for "
@@ -90,25 +91,25 @@ def _training(candidates: Sequence[Candidate], ranking: Ranking, longest: float)
     )
 
 
-def _recipe(rows: Sequence[Row], best: str) -> list[str]:
+def _method(rows: Sequence[Row], best: str) -> list[str]:
     pick = next(row for row in rows if row["run"] == best)
     agreement: dict[str, float] = {}
     for row in rows:
-        agreement[row["recipe"]] = max(agreement.get(row["recipe"], 0.0), row["agreement"] or 0.0)
-    others = [f"{name} {value:.2f}" for name, value in agreement.items() if name != pick["recipe"]]
+        agreement[row["method"]] = max(agreement.get(row["method"], 0.0), row["agreement"] or 0.0)
+    others = [f"{name} {value:.2f}" for name, value in agreement.items() if name != pick["method"]]
     if not others:
         return []
     return [
         "The method was chosen by agreement: models that start from different random numbers agree on a latent when it "
         "is a property of the images, and rarely when it is chance. The best agreement of a model with the others, "
         "where 0 means no latent in common and 0.9 the same latents, is "
-        f"{agreement[pick['recipe']]:.2f} for {pick['recipe']} ({', '.join(others)})."
+        f"{agreement[pick['method']]:.2f} for {pick['method']} ({', '.join(others)})."
     ]
 
 
 def _loss(rows: Sequence[Row], names: Mapping[str, str], best: str) -> list[str]:
     pick = next(row for row in rows if row["run"] == best)
-    same = [row for row in rows if row["recipe"] == pick["recipe"] and row["loss"] is not None]
+    same = [row for row in rows if row["method"] == pick["method"] and row["loss"] is not None]
     rest = [row for row in same if row["steps"] == pick["steps"] and row["run"] != best]
     if pick["loss"] is None or not rest:
         return ["It is the only model of its method that was trained to the end."]
