@@ -109,7 +109,7 @@ class Evaluate:
     every: AtLeast1 | None = None
     """steps between scores during training; unset: score at the end only"""
     which: str | tuple[str, ...] = "default"
-    """metrics to compute: default, all, or names"""
+    """metrics to compute: default, all, or names (comma-separated)"""
     convention: Literal["default", "carbonneau", "locatello"] = "carbonneau"
     """parameters of the metrics; carbonneau is that of the L-VAE paper"""
     n: AtLeast2 = 10_000

@@ -58,6 +58,7 @@ def test_metrics_are_chosen_by_name(given: dict[str, Any]) -> None:
     assert list(score(**given, which="sap", interval=False)) == ["sap"]
     assert list(score(**given, which=["kl", "mig"], interval=False)) == ["mig", "kl"]
     assert list(score(**given, which=("irs",), interval=False)) == ["irs"]
+    assert list(score(**given, which="kl, mig", interval=False)) == ["mig", "kl"]
 
 
 @pytest.mark.parametrize(

@@ -103,8 +103,8 @@ def score(
             `fit.reconstruction`), or images and their reconstructions (x, xhat) in [0, 1].
         group: for each further model its codes [N, L'] of the same images, or a tuple (codes, logvar).
         which: "default" is every metric that the inputs allow except slow ones. "all" includes the slow ones, and one
-            warning lists the metrics that the inputs do not allow. For a name or names of `METRICS`, a missing input is
-            an error.
+            warning lists the metrics that the inputs do not allow. For a name or names of `METRICS`, also
+            separated by commas, a missing input is an error.
         convention: "carbonneau" or "locatello" sets all parameters as in that published code. A metric without the
             convention is left out with a warning, or is an error if it is selected by name. To change one parameter,
             call the plain function: `mig(codes, factors, **METRICS["mig"].conventions["carbonneau"] | {"bins": 20})`.
@@ -227,7 +227,7 @@ def _names(which: str | Sequence[str]) -> list[str]:
     """Return the metrics of a selection; `InputError` for an unknown name."""
     if which == "all" or which == "default":
         return [name for name, metric in METRICS.items() if metric.is_cheap or which == "all"]
-    names = [which] if isinstance(which, str) else list(which)
+    names = [name.strip() for name in which.split(",")] if isinstance(which, str) else list(which)
     for name in names:
         if name not in METRICS:
             raise InputError(f"which: no metric named {name!r}; {nearest(name, METRICS)}")

@@ -161,7 +161,7 @@ def _setting(key: str, value: object, table: Mapping[str, Any]) -> object:
 def _check_metric(search: Search, study: Study, config: Config) -> None:
     """Raise `InputError` where runs with these settings will not have the score of the search."""
     which, every, steps = config.evaluate.which, config.evaluate.every, config.train.steps
-    names = (which,) if isinstance(which, str) else which
+    names = [name.strip() for name in which.split(",")] if isinstance(which, str) else which
     if search.metric == "udr":
         if (study.seeds or 1) < FEWEST:
             raise InputError(f"search.metric udr compares the seeds of a trial; set seeds = {FEWEST} or more")
