@@ -4,7 +4,7 @@ BIN = .venv/bin
 # Two processes with one thread each. More threads than cores make a training step many times slower.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: help demo pictures test test-all test-extras test-browser matrix soak mutations check docs build test-wheel clean
+.PHONY: help demo pictures test test-all test-extras test-browser gpu matrix soak mutations check docs build test-wheel clean
 
 help:
 	@echo "make demo          install into .venv, train aligned-vae on dSprites for a few minutes, write a report"
@@ -13,6 +13,7 @@ help:
 	@echo "make test-all      the same with the slow tests"
 	@echo "make test-extras   run the tests of the optional dependencies"
 	@echo "make test-browser  run the tests in headless Chromium (Debian package: chromium)"
+	@echo "make gpu           run the tests that need a GPU, and measure training on it, or skip both with a sentence"
 	@echo "make matrix        run the fast tests on other versions of Python and with the lowest dependencies (MATRIX, TESTS)"
 	@echo "make soak          kill, damage and race hundreds of commands and compare the results (about an hour; SOAK=--quick: minutes)"
 	@echo "make mutations     change the sources fault by fault and check that a test fails each time (about 15 minutes)"
@@ -74,6 +75,10 @@ mutations: .venv/ready
 
 test-browser: .venv/browser
 	$(PYTEST) -m browser
+
+gpu: .venv/ready
+	CUBLAS_WORKSPACE_CONFIG=:4096:8 $(BIN)/python -m pytest -rs -m gpu tests/gpu tests/training/test_resume.py
+	$(BIN)/python benchmarks/gpu.py
 
 .venv/docs: .venv/ready
 	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev,docs]'

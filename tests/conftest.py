@@ -1,6 +1,8 @@
 """What all tests share: one thread, a toy autoencoder, a pass with known noise, a folder of toy images."""
 
+import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
@@ -29,6 +31,22 @@ def _global_state_is_left_as_found() -> Iterator[None]:
 
 
 SHAPE = Shape(image=(1, 8, 8), latent=3, images=100)
+
+# A test for any device runs on the CPU, and with `make gpu` also on a GPU.
+NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU that torch can use")
+DEVICES = ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, NO_GPU])]
+
+
+@contextmanager
+def deterministic() -> Iterator[None]:
+    """Use only operations that give the same bits each time. The variable is for matrix products on a GPU."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    try:
+        with torch.backends.cudnn.flags(enabled=True, deterministic=True):
+            yield
+    finally:
+        torch.use_deterministic_algorithms(False)
 
 
 # Settings that make a method small enough for `SHAPE`.

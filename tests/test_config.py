@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from equipoise import config, run_folder
+from equipoise import config, run_folder, shell
 from equipoise.errors import InputError
 from equipoise.methods import METHODS
 from equipoise.methods.l_vae import LVAE
@@ -115,7 +115,7 @@ def test_the_demo_is_a_valid_run() -> None:
 )
 def test_the_command_of_settings_gives_them_again(said: dict[str, object]) -> None:
     before = config.resolve({"data": "dsprites", **said})
-    words = shlex.split(config.command(before.flat()))
+    words = shlex.split(shell.command(before.flat()))
     assert words[:3] == ["equipoise", "train", "data=dsprites"]
     assert config.resolve(config.parse(words[2:])).flat() == before.flat()
 

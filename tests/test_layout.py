@@ -32,6 +32,7 @@ ORDER = [
     "methods",
     "trackers",
     "config",
+    "shell",
     "choice",
     "codes",
     "code_space",

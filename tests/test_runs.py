@@ -15,6 +15,7 @@ from equipoise import assemble, runs, scoring
 from equipoise import config as configuration
 from equipoise.errors import InputError, RunError
 from equipoise.training import checkpoint, speed
+from equipoise.training.loop import Stopped
 
 SMALL: dict[str, object] = {
     "net": "burgess",
@@ -78,6 +79,7 @@ def test_a_run_folder_holds_what_the_contract_names(squares: Callable[[], str], 
         "checkpoint.pt",
         "codes.npz",
         "scores.json",
+        "summary.json",
         "pictures",
         "report.html",
     }
@@ -139,7 +141,7 @@ def test_an_interrupted_run_that_goes_on_equals_the_uninterrupted_one(
 def test_the_same_call_on_a_finished_run_does_nothing(squares: Callable[[], str], tmp_path: Path) -> None:
     said = settings(squares(), tmp_path / "run")
     run(said)
-    files = [path for path in (tmp_path / "run").iterdir() if path.name not in ("config.toml", "claims")]
+    files = [path for path in (tmp_path / "run").iterdir() if path.name != "claims"]
     before = {path: path.stat().st_mtime_ns for path in files}
     run(said)
     assert before == {path: path.stat().st_mtime_ns for path in before}
@@ -157,6 +159,31 @@ def test_more_steps_extend_a_run_as_if_they_had_been_asked_for_at_once(
     assert str(runs.open_run(tmp_path / "twice").codes["checkpoint"]) == checkpoint.digest(
         tmp_path / "twice" / "checkpoint.pt"
     )
+
+
+def test_a_run_that_keeps_its_model_alone_is_smaller_and_equal_but_cannot_be_extended(
+    squares: Callable[[], str], tmp_path: Path
+) -> None:
+    data = squares()
+    every, model = tmp_path / "every", tmp_path / "model"
+    run(settings(data, every))
+    said = settings(data, model, train__keep="model")
+    steps = iter(range(20))
+    with pytest.raises(Stopped):
+        runs.execute(configuration.resolve(said), progress=False, stop=lambda: next(steps) == 5)
+    assert "optimisers" in weights(model), "a run that is not finished resumes"
+    done = run(said)
+    states = [weights(path) for path in (every, model)]
+    assert equal(states[0]["model"], states[1]["model"])
+    assert "optimisers" not in states[1]
+    assert (model / "checkpoint.pt").stat().st_size < 0.5 * (every / "checkpoint.pt").stat().st_size
+    files = [path for path in model.iterdir() if path.name != "claims"]
+    before = {path: path.stat().st_mtime_ns for path in files}
+    with pytest.raises(InputError, match=r"only its model after 10 steps \(train.keep=model\).*choose another out"):
+        run({**said, "train.steps": 12})
+    assert repr(run(said).scores) == repr(done.scores)
+    assert before == {path: path.stat().st_mtime_ns for path in files}
+    assert repr(run({**said, "train.keep": "all"}).scores) == repr(done.scores), "it is the same run"
 
 
 @pytest.mark.parametrize(

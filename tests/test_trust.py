@@ -19,8 +19,9 @@ from equipoise import claim, commands, export, files, report, runs, scoring
 from equipoise.audit import audit
 from equipoise.claim import Claimed
 from equipoise.cli import main
-from equipoise.config import resolve, word
+from equipoise.config import resolve
 from equipoise.errors import InputError, RunError
+from equipoise.shell import word
 from equipoise.training import checkpoint
 
 

@@ -7,7 +7,6 @@ Later sources override earlier ones: library default, the method's default, pres
 import dataclasses
 import hashlib
 import json
-import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
@@ -88,6 +87,8 @@ class Train:
     """steps between rows of log.jsonl; a row is a mean over them"""
     checkpoint_every: AtLeast1 = 2_000
     """steps between checkpoints"""
+    keep: Literal["all", "model"] = "all"
+    """of the last checkpoint; model: no optimiser state, two thirds of the file, so no more steps can follow"""
     track: Annotated[tuple[TrackerName, ...] | None, BeforeValidator(split_names)] = None
     """experiment trackers to log to: tensorboard, wandb, mlflow (comma-separated); unset: none"""
 
@@ -159,7 +160,7 @@ class Config:
         return tomli_w.dumps(self.to_dict())
 
     def flat(self) -> dict[str, object]:
-        """Return the settings that identify a run by dotted key: all but `out`, devices, nodes and trackers."""
+        """Return the settings that identify a run by dotted key: all but `out` and those of `ELSEWHERE`."""
         return {
             f"{section}.{key}": value
             for section, values in self.to_dict().items()
@@ -174,7 +175,7 @@ TEXT = (  # settings that are text, even if the text looks like a number or a da
     *("method.name", "method.preset", "net.name", "train.device", "train.track"),
 )
 
-ELSEWHERE = ("train.devices", "train.nodes", "train.track")  # a run can be resumed with others
+ELSEWHERE = ("train.devices", "train.nodes", "train.track", "train.keep")  # a run can be resumed with others
 
 ADDED: Settings = {
     "train.weight_decay": 0.0,
@@ -246,10 +247,10 @@ def resolve(settings: Settings, complete: bool = False) -> Config:
         evaluate=_section("evaluate", Evaluate, fields["evaluate"], "evaluate"),
         out="",
     )
-    _check_combination(config)
+    objective = _check_combination(config)
     if out is None:
         data = Path(config.data.name).stem or "data"
-        out = f"runs/{data}-{method.name}-{identity(config)}"
+        out = f"runs/{data}-{method.name}-{digits(config.flat(), is_extendable(config, objective))}"
     check_value("out", out)
     if not isinstance(out, str) or not out:
         raise InputError(f"out is {short(out)}; expected the path of a folder")
@@ -263,8 +264,13 @@ def expand(settings: Settings) -> dict[str, object]:
 
 def identity(config: Config) -> str:
     """Ten digits that identify the settings in `flat`, without `train.steps` if more steps extend the run."""
-    settings = distinguishing(config.flat())
-    if is_extendable(config):
+    return digits(config.flat(), is_extendable(config))
+
+
+def digits(settings: Settings, extendable: bool) -> str:
+    """The digits of `identity` for the settings in `flat` of a run that is extendable, or not."""
+    settings = distinguishing(settings)
+    if extendable:
         del settings["train.steps"]
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
 
@@ -274,9 +280,13 @@ def distinguishing(settings: Settings) -> dict[str, object]:
     return {key: value for key, value in settings.items() if key not in ADDED or value != ADDED[key]}
 
 
-def is_extendable(config: Config) -> bool:
-    """Whether a run with more steps extends this one, because no schedule depends on the number of steps."""
-    scheduled = config.train.schedule != "constant" or outline(config).balance.is_scheduled
+def is_extendable(config: Config, objective: Objective | None = None) -> bool:
+    """Whether a run with more steps extends this one, because no schedule depends on the number of steps.
+
+    `objective` is the outline, if the caller has it.
+    """
+    objective = outline(config) if objective is None else objective
+    scheduled = config.train.schedule != "constant" or objective.balance.is_scheduled
     return config.train.schedule_steps is not None or not scheduled
 
 
@@ -324,32 +334,6 @@ def parse(overrides: Iterable[str]) -> dict[str, object]:
     return settings
 
 
-def command(settings: Settings) -> str:
-    """The shortest shell command that trains a run with these complete settings."""
-    named = {key: settings[key] for key in ("data.name", "method.name", "method.preset") if key in settings}
-    defaults = resolve(named).flat()
-    settings = {**settings, **{key: ADDED[key] for key in ADDED if key in defaults and key not in settings}}
-    words = [word(key.removesuffix(".name"), value) for key, value in named.items()]
-    words += [word(key, value) for key, value in settings.items() if key not in named and defaults.get(key) != value]
-    return shlex.join(["equipoise", "train", *words])
-
-
-def word(key: str, value: object) -> str:
-    """A setting as a word that `parse` reads. Text is quoted if it would be read as another type."""
-    if isinstance(value, str) and parse([f"{key}={value}"])[key] == value:
-        return f"{key}={value}"
-    return f"{key}={_toml(value)}"
-
-
-def _toml(value: object) -> str:
-    """A value in TOML on one line."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(each)}" for key, each in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_toml(each) for each in value) + "]"
-    return json.dumps(value, ensure_ascii=False)
-
-
 def _names(kind: type) -> list[str]:
     return [field.name for field in dataclasses.fields(kind)]
 
@@ -378,9 +362,9 @@ def _section(section: str, kind: type[Section], values: Mapping[str, object], ow
         raise InputError(sentence(error, values, f"{section}.{{}}")) from None
 
 
-def _check_combination(config: Config) -> None:
-    """Raise `InputError` for settings that are valid alone but not together."""
-    outline(config)
+def _check_combination(config: Config) -> Objective:
+    """The outline. Raises `InputError` for settings that are valid alone but not together."""
+    objective = outline(config)
     train = config.train
     if train.schedule != "constant" and train.steps > train.schedule_length:
         raise InputError(
@@ -397,3 +381,4 @@ def _check_combination(config: Config) -> None:
     check(config.data)
     if not all(0 <= beta < 1 for beta in train.betas):
         raise InputError(f"train.betas is {list(train.betas)}; expected two numbers in [0, 1)")
+    return objective

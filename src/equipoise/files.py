@@ -9,8 +9,9 @@ import shutil
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -81,11 +82,18 @@ def write_text(path: Path, text: str) -> None:
 def read_json(path: Path, kind: type[Content]) -> Content:
     """Read a JSON file of a run. Raises `RunError` when it is missing, damaged, or has another content than `kind`."""
     try:
-        return TypeAdapter(kind).validate_json(path.read_bytes())
+        content: Content = _reader(cast(Any, kind)).validate_json(path.read_bytes())
+        return content
     except FileNotFoundError:
         raise RunError(f"{path} is missing; run the same train command again") from None
     except ValidationError as error:
         raise RunError(f"{path} is damaged ({fault(error)}); delete it and run the same command again") from None
+
+
+@cache
+def _reader(kind: Any) -> TypeAdapter[Any]:
+    """The reader of a type, which takes longer to build than most files to read."""
+    return TypeAdapter(kind)
 
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:

@@ -100,6 +100,8 @@ def check_options(
     for key, option in known.items():
         if option.default is option.empty and key not in options:
             raise InputError(f"{owner} needs its option {key}; write a table of its name and {key}")
+    if not options:
+        return {}
     fields: dict[str, Any] = {key: (_readable(known[key].annotation), ...) for key in options}
     try:
         values = create_model("Options", **fields).model_validate(options)

@@ -103,9 +103,11 @@ def check_data(path: Path, name: str, data: Mapping[str, Any]) -> None:
 
 
 def write_settings(path: Path, config: Config, meta: Mapping[str, Any]) -> None:
-    """Write config.toml, and meta.json unless it exists."""
+    """Write config.toml if it changes, and meta.json unless it exists."""
     path.mkdir(parents=True, exist_ok=True)
-    write_text(path / "config.toml", config.to_toml())
+    file, text = path / "config.toml", config.to_toml()
+    if not file.exists() or file.read_text(encoding="utf-8") != text:
+        write_text(file, text)
     if not (path / "meta.json").exists():
         write_text(path / "meta.json", json.dumps(meta, indent=1))
 
@@ -137,6 +139,11 @@ def read_saved(path: Path, config: Config, data: Mapping[str, Any]) -> tuple[dic
     step = state["step"] if state else 0
     if step > config.train.steps:
         raise InputError(f"{path} holds a run of {step} steps, more than {config.train.steps}; choose another out")
+    if state and "optimisers" not in state and step < config.train.steps:
+        raise InputError(
+            f"{path} has only its model after {step} steps (train.keep=model), so it cannot be trained further; choose "
+            f"another out, and train all {config.train.steps} steps there"
+        )
     rows = checkpoint.read_log(path / "log.jsonl", until=step)
     if missing := checkpoint.missing_rows(rows, step, config.train):
         warnings.warn(f"{lost_rows(path, missing)}. Nothing else depends on them.", stacklevel=2)

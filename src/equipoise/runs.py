@@ -23,6 +23,7 @@ from equipoise.data.batches import Batches, fitting_size
 from equipoise.data.readers import sequence
 from equipoise.errors import InputError
 from equipoise.files import naming, write_text
+from equipoise.report import summary
 from equipoise.run import Run
 from equipoise.run_folder import (
     FORMAT,
@@ -40,7 +41,7 @@ from equipoise.training import checkpoint, devices, speed, watch
 from equipoise.training.loop import Row, Stopped, Training, fit
 
 # Files and folders that depend on the last step; `betas` has those of other betas of mr-vae.
-RESULTS = ("codes.npz", "scores.json", "report.html", "explorer.html", "rates.npz", "betas")
+RESULTS = ("codes.npz", "scores.json", "report.html", "explorer.html", "rates.npz", "betas", summary.FILE)
 
 
 def train(
@@ -227,10 +228,13 @@ def is_finished(config: Config) -> bool:
     path = Path(config.out)
     if not all((path / name).exists() for name in ("config.toml", "scores.json", "report.html")):
         return False
-    written = configuration.load(path / "config.toml")
+    # Only the first line, `out`, differs between equal settings, unless the file is of an earlier version.
+    written, text = (path / "config.toml").read_bytes(), config.to_toml().encode()
+    is_same = written.partition(b"\n")[2] == text.partition(b"\n")[2]
+    if not is_same and configuration.load(path / "config.toml").flat() != config.flat():
+        return False
     # Scores and report of a shorter run are deleted before the log gets a new row.
-    last = checkpoint.last_row(path / "log.jsonl")
-    return written.flat() == config.flat() and last.get("step") == config.train.steps
+    return checkpoint.last_row(path / "log.jsonl").get("step") == config.train.steps
 
 
 def _train_first(
@@ -277,6 +281,8 @@ def _train_first(
             claim.confirm()  # before a moved folder is made anew
             os.fsync(file.fileno())  # the log is never shorter than its checkpoint
             state = {"settings": identity(run.config), "log": digest.hexdigest(), **training.state()}
+            if run.config.train.keep == "model" and training.step == run.config.train.steps:
+                del state["optimisers"]
             checkpoint.save(run.path / "checkpoint.pt", state, before_save=claim.confirm)
 
         def must_stop() -> bool:
@@ -312,3 +318,5 @@ def _score_and_report(run: Run, tracker: trackers.Tracking, console: Console) ->
     if not (run.path / "report.html").exists():
         with console.status("writing the report"):
             report.write(Run(run.path, run.config, run.array))  # a new object, without cached values of fewer steps
+    if not (run.path / summary.FILE).exists():  # `compare` replaces one of other scores
+        summary.write(Run(run.path, run.config, run.array))

@@ -112,7 +112,7 @@ def evaluate(
     if stored is not None and names == {key: value for key, value in stored.items() if key in names}:
         written = stored["scores"] | scores
     contents = {**names, "scores": {name: score.to_dict() for name, score in written.items()}}
-    write_text(file, json.dumps({**contents, "digest": _digest(contents)}, indent=1))
+    write_text(file, json.dumps({**contents, "digest": content_digest(contents)}, indent=1))
     return scores
 
 
@@ -128,7 +128,7 @@ def on_device(run: Run) -> VAE:
 def read(path: Path) -> Scores:
     """The content of a scores.json, with a `Score` for each metric. Raises `RunError` when it is damaged."""
     stored = read_json(path, Scores)
-    if stored.pop("digest", digest := _digest(stored)) != digest:
+    if stored.pop("digest", written := content_digest(stored)) != written:
         raise RunError(f"{path} is damaged (its content has changed); delete it and run the same command again")
     for name, score in stored["scores"].items():
         try:
@@ -140,8 +140,8 @@ def read(path: Path) -> Scores:
     return stored
 
 
-def _digest(contents: Mapping[str, Any]) -> str:
-    """The first 16 hexadecimal digits of the SHA-256 of the content of a scores.json, but for its own digest."""
+def content_digest(contents: Mapping[str, Any]) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of the content of a JSON file, but for its own digest."""
     text = json.dumps({name: value for name, value in contents.items() if name != "digest"}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

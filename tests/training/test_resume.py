@@ -4,7 +4,7 @@ import io
 
 import pytest
 import torch
-from tests.conftest import SHAPE, SMALL, images
+from tests.conftest import DEVICES, SHAPE, SMALL, deterministic, images
 
 from equipoise.config import Config, resolve
 from equipoise.methods import METHODS
@@ -21,9 +21,9 @@ def settings(method: str, more: dict[str, object]) -> Config:
     return resolve({"data": "array", "method": method, **size, **own, **more})
 
 
-def started(config: Config) -> Training:
+def started(config: Config, device: str) -> Training:
     model, objective = build(config, SHAPE.image, SHAPE.images)
-    training = Training(model, objective, config.train, torch.device("cpu"))
+    training = Training(model, objective, config.train, torch.device(device))
     model.train()
     objective.train()
     return training
@@ -35,23 +35,25 @@ def go(training: Training, until: int) -> None:
         training.advance(x, second if training.objective.needs_second_batch else None)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize(
     ("method", "more"),
     [*((method, {}) for method in METHODS), ("l-vae", DECAY), ("aligned-vae", MUON), ("dava", MUON)],
 )
 def test_training_resumed_from_its_saved_state_equals_training_that_never_stopped(
-    method: str, more: dict[str, object]
+    method: str, more: dict[str, object], device: str
 ) -> None:
     config = settings(method, more)
-    whole, broken = started(config), started(config)
-    go(whole, 6)
-    go(broken, 3)
-    file = io.BytesIO()
-    torch.save(broken.state(), file)
-    file.seek(0)
-    resumed = started(config)
-    resumed.load_state(torch.load(file, weights_only=True))
-    go(resumed, 6)
+    whole, broken = started(config, device), started(config, device)
+    with deterministic():
+        go(whole, 6)
+        go(broken, 3)
+        file = io.BytesIO()
+        torch.save(broken.state(), file)
+        file.seek(0)
+        resumed = started(config, device)
+        resumed.load_state(torch.load(file, weights_only=True, map_location="cpu"))
+        go(resumed, 6)
 
     ours, theirs = whole.state(), resumed.state()
     assert ours["step"] == theirs["step"] == 6

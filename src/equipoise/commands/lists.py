@@ -81,8 +81,8 @@ def _summaries(kind: str) -> dict[str, str]:
 
 def _show_method(name: str) -> Outcome:
     """Formula, settings, parts, defaults and presets of a method."""
-    from equipoise.config import word
     from equipoise.methods import METHODS, compose
+    from equipoise.shell import word
 
     method = METHODS[name]
     settings = _settings(method)

@@ -10,8 +10,7 @@ from typing import Any
 
 from jinja2 import Environment
 
-from equipoise import config as configuration
-from equipoise import scoring
+from equipoise import scoring, shell
 from equipoise.data import DATASETS
 from equipoise.errors import RunError
 from equipoise.export.about import latents
@@ -73,7 +72,7 @@ def card(run: Run, about: Mapping[str, Any], pictures: list[str]) -> str:
         scores=scores,
         scored=scoring.read(run.results / "scores.json"),
         summaries={name: METRICS[name].summary for name in scores if name in METRICS},
-        command=configuration.command(about["settings"] | {"data.name": path}),
+        command=shell.command(about["settings"] | {"data.name": path}),
         torch=run.meta["versions"]["torch"],
     )
 

@@ -1,6 +1,7 @@
 """The folder of a study: its file `study.toml` and the runs that the file describes."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 from equipoise import config as configuration
@@ -32,7 +33,7 @@ def open_study(folder: str | Path) -> Plan:
 
 def one_run(folder: Path) -> Plan:
     """Return a plan of the one run in a folder."""
-    config = dataclasses.replace(configuration.load(folder / "config.toml"), out=str(folder))
+    config = dataclasses.replace(configuration.load(folder / "config.toml"), out=os.path.abspath(folder))
     return Plan(Study(out=str(folder)), {folder.resolve().name: config}, ())
 
 

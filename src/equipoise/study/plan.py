@@ -59,6 +59,21 @@ class Plan:
         return Path(self.study.out)
 
 
+@dataclasses.dataclass(frozen=True)
+class _First:
+    """The first run with some settings, from which runs with other seeds follow without validating all again."""
+
+    config: Config
+    flat: Mapping[str, object]
+    is_extendable: bool
+
+    def with_seed(self, seed: int) -> Config:
+        """Return the settings with another seed, and the folder that they name."""
+        digits = configuration.digits({**self.flat, "train.seed": seed}, self.is_extendable)
+        train = dataclasses.replace(self.config.train, seed=seed)
+        return dataclasses.replace(self.config, train=train, out=f"{self.config.out.rpartition('-')[0]}-{digits}")
+
+
 def read_file(file: str | Path, out: str | Path | None = None) -> dict[str, Any]:
     """Return the contents of a study file with `out`. Raises `InputError` where it cannot be read."""
     path = Path(file)
@@ -96,18 +111,28 @@ def plan(contents: Table) -> Plan:
         )
 
     runs: dict[str, Config] = {}
-    for seed, each in itertools.product(seeds(study), settings):
-        for chosen in _combinations(each, study):
+    first: dict[str, _First] = {}  # runs of each seed, and of each combination of the other settings
+    combinations = [chosen for each in settings for chosen in _combinations(each, study)]
+    for seed, chosen in itertools.product(seeds(study), combinations):
+        every = chosen | seed
+        of_seed = repr(every.pop("train.seed", None))
+        others = repr(every)
+        if others in first and of_seed in first:
+            config = first[others].with_seed(first[of_seed].config.train.seed)
+        else:
             config = run_settings(chosen | seed, study.out)
-            name = Path(config.out).name
-            if runs.setdefault(name, config) != config:  # runs that extend each other have the same name
-                raise InputError(
-                    f"train.steps = {sorted({runs[name].train.steps, config.train.steps})} would be one run, trained "
-                    f"further; give the largest alone and score during training with evaluate.every"
-                )
+            run = _First(config, config.flat(), configuration.is_extendable(config))
+            first[others] = run
+            first.setdefault(of_seed, run)
+        name = Path(config.out).name
+        if runs.setdefault(name, config) != config:  # runs that extend each other have the same name
+            raise InputError(
+                f"train.steps = {sorted({runs[name].train.steps, config.train.steps})} would be one run, trained "
+                f"further; give the largest alone and score during training with evaluate.every"
+            )
     if not runs:
         raise InputError("the study has no runs; give each list at least one value")
-    return Plan(study, runs, varied(runs.values()))
+    return Plan(study, runs, varied(each.config for each in first.values()))
 
 
 def study_keys(contents: Table) -> Study:

@@ -143,13 +143,13 @@ class Training:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Restore a state that `state()` returned."""
+        """Restore a state that `state()` returned, or that of a finished run without its optimisers."""
         self.step, self.seconds = state["step"], state["seconds"]
         self.clock.fill_(self.step)
         self.model.load_state_dict(state["model"])
         self.objective.load_own_state(state["objective"])
-        for name, optimiser in self.optimisers.items():
-            optimiser.load_state_dict(state["optimisers"][name])
+        for name, of_optimiser in state.get("optimisers", {}).items():
+            self.optimisers[name].load_state_dict(of_optimiser)
         self.pending = [] if state["pending"] is None else list(state["pending"])
 
     def _finite_pending(self) -> Tensor:

@@ -1,7 +1,8 @@
 """The comparison of a study: groups of each data set, their averages, ranks and probabilities of improvement."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from equipoise.study.run.status import State
 
 FEW = 5  # with fewer seeds a note asks for more
 RIVALS = 8  # groups compared pair by pair; of more groups, the best setting of each method
+MOST = 200  # settings in a table to read
+LEADING = 25  # of more settings, those that have one of these ranks in a metric
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class Block:
     sets: int
     groups: tuple[Group, ...]
     metrics: tuple[str, ...]  # metrics to show, the squared error first
+    _best: dict[str, set[str]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _improvement: dict[str, list[Pair]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def averaged(self) -> tuple[str, ...]:
@@ -44,16 +49,34 @@ class Block:
         return tuple(metric for metric in self.metrics if self.sets == 1 or METRICS[metric].is_normalised)
 
     def scored(self, metric: str) -> list[Group]:
-        """Return the groups with a mean of the metric."""
-        return [group for group in self.groups if metric in self.averaged and group.scores(metric)]
+        """Return the listed groups with a mean of the metric."""
+        return [group for group in self.listed if metric in self.averaged and group.scores(metric)]
 
     @property
     def compared(self) -> list[Group]:
         """The groups that can be better than others: not those of which all runs collapsed."""
         return [group for group in self.groups if not group.is_collapsed]
 
+    @cached_property
+    def listed(self) -> tuple[Group, ...]:
+        """The groups of a table to read: all, or of more than 200 those among the best 25 of any metric."""
+        if len(self.groups) <= MOST:
+            return self.groups
+        leading: set[str] = set()
+        for metric in self.averaged:
+            means = {group.label: each.value for group in self.compared if (each := group.estimate(metric))}
+            if METRICS[metric].better:
+                order = sorted(means, key=lambda label: -METRICS[metric].better * means[label])
+                leading.update(order[:LEADING])
+        return tuple(group for group in self.groups if group.label in leading)[:MOST] or self.groups[:MOST]
+
     def best(self, metric: str) -> set[str]:
         """Return the labels of the best means; several if equal, none where neither direction is better."""
+        if metric not in self._best:
+            self._best[metric] = self._best_of(metric)
+        return self._best[metric]
+
+    def _best_of(self, metric: str) -> set[str]:
         means = {group.label: each.value for group in self.compared if (each := group.estimate(metric))}
         if not METRICS[metric].better or len(means) < 2:
             return set()
@@ -77,6 +100,11 @@ class Block:
 
     def improvement(self, metric: str) -> list[Pair]:
         """Return the probability of improvement of each rival over each that follows it."""
+        if metric not in self._improvement:
+            self._improvement[metric] = self._improvement_of(metric)
+        return self._improvement[metric]
+
+    def _improvement_of(self, metric: str) -> list[Pair]:
         if not METRICS[metric].better:
             return []
         pairs = []

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -16,13 +17,15 @@ from equipoise.report.figures.saving import png, svg_file
 from equipoise.report.figures.style import CYCLE, INK, MUTED, plain
 from equipoise.report.html import markup, template
 from equipoise.study.compare.comparison import Block, Comparison
-from equipoise.study.compare.results import Result
+from equipoise.study.compare.results import Group, Result
 from equipoise.study.compare.statistics import STATISTICS, Floats, attainment, front
-from equipoise.study.compare.tables import MANY, figure, interval, p_value, share
+from equipoise.study.compare.tables import MANY, best_of_many, figure, interval, p_value, share
 
 COLUMNS = 3
 MARKS = ("o", "s", "^", "D", "v", "P")  # of methods, combined with six colours
 DASHED = (0, (4, 2))
+DOTS = 2000  # of more runs, a figure has the dots as pixels
+ROWS = 2000  # of a table of runs
 
 
 def files(comparison: Comparison) -> dict[Path, bytes]:
@@ -50,10 +53,18 @@ def files(comparison: Comparison) -> dict[Path, bytes]:
         share=share,
         MANY=MANY,
         zip=zip,
+        runs=_listed(comparison),
+        best_of_many=best_of_many,
         link=lambda result: quote(os.path.relpath(result.path / "report.html", comparison.folder)),
         pictures=[os.path.relpath(path, comparison.folder) for path in pictures],
     )
     return {comparison.folder / "compare.html": page.encode(), **pictures}
+
+
+def _listed(comparison: Comparison) -> list[Result]:
+    """Return the runs of the table of runs: all of the settings in the tables of the page, at most 2,000."""
+    listed = {result.run for block in comparison.blocks for group in block.listed for result in group.results}
+    return [result for result in comparison.results if result.run in listed][:ROWS]
 
 
 def pareto(block: Block) -> Figure | None:
@@ -82,17 +93,23 @@ def pareto(block: Block) -> Figure | None:
 
 
 def _panel(axes: Axes, block: Block, metric: str, methods: Sequence[str]) -> None:
-    means = []
-    for group in block.groups:
-        points = _points(group.results, metric)
-        if len(points):
-            colour, mark = _style(methods.index(group.method))
-            error, score = points.T
-            axes.scatter(error, score, s=9, color=colour, alpha=0.55, linewidths=0, zorder=2)
-            means.append((error.mean(), score.mean(), group))
-            for curve in (result.curve for result in group.results if metric in result.curve):
-                axes.plot(curve["sse"], curve[metric], color=colour, linewidth=1, alpha=0.8, zorder=1)
-            axes.scatter(*means[-1][:2], s=46, color=colour, marker=mark, edgecolors="white", linewidths=0.8, zorder=4)
+    means: list[tuple[float, float, Group]] = []
+    many = sum(len(group.results) for group in block.groups) > DOTS
+    for place, method in enumerate(methods):
+        colour, mark = _style(place)
+        members = [group for group in block.groups if group.method == method]
+        points = [(group, each) for group in members if len(each := _points(group.results, metric))]
+        if points:
+            runs = np.concatenate([each for _, each in points])
+            of_method = np.array([each.mean(axis=0) for _, each in points])
+            error, score = runs.T
+            axes.scatter(error, score, s=9, color=colour, alpha=0.55, linewidths=0, zorder=2, rasterized=many)
+            error, score = of_method.T
+            style: dict[str, Any] = {"marker": mark, "edgecolors": "white", "linewidths": 0.8, "zorder": 4}
+            axes.scatter(error, score, s=46, color=colour, rasterized=many, **style)
+            means += [(x, y, group) for (x, y), (group, _) in zip(of_method.tolist(), points, strict=True)]
+        for curve in (result.curve for group in members for result in group.results if metric in result.curve):
+            axes.plot(curve["sse"], curve[metric], color=colour, linewidth=1, alpha=0.8, zorder=1)
     error, score = (np.array([mean[part] for mean in means], dtype=float) for part in (0, 1))
     if error.max() > 10 * error.min() > 0:
         axes.set_xscale("log")
@@ -104,6 +121,8 @@ def _panel(axes: Axes, block: Block, metric: str, methods: Sequence[str]) -> Non
         seeds = _by_seed([each for group in block.groups if group.method == method for each in group.results], metric)
         if len(seeds) > 1:
             at, half = attainment([each[:, 0] for each in seeds], [sign * each[:, 1] for each in seeds])
+            corner = np.concatenate(([True], half[1:] != half[:-1]))
+            at, half = at[corner], half[corner]
             (line,) = axes.step(*_extend(right, at, sign * half), where="post", color=_style(place)[0])
             line.set(linestyle=DASHED, linewidth=1, alpha=0.8, zorder=1)
     left, _ = axes.get_xlim()
@@ -128,9 +147,10 @@ def _points(results: Iterable[Result], metric: str) -> Floats:
 
 def _by_seed(results: Sequence[Result], metric: str) -> list[Floats]:
     """Return the points [n, 2] of each seed over the settings of a method."""
-    seeds = dict.fromkeys(result.seed for result in results)
-    points = [_points([result for result in results if result.seed == seed], metric) for seed in seeds]
-    return [each for each in points if len(each)]
+    by: dict[int, list[Result]] = {}
+    for result in results:
+        by.setdefault(result.seed, []).append(result)
+    return [points for of_seed in by.values() if len(points := _points(of_seed, metric))]
 
 
 def _extend(right: float, error: Floats, score: Floats) -> tuple[Floats, Floats]:

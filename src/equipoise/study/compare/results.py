@@ -1,18 +1,18 @@
 """The finished runs of a study: errors, scores and settings of each, and the groups of seeds."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from equipoise import metrics, report, runs, scoring
+from equipoise import metrics, runs
 from equipoise.config import Config
 from equipoise.errors import InputError
 from equipoise.part import Flag
-from equipoise.report import rates
+from equipoise.report import summary
 from equipoise.study.compare import statistics
 from equipoise.study.compare.statistics import Estimate, Floats
 from equipoise.study.plan import Plan
@@ -51,6 +51,7 @@ class Group:
     method: str
     setting: str
     results: tuple[Result, ...]
+    _estimates: dict[Any, Estimate | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def scores(self, metric: str) -> dict[str, Floats]:
         """Return the defined scores of the seeds, by data set."""
@@ -63,8 +64,11 @@ class Group:
 
     def estimate(self, metric: str, statistic: statistics.Statistic = statistics.mean) -> Estimate | None:
         """Return the statistic over seeds with its interval; None where no seed has this score."""
-        sample = list(self.scores(metric).values())
-        return statistics.estimate(sample, statistic) if sample else None
+        key = metric, statistic
+        if key not in self._estimates:
+            sample = list(self.scores(metric).values())
+            self._estimates[key] = statistics.estimate(sample, statistic) if sample else None
+        return self._estimates[key]
 
     @property
     def beta_equivalent(self) -> float | None:
@@ -118,43 +122,41 @@ def scored_metrics(results: Sequence[Result]) -> list[str]:
     return [name for name in metrics.METRICS if any(name in result.scores for result in results)]
 
 
-def rows(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """Return a row for each run and metric."""
-    return [
-        {
-            "data": result.data,
-            "method": result.method,
-            "setting": result.setting,
-            "seed": result.seed,
-            "steps": result.steps,
-            "run": result.run,
-            "beta_equivalent": result.beta_equivalent,
-            "flags": ", ".join(result.flags),
-            "metric": metric,
-            "value": value,
-        }
-        for result in results
-        for metric, value in result.scores.items()
-    ]
+def rows(results: Iterable[Result]) -> Iterator[dict[str, Any]]:
+    """Yield a row for each run and metric."""
+    for result in results:
+        for metric, value in result.scores.items():
+            yield {
+                "data": result.data,
+                "method": result.method,
+                "setting": result.setting,
+                "seed": result.seed,
+                "steps": result.steps,
+                "run": result.run,
+                "beta_equivalent": result.beta_equivalent,
+                "flags": ", ".join(result.flags),
+                "metric": metric,
+                "value": value,
+            }
 
 
 def _result(name: str, config: Config, data: str, setting: str) -> Result:
-    run = runs.open_run(config.out)
-    of_codes = {key: float(np.mean(run.codes[key], dtype=np.float64)) for key in ("sse", "kl") if key in run.codes}
+    path = Path(config.out)
+    stored = summary.read(path) or summary.write(runs.open_run(path))
     return Result(
         run=name,
-        path=run.path,
+        path=path,
         data=data,
         method=config.method.name,
         setting=setting,
         seed=config.train.seed,
         steps=config.train.steps,
-        scores=of_codes | {metric: score.value for metric, score in run.scores.items()},
-        convention=scoring.read(run.path / "scores.json")["convention"],
-        digest=run.meta["data"]["digest"],
-        beta_equivalent=run.logs[-1].get("beta_equivalent"),
-        flags=tuple(report.flags(run)),
-        curve=rates.points(run.path),
+        scores=stored["scores"],
+        convention=stored["convention"],
+        digest=stored["data"],
+        beta_equivalent=stored["beta_equivalent"],
+        flags=tuple(stored["flags"]),
+        curve={name: np.array(values) for name, values in stored["curve"].items()},
     )
 
 
@@ -168,7 +170,8 @@ def _data_names(plan: Plan) -> dict[str, str]:
 def _settings(plan: Plan) -> dict[str, str]:
     """Return for each run the settings that distinguish it from others of its method on the same data and seed."""
     texts: dict[str, str] = {}
-    flat = {name: config.flat() for name, config in plan.runs.items()}
+    keys_read = {"method.name", "data.name", *plan.varied}
+    flat = {name: {k: v for k, v in config.flat().items() if k in keys_read} for name, config in plan.runs.items()}
     for method in dict.fromkeys(config.method.name for config in plan.runs.values()):
         alike = {name: each for name, each in flat.items() if each["method.name"] == method}
         # Settings of the method come first, its preset before all. Others are added if they distinguish more runs.

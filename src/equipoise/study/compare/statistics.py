@@ -6,6 +6,7 @@ method: an array of seeds for each data set. Seeds of different data sets are no
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -37,7 +38,8 @@ def mean(scores: Floats) -> Floats:
 
 def median(scores: Floats) -> Floats:
     """Return the median [...] of scores [..., n]."""
-    return np.asarray(np.median(scores, axis=-1))
+    ordered, number = np.sort(scores, axis=-1), scores.shape[-1]  # faster than numpy's for a few seeds
+    return np.asarray((ordered[..., (number - 1) // 2] + ordered[..., number // 2]) / 2)
 
 
 def iqm(scores: Floats) -> Floats:
@@ -45,7 +47,8 @@ def iqm(scores: Floats) -> Floats:
 
     With fewer than four seeds it is the mean.
     """
-    return np.asarray(stats.trim_mean(scores, 0.25, axis=-1))
+    cut = scores.shape[-1] // 4
+    return np.asarray(np.sort(scores, axis=-1)[..., cut : scores.shape[-1] - cut].mean(axis=-1))
 
 
 STATISTICS: dict[str, Statistic] = {"mean": mean, "median": median, "iqm": iqm}
@@ -61,7 +64,7 @@ def estimate(sample: Sample, statistic: Statistic) -> Estimate:
     value = float(statistic(np.concatenate(sample)))
     if max(map(len, sample)) < 2:
         return Estimate(value, np.nan, np.nan)
-    resamples = _resamples(sample, np.random.default_rng(0))
+    resamples = [scores[rows] for scores, rows in zip(sample, _rows(tuple(map(len, sample))), strict=True)]
     return Estimate(value, *_ends(statistic(np.concatenate(resamples, axis=1))))
 
 
@@ -75,8 +78,9 @@ def improvement(ours: Sample, theirs: Sample) -> Estimate:
     value = float(np.mean([_higher(a[None], b[None])[0] for a, b in zip(ours, theirs, strict=True)]))
     if max(map(len, [*ours, *theirs])) < 2:
         return Estimate(value, np.nan, np.nan)
-    rng = np.random.default_rng(0)
-    pairs = zip(_resamples(ours, rng), _resamples(theirs, rng), strict=True)
+    rows = _rows(tuple(map(len, [*ours, *theirs])))
+    drawn = [scores[rows] for scores, rows in zip([*ours, *theirs], rows, strict=True)]
+    pairs = zip(drawn[: len(ours)], drawn[len(ours) :], strict=True)
     return Estimate(value, *_ends(np.mean([_higher(a, b) for a, b in pairs], axis=0)))
 
 
@@ -129,16 +133,23 @@ def attainment(error: Sequence[Floats], score: Sequence[Floats]) -> tuple[Floats
     stochastic multiobjective optimizers, section 3.
     """
     at = np.unique(np.concatenate(error))
-    best = np.array(
-        [[np.max(s, where=e <= limit, initial=-np.inf) for limit in at] for e, s in zip(error, score, strict=True)]
-    )
+    best = np.array([_best_within(at, e, s) for e, s in zip(error, score, strict=True)])
     half = np.sort(best, axis=0)[len(best) // 2]  # at least half reach this score
     return at[half > -np.inf], half[half > -np.inf]
 
 
-def _resamples(sample: Sample, rng: np.random.Generator) -> list[Floats]:
-    """Draw each data set with replacement from its own seeds, [DRAWS, seeds]."""
-    return [scores[rng.integers(len(scores), size=(DRAWS, len(scores)))] for scores in sample]
+@lru_cache(maxsize=8)
+def _rows(seeds: tuple[int, ...]) -> list[npt.NDArray[np.int64]]:
+    """Draw the rows of each data set with replacement from its own seeds, [DRAWS, seeds], the same at every call."""
+    rng = np.random.default_rng(0)
+    return [rng.integers(number, size=(DRAWS, number)) for number in seeds]
+
+
+def _best_within(limits: Floats, error: Floats, score: Floats) -> Floats:
+    """Return the highest score [L] of the points whose error is at most each limit [L]; -inf where there is none."""
+    order = np.argsort(error)
+    best = np.concatenate(([-np.inf], np.maximum.accumulate(score[order])))
+    return np.asarray(best[np.searchsorted(error[order], limits, side="right")])
 
 
 def _ends(values: Floats) -> tuple[float, float]:

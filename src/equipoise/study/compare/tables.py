@@ -3,14 +3,15 @@
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from equipoise.errors import InputError
 from equipoise.metrics import METRICS, table
 from equipoise.outcome import align
-from equipoise.study.compare.comparison import Block, Comparison, Pair
+from equipoise.study.compare.comparison import LEADING, Block, Comparison, Pair
 from equipoise.study.compare.statistics import STATISTICS, Estimate
 
 MANY = 100  # pairs of seeds, from which the share of them counts as a probability
@@ -27,7 +28,10 @@ def text(comparison: Comparison) -> str:
         parts += ["all collapsed", ""]
     for block in comparison.blocks:
         runs = sum(len(group.results) for group in block.groups)
-        parts += [f"{block.title}: {runs} runs", *lines(_cells(block)), "", *_improvements(block), *_ranks(block)]
+        parts += [f"{block.title}: {runs} runs", *lines(_cells(block))]
+        if len(block.listed) < len(block.groups):
+            parts.append(f"  {best_of_many(block)}; --to table.csv writes all")
+        parts += ["", *_improvements(block), *_ranks(block)]
     parts.append("means over seeds, below them their 95 % intervals; * best mean; β-equivalent: weight of the KL")
     parts += [f"note: {note}" for note in comparison.notes]
     parts += [f"failed: {state.run}: {state.reason}" for state in comparison.unfinished if state.stage == "failed"]
@@ -39,7 +43,7 @@ def _cells(block: Block) -> list[list[str]]:
     metrics = block.averaged
     best = {metric: block.best(metric) for metric in metrics}
     rows = [["", "seeds", *metrics, "β-equivalent", "flags"]]
-    for group in block.groups:
+    for group in block.listed:
         above, below = [group.label, str(len(group.results))], ["", ""]
         for metric in metrics:
             mean = group.estimate(metric)
@@ -49,6 +53,13 @@ def _cells(block: Block) -> list[list[str]]:
         weight = group.beta_equivalent
         rows += [[*above, "–" if weight is None else f"{weight:.3g}", ", ".join(group.flags)], [*below, "", ""]]
     return rows
+
+
+def best_of_many(block: Block) -> str:
+    """Return which settings are in a table to read, where these are not all."""
+    return (
+        f"{len(block.listed)} of {len(block.groups):,} settings, those with one of the best {LEADING} means of a metric"
+    )
 
 
 def figure(metric: str, value: float) -> str:
@@ -198,12 +209,13 @@ def contents(path: Path, comparison: Comparison) -> bytes:
     return parquet
 
 
-def csv_of(rows: Sequence[Mapping[str, Any]]) -> bytes:
+def csv_of(rows: Iterable[Mapping[str, Any]]) -> bytes:
     """Return a CSV file of rows with the same keys, with all digits and an empty cell for NaN."""
     file = io.StringIO()
-    writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+    first = next(rows := iter(rows))
+    writer = csv.DictWriter(file, list(first), lineterminator="\n")
     writer.writeheader()
-    for row in rows:
+    for row in chain([first], rows):
         writer.writerow({k: "" if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()})
     return file.getvalue().encode()
 

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from equipoise import config as configuration
-from equipoise import scoring
+from equipoise import scoring, shell
 from equipoise.errors import InputError, fault
 from equipoise.files import read_json, write_text
 from equipoise.run_folder import Meta
@@ -47,7 +47,7 @@ class Record:
     @property
     def command(self) -> str:
         """The command that trains the run."""
-        return configuration.command(self.settings)
+        return shell.command(self.settings)
 
     @property
     def steps(self) -> list[int]:

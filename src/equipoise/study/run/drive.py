@@ -10,9 +10,11 @@ from equipoise import runs
 from equipoise.claim import Claims
 from equipoise.config import Config
 from equipoise.study.plan import Plan
+from equipoise.study.run.status import Watch
 from equipoise.study.run.work import is_given_up
 
 LOOK = 5.0  # seconds between checks of what other drivers of the same folder have finished
+ENDS = ("done", "failed")
 
 
 class Job(Protocol):
@@ -61,7 +63,7 @@ def drive(
     meantime: a job whose run was removed is stopped. `more` is called while a slot is free; it adds runs and returns
     True, or returns False if there are none.
     """
-    claims = Claims()
+    claims, look = Claims(), Watch(plan)
     over: set[str] = set()
     jobs: dict[str, J] = {}
     last_look = -LOOK
@@ -70,10 +72,10 @@ def drive(
             ended = [run for run, job in jobs.items() if job.has_ended()]
             for run in ended:
                 del jobs[run]
-            look = [run for run in ended if run in plan.runs]
+            over |= {run for run in ended if run in plan.runs and _is_over(plan, run)}
             if monotonic() - last_look > LOOK:
-                look, last_look = [run for run in plan.runs if run not in over], monotonic()
-            over |= {run for run in look if run not in jobs and _is_over(plan, run)}
+                over |= {state.run for state in look() if state.stage in ENDS and state.run not in jobs}
+                last_look = monotonic()
             show()
             for run, job in jobs.items():
                 if run not in plan.runs:

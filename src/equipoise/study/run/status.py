@@ -1,16 +1,21 @@
 """The state of each run of a study, read from the study's folder."""
 
+import os
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from equipoise import runs
-from equipoise.claim import Claims
+from equipoise.claim import FOLDER, Claims
+from equipoise.config import Config
 from equipoise.study.plan import Plan
-from equipoise.study.run.work import failures, is_given_up
+from equipoise.study.run.work import failures, failures_file, is_given_up
 from equipoise.training import checkpoint
 
 Stage = Literal["done", "running", "waiting", "failed"]
+Mark = tuple[int | None, ...] | None
+"""When the folder, the claims and the failures of a run last changed; None for a run that has neither."""
 
 
 @dataclass(frozen=True)
@@ -29,18 +34,52 @@ class State:
 
 
 class Watch:
-    """Reads the states of all runs of a plan, again at each call. Runs that are done are read once."""
+    """Reads the states of all runs of a plan, again at each call, as far as their folders changed since the last one.
+
+    Runs that are done are read once.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self._claims = Claims()
-        self._done: dict[str, State] = {}
+        self._states: dict[str, tuple[Config, Mark, State]] = {}
 
     def __call__(self) -> list[State]:
         """Return the state of each run."""
-        states = [self._done.get(run) or _state(self.plan, self._claims, run) for run in self.plan.runs]
-        self._done |= {state.run: state for state in states if state.stage == "done"}
-        return states
+        folders = {os.path.dirname(config.out) for config in self.plan.runs.values()}
+        begun = {f"{folder}/{name}" if folder else name for folder in folders for name in _names(folder)}
+        failed = _names(self.plan.folder / "failures")
+        return [self._state(run, config, begun, failed) for run, config in self.plan.runs.items()]
+
+    def _state(self, run: str, config: Config, begun: Set[str], failed: Set[str]) -> State:
+        earlier, mark, state = self._states.get(run, (None, None, None))
+        if state is not None and earlier is config and state.stage == "done":
+            return state
+        now = None
+        if config.out in begun or f"{run}.json" in failed:
+            # A claim is a new file, and so is each of its beats. Only its holder changes what the state depends on.
+            changing = (config.out, f"{config.out}/{FOLDER}", str(failures_file(self.plan.folder, run)))
+            now = tuple(map(_changed, changing))
+        if state is None or earlier is not config or mark != now or state.holder:
+            state = _state(self.plan, self._claims, run)
+            self._states[run] = config, now, state
+        return state
+
+
+def _names(folder: str | Path) -> set[str]:
+    """Return the names in a folder; none if it does not exist."""
+    try:
+        return set(os.listdir(folder or "."))
+    except (FileNotFoundError, NotADirectoryError):
+        return set()
+
+
+def _changed(path: str) -> int | None:
+    """Return when a file, or the list of files in a folder, last changed; None where there is none."""
+    try:
+        return os.stat(path).st_mtime_ns
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def _state(plan: Plan, claims: Claims, run: str) -> State:

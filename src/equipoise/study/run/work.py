@@ -79,12 +79,12 @@ def record_failure(study: Path, run: str, reason: str, hopeless: bool = False, t
     where = f"{socket.gethostname()}, process {os.getpid()}"
     failure = Failure(reason, hopeless, where, datetime.now(UTC).isoformat(timespec="seconds"), trace)
     tries = [dataclasses.asdict(each) for each in [*failures(study, run), failure]]
-    write_text(_file(study, run), json.dumps({"tries": tries}, indent=1))
+    write_text(failures_file(study, run), json.dumps({"tries": tries}, indent=1))
 
 
 def failures(study: Path, run: str) -> list[Failure]:
     """Return the failed tries at a run, the latest last."""
-    path = _file(study, run)
+    path = failures_file(study, run)
     return read_json(path, Failures)["tries"] if path.exists() else []
 
 
@@ -96,10 +96,11 @@ def is_given_up(study: Path, run: str, retries: int) -> bool:
 
 def forget_failures(study: Path, run: str) -> None:
     """Delete the record of failed tries at a run, so that it is tried again."""
-    _file(study, run).unlink(missing_ok=True)
+    failures_file(study, run).unlink(missing_ok=True)
 
 
-def _file(study: Path, run: str) -> Path:
+def failures_file(study: Path, run: str) -> Path:
+    """Return the file of the failed tries at a run."""
     return study / "failures" / f"{run}.json"
 
 
