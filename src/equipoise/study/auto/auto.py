@@ -81,7 +81,7 @@ def auto(
 ) -> Pick:
     """Train many models within a budget, and return the best of the method whose latents are found again.
 
-    Methods that tune themselves are trained from several seeds, as many at once as there are cores. After half of the
+    Methods that tune themselves are trained from several seeds, as many at once as there are cores. After 60 % of the
     training all but a few stop. The method is chosen by the agreement of its models with the others, and among its
     models the one with the smallest loss. The same call resumes after an interruption.
     Trainings are processes that load this program again, so a script calls `auto` under `if __name__ == "__main__":`.

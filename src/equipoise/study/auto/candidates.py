@@ -27,7 +27,7 @@ ALIGNED = ("aligned-vae", "aligned-vae", "aligned-vae, entry 0.1")
 MIX = (*ALIGNED, *ALIGNED, "l-vae", "dynamic-vae")  # of eight candidates; later ones repeat it
 CANDIDATES = 6  # the least number
 MOST = 24  # candidates, unless there are more workers
-FIRST = 0.5  # share of the training after which all but the finalists stop; before it, losses do not tell models apart
+FIRST = 0.6  # share of the training after which all but the finalists stop; before it, losses do not tell models apart
 SHARE = 0.93  # of the budget is for training steps; the rest for the start, codes, scores and reports
 FILE = "first.json"  # of a study: the result of the first stage
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from equipoise.choice import duration
 from equipoise.metrics import Score
 from equipoise.report.sections.why import Choice, Row
-from equipoise.study.auto.candidates import Candidate, Contents
+from equipoise.study.auto.candidates import FIRST, Candidate, Contents
 from equipoise.study.auto.ranking import DCI, Ranking
 from equipoise.training import checkpoint
 
@@ -71,7 +71,7 @@ def _row(candidate: Candidate, ranking: Ranking, scores: Mapping[str, Score], se
         method=candidate.config.method.name,
         seed=candidate.config.train.seed,
         steps=candidate.config.train.steps if is_finalist else candidate.first,
-        stage="trained to the end" if is_finalist else "stopped at half" if run in ranking.loss else "failed",
+        stage="trained to the end" if is_finalist else "stopped early" if run in ranking.loss else "failed",
         agreement=ranking.agreement.get(run),
         loss=loss if loss is not None and math.isfinite(loss) else None,
         active=ranking.active.get(run),
@@ -85,7 +85,7 @@ def _training(candidates: Sequence[Candidate], ranking: Ranking, longest: float)
     methods = len({each.config.method.name for each in candidates})
     ways = f"by {methods} methods and " if methods > 1 else ""
     return (
-        f"{len(candidates)} models were trained on the same images, {ways}from different random starts. At half of "
+        f"{len(candidates)} models were trained on the same images, {ways}from different random starts. At {FIRST:.0%} of "
         f"the training all but {len(ranking.runs)} were stopped; these were trained to the end, for "
         f"{duration(longest)} each. No labels were used."
     )
