@@ -43,6 +43,7 @@ ORDER = [
     "report",
     "run_folder",
     "run",
+    "initial",
     "automatic",
     "runs",
     "audit",

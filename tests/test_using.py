@@ -52,6 +52,7 @@ def run(trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 @pytest.mark.usefixtures("run")
 def test_every_command_of_the_page_and_of_the_help_runs() -> None:
     lines = re.findall(r"^equipoise (.+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    lines = [re.sub(r"train\.steps=\d+", "train.steps=2 train.threads=1 evaluate.which=sse", line) for line in lines]
     for name in ("sample", "decode", "traverse", "nearest", "outliers"):
         assert sum(line.startswith(f"{name} ") for line in lines) >= 2
     shutil.copy("path/to/images/0.png", "photo.png")

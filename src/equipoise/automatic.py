@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from equipoise import choice
+from equipoise import choice, initial
 from equipoise import config as configuration
 from equipoise.assemble import build, load_images
 from equipoise.choice import Facts
@@ -63,6 +63,7 @@ def complete(
     Raises:
         InputError: If a setting is invalid, the images cannot be used, or there are both steps and a budget.
     """
+    settings = initial.complete(settings)
     request = configuration.expand(settings)
     is_open = not {"method.name", "method.preset"} & request.keys()
     if not is_open and budget is None:

@@ -1,7 +1,7 @@
 """Settings of a run: typed, frozen, validated before any work, and written to the run's folder in full.
 
 Later sources override earlier ones: library default, the method's default, preset, file, command line. A setting is
-`section.key`; `data=X`, `method=X` and `net=X` are short for `data.name=X` and so on.
+`section.key`; `SHORT` has the short forms.
 """
 
 import dataclasses
@@ -62,6 +62,8 @@ class Train:
     """Adam's decay rates"""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """decoupled weight decay of encoder and decoder (AdamW); 0: Adam"""
+    init: Annotated[str, Field(min_length=1)] | None = None
+    """the folder of a run from whose weights encoder and decoder start; unset: random weights"""
     start_at_mean: bool = False
     """whether the decoder starts at the mean image of the first batch, which it otherwise learns first"""
     schedule: Literal["constant", "one-cycle", "warmup-cosine"] = "constant"
@@ -170,10 +172,10 @@ class Config:
         }
 
 
-TEXT = (  # settings that are text, even if the text looks like a number or a date
-    *("out", "data", "method", "net", "data.name", "data.factors", "data.key", "data.range"),
-    *("method.name", "method.preset", "net.name", "train.device", "train.track"),
-)
+SHORT = {"data": "data.name", "method": "method.name", "net": "net.name", "init": "train.init"}
+
+TEXT = ("out", *SHORT, *SHORT.values(), "data.factors", "data.key", "data.range", "method.preset")
+TEXT += ("train.device", "train.track")  # settings that are text, even if the text looks like a number or a date
 
 ELSEWHERE = ("train.devices", "train.nodes", "train.track", "train.keep")  # a run can be resumed with others
 
@@ -258,8 +260,8 @@ def resolve(settings: Settings, complete: bool = False) -> Config:
 
 
 def expand(settings: Settings) -> dict[str, object]:
-    """The settings with `data.name`, `method.name` and `net.name` for their short forms."""
-    return {f"{key}.name" if key in ("data", "method", "net") else key: value for key, value in settings.items()}
+    """The settings with `data.name`, `method.name`, `net.name` and `train.init` for their short forms."""
+    return {SHORT.get(key, key): value for key, value in settings.items()}
 
 
 def identity(config: Config) -> str:
@@ -340,8 +342,7 @@ def _names(kind: type) -> list[str]:
 
 def _values(section: object) -> dict[str, object]:
     """The settings of a section that are not None."""
-    values = {name: getattr(section, name) for name in _names(type(section))}
-    return {key: _plain(value) for key, value in values.items() if value is not None}
+    return {key: _plain(value) for key in _names(type(section)) if (value := getattr(section, key)) is not None}
 
 
 def _plain(value: object) -> object:

@@ -49,6 +49,16 @@ class Chosen(TypedDict):
     lines: list[str]
 
 
+class Origin(TypedDict):
+    """`init` of meta.json: the run from whose weights this one started, its method, and the step and digest of its
+    checkpoint."""
+
+    run: str
+    method: str
+    step: int
+    checkpoint: str
+
+
 class Meta(TypedDict):
     """The content of meta.json."""
 
@@ -63,6 +73,7 @@ class Meta(TypedDict):
     shape: tuple[Positive, Positive, Positive]
     images: Positive
     chosen: NotRequired[Chosen]
+    init: NotRequired[Origin]
 
 
 def check_folder(path: Path, config: Config) -> None:

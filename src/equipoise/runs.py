@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from rich.console import Console
 
-from equipoise import automatic, report, scoring, trackers
+from equipoise import automatic, initial, report, scoring, trackers
 from equipoise import config as configuration
 from equipoise.assemble import ARRAY, are_alike, build, load_images
 from equipoise.choice import length_remark
@@ -179,6 +179,9 @@ def execute(
     is_unfinished = not is_finished(config)
     model, objective = build(config, train_images.shape, len(train_images))
     threads = automatic.threads(config, train_images) if is_unfinished else None
+    origin: dict[str, Any] = {}  # for meta.json
+    if config.train.init is not None and is_unfinished and not (run.path / "checkpoint.pt").exists():
+        origin = {"init": initial.start_from(model, config)}
     smaller = {} if size == config.train.batch else {"batch": size}  # for meta.json
     if is_unfinished and are_alike(train_images):
         sentence = (
@@ -202,7 +205,7 @@ def execute(
                 state, rows = read_saved(run.path, config, data)
                 restore(training, devices.from_first(shard, state), run.path)
                 meta = describe(train_images, data, fast | speed_of(training) | smaller)
-                write_settings(run.path, config, meta | ({"chosen": start.chosen} if start.chosen else {}))
+                write_settings(run.path, config, meta | origin | ({"chosen": start.chosen} if start.chosen else {}))
                 names = config.train.track if is_unfinished else None
                 tracker = stack.enter_context(trackers.Tracking(names or (), run.path, config.flat()))
                 if training.step < config.train.steps:

@@ -71,6 +71,8 @@ def configuration_of(run: Run) -> Config:
     file = [] if table is None else [Path(table).name]
     factors = [*file, *columns] if columns else "".join(file) or None
     settings = config.flat() | {"data.name": _data(config)} | ({} if factors is None else {"data.factors": factors})
+    if config.train.init is not None:
+        settings["train.init"] = Path(config.train.init).name or "run"
     return configuration.resolve({**settings, "out": Path(config.out).name or "run"}, complete=True)
 
 

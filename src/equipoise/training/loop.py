@@ -88,7 +88,7 @@ class Training:
         seen = {"step": self.clock, "progress": (self.clock / train.schedule_length).clamp(max=1)}
 
         x = x.to(self.device, memory_format=self.layout, non_blocking=True)
-        if self.step == 0 and train.start_at_mean:
+        if self.step == 0 and train.start_at_mean and train.init is None:
             nets.start_at(self.model.decoder, self.shard.whole(x.mean(0, keepdim=True)).mean(0))
         p = self.model(x, self.generator)
         loss, logs = self.objective(p, seen)
