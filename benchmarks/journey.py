@@ -142,7 +142,7 @@ def measure(names: Sequence[str], steps: int, rounds: int, files: int, images: i
                     fresh({**common, **data, **JOURNEYS[name], **out}, place / f"cache-{number if first else 0}")
                 )
             results[name] = {stage: statistics.median(each[stage] for each in taken) for stage in taken[0]}
-            print(f"{name} is measured", file=sys.stderr)
+            print(table({name: results[name]}), flush=True)
     return results
 
 
@@ -170,7 +170,6 @@ def main() -> None:
         print(json.dumps(journey(json.loads(args.one))))
         return
     results = measure(args.journeys, args.steps, args.rounds, args.files, args.images)
-    print(table(results))
     if args.out:
         args.out.write_text(json.dumps(results, indent=1) + "\n")
 
