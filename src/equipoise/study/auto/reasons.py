@@ -85,8 +85,8 @@ def _training(candidates: Sequence[Candidate], ranking: Ranking, longest: float)
     methods = len({each.config.method.name for each in candidates})
     ways = f"by {methods} methods and " if methods > 1 else ""
     return (
-        f"{len(candidates)} models were trained on the same images, {ways}from different random starts. At {FIRST:.0%} of "
-        f"the training all but {len(ranking.runs)} were stopped; these were trained to the end, for "
+        f"{len(candidates)} models were trained on the same images, {ways}from different random starts. At {FIRST:.0%} "
+        f"of the training all but {len(ranking.runs)} were stopped; these were trained to the end, for "
         f"{duration(longest)} each. No labels were used."
     )
 
@@ -114,9 +114,9 @@ def _loss(rows: Sequence[Row], names: Mapping[str, str], best: str) -> list[str]
     if pick["loss"] is None or not rest:
         return ["It is the only model of its method that was trained to the end."]
     return [
-        "Among the models of one method the smallest loss decides, the sum of the error of the reconstruction and the "
-        f"weighted size of the code: {pick['loss']:.2f} nats per image; {names[rest[0]['run']]}, has "
-        f"{rest[0]['loss']:.2f}."
+        "Among the models of one method, the one with the smallest loss was picked. The loss adds the error of the "
+        f"reconstruction and the weighted size of the code. It is {pick['loss']:.2f} nats per image, and "
+        f"{rest[0]['loss']:.2f} for {names[rest[0]['run']]}."
     ]
 
 
@@ -124,14 +124,15 @@ def _confidence(ranking: Ranking) -> list[str]:
     if len(ranking.agreement) < 3 or len(ranking.runs) < 2:
         return []
     share = ranking.confidence
-    verdict = "Others among those trained to the end agree about as well, so look at them too"
+    verdict = "This does not support the choice, so look at the others too."
     if share >= LIKELY:
-        verdict = "The agreement supports the choice"
+        verdict = "This supports the choice."
     if share >= CLEAR:
-        verdict = "The agreement clearly supports the choice"
+        verdict = "This clearly supports the choice."
     return [
-        f"{verdict}: in {100 * share:.0f} % of 2,000 comparisons with models drawn at random it agrees best of those "
-        "trained to the end."
+        "Agreement of the latents with those of other models is a second sign. In "
+        f"{100 * share:.0f} % of 2,000 comparisons with models drawn at random, it agrees best of the models trained "
+        f"to the end. {verdict}"
     ]
 
 
