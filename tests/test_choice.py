@@ -42,7 +42,7 @@ def test_colour_photographs_are_resized_and_get_a_small_net_in_four_lines() -> N
         (replace(PHOTOS, shape=(3, 32, 20), is_uniform=False), 32, "small", "mse"),
         (replace(PHOTOS, shape=(3, 20, 33)), 32, "small", "mse"),
         (replace(PHOTOS, shape=(3, 5, 9)), None, "mlp_lvae", "mse"),
-        (replace(PHOTOS, shape=(3, 28, 28), is_black_and_white=True), None, "small", "mse"),
+        (replace(PHOTOS, shape=(3, 28, 28), is_black_and_white=True), None, "small", "bernoulli"),
     ],
 )
 def test_size_net_and_likelihood_follow_from_the_images(

@@ -86,9 +86,9 @@ def choose(facts: Facts, overrides: Settings, budget: float | None = None) -> Ch
     height, width = facts.shape[1:] if size is None else (size, size)
     net = take("net.name", defaults.get("net.name", Net.name) if min(height, width) >= LEAST else "mlp_lvae")
     kind = {1: "grey", 3: "in colour"}.get(facts.shape[0], f"of {facts.shape[0]} channels")
-    if facts.is_black_and_white and facts.shape[0] == 1:
-        kind = "black and white"
-    likelihood = take("method.likelihood", "bernoulli" if kind == "black and white" else "mse")
+    if facts.is_black_and_white:
+        kind = "black and white" if facts.shape[0] == 1 else f"{kind}, nearly all black or white"
+    likelihood = take("method.likelihood", "bernoulli" if facts.is_black_and_white else "mse")
     latents = overrides.get("net.latent", Net.latent)
     precision = take("train.precision", "fp32")
     batch = take("train.batch", max(2, min(int(str(defaults.get("train.batch", Train.batch))), facts.images)))
