@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from markupsafe import escape
 from matplotlib.figure import Figure
 
 from equipoise import code_space, scoring
@@ -17,15 +18,17 @@ from equipoise import config as configuration
 from equipoise.assemble import build, load_images
 from equipoise.code_space import Neighbours, Outliers
 from equipoise.config import Config
-from equipoise.data import Images
+from equipoise.data import Images, sheet
 from equipoise.data.load import load_like
 from equipoise.errors import InputError, RunError
 from equipoise.files import read_json
 from equipoise.metrics import Score
+from equipoise.metrics.result import as_html
 from equipoise.model import VAE
 from equipoise.report import traverse
 from equipoise.report.figures.animation import traversal_gif
 from equipoise.report.figures.images import prior_codes, traversal_figure
+from equipoise.report.figures.saving import png
 from equipoise.run_folder import Meta, load_checkpoint
 from equipoise.training import checkpoint
 from equipoise.training.loop import Row
@@ -127,6 +130,14 @@ class Run:
             data = dataclasses.replace(config.data, **self.meta["data"]["paths"])
             config = dataclasses.replace(config, data=data)
         return load_images(config, self.array)[-1]
+
+    def _repr_html_(self) -> str:
+        """Method, data, steps and folder, the scores, and the traversals of a run that is encoded, for notebooks."""
+        config = self.config
+        about = f"{config.method.name} on {config.data.name}, {config.train.steps:,} steps, in {self.path}"
+        is_encoded = (self.results / "codes.npz").exists()
+        picture = sheet.element(png(self.traversals(), dpi=100)) if is_encoded else "<p>It is not encoded yet.</p>"
+        return f"<p>{escape(about)}</p>{as_html(self.scores) if self.scores else ''}{picture}"
 
     def prepare(self, source: Any) -> Images:
         """Return images prepared as the run's own: their size, crop, channels and range.

@@ -1,7 +1,6 @@
 """Export images for other programs: to an .npz, or to a folder of .png with a table of factors."""
 
 import csv
-import math
 import os
 import secrets
 import shutil
@@ -13,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from equipoise import progress
-from equipoise.data import store
+from equipoise.data import sheet, store
 from equipoise.data.images import Images
 from equipoise.data.pixels import Bytes
 from equipoise.errors import InputError
@@ -21,7 +20,6 @@ from equipoise.files import replacing
 
 _BLOCK = 1000  # images in memory at a time
 _MOST = 10_000  # images in one picture
-_LINE = 2  # pixels between the images of one picture
 
 
 def to_path(images: Images, path: Path) -> None:
@@ -49,22 +47,15 @@ def check_path(path: Path) -> None:
 
 
 def to_grid(images: Images, path: Path) -> None:
-    """Write all images to one .png, row by row in a rectangle that is about square, with white lines between them.
+    """Write all images to one .png, as `sheet.png`.
 
     Raises `InputError` for more than 10,000 images, and for other numbers of channels than 1 and 3.
     """
     _check_channels(images)
     if len(images) > _MOST:
         raise InputError(f"{path}: a .png holds up to {_MOST:,} images, not {len(images):,}; write a folder or an .npz")
-    columns = math.ceil(math.sqrt(len(images)))
-    rows = -(-len(images) // columns)
-    channels, height, width = images.shape
-    sheet = np.full((rows * columns, channels, height + _LINE, width + _LINE), 255, np.uint8)
-    sheet[: len(images), :, :height, :width] = images.pixels(np.arange(len(images)))
-    cells = sheet.reshape(rows, columns, *sheet.shape[1:]).transpose(0, 3, 1, 4, 2)
-    whole = cells.reshape(rows * (height + _LINE), columns * (width + _LINE), channels)[:-_LINE, :-_LINE]
     with replacing(path) as file:
-        Image.fromarray(whole[..., 0] if channels == 1 else whole).save(file, "png")
+        file.write(sheet.png(images.pixels(np.arange(len(images)))))
 
 
 def to_npz(images: Images, path: Path) -> None:

@@ -10,11 +10,15 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
+from markupsafe import escape
 
+from equipoise.data import sheet
 from equipoise.data.factors import Factors, check_factors
 from equipoise.data.pixels import Bytes, Indices, Pixels, from_array
 from equipoise.data.resize import Resized
 from equipoise.errors import InputError
+
+FIRST = 16  # images in a notebook
 
 
 class Images:
@@ -116,6 +120,11 @@ class Images:
         """Name, number, shape and factors."""
         factors = ", ".join(f"{name} {size}" for name, size in zip(self.factor_names, self.factor_sizes, strict=True))
         return f"Images({self.name}: {len(self):,} of {self.shape}, factors: {factors or 'none'})"
+
+    def _repr_html_(self) -> str:
+        """Name, number, shape, factors and the first images, for notebooks."""
+        pixels = self.pixels(np.arange(min(len(self), FIRST)))
+        return f"<p>{escape(repr(self))}</p>{sheet.element(sheet.png(pixels))}"
 
     @cached_property
     def factors(self) -> Factors | None:

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from equipoise.metrics import html
+
 Floats = NDArray[np.float64]
 
 
@@ -65,6 +67,10 @@ class Score:
     attainable: float | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
+    def _repr_html_(self) -> str:
+        """The value with its interval, baseline and number of rows, for notebooks."""
+        return as_html({"": self})
+
     def to_dict(self) -> dict[str, Any]:
         """Return all fields as strict JSON values: arrays as lists, NaN as null, infinities as "inf" and "-inf"."""
         return {f.name: _to_json(getattr(self, f.name)) for f in dataclasses.fields(self)}
@@ -77,6 +83,13 @@ class Score:
             for name in ("per_factor", "per_latent", "matrix")
         }
         return cls(**{**data, "value": _to_floats(data["value"]), **arrays})
+
+
+def as_html(scores: Mapping[str, Score]) -> str:
+    """Return scores by metric as a table for notebooks."""
+    columns = ("value", "low", "high", "half", "baseline", "attainable", "n")
+    rows = ([name, *(getattr(score, column) for column in columns)] for name, score in scores.items())
+    return html.table(("metric", *columns), rows)
 
 
 def _to_json(value: Any) -> Any:

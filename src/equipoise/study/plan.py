@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import numpy as np
+from markupsafe import escape
 from pydantic import Field, ValidationError
 from pydantic.dataclasses import dataclass
 
@@ -19,8 +20,11 @@ from equipoise.errors import InputError, nearest, sentence
 from equipoise.files import read_toml, write_text
 from equipoise.methods import METHODS
 from equipoise.methods.method import STRICT
+from equipoise.metrics import html
 
 Table = Mapping[str, Any]
+
+FIRST = 30  # runs in a notebook
 
 
 class Distribution(NamedTuple):
@@ -57,6 +61,17 @@ class Plan:
     def folder(self) -> Path:
         """The folder of the study."""
         return Path(self.study.out)
+
+    def _repr_html_(self) -> str:
+        """The folder and the first runs with the settings that vary and whether each is scored, for notebooks."""
+        first = itertools.islice(self.runs.items(), FIRST)
+        flat = [(name, config.flat(), (Path(config.out) / "scores.json").exists()) for name, config in first]
+        rows = [
+            [name, *(values.get(key) for key in self.varied), "yes" if done else "no"] for name, values, done in flat
+        ]
+        more = f"<p>and {len(self.runs) - len(rows):,} more runs</p>" if len(self.runs) > len(rows) else ""
+        title = f"<p>{len(self.runs):,} runs in {escape(self.folder)}</p>"
+        return title + html.table(["run", *self.varied, "scored"], rows) + more
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from equipoise.report.figures.saving import png
 from equipoise.report.figures.style import INK, PIXELS
 
 Array = NDArray[np.float64]
@@ -15,9 +16,16 @@ LARGEST = 96  # pixels: larger images are reduced to this, which keeps the repor
 GAP = 4  # pixels between tiles
 
 
+class Canvas(Figure):
+    """A figure that notebooks show without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        return png(self, dpi=PIXELS)
+
+
 def canvas(width: float, height: float) -> Figure:
     """Return an empty figure of this size in pixels. Images placed on it are not resampled."""
-    return Figure(figsize=(width / PIXELS, height / PIXELS), dpi=PIXELS, facecolor="white")
+    return Canvas(figsize=(width / PIXELS, height / PIXELS), dpi=PIXELS, facecolor="white")
 
 
 def place(figure: Figure, picture: NDArray[np.uint8], left: float, top: float) -> None:
