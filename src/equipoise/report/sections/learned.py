@@ -11,7 +11,7 @@ from equipoise.report.figures.images import sweep, traversal_figure
 from equipoise.report.figures.saving import data_url
 from equipoise.report.findings import Findings
 from equipoise.report.html import macros
-from equipoise.report.latents import ACTIVE, Latent
+from equipoise.report.latents import ACTIVE
 from equipoise.report.remarks import remarks
 from equipoise.report.sections.section import Block, File, Picture
 from equipoise.report.sentences import latent_names
@@ -23,19 +23,20 @@ STARTS = 4  # images from which the traversals of the page can start
 def learned(run: Run, findings: Findings) -> Sequence[Block]:
     """Return the traversals as a picture and as an animation, the main numbers, the notes and the table of latents."""
     html = macros("report/sections/learned.html")
-    latents, reference = findings.selection, findings.reference
+    latents = findings.selection
+    starts, strips = _starts(run, findings)
+    reference = findings.codes[starts[0]]
     gif = traversal_gif(run.model, reference, latents)
     figure = traversal_figure(run.model, reference, latents, findings.measure)
     alt = f"A row of pictures for each of {latent_names(latents)}: in each, one latent goes from low to high."
     notes = [remark.sentence for remark in remarks(run, findings) if remark.flag is None]
     last = run.logs[-1] if run.logs else {}
     sse, unit = float(np.mean(run.codes["sse"])), run.model.likelihood.error_name
-    starts = findings.examples(STARTS)
     page = html.traversals(
         findings,
         [f"image {number}" for number in run.codes["index"][starts].tolist()],
         [data_url(picture) for picture in tiles(run.images.pixels(run.codes["index"][starts]) / 255)],
-        [_strips(run, findings, latent, starts) for latent in latents],
+        strips,
         "data:image/gif;base64," + b64encode(gif).decode(),
         alt,
         None if (run.path / "explorer.html").exists() else run.path,
@@ -47,7 +48,16 @@ def learned(run: Run, findings: Findings) -> Sequence[Block]:
     ]
 
 
-def _strips(run: Run, findings: Findings, latent: Latent, starts: Sequence[int]) -> list[str]:
-    """Return the pictures of a latent from low to high as one image for each start, as URLs."""
-    sweeps = (sweep(run.model, findings.codes[row], latent) for row in starts)
-    return [data_url(grid(pictures, columns=len(pictures))) for pictures in sweeps]
+def _starts(run: Run, findings: Findings) -> tuple[list[int], list[list[str]]]:
+    """Return the rows of the codes from which traversals start, and for each latent its pictures from each start.
+
+    The first start is the one with the largest effects: each effect is the mean standard deviation of a pixel, relative
+    to the largest one of that latent. A small object in the colour of its background would show nothing.
+    """
+    rows = findings.examples(STARTS)
+    sweeps = [[sweep(run.model, findings.codes[row], latent) for row in rows] for latent in findings.selection]
+    effects = np.array([[pictures.std(axis=0).mean() for pictures in each] for each in sweeps]).reshape(-1, len(rows))
+    relative = effects / np.maximum(effects.max(axis=1, keepdims=True), np.finfo(float).tiny)
+    order = sorted(range(len(rows)), key=lambda at: at != relative.sum(axis=0).argmax())
+    strips = [[data_url(grid(each[at], columns=len(each[at]))) for at in order] for each in sweeps]
+    return [rows[at] for at in order], strips
