@@ -198,7 +198,8 @@ def _machine(config: Config) -> str:
     where = device(config.train.device)
     if where.type == "cuda":
         return torch.cuda.get_device_name(where)
-    return f"{speed.processor()}, {torch.get_num_threads()} cores"
+    cores = torch.get_num_threads()
+    return f"{speed.processor()}, {cores} core{'s' if cores > 1 else ''}"
 
 
 def _earlier(path: Path, record: Mapping[str, Any]) -> dict[str, Any] | None:

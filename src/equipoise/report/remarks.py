@@ -84,8 +84,9 @@ def _collapse(run: Run, variances: Array) -> list[Remark]:
             "is decoded to the same picture. Lower the weight of the KL, raise it later in training, or train longer."
         )
         return [Remark(sentence, "collapsed")]
+    verb = "is" if len(inactive) == 1 else "are"
     sentence = (
-        f"{len(inactive)} of {len(variances)} latents are unused ({', '.join(inactive)}). This is expected when "
+        f"{len(inactive)} of {len(variances)} latents {verb} unused ({', '.join(inactive)}). This is expected when "
         "there are more latents than factors of variation."
     )
     return [Remark(sentence)]
