@@ -39,7 +39,8 @@ def test_a_step_moves_a_weight_along_the_orthogonal_factor_of_the_averaged_gradi
 def test_weights_beside_the_latents_biases_and_the_balance_take_the_steps_of_adamw() -> None:
     more = {"train.weight_decay": 0.1}
     config = settings("l-vae", more)
-    plain, ours = started(config), started(settings("l-vae", {**more, "train.optimizer": "muon"}))
+    plain = started(config, "cpu")
+    ours = started(settings("l-vae", {**more, "train.optimizer": "muon"}), "cpu")
     for one in (plain, ours):
         go(one, 1)
     hidden = {id(weight) for weight in hidden_weights(ours.model)}
