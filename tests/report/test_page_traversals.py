@@ -1,7 +1,9 @@
 """The traversals at the top of the page of a run: their order, the image that they start from, the explorer."""
 
+import itertools
 from base64 import b64decode
 from collections.abc import Callable
+from importlib import import_module
 from io import BytesIO
 from typing import Any
 
@@ -20,6 +22,7 @@ from equipoise.report.latents import typical_row
 from equipoise.report.sections.learned import STARTS
 
 Make = Callable[..., Any]
+learned: Any = import_module("equipoise.report.sections.learned")  # the package has a function of this name
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +42,26 @@ def test_the_first_picture_comes_first_then_warnings_then_notes(run: Any) -> Non
     )
     assert counted < motion < strips < figure < warning < note
     assert page.index("<details>") < page.index("Method l-vae") < page.index("</details>") < motion
+
+
+def test_the_image_with_the_largest_effects_comes_first(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = analyse(run)
+    rows = found.examples(STARTS)
+    calls = itertools.count()
+
+    def changing(_: Any, code: np.ndarray, latent: Any) -> np.ndarray:
+        row = next(calls) % STARTS
+        assert np.array_equal(code, found.codes[rows[row]])
+        # The other latents have small effects everywhere, so that only their ratio counts.
+        size = (0.1, 0.2, 0.9, 0.3)[row] * (1 if latent is found.selection[0] else 1e-3)
+        return np.linspace(0, size, 11)[:, None, None, None] * np.ones((11, 1, 4, 4))
+
+    monkeypatch.setattr(learned, "sweep", changing)
+    starts, strips = learned._starts(run, found)
+    assert starts == [rows[2], rows[0], rows[1], rows[3]]
+    assert [len(each) for each in strips] == [STARTS] * len(found.selection)
+    monkeypatch.setattr(learned, "sweep", lambda *_: np.zeros((11, 1, 4, 4)))
+    assert learned._starts(run, found)[0] == rows, "without any effect, the typical image"
 
 
 def test_traversals_start_from_the_image_that_the_reader_chooses(run: Any) -> None:
