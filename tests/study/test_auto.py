@@ -73,7 +73,7 @@ def test_candidates_fill_the_workers_and_the_budget(
 
 def test_candidates_are_recipes_with_seeds_of_their_own_and_equal_times() -> None:
     common = {name: config.expand({"data": "dsprites", **recipe}) for name, recipe in listing.RECIPES.items()}
-    rates = dict.fromkeys(common, 50.0) | {"l-vae": 25.0}
+    rates = dict.fromkeys(common, 50.0) | {"l-vae": 25.0, "aligned-vae, entry 0.1": 52.0}
     every = listing.compose(16, 100.0, common, rates, seed=3)
     names = [each["recipe"] for each in every]
     assert [names.count(name) for name in listing.RECIPES] == [8, 4, 2, 2]

@@ -107,16 +107,18 @@ def compose(
         count: number of candidates.
         seconds: time of training of each.
         common: complete settings of each recipe but steps and seed.
-        rates: steps per second of each recipe.
+        rates: steps per second of each recipe. Recipes of one method get the steps of the slower one, because their
+            losses are compared.
         seed: the first seed.
     """
     mix = MIX if len(common) > 1 else tuple(common)
     candidates: list[_Candidate] = []
     for number in range(count):
         recipe = mix[number % len(mix)]
-        steps = max(2, int(seconds * rates[recipe]))
+        method = common[recipe].get("method.name")
+        rate = min(rates[name] for name, each in common.items() if each.get("method.name") == method)
+        steps = max(2, int(seconds * rate))
         settings = dict(common[recipe]) | {"train.steps": steps, "train.schedule_steps": steps}
-        method = settings.get("method.name")
         settings["train.seed"] = seed + sum(each["settings"].get("method.name") == method for each in candidates)
         candidates.append({"recipe": recipe, "first": max(1, int(FIRST * steps)), "settings": settings})
     return candidates
