@@ -18,9 +18,9 @@ class Descent(Balance):
     """A weight of one term that falls slowly until the term exceeds a value, pauses, and then falls to its end.
 
     The weight is halved every `halving` of the schedule until the running mean of the term exceeds `entry`. It then
-    stays for `hold`, and falls geometrically to `end`, which it reaches at `until`. For the KL, this is the time at
-    which the first latents are encoded. They settle before weaker ones enter, at a weight that follows from the images
-    and the likelihood. If the term never exceeds `entry`, the weight falls to `end`. In evaluation it is `end`.
+    stays for `hold`, and falls geometrically to `end`, which it reaches at `until`. With the KL, the pause begins when
+    the first latents are encoded, so these settle before weaker ones enter. If the term never exceeds `entry`,
+    the weight falls to `end`. In evaluation it is `end`.
 
     Args:
         start: first weight, above 0.
