@@ -122,6 +122,23 @@ class Joint(Balance):
         return list(self.balances)  # type: ignore[arg-type]
 
 
+def measure_unit(balance: Balance, unit: str | None) -> None:
+    """Add the buffer `unit_mean` [] to a balance whose weights are in the mean of the term `unit`; None: in nats."""
+    if unit is not None:
+        balance.measures = (*balance.measures, unit)
+        balance.register_buffer("unit_mean", torch.zeros(()))
+
+
+def in_nats(balance: Balance, weight: Tensor, unit: str | None, seen: Seen) -> Tensor:
+    """The weight [], given in the mean of the term `unit` over the first steps, times that mean."""
+    if unit is None:
+        return weight
+    mean = balance.get_buffer("unit_mean")
+    if balance.training:
+        average_first_steps(mean, seen[unit], seen)
+    return weight * mean
+
+
 @torch.no_grad()
 def average_first_steps(mean: Tensor, value: Tensor, seen: Seen) -> None:
     """Move `mean` [] to the mean of `value` over the first steps, in place; later steps leave it as it is."""

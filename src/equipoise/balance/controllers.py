@@ -21,8 +21,9 @@ from equipoise.balance.contract import (
     Seen,
     Steps,
     Weights,
-    average_first_steps,
     compensated_sum,
+    in_nats,
+    measure_unit,
     schedule_share,
 )
 from equipoise.balance.set_point import SetPoint
@@ -41,7 +42,6 @@ class Controller(Balance):
     output: Tensor
     error: Tensor
     set_point: Tensor
-    unit_mean: Tensor
     beta_max: float | None = None
 
     def __init__(
@@ -73,10 +73,9 @@ class Controller(Balance):
             )
         self.term, self.terms, self.unit = term, (term,), unit
         self.values = tuple(name for name in measures or (term,) if name != unit)  # whose sum is held at the set point
-        self.measures = self.values if unit is None else (*self.values, unit)
+        self.measures = self.values
         self.is_scheduled = self.target.is_scheduled or unit is not None
-        if unit is not None:
-            self.register_buffer("unit_mean", torch.zeros(()))
+        measure_unit(self, unit)
         self.register_buffer("output", torch.tensor(self.inner(start)))  # of the last step, not clipped
         self.register_buffer("rest", torch.tensor(0.0))  # rounding error of the accumulated value
         self.register_buffer("error", torch.tensor(0.0))
@@ -88,11 +87,7 @@ class Controller(Balance):
             # The sum of the terms' batch means, [] in nats.
             self.move(seen, torch.stack([seen[name].sum() for name in self.values]).sum())
         output = self.output.clamp(self.low, self.high)
-        if self.unit is None:
-            return {self.term: output}
-        if self.training:
-            average_first_steps(self.unit_mean, seen[self.unit], seen)
-        return {self.term: output.exp() * self.unit_mean}
+        return {self.term: in_nats(self, output if self.unit is None else output.exp(), self.unit, seen)}
 
     def inner(self, weight: float) -> float:
         """The controlled variable at a weight: the weight, or its logarithm where it has a unit."""

@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from equipoise.balance.contract import Balance, Fraction, NonNegative, Positive, Seen, Weights, average_first_steps
+from equipoise.balance.contract import Balance, Fraction, NonNegative, Positive, Seen, Weights, in_nats, measure_unit
 from equipoise.errors import InputError
 
 RATE = 0.02  # of the running mean of the term: about the last 50 steps
@@ -50,7 +50,6 @@ class Descent(Balance):
 
     name: ClassVar[str] = "descent"
     is_scheduled = True
-    unit_mean: Tensor
     term_mean: Tensor
     entered: Tensor
 
@@ -73,20 +72,14 @@ class Descent(Balance):
         self.terms = (term,)
         self.register_buffer("term_mean", torch.zeros(()))
         self.register_buffer("entered", torch.tensor(1.0 if entry > 0 else 0.0))  # progress at which it pauses; 1: none
-        if unit is not None:
-            self.measures = (unit,)
-            self.register_buffer("unit_mean", torch.zeros(()))
+        measure_unit(self, unit)
 
     def forward(self, seen: Seen) -> Weights:
         """The weight of the term at `progress`."""
         weight = torch.full_like(seen["progress"], self.end)
         if self.training:
             weight = self._weight(seen["progress"], self._pause(seen))
-        if self.unit is None:
-            return {self.term: weight}
-        if self.training:
-            average_first_steps(self.unit_mean, seen[self.unit], seen)
-        return {self.term: weight * self.unit_mean}
+        return {self.term: in_nats(self, weight, self.unit, seen)}
 
     @torch.no_grad()
     def _pause(self, seen: Seen) -> Tensor:

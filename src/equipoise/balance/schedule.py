@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from equipoise.balance.contract import Balance, Fraction, NonNegative, Seen, Weights, average_first_steps
+from equipoise.balance.contract import Balance, Fraction, NonNegative, Seen, Weights, in_nats, measure_unit
 from equipoise.errors import InputError
 
 Curve = Literal["constant", "linear", "geometric", "cosine", "cyclical"]
@@ -47,7 +47,6 @@ class Schedule(Balance):
 
     name: ClassVar[str] = "schedule"
     is_scheduled = True
-    unit_mean: Tensor
 
     def __init__(
         self,
@@ -71,20 +70,14 @@ class Schedule(Balance):
         self.start, self.end, self.shape, self.until, self.hold = start, end, shape, until, hold
         self.term, self.cycles, self.unit = term, cycles, unit
         self.terms = (term,)
-        if unit is not None:
-            self.measures = (unit,)
-            self.register_buffer("unit_mean", torch.zeros(()))
+        measure_unit(self, unit)
 
     def forward(self, seen: Seen) -> Weights:
         """The weight of the term at `progress`."""
         weight = torch.full_like(seen["progress"], self.end)
         if self.training:
             weight = self._weight(((seen["progress"] - self.hold) / (self.until - self.hold)).clamp(0, 1))
-        if self.unit is None:
-            return {self.term: weight}
-        if self.training:
-            average_first_steps(self.unit_mean, seen[self.unit], seen)
-        return {self.term: weight * self.unit_mean}
+        return {self.term: in_nats(self, weight, self.unit, seen)}
 
     def _weight(self, fraction: Tensor) -> Tensor:
         """The weight [] at a fraction [] of the way from start to end."""
