@@ -155,7 +155,8 @@ def test_paths_in_contributing_exist() -> None:
 
 def test_every_page_is_in_the_navigation_once() -> None:
     listed = re.findall(r"([\w/-]+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
-    assert sorted(listed) == sorted(str(page.relative_to(ROOT / "docs")) for page in PAGES[1:])
+    notebooks = [path.with_suffix(".md") for path in (ROOT / "docs" / "notebooks").glob("*.ipynb")]
+    assert sorted(listed) == sorted(str(page.relative_to(ROOT / "docs")) for page in [*PAGES[1:], *notebooks])
 
 
 def test_every_public_name_is_in_the_reference() -> None:
@@ -249,6 +250,13 @@ def test_every_training_command_is_valid(page: Path, tmp_path: Path) -> None:
 def test_a_method_page_trains_its_method_on_dsprites_and_on_a_folder(name: str, tmp_path: Path) -> None:
     runs = [resolved(words, text_of(name), tmp_path) for words in commands(text_of(name))]
     assert {"dsprites", "path/to/images"} <= {run.data.name for run in runs if run.method.name == name}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_main_formula_of_a_method_page_is_typeset(name: str) -> None:
+    language, formula = FENCE.findall(section(text_of(name), "Loss"))[0]
+    assert language == "math"
+    assert r"\text{loss} = R + " in formula or name in ("l-vae", "mr-vae", "sigma-vae")
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from equipoise.methods import METHODS
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -41,3 +43,16 @@ def test_every_entry_of_the_reference_is_rendered(site: Path) -> None:
     page = (site / "api.html").read_text(encoding="utf-8")
     for name in re.findall(r"^::: (\S+)$", (ROOT / "docs" / "api.md").read_text(encoding="utf-8"), re.MULTILINE):
         assert f'id="{name}"' in page, name
+
+
+@pytest.mark.extra
+def test_formulas_and_notebooks_are_rendered(site: Path) -> None:
+    for name in METHODS:
+        page = (site / "methods" / f"{name}.html").read_text(encoding="utf-8")
+        assert '<math xmlns="http://www.w3.org/1998/Math/MathML" display="block">' in page, name
+        assert "<merror" not in page
+    for notebook in (ROOT / "docs" / "notebooks").glob("*.ipynb"):
+        page = (site / "notebooks" / f"{notebook.stem}.html").read_text(encoding="utf-8")
+        assert f'href="{notebook.name}" download' in page
+        assert (site / "notebooks" / notebook.name).is_file()
+    assert 'href="notebooks/1_start.html"' in (site / "start.html").read_text(encoding="utf-8")
