@@ -85,6 +85,7 @@ def toy(objective: Objective, shape: Shape = SHAPE, seed: int = 0, dtype: torch.
         )
         encoder, decoder = gates.add(encoder, decoder, objective.rates)
     model = VAE(encoder, decoder, objective.likelihood, objective.prior, shape.image, shape.images)
+    model.pairing = objective.pairing
     return model.to(dtype)
 
 

@@ -23,6 +23,7 @@ ORDER = [
     "part",
     "likelihoods",
     "priors",
+    "pairing",
     "model",
     "terms",
     "balance",

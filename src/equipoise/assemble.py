@@ -7,8 +7,10 @@ import torch
 from torch import nn
 
 from equipoise import gates, nets
-from equipoise.config import Config
+from equipoise.config import Config, outline
 from equipoise.data import Images, load_data, variants
+from equipoise.data.batches import Batches, fitting_size
+from equipoise.data.pairs import draw_pairs
 from equipoise.errors import InputError
 from equipoise.methods import Shape
 from equipoise.model import VAE
@@ -33,6 +35,21 @@ def load_images(config: Config, array: Images | None) -> tuple[Images, Images]:
     if names:
         raise InputError(f"{names} applies to image files; leave it out, and change the array itself")
     return variants.prepare(array if data.size is None else array.resize(data.size), data)
+
+
+def batches_of(config: Config, images: Images) -> Batches:
+    """Return the batches of the images to train on. Raises `InputError` if there are too few images or pairs."""
+    objective, train = outline(config), config.train
+    pairing = objective.pairing
+    size = fitting_size(
+        images,
+        train.batch,
+        has_second=objective.needs_second_batch,
+        processes=train.processes,
+        is_paired=pairing is not None,
+    )
+    draw = None if pairing is None else draw_pairs(images, pairing.source, pairing.changed)
+    return Batches(images, size, train.seed, draw=draw)
 
 
 def are_alike(images: Images) -> bool:

@@ -13,11 +13,10 @@ import torch
 
 from equipoise import choice, initial
 from equipoise import config as configuration
-from equipoise.assemble import build, load_images
+from equipoise.assemble import batches_of, build, load_images
 from equipoise.choice import Facts
 from equipoise.config import Config, Settings
 from equipoise.data import Images, stored_shapes
-from equipoise.data.batches import Batches, fitting_size
 from equipoise.errors import InputError
 from equipoise.files import read_json
 from equipoise.run_folder import Meta
@@ -114,7 +113,7 @@ def measure(config: Config, images: Images, needs_speed: bool = True) -> tuple[i
         number = 1
     if number is not None and not needs_speed:
         return number, None
-    batches = Batches(images, _batch(config, images), config.train.seed)
+    batches = batches_of(config, images)
     training = Training(*build(config, images.shape, len(images)), config.train, device(config.train.device))
     with speed.fast_parts(config.train.fast, number):
         if number is None and training.device.type == "cpu":
@@ -158,7 +157,7 @@ def _fit_budget(base: Config, request: dict[str, object], array: Images | None, 
     loaded = load_images(base, array)
     number, rate = measure(base, loaded[0])
     facts = Facts(len(loaded[0]), loaded[0].shape, machine=_machine(base), threads=number, images_per_second=rate)
-    batch = _batch(base, loaded[0])
+    batch = batches_of(base, loaded[0]).size
     steps, line = choice.steps(facts, batch, base.train.steps, budget)
     settings: dict[str, object] = {"train.steps": steps}
     if "train.schedule_steps" not in request and base.train.schedule_steps is not None:
@@ -174,12 +173,6 @@ def _show_all(lines: Iterable[str], show: Callable[[str], object] | None) -> Non
     for line in lines:
         if show is not None:
             show(line)
-
-
-def _batch(config: Config, images: Images) -> int:
-    """Images per step: `train.batch`, or fewer if there are not enough."""
-    has_second = configuration.outline(config).needs_second_batch
-    return fitting_size(images, config.train.batch, has_second=has_second)
 
 
 def _largest(config: Config, array: Images | None) -> tuple[tuple[int, int, int], bool]:

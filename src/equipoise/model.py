@@ -13,6 +13,7 @@ from equipoise.data import Images, load_data
 from equipoise.errors import InputError
 from equipoise.gates import Gated
 from equipoise.likelihoods import Likelihood, as_float
+from equipoise.pairing import Pairing
 from equipoise.priors import Prior
 
 
@@ -183,6 +184,7 @@ class VAE(nn.Module):
         self.dataset_size = dataset_size
         self.bf16 = False  # in training, run the two nets under bfloat16 autocast
         self.shard = Shard()
+        self.pairing: Pairing | None = None  # in training, the images are pairs that share posteriors
 
     @property
     def latent(self) -> int:
@@ -218,6 +220,8 @@ class VAE(nn.Module):
         """
         with self._autocast(x):
             mean, logvar = self.posterior(x, *levels)
+        if self.pairing is not None:
+            mean, logvar = self.pairing(mean, logvar)
         shape = (len(mean) * self.shard.processes, mean.shape[1])
         noise = self.shard.rows(torch.randn(shape, generator=generator, device=mean.device, dtype=mean.dtype))
         return mean, logvar, mean + (0.5 * logvar).exp() * noise

@@ -14,6 +14,7 @@ from equipoise.errors import InputError
 from equipoise.gates import Rates
 from equipoise.likelihoods import Likelihood
 from equipoise.model import VAE, Pass
+from equipoise.pairing import Pairing
 from equipoise.part import Part
 from equipoise.priors import Prior
 from equipoise.terms import Term
@@ -55,6 +56,7 @@ class Objective(nn.Module):
             same name in the log.
         prior_lr: learning rate of the parameters of the prior. Default: that of the training.
         rates: the betas of a model whose nets have gates; a term reads that of each image from the pass.
+        pairing: how batches of pairs are drawn, and which latents of a pair share their posterior.
 
     Raises:
         InputError: if the balance needs a term that is missing.
@@ -84,6 +86,7 @@ class Objective(nn.Module):
         monitors: Mapping[str, Term] | None = None,
         prior_lr: float | None = None,
         rates: Rates | None = None,
+        pairing: Pairing | None = None,
     ) -> None:
         super().__init__()
         self.terms = dict(terms)
@@ -95,6 +98,7 @@ class Objective(nn.Module):
         self.monitors = dict(monitors or {})
         self.prior_lr = prior_lr
         self.rates = rates
+        self.pairing = pairing
         available = [*terms, *self.monitors]
         for verb, names, known in (("weighs", balance.terms, list(terms)), ("measures", balance.measures, available)):
             for name in names:

@@ -14,12 +14,13 @@ from rich.console import Console
 
 from equipoise import automatic, initial, report, scoring, trackers
 from equipoise import config as configuration
-from equipoise.assemble import ARRAY, are_alike, build, load_images
+from equipoise.assemble import ARRAY, are_alike, batches_of, build, load_images
 from equipoise.choice import length_remark
 from equipoise.claim import Claim, Claims, hold
 from equipoise.config import Config
 from equipoise.data import Images, load_data
-from equipoise.data.batches import Batches, fitting_size
+from equipoise.data.batches import Batches
+from equipoise.data.pairs import ListedPairs
 from equipoise.data.readers import sequence
 from equipoise.errors import InputError
 from equipoise.files import naming, write_text
@@ -172,10 +173,11 @@ def execute(
     check_folder(run.path, config)
     start = start or automatic.Start(config)
     train_images, scored_images = start.images or load_images(config, images)
-    has_second = configuration.outline(config).needs_second_batch
-    size = fitting_size(train_images, config.train.batch, has_second=has_second, processes=config.train.processes)
+    batches = batches_of(config, train_images)
+    size = batches.size
     scoring.check(config, scored_images)
-    data = fingerprint(config, [train_images, scored_images])
+    pairs = [batches.draw] if isinstance(batches.draw, ListedPairs) else []
+    data = fingerprint(config, [train_images, scored_images, *pairs])
     is_unfinished = not is_finished(config)
     model, objective = build(config, train_images.shape, len(train_images))
     threads = automatic.threads(config, train_images) if is_unfinished else None
@@ -199,7 +201,7 @@ def execute(
         ):
             devices.agree(shard, f"{identity(config)} {config.train.steps} {data['digest']}")
             training = Training(model, objective, config.train, device, shard)
-            batches = Batches(train_images, size, config.train.seed, shard.part(size))
+            batches.rows = shard.part(size)
             if shard.rank == 0:
                 claim = claim or stack.enter_context(hold(run.path))
                 state, rows = read_saved(run.path, config, data)

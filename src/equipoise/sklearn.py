@@ -100,8 +100,11 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         x = self._read(X, reset=True)
         n = len(x)
         config = self._config(vectors=self.low_ is not None)
+        outline = configuration.outline(config)
+        if outline.pairing is not None:
+            raise InputError(f"{self.method} learns from pairs of images, which X has not; train it with eq.train")
         # The second batch of a step shares no image with the first.
-        largest = n // 2 if configuration.outline(config).needs_second_batch else n
+        largest = n // 2 if outline.needs_second_batch else n
         size = min(config.train.batch, largest)
         seed = config.train.seed
 

@@ -1,6 +1,7 @@
 """Batches as a pure function of seed, step and stream, so that a checkpoint needs no state of the data."""
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -9,20 +10,27 @@ from equipoise.data.images import Images
 from equipoise.data.pixels import Indices
 from equipoise.errors import InputError
 
+Draw = Callable[[int, int, int, int], Indices]
+"""The images [size] of a batch, as a function of size, seed, step and stream, like `batch_index` for given images."""
+
 
 class Batches:
     """Batches of `size` images, in an order that depends on `seed` alone; of each batch, only `rows` are read.
 
-    Raises `InputError` if there are fewer images than a batch needs.
+    draw: Chooses the images of a batch, such as pairs. Default: `batch_index`. Raises `InputError` if there are fewer
+    images than a batch needs.
     """
 
-    def __init__(self, images: Images, size: int, seed: int, rows: slice = slice(None)) -> None:
-        batch_index(len(images), size, seed, step=0)  # raises before training if there are too few images
+    def __init__(
+        self, images: Images, size: int, seed: int, rows: slice = slice(None), draw: Draw | None = None
+    ) -> None:
         self.images, self.size, self.seed, self.rows = images, size, seed, rows
+        self.draw = draw or partial(batch_index, len(images))
+        self.draw(size, seed, 0, 0)  # raises before training if there are too few images
 
     def __call__(self, step: int, stream: int = 0) -> torch.Tensor:
         """The batch of `step`, counted from 0, float32 [B, C, H, W] in [0, 1] on the CPU. See `batch_index`."""
-        return self.images.floats(batch_index(len(self.images), self.size, self.seed, step, stream)[self.rows])
+        return self.images.floats(self.draw(self.size, self.seed, step, stream)[self.rows])
 
 
 def batch_index(n: int, size: int, seed: int, step: int, stream: int = 0) -> Indices:
@@ -51,15 +59,20 @@ def batch_index(n: int, size: int, seed: int, step: int, stream: int = 0) -> Ind
     return _permutation(n, seed, epoch)[first : first + size].copy()
 
 
-def fitting_size(images: Images, size: int, *, has_second: bool, processes: int = 1) -> int:
+def fitting_size(images: Images, size: int, *, has_second: bool, processes: int = 1, is_paired: bool = False) -> int:
     """The largest batch of up to `size` images that a step can draw from `images`, a multiple of `processes`.
 
-    has_second: whether a step draws two batches without a common image. Raises `InputError` if there are not enough
-    images for a batch of two, which is the smallest.
+    has_second: whether a step draws two batches without a common image. is_paired: whether each process has whole
+    pairs. Raises `InputError` if there are not enough images for a batch of two, which is the smallest, and for a
+    `size` that is not made of pairs.
     """
-    n = len(images)
-    least = 2 if processes <= 2 else processes
-    least *= 2 if has_second else 1
+    n, unit = len(images), 2 * processes if is_paired else processes
+    if size % unit and is_paired:
+        workers = f" in each of {processes} processes" if processes > 1 else ""
+        raise InputError(
+            f"train.batch is {size}; expected pairs of images{workers}, such as {max(size // unit, 1) * unit}"
+        )
+    least = max(2, unit) * (2 if has_second else 1)
     if n < least:
         method = "this method, which draws two batches a step," if has_second else "training"
         workers = f" in {processes} processes" if processes > 1 else ""
@@ -68,7 +81,7 @@ def fitting_size(images: Images, size: int, *, has_second: bool, processes: int 
             "images"
         )
     largest = n // 2 if has_second else n
-    return size if size <= largest else largest // processes * processes
+    return size if size <= largest else largest // unit * unit
 
 
 @lru_cache(maxsize=4)  # the epochs of training and of an evaluation at the same time; 6 MB each for dSprites

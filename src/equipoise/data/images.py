@@ -138,9 +138,17 @@ class Images:
     @property
     def files(self) -> list[str] | None:
         """The name of the file of each image, [N]; None if the images are not from files."""
-        if self._files is None:
-            return None
-        return list(self._files) if self._rows is None else [self._files[row] for row in self._rows]
+        return None if self._files is None else [self._files[row] for row in self.rows]
+
+    @property
+    def whole(self) -> "Images":
+        """The images of which these are a subset, or these."""
+        return self if self._whole is None else self._whole
+
+    @property
+    def rows(self) -> Indices:
+        """The number [N] of each image among those of `whole`."""
+        return np.arange(len(self._pixels)) if self._rows is None else self._rows
 
     def factor(self, name: str) -> Indices:
         """Codes of one factor.
@@ -197,7 +205,7 @@ class Images:
             InputError: The index is empty, or a number is not in 0..N-1.
         """
         part = copy.copy(self)
-        part._rows, part._whole, part._digest = self._at(index), self if self._whole is None else self._whole, None
+        part._rows, part._whole, part._digest = self._at(index), self.whole, None
         part._sorted = {}
         part.__dict__.pop("factors", None)  # the cached table of all images
         if not len(part):
@@ -376,8 +384,7 @@ class Images:
     def _codes(self, k: int) -> Indices:
         """Codes of factor k, int64 [N]."""
         if self._table is None:
-            rows = np.arange(len(self._pixels)) if self._rows is None else self._rows
-            return rows // math.prod(self.factor_sizes[k + 1 :]) % self.factor_sizes[k]
+            return self.rows // math.prod(self.factor_sizes[k + 1 :]) % self.factor_sizes[k]
         column = self._table[:, k] if self._rows is None else self._table[self._rows, k]
         return column.astype(np.int64, copy=False)
 

@@ -53,7 +53,7 @@ def read_labels(source: Any, images: Images) -> Labels:
         column = factor_table.file_column(title, header, rows, find, has_files=True)
         expected = "a column 'file' with the paths of the images"
     else:
-        find = _number_below(len(images))
+        find = number_below(len(images))
         column = header.index(INDEX) if INDEX in header else None
         expected = f"a column {INDEX!r} with the numbers of the images, from 0, since they are not files"
     if column is None:
@@ -74,6 +74,6 @@ def read_labels(source: Any, images: Images) -> Labels:
     return Labels(index, table)
 
 
-def _number_below(count: int) -> Callable[[str], int | None]:
+def number_below(count: int) -> Callable[[str], int | None]:
     """A function that reads the number of an image; None for text that is no number below `count`."""
     return lambda cell: int(cell) if cell.isdecimal() and int(cell) < count else None

@@ -1,5 +1,6 @@
 """The methods: one file each, a composition of terms, prior, likelihood and balance."""
 
+from equipoise.methods.ada_gvae import AdaGVAE
 from equipoise.methods.aligned_vae import AlignedVAE
 from equipoise.methods.annealed_vae import AnnealedVAE
 from equipoise.methods.beta_tcvae import BetaTCVAE
@@ -44,6 +45,7 @@ METHODS: dict[str, type[Method]] = {
         DAVA,
         MRVAE,
         AlignedVAE,
+        AdaGVAE,
         Compose,
     )
 }

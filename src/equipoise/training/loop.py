@@ -53,6 +53,7 @@ class Training:
         # `to` applies channels_last to 4-D weights only.
         self.model = model.to(device, memory_format=self.layout)  # type: ignore[call-overload]
         self.model.bf16 = train.precision == "bf16"
+        self.model.pairing = objective.pairing
         self.objective = objective.to(device)
         if objective.adversary is not None:
             objective.adversary.shard = self.shard
