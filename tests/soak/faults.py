@@ -19,6 +19,8 @@ from processes import (
     wait,
 )
 
+MESSAGES = 4096  # bytes that a command may print, which the limit holds for as well
+
 
 class Disks:
     """Limit the size of each file of a command at random, then repeat it without the limit, and compare the result."""
@@ -32,10 +34,11 @@ class Disks:
         before, alone = self.kills.leave_alone(name)
         largest = max(path.stat().st_size for path in alone.rglob("*") if path.is_file())
         place = copy(before, before.with_name(f"{name} {number}"))
-        code = wait(start(COMMANDS[name].words, place, bytes_per_file=int(largest ** rng.uniform(0.3, 1))))
+        limit = max(MESSAGES, int(largest ** rng.uniform(0.3, 1)))
+        code = wait(start(COMMANDS[name].words, place, bytes_per_file=limit))
         if code != 0:
             check_refusal(place, code, "free some space" if "data" not in name else "resumes")
-        finish(COMMANDS[name].words, place)
+            finish(COMMANDS[name].words, place)
         COMMANDS[name].compare(alone, place)
         shutil.rmtree(place)
         return int(code != 0)

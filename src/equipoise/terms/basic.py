@@ -71,7 +71,7 @@ def _limits(p: Pass) -> tuple[Tensor, Tensor]:
     """Return `rec` [B] of the mean image of the batch and of a perfect reconstruction."""
     x = p.x
     mean = p.shard.whole(x.mean(0, keepdim=True)).mean(0, keepdim=True)
-    constant, perfect = ((value.clamp(PIXEL, 1 - PIXEL)).logit() for value in (mean.expand_as(x), x))
+    constant, perfect = (value.clamp(PIXEL, 1 - PIXEL).logit().expand_as(x) for value in (mean, x))
     errors = torch.stack([p.likelihood.error(out, x) for out in (constant, perfect)], 1)
     errors = p.shard.whole(errors)
     pixels = x[0].numel()

@@ -76,18 +76,24 @@ def orthogonal(matrix: Tensor) -> Tensor:
     Newton-Schulz iteration, https://kellerjordan.github.io/posts/muon: x is replaced by (a + b s + c s^2) x, s = x x^T.
     The factors are multiplied first, in [n, n] with n <= m, which takes half of the time for the layers of `small`.
     """
-    a, b, c = COEFFICIENTS
     x = matrix if len(matrix) <= matrix.shape[1] else matrix.T
     x = x / (x.norm() + 1e-7)
     square = x @ x.T
-    product = torch.eye(len(x), dtype=x.dtype, device=x.device)
-    for _ in range(ITERATIONS):
-        factor = torch.addmm(square, square, square, beta=b, alpha=c)
-        factor.diagonal().add_(a)
-        product = factor @ product
+    factor = product = _factor(square)
+    for _ in range(ITERATIONS - 1):
         square = factor @ (square @ factor)
+        factor = _factor(square)
+        product = factor @ product
     update: Tensor = product @ x
     return update if len(matrix) <= matrix.shape[1] else update.T
+
+
+def _factor(square: Tensor) -> Tensor:
+    """Return a + b s + c s^2 [n, n] of a square matrix s [n, n]."""
+    a, b, c = COEFFICIENTS
+    factor = torch.addmm(square, square, square, beta=b, alpha=c)
+    factor.diagonal().add_(a)
+    return factor
 
 
 def hidden_weights(model: VAE) -> list[nn.Parameter]:
