@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from equipoise.files import replacing, replacing_folder
+from equipoise.errors import RunError
+from equipoise.files import replacing, replacing_folder, write_text
 
 
 def test_a_file_is_replaced_only_when_the_block_ends(tmp_path: Path) -> None:
@@ -37,3 +38,13 @@ def test_an_error_of_writing_has_the_name_of_its_file(tmp_path: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
     assert error.value.filename == str(tmp_path / "a.txt")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_was_moved_is_not_made_again(tmp_path: Path) -> None:
+    for path in (tmp_path / "run" / "a.txt", tmp_path / "run" / "deeper" / "still" / "a.txt"):
+        with pytest.raises(RunError, match=r"run was moved or removed; move it back"):
+            write_text(path, "text", within=tmp_path / "run")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "run").mkdir()
+    write_text(tmp_path / "run" / "deeper" / "still" / "a.txt", "text", within=tmp_path / "run")
+    assert (tmp_path / "run" / "deeper" / "still" / "a.txt").read_text() == "text"

@@ -102,9 +102,9 @@ def encode(model: VAE, images: Images, index: npt.NDArray[np.int64], batch: int 
     return codes
 
 
-def save(path: Path, codes: Codes, checkpoint: str) -> None:
-    """Write `codes` and the digest of their checkpoint to an `.npz`, which appears whole or not at all."""
-    with replacing(path) as file:
+def save(path: Path, codes: Codes, checkpoint: str, within: Path | None = None) -> None:
+    """Write `codes` and the digest of their checkpoint to an `.npz`, as a whole; `within` as for `replacing`."""
+    with replacing(path, within) as file:
         np.savez(file, allow_pickle=False, checkpoint=np.array(checkpoint), **codes)
 
 

@@ -24,13 +24,17 @@ PART = re.compile(r"\..+\.[0-9a-f]{8}\.part")  # names of unfinished files, see 
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path, within: Path | None = None) -> Iterator[BinaryIO]:
     """Open a new file that replaces `path` when the block ends without an error, and is deleted otherwise.
 
-    Readers see the old file or the whole new file, never a part. Missing parent folders are made; raises `OSError` when
-    they cannot be.
+    Readers see the old file or the whole new file, never a part. Missing parent folders are made, but none at or above
+    `within`, so that a run whose folder was moved is not begun anew at the old place.
+
+    Raises:
+        OSError: when a folder cannot be made.
+        RunError: when `within` does not exist.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_parents(path, within)
     part = _beside(path)
     try:
         with naming(path):
@@ -41,6 +45,19 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _make_parents(path: Path, within: Path | None) -> None:
+    """Make the folders above `path`, but none at or above `within`."""
+    if within is None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return
+    if not within.exists():
+        raise RunError(f"{within} was moved or removed; move it back and repeat the command")
+    folder = within
+    for name in path.parent.relative_to(within).parts:
+        folder = folder / name
+        folder.mkdir(exist_ok=True)
 
 
 @contextmanager
@@ -73,9 +90,9 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path` as UTF-8, atomically."""
-    with replacing(path) as file:
+def write_text(path: Path, text: str, within: Path | None = None) -> None:
+    """Write `text` to `path` as UTF-8, atomically; `within` as for `replacing`."""
+    with replacing(path, within) as file:
         file.write(text.encode())
 
 

@@ -258,7 +258,8 @@ def _train_first(
         if path.is_dir():
             shutil.rmtree(path)
         path.unlink(missing_ok=True)
-    write_text(log, "".join(json.dumps(row) + "\n" for row in rows))  # later rows will be written again
+    # Later rows will be written again.
+    write_text(log, "".join(json.dumps(row) + "\n" for row in rows), within=run.path)
     digest = checkpoint.log_digest(rows)
     every = run.config.evaluate.every
     remark = length_remark(run.config)

@@ -95,8 +95,7 @@ def evaluate(
     if not are_of(path, digest):
         with console.status(f"encoding {min(settings.n, len(run.images)):,} images"):
             index = coding.index(run.images, settings.n)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            coding.save(path, coding.encode(on_device(run).at(), run.images, index), digest)
+            coding.save(path, coding.encode(on_device(run).at(), run.images, index), digest, within=run.path)
     which, convention = which or settings.which, convention or settings.convention
     codes = coding.load(path)
     scores = score_codes(codes, which, convention, progress=not console.quiet)
@@ -112,7 +111,7 @@ def evaluate(
     if stored is not None and names == {key: value for key, value in stored.items() if key in names}:
         written = stored["scores"] | scores
     contents = {**names, "scores": {name: score.to_dict() for name, score in written.items()}}
-    write_text(file, json.dumps({**contents, "digest": content_digest(contents)}, indent=1))
+    write_text(file, json.dumps({**contents, "digest": content_digest(contents)}, indent=1), within=run.path)
     return scores
 
 
@@ -188,7 +187,7 @@ def score_now(run: Run, training: Training) -> dict[str, Any]:
     rows = [row for row in checkpoint.read_log(history) if row["step"] < training.step]
     scores = score_codes(codes, settings.which, settings.convention, interval=False, progress=False)
     rows.append({"step": training.step, **{name: score.to_dict()["value"] for name, score in scores.items()}})
-    write_text(history, "".join(json.dumps(row) + "\n" for row in rows))
+    write_text(history, "".join(json.dumps(row) + "\n" for row in rows), within=run.path)
     return rows[-1]
 
 

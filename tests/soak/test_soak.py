@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 SOAK = Path(__file__).with_name("soak.py")
-PARTS = ("kills", "races", "flips", "folders", "settings", "hostile")
+PARTS = ("kills", "races", "disks", "places", "flips", "folders", "settings", "hostile")
 
 
 @pytest.mark.slow

@@ -41,8 +41,8 @@ def write(run: Run) -> Path:
     for block in [block for blocks in contents.values() for block in blocks]:
         if isinstance(block, Picture | File):
             file = block.file if isinstance(block, Picture) else block
-            with replacing(run.results / "pictures" / file.name) as target:
+            with replacing(run.results / "pictures" / file.name, within=run.path) as target:
                 target.write(file.content)
     path = run.results / "report.html"
-    write_text(path, page)
+    write_text(path, page, within=run.path)
     return path

@@ -62,7 +62,7 @@ def write(run: Run) -> Summary:
     )
     summary["digest"] = scoring.content_digest(summary)
     with suppress(OSError):  # of a read-only folder
-        write_text(run.path / FILE, json.dumps(summary))
+        write_text(run.path / FILE, json.dumps(summary), within=run.path)
     return summary
 
 

@@ -32,7 +32,7 @@ def save(path: Path, state: dict[str, Any], before_save: Callable[[], object] = 
     """
     archive = io.BytesIO()  # torch reports a full disk without its reason
     torch.save({"format": FORMAT, **state}, archive)
-    with replacing(path) as file:
+    with replacing(path, within=path.parent) as file:
         file.write(_sealed(archive.getvalue()))
         file.flush()
         os.fsync(file.fileno())  # slow, so before the check

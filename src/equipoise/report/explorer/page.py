@@ -84,7 +84,7 @@ def write(run: Run) -> Path:
         code=Markup(code),
     )
     path, report = run.results / "explorer.html", run.results / "report.html"
-    write_text(path, page)
+    write_text(path, page, within=run.path)
     if report.exists() and LINK not in report.read_text(encoding="utf-8"):
         write_report(run)  # with the link
     return path
