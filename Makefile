@@ -70,7 +70,7 @@ mutations: .venv/ready
 	$(BIN)/python tests/mutations.py --jobs 2
 
 .venv/browser: .venv/ready
-	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev,browser]'
+	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev,browser,docs]'
 	touch .venv/browser
 
 test-browser: .venv/browser

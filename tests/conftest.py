@@ -135,3 +135,16 @@ def squares(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], str]:
         return str(path)
 
     return write
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Headless Chromium, for tests with the marker browser."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(
+            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=["--no-sandbox"]
+        )
+        yield opened
+        opened.close()

@@ -3,13 +3,17 @@
 import importlib.util
 import shutil
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import equipoise as eq
+from equipoise.methods import METHODS
 
 ROOT = Path(__file__).parent.parent
 MANIFEST: Any = {
@@ -18,15 +22,19 @@ MANIFEST: Any = {
 }
 
 
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    """benchmarks/pictures.py as a module."""
-    spec = importlib.util.spec_from_file_location("pictures", ROOT / "benchmarks" / "pictures.py")
+def module(name: str) -> ModuleType:
+    """A script of benchmarks/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
     assert spec
     assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    return module("pictures")
 
 
 def test_pictures_and_captions_are_current(script: ModuleType) -> None:
@@ -86,3 +94,29 @@ def test_other_settings_nets_layouts_and_pictures_are_named(
     monkeypatch.setattr(script, "traversal_figure", lambda model, code, latents, _: drawn(model, code, latents, "info"))
     (sentence,) = script.changes(tmp_path)
     assert "the layout of the pictures has changed" in sentence
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_has_a_small_picture_on_its_page_and_in_the_gallery(name: str) -> None:
+    picture = ROOT / "docs" / "images" / f"method-{name}.png"
+    assert picture.stat().st_size <= 40_000
+    page = (ROOT / "docs" / "methods" / f"{name}.md").read_text(encoding="utf-8")
+    steps = (module("method_pictures").COMMON | module("method_pictures").OWN.get(name, {}))["train.steps"]
+    assert f"](../images/{picture.name})\n\n*Traversals after {steps:,} steps" in page
+    gallery = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
+    assert f"](images/{picture.name})" in gallery
+    assert f"[**{name}**](methods/{name}.md)" in gallery
+
+
+def test_the_picture_of_a_method_shows_the_latents_with_the_most_information(
+    squares: Callable[[], str], tmp_path: Path
+) -> None:
+    pictures = module("method_pictures")
+    scores = {"evaluate.which": ["sse"]}
+    run = eq.train(squares(), method="beta-vae", net="burgess", steps=2, out=tmp_path / "run", settings=scores)
+    pictures.draw(run, tmp_path / "method.png")
+    drawn = Image.open(tmp_path / "method.png")
+    first = [latent.index for latent in pictures.traverse.choose(run, None, None, None, 2).latents[: pictures.ROWS]]
+    whole = Image.open(BytesIO(pictures.png(run.traversals(latents=first), dpi=100))).convert("L")
+    assert drawn.size == whole.size
+    assert np.abs(np.asarray(drawn.convert("L"), float) - np.asarray(whole, float)).mean() < 2

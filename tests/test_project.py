@@ -6,6 +6,7 @@ import sys
 import tomllib
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import yaml
@@ -53,6 +54,19 @@ def test_classifiers_name_versions_of_python_that_the_matrix_tests() -> None:
     assert set(named) <= set(PROJECT["tool"]["tox"]["env_list"])
     workflow: dict[str, Any] = yaml.safe_load(text_of(".github/workflows/checks.yml"))
     assert workflow["jobs"]["tests"]["strategy"]["matrix"]["env"] == PROJECT["tool"]["tox"]["env_list"]
+
+
+def test_the_badges_are_true_and_lead_to_files_of_the_repository() -> None:
+    badge = re.compile(r"^\[!\[[^]]+\]\(https://img\.shields\.io/badge/(\S+)-blue\)\]\((\S+)\)$", re.MULTILINE)
+    badges = badge.findall(text_of("README.md"))
+    assert 1 <= len(badges) <= 6
+    assert all((ROOT / target).is_file() for _, target in badges)
+    shown = dict(unquote(text).replace("--", "~").rsplit("-", 1) for text, _ in badges)
+    versions = re.findall(r"Python :: (3\.\d+)", "\n".join(PROJECT["project"]["classifiers"]))
+    assert shown["python"] == "_|_".join(versions)
+    assert shown["licence"].replace("~", "-") == PROJECT["project"]["license"]
+    assert (shown["mypy"] == "strict") == PROJECT["tool"]["mypy"]["strict"]
+    assert {"$(BIN)/ruff check .", "$(BIN)/mypy"} <= {line.strip() for line in text_of("Makefile").splitlines()}
 
 
 def test_the_public_address_stands_in_one_place() -> None:

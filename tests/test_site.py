@@ -1,10 +1,11 @@
-"""The documentation site builds without warnings, and its pages load nothing from other hosts."""
+"""The documentation site builds without warnings, its pages load nothing from other hosts, and they work from files."""
 
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,3 +57,48 @@ def test_formulas_and_notebooks_are_rendered(site: Path) -> None:
         assert f'href="{notebook.name}" download' in page
         assert (site / "notebooks" / notebook.name).is_file()
     assert 'href="notebooks/1_start.html"' in (site / "start.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.browser
+def test_search_works_from_files(browser: Any, site: Path) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 844})
+    page.goto((site / "index.html").as_uri())
+    box = page.get_by_placeholder("Search")
+    box.click()
+    box.press_sequentially("capacity of dava")
+    first = page.locator(".md-search-result__link").first
+    first.wait_for()
+    assert "methods/dava.html" in first.get_attribute("href")
+    page.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", ["dsprites", "rooms3d", "mr-vae"])
+def test_a_model_of_the_gallery_runs_from_a_file(browser: Any, site: Path, name: str) -> None:
+    page = browser.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto((site / "gallery" / name / "explorer.html").as_uri())
+    pixels = page.evaluate("explorer.ready.then(() => explorer.decode(explorer.slots.A.code)).then(all => all.length)")
+    page.close()
+    assert pixels == 32 * 32 * (3 if name == "rooms3d" else 1)
+    assert not errors
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("wide", [390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "name", ["index", "gallery", "methods/isa-vae", "notebooks/1_start", "results", "gallery/rooms3d/report"]
+)
+def test_axe_finds_nothing(browser: Any, site: Path, name: str, scheme: str, wide: int) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = browser.new_page(viewport={"width": wide, "height": 844}, color_scheme=scheme, bypass_csp=True)
+    page.goto((site / f"{name}.html").as_uri())
+    page.wait_for_timeout(300)  # assets/site.js completes the page when it is loaded
+    found = Axe().run(page)
+    width = page.evaluate("document.documentElement.scrollWidth")
+    page.close()
+    assert found.violations_count == 0, found.generate_report()
+    assert width <= wide, "nothing to scroll sideways"

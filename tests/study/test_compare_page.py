@@ -1,6 +1,5 @@
 """The page, the pictures and the files that a comparison writes."""
 
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -96,24 +95,18 @@ def test_parquet_holds_the_same_table(folder: Path) -> None:
 
 @pytest.mark.browser
 @pytest.mark.usefixtures("outcome")
-def test_the_page_of_a_comparison_opens_from_a_file_without_a_request(folder: Path) -> None:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=["--no-sandbox"]
-        )
-        page = browser.new_page(viewport={"width": 1100, "height": 900}, color_scheme="dark")
-        said: list[str] = []
-        asked: list[str] = []
-        page.on("console", lambda message: said.append(message.text))
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto((folder / "compare.html").resolve().as_uri())
-        wide = page.evaluate("document.documentElement.scrollWidth")
-        dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        page.click("text=" + next(path.name for path in sorted((folder / "runs").iterdir())))
-        report = page.url
-        browser.close()
+def test_the_page_of_a_comparison_opens_from_a_file_without_a_request(folder: Path, browser: Any) -> None:
+    page = browser.new_page(viewport={"width": 1100, "height": 900}, color_scheme="dark")
+    said: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto((folder / "compare.html").resolve().as_uri())
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.click("text=" + next(path.name for path in sorted((folder / "runs").iterdir())))
+    report = page.url
+    page.close()
     assert said == []
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
     assert wide <= 1100, "nothing to scroll sideways"
