@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 import equipoise
-from equipoise.commands import COMMANDS, DATA_COMMANDS
+from equipoise.commands import COMMANDS, DATA_COMMANDS, MODEL_COMMANDS
 from equipoise.errors import InputError, RunError
 from equipoise.files import FULL
 from equipoise.outcome import Outcome
@@ -27,6 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 data = typer.Typer(help="Data sets and images of your own.", no_args_is_help=True)
+models = typer.Typer(help="Trained models to take away.", no_args_is_help=True)
 
 
 def printing(command: Callable[..., Outcome]) -> Callable[..., None]:
@@ -66,7 +67,10 @@ for name, command in COMMANDS.items():
     app.command(name)(printing(command))
 for name, command in DATA_COMMANDS.items():
     data.command(name)(printing(command))
+for name, command in MODEL_COMMANDS.items():
+    models.command(name)(printing(command))
 app.add_typer(data, name="data")
+app.add_typer(models, name="models")
 
 
 def main() -> None:

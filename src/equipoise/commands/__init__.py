@@ -9,6 +9,7 @@ from collections.abc import Callable
 from equipoise.commands.auto import auto
 from equipoise.commands.data import data_add, data_check, data_info, data_list, data_render
 from equipoise.commands.lists import list_, show
+from equipoise.commands.models import models_get, models_list, models_push
 from equipoise.commands.runs import check, encode, evaluate, explore, export, report, train
 from equipoise.commands.studies import compare, reproduce, search, select, status, sweep
 from equipoise.commands.toys import toys
@@ -46,3 +47,4 @@ DATA_COMMANDS: dict[str, Callable[..., Outcome]] = {
     "render": data_render,
     "check": data_check,
 }
+MODEL_COMMANDS: dict[str, Callable[..., Outcome]] = {"list": models_list, "get": models_get, "push": models_push}

@@ -2,11 +2,13 @@
 
 import importlib.metadata
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from equipoise import config as configuration
+from equipoise import scoring
 from equipoise.config import Config
 from equipoise.data import DATASETS, factor_table
 from equipoise.errors import InputError
@@ -43,6 +45,7 @@ def describe(run: Run, kind: str) -> dict[str, Any]:
         "step": checkpoint.load(run.path / "checkpoint.pt")["step"],
         "checkpoint": checkpoint.digest(run.path / "checkpoint.pt"),
         "factors": run.meta["data"]["factor_names"],
+        "scores": _scores(run),
         "latents": [
             {"index": latent.index, "nats": latent.nats, "low": latent.low, "high": latent.high}
             | {"active": latent.active, "follows": latent.factor}
@@ -83,6 +86,14 @@ def latents(run: Run) -> list[Latent]:
         return []
     # From meta.json, because the images may no longer be there.
     return analyse_codes(run.model.prior, run.codes, run.meta["data"]["factor_names"], run.scores).latents
+
+
+def _scores(run: Run) -> dict[str, float]:
+    """Return the finite scores of the last checkpoint of a run."""
+    file = run.results / "scores.json"
+    if not file.exists() or scoring.read(file)["checkpoint"] != checkpoint.digest(run.path / "checkpoint.pt"):
+        return {}
+    return {name: score.value for name, score in run.scores.items() if math.isfinite(score.value)}
 
 
 def _data(config: Config) -> str:

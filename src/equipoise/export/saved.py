@@ -13,6 +13,7 @@ from equipoise import nets
 from equipoise.errors import InputError
 from equipoise.export.about import FORMAT
 from equipoise.export.folder import CONFIG, digest
+from equipoise.export.source import find
 from equipoise.likelihoods import LIKELIHOODS
 from equipoise.model import VAE
 from equipoise.part import rebuild
@@ -27,19 +28,21 @@ def write(model: VAE, folder: Path) -> None:
     (folder / WEIGHTS).write_bytes(safetensors.torch.save(weights, metadata={"format": "pt"}))
 
 
-def load_model(folder: str | Path) -> VAE:
-    """Load a model from a folder that `equipoise export` wrote, to safetensors or hub-folder.
+def load_model(source: str | Path) -> VAE:
+    """Load a model by name, or from a folder that `equipoise export` wrote, to safetensors or hub-folder.
 
     Codes and pictures equal those of the run. Loading unpickles nothing.
 
     Args:
-        folder: The folder of the export.
+        source: The folder of the export; the name of a model of the package, as `equipoise models list` prints them; or
+            `hf:owner/name`, a repository of the Hugging Face hub.
 
     Returns:
         The model, on the CPU, in evaluation mode. `model.encode(x)` returns mean and logvar, `model.decode(z)` pixels.
 
     Raises:
-        InputError: If the folder holds no such model, or files that are incomplete or changed.
+        InputError: If there is no such model, or if its files are incomplete or changed.
+        RunError: If a repository cannot be downloaded.
 
     Example:
         >>> import equipoise as eq
@@ -47,8 +50,10 @@ def load_model(folder: str | Path) -> VAE:
         >>> model = eq.load_model(folder)
         >>> model.latent
         10
+        >>> eq.load_model("rooms3d").shape
+        (3, 32, 32)
     """
-    folder = Path(folder)
+    folder = find(source)
     about = _description(folder)
     path = folder / WEIGHTS
     if not path.is_file():

@@ -1,0 +1,114 @@
+"""Models to take away: those that the package contains, by name, and those of the Hugging Face hub."""
+
+import json
+from collections.abc import Mapping
+from importlib import import_module, resources
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from equipoise.errors import InputError, RunError, cut, nearest
+from equipoise.export.folder import CONFIG, check, unchanged
+
+HUB = "hf:"  # begins the name of a repository of the hub
+_FILES = ("config.json", "model.safetensors", "README.md", "pictures/*.png")  # that are downloaded
+
+
+def models() -> dict[str, Mapping[str, Any]]:
+    """Return the models of the package: by name, the content of config.json.
+
+    Example:
+        >>> models()["dsprites"]["latent"]
+        10
+    """
+    folders = sorted(path for path in _package().iterdir() if (path / CONFIG).is_file())
+    return {path.name: json.loads((path / CONFIG).read_text(encoding="utf-8")) for path in folders}
+
+
+def find(source: str | Path) -> Path:
+    """Return the folder of a model.
+
+    Args:
+        source: a folder; the name of a model of the package; or hf:owner/name, a repository of the Hugging Face hub,
+            which is downloaded once and then read from its cache.
+
+    Raises:
+        InputError: for a name that is neither, or if a package is missing.
+        RunError: if the download fails.
+
+    Example:
+        >>> find("dsprites").name
+        'dsprites'
+    """
+    name = str(source)
+    if name.startswith(HUB):
+        return _download(name.removeprefix(HUB))
+    if Path(source).exists():
+        return Path(source)
+    if isinstance(source, str) and (_package() / name / CONFIG).is_file():
+        return _package() / name
+    if Path(source).parent != Path("."):
+        raise InputError(f"{source} does not exist; expected the folder of an exported model")
+    raise InputError(
+        f"{cut(name)}: no such folder or model; expected a folder, {HUB}owner/name or a name; {nearest(name, models())}"
+    )
+
+
+def push(folder: str | Path, repository: str, private: bool = False) -> str:
+    """Upload an exported model to a repository of the Hugging Face hub, which is made if it does not exist.
+
+    Args:
+        folder: the folder of an export to safetensors or hub-folder, unchanged but for README.md.
+        repository: owner/name.
+        private: whether a new repository is private.
+
+    Returns:
+        The address of the upload.
+
+    Raises:
+        InputError: if the folder is no such export, or the package huggingface_hub is missing.
+        RunError: if the upload fails.
+    """
+    folder = Path(folder)
+    about = unchanged(folder, but=("README.md",))
+    if about["kind"] == "onnx":
+        raise InputError(f"{folder} holds ONNX graphs; export the run to hub-folder to upload it")
+    hub = _hub()
+    try:
+        api = hub.HfApi()
+        api.create_repo(repository, private=private, exist_ok=True)
+        return str(api.upload_folder(repo_id=repository, folder_path=str(folder), commit_message=about["name"]))
+    except (OSError, ValueError, hub.errors.HfHubHTTPError) as error:
+        raise RunError(f"{folder} could not be uploaded to {repository}: {_reason(error)}") from None
+
+
+def copy(name: str, target: Path) -> Path:
+    """Return the folder of a model after a check that it can be copied to `target`. Raises `InputError` otherwise."""
+    folder = find(name)
+    check(target, unchanged(folder)["kind"])
+    return folder
+
+
+def _download(repository: str) -> Path:
+    """Return the folder of a repository in the cache of the hub."""
+    hub = _hub()
+    try:
+        return Path(hub.snapshot_download(repository, allow_patterns=list(_FILES)))
+    except (OSError, ValueError, hub.errors.HfHubHTTPError) as error:
+        raise RunError(f"{HUB}{repository} could not be downloaded: {_reason(error)}") from None
+
+
+def _package() -> Path:
+    """Return the folder of the models that the package contains."""
+    return Path(str(resources.files("equipoise") / "export" / "models"))
+
+
+def _hub() -> Any:
+    """Return the package huggingface_hub. Raises `InputError` where it is not installed."""
+    if find_spec("huggingface_hub") is None:
+        raise InputError("the Hugging Face hub needs the package huggingface_hub; pip install equipoise[hub]")
+    return import_module("huggingface_hub")
+
+
+def _reason(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
