@@ -139,7 +139,10 @@ class Kills:
             killed += code != 0
             if name == SLOW or rng.random() < 0.5:
                 settle(place)
-        finish(command.words, place)
+            if code == 0:
+                break
+        else:
+            finish(command.words, place)
         settle(place)
         command.compare(alone, place)
         shutil.rmtree(place)
