@@ -16,6 +16,7 @@ from equipoise.export.folder import seal
 from equipoise.files import replacing_folder
 
 MODELS = Path(export.__file__).parent / "models"
+LICENCE = "Apache-2.0"
 LARGEST = 2e6  # bytes of the weights of a model
 
 
@@ -29,7 +30,7 @@ def add(name: str, path: Path) -> None:
         size = (folder / saved.WEIGHTS).stat().st_size
         if size > LARGEST:
             raise SystemExit(f"{name}: the weights have {size / 1e6:.1f} MB; take a smaller net")
-        (folder / "README.md").write_text(hub.card(run, about, []), encoding="utf-8")
+        (folder / "README.md").write_text(hub.card(run, about, [], LICENCE), encoding="utf-8")
         seal(folder, about)
     print(f"{name}: {size:,} bytes, from {path}")
 

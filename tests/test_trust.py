@@ -385,10 +385,13 @@ def test_an_audit_finds_every_fault_and_changes_nothing(finished: dict[str, obje
     shutil.copytree(path, tmp_path / "other")
     run({**finished, "out": str(tmp_path / "other"), "train.steps": 8})
     for name in ("codes.npz", "scores.json"):
+        (path / "betas" / "3").mkdir(parents=True, exist_ok=True)
         shutil.copy(tmp_path / "other" / name, path / name)
+        shutil.copy(tmp_path / "other" / name, path / "betas" / "3" / name)
     (path / ".codes.npz.0123abcd.part").touch()
     outcome = commands.check(tmp_path)
-    assert outcome.text.count("is of another checkpoint") == 2
+    assert outcome.text.count("is of another checkpoint; the train command of the run makes it again") == 2
+    assert outcome.text.count(f"is of another checkpoint; equipoise evaluate {path} --beta 3 makes it again") == 2
     assert ".codes.npz.0123abcd.part is unfinished" in outcome.text
     assert outcome.text.endswith("2 runs, 1 with faults")
     with claim.hold(tmp_path / "other"):

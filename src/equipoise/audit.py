@@ -49,7 +49,9 @@ def audit(run: Path) -> Audit:
     attempt(lambda: checkpoint.read_log(run / "scores_history.jsonl"))
     state, digest = None, ""
     file = run / "checkpoint.pt"
-    results = [path for path in (run / "codes.npz", run / "scores.json") if path.exists()]
+    folders = (run, *sorted((run / "betas").glob("*")))
+    results = [folder / name for folder in folders for name in ("codes.npz", "scores.json")]
+    results = [path for path in results if path.exists()]
     if file.exists():
         digest = checkpoint.digest(file)
         state = attempt(lambda: load_checkpoint(run, config) if config else checkpoint.load(file))
@@ -64,7 +66,9 @@ def audit(run: Path) -> Audit:
         read = scoring.read if path.suffix == ".json" else coding.load
         content = attempt(lambda path=path, read=read: read(path))  # type: ignore[misc]
         if content is not None and digest and str(content.get("checkpoint")) != digest:
-            faults.append(f"{path} is of another checkpoint; the train command of the run makes it again")
+            at_beta = f"equipoise evaluate {run} --beta {path.parent.name}"
+            remedy = "the train command of the run" if path.parent == run else at_beta
+            faults.append(f"{path} is of another checkpoint; {remedy} makes it again")
     steps = state["step"] if state else 0
     stage = f"step {steps:,} of {config.train.steps:,}" if config else f"step {steps:,}"
     claims = Claims()

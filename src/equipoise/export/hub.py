@@ -51,8 +51,11 @@ def write(run: Run, folder: Path, about: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def card(run: Run, about: Mapping[str, Any], pictures: list[str]) -> str:
-    """Return the model card in Markdown, with front matter where huggingface_hub is installed. Names are escaped."""
+def card(run: Run, about: Mapping[str, Any], pictures: list[str], licence: str | None = None) -> str:
+    """Return the model card in Markdown, with front matter where huggingface_hub is installed. Names are escaped.
+
+    Without a licence the card asks for one.
+    """
     template = resources.files(__package__).joinpath("card.md").read_text(encoding="utf-8")
     environment = Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False)
     environment.filters |= {"text": text, "plain": plain}
@@ -61,7 +64,8 @@ def card(run: Run, about: Mapping[str, Any], pictures: list[str]) -> str:
     is_published = data in DATASETS
     path = data if is_published else f"path/to/{data}"
     return environment.from_string(template).render(
-        front_matter=_front_matter(about, scores),
+        front_matter=_front_matter(about, scores, licence),
+        licence=licence,
         about=about,
         method=run.config.method,
         data=data,
@@ -88,7 +92,7 @@ def text(words: object) -> str:
     return escaped.replace("://", ":\\//")  # otherwise an address becomes a link
 
 
-def _front_matter(about: Mapping[str, Any], scores: Mapping[str, Score]) -> str:
+def _front_matter(about: Mapping[str, Any], scores: Mapping[str, Score], licence: str | None) -> str:
     """Return the front matter that hubs read, or nothing where huggingface_hub is not installed."""
     if find_spec("huggingface_hub") is None:
         return ""
@@ -96,7 +100,7 @@ def _front_matter(about: Mapping[str, Any], scores: Mapping[str, Score]) -> str:
     data, method = plain(about["settings"]["data.name"]), about["settings"]["method.name"]
     metadata = hub.ModelCardData(
         library_name="equipoise",
-        license="unknown",
+        license=(licence or "unknown").lower(),
         pipeline_tag=TASK,
         tags=["disentanglement", "variational-autoencoder", "equipoise", method],
         datasets=[data] if data in DATASETS else None,
