@@ -100,7 +100,7 @@ def test_get_copies_a_model_and_refuses_what_it_would_overwrite(tmp_path: Path) 
     ("name", "words"),
     [
         ("room3d", r"room3d: no such folder or model; .*did you mean rooms3d\?"),
-        ("some/where", "some/where does not exist; expected the folder of an exported model"),
+        ("some/where", r"config\.json cannot be read \(No such file or directory\); expected an exported model"),
         ("", "no such folder or model|cannot be read"),
     ],
 )

@@ -26,7 +26,7 @@ def models() -> dict[str, Mapping[str, Any]]:
 
 
 def find(source: str | Path) -> Path:
-    """Return the folder of a model.
+    """Return the folder of a model, which need not exist if `source` is a path of several parts.
 
     Args:
         source: a folder; the name of a model of the package; or hf:owner/name, a repository of the Hugging Face hub,
@@ -43,12 +43,10 @@ def find(source: str | Path) -> Path:
     name = str(source)
     if name.startswith(HUB):
         return _download(name.removeprefix(HUB))
-    if Path(source).exists():
+    if Path(source).exists() or Path(source).parent != Path("."):
         return Path(source)
     if isinstance(source, str) and (_package() / name / CONFIG).is_file():
         return _package() / name
-    if Path(source).parent != Path("."):
-        raise InputError(f"{source} does not exist; expected the folder of an exported model")
     raise InputError(
         f"{cut(name)}: no such folder or model; expected a folder, {HUB}owner/name or a name; {nearest(name, models())}"
     )
