@@ -4,7 +4,7 @@ import csv
 import io
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from equipoise import likelihoods
 from equipoise.data import Images, factor_table, npz
 from equipoise.errors import InputError
 from equipoise.files import replacing, write_text
-from equipoise.model import VAE
+from equipoise.model import POINT, VAE
 
 KINDS = (".npz", ".npy", ".csv", ".parquet")  # of files that `write` writes
 
@@ -59,6 +59,12 @@ class Codes(dict[str, npt.NDArray[Any]]):
 
 
 ERRORS = ("sse", "bce", "pixels", "sampled_sse", "sampled_bce", "log_px_z", "kl")  # what metrics call `recon`
+
+
+def logvar_of(codes: Mapping[str, Any]) -> npt.NDArray[Any] | None:
+    """The log-variances of codes; None where there are none, or where codes are points without noise."""
+    logvar = codes.get("logvar")
+    return None if logvar is None or (logvar <= POINT).all() else np.asarray(logvar)
 
 
 def index(images: Images, n: int) -> npt.NDArray[np.int64]:

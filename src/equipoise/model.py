@@ -14,7 +14,9 @@ from equipoise.errors import InputError
 from equipoise.gates import Gated
 from equipoise.likelihoods import Likelihood, as_float
 from equipoise.pairing import Pairing
-from equipoise.priors import Prior
+from equipoise.priors import Codebooks, Prior
+
+POINT = -60.0  # log-variance of a code without noise, whose deviation of 1e-13 is lost in single precision
 
 
 @dataclass(frozen=True)
@@ -206,6 +208,8 @@ class VAE(nn.Module):
         out = self.out(z, *levels)
         if self.shard.processes > 1:  # exchange all three in one message
             mean, logvar, z = self.shard.whole(torch.cat([mean, logvar, z], 1)).chunk(3, 1)
+        if isinstance(self.prior, Codebooks):
+            self.prior.count(z)
         return Pass(x, mean, logvar, z, out, self.dataset_size, self.prior, self.likelihood, {}, self.shard, beta)
 
     def sample(
@@ -213,13 +217,18 @@ class VAE(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return mean, log-variance and one sample z of q(z|x), float32 [B, D] each, with gradients.
 
+        With codebooks, the mean is the output of the encoder, and z its nearest values with the gradient of the mean.
+
         Args:
             x: images [B, C, H, W], float, 0 to 1; with several processes the rows of this process.
             generator: source of the noise. Default: torch's global generator.
             levels: for nets with gates, the level of beta of each image [B].
         """
         with self._autocast(x):
-            mean, logvar = self.posterior(x, *levels)
+            mean, logvar = self._moments(x, *levels)
+        if isinstance(self.prior, Codebooks):
+            mean = self.shard.rows(self.prior.bound(self.shard.whole(mean)))
+            return mean, torch.full_like(logvar, POINT), self.prior.straight_through(mean)
         if self.pairing is not None:
             mean, logvar = self.pairing(mean, logvar)
         shape = (len(mean) * self.shard.processes, mean.shape[1])
@@ -238,8 +247,15 @@ class VAE(nn.Module):
     def posterior(self, x: Tensor, *levels: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log-variance of q(z|x), float32 [B, D] each, with gradients, without a check of x.
 
-        `levels` as in `sample`.
+        `levels` as in `sample`. With codebooks, the mean has the nearest values, and the log-variance is `POINT`.
         """
+        mean, logvar = self._moments(x, *levels)
+        if isinstance(self.prior, Codebooks):
+            return self.prior.nearest(self.prior.bound(mean)), torch.full_like(logvar, POINT)
+        return mean, logvar
+
+    def _moments(self, x: Tensor, *levels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the two halves of the output of the encoder, float32 [B, D] each."""
         mean, logvar = self.encoder(x, *levels).to(x.dtype).chunk(2, dim=1)
         return mean, logvar
 

@@ -15,7 +15,7 @@ from typing_extensions import TypedDict  # pydantic needs this one before Python
 
 from equipoise import codes as coding
 from equipoise import metrics
-from equipoise.config import Config
+from equipoise.config import Config, outline
 from equipoise.data import Images
 from equipoise.errors import InputError, RunError, fault
 from equipoise.files import read_json, write_text
@@ -165,14 +165,17 @@ def score_codes(
 ) -> dict[str, Score]:
     """Score the arrays of `codes.npz`; parameters and errors as in `metrics.score`."""
     recon: dict[str, Any] = {name: codes[name] for name in coding.ERRORS if name in codes}
+    logvar = coding.logvar_of(codes)
+    is_point = logvar is None and "logvar" in codes
     return metrics.score(
         codes["mean"],
         codes.get("factors"),
-        logvar=codes.get("logvar"),
-        sample=codes.get("z"),
+        logvar=logvar,
+        sample=None if is_point else codes.get("z"),
         recon=recon or None,
         which=which,
         convention=None if convention == "default" else convention,
+        discrete_latents=is_point,
         interval=interval,
         progress=progress,
     )
@@ -193,7 +196,7 @@ def score_now(run: Run, training: Training) -> dict[str, Any]:
 
 def check(config: Config, images: Images) -> None:
     """Raise `InputError` for metrics that the images do not allow."""
-    inputs = {"codes", "logvar", "sample", "recon", "sampled"}
+    inputs = {"codes", "recon", "sampled"} | (set() if outline(config).prior.is_discrete else {"logvar", "sample"})
     if images.factors is not None:
         inputs.add("factors")
         scored = images.factors[coding.index(images, config.evaluate.n)]

@@ -1,5 +1,6 @@
 """Methods without an adversary against their formulas, written out by hand."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -8,10 +9,13 @@ import torch
 from tests.conftest import SHAPE, build, clock, forward, images, noise, toy
 from tests.methods.conftest import B, loss_and_gradients, parts, same
 
+from equipoise.config import resolve
 from equipoise.errors import InputError
 from equipoise.methods.annealed_vae import AnnealedVAE
 from equipoise.methods.beta_vae import BetaVAE
 from equipoise.methods.geco import GECO
+from equipoise.methods.hfs import HFS
+from equipoise.methods.info_vae import InfoVAE
 from equipoise.methods.isa_vae import ISAVAE
 from equipoise.methods.l_vae import LVAE
 from equipoise.methods.sigma_vae import SigmaVAE
@@ -207,3 +211,38 @@ def test_the_bound_of_geco_in_every_unit_is_one_squared_error() -> None:
     assert GECO(tau=0.8).build(SHAPE).balance.bound is None
     with pytest.raises(InputError, match=r"method.unit is psnr, but method.tau is unset"):
         build(GECO(unit="psnr"))
+
+
+def test_info_vae_weighs_the_kl_of_each_image_and_the_distance_of_all_codes() -> None:
+    rec, kl = parts(InfoVAE(**MSE))
+    objective = build(InfoVAE(**MSE))
+    mmd = objective.terms["mmd"](forward(toy(objective), images(B), noise(B))).detach()
+    for alpha, weight in ((0.0, 500.0), (0.5, 1000.0), (1.0, 3.0)):
+        loss, _ = loss_and_gradients(InfoVAE(alpha=alpha, lambda_mmd=weight, **MSE), images(B), noise(B))
+        assert torch.allclose(loss, rec + (1 - alpha) * kl + (alpha + weight - 1) * mmd)
+    vae = loss_and_gradients(PlainVAE(**MSE), images(B), noise(B))
+    assert torch.allclose(vae[0], loss_and_gradients(InfoVAE(alpha=0.0, lambda_mmd=1.0, **MSE), images(B), noise(B))[0])
+
+
+def test_hfs_is_beta_vae_and_the_distance_of_the_support() -> None:
+    rec, kl = parts(HFS(**MSE))
+    objective = build(HFS(**MSE))
+    distance = objective.terms["hausdorff"](forward(toy(objective), images(B), noise(B))).detach()
+    for beta, gamma in ((1.0, 10.0), (4.0, 0.0)):
+        loss, _ = loss_and_gradients(HFS(beta=beta, gamma=gamma, **MSE), images(B), noise(B))
+        assert torch.allclose(loss, rec + beta * kl + gamma * distance)
+
+
+def test_the_squared_error_of_beta_vae_is_added_to_a_cross_entropy() -> None:
+    method = BetaVAE(beta=2.0, warmup=1.0, likelihood="bernoulli")
+    plain, _ = loss_and_gradients(method, images(B), noise(B))
+    loss, _ = loss_and_gradients(dataclasses.replace(method, squared_error=3.0), images(B), noise(B))
+    assert torch.allclose(loss, plain + 3 * parts(PlainVAE(**MSE))[0])
+
+
+def test_cyclical_annealing_rises_in_the_first_half_of_each_of_four_cycles() -> None:
+    method = resolve({"data": "dsprites", "method": "compose", "method.preset": "cyclical"}).method
+    balance = build(method).balance.train()
+    for progress, beta in ((0.0, 0.0), (0.0625, 0.5), (0.125, 1.0), (0.24, 1.0), (0.3125, 0.5), (1.0, 1.0)):
+        seen = {"progress": torch.tensor(progress, dtype=torch.float64), "kl": torch.tensor(1.0)}
+        assert float(balance(seen)["kl"]) == pytest.approx(beta)

@@ -12,6 +12,8 @@ from equipoise.methods.dip_vae import DIPVAE
 from equipoise.methods.dynamic_vae import DynamicVAE
 from equipoise.methods.factor_vae import FactorVAE
 from equipoise.methods.geco import GECO
+from equipoise.methods.hfs import HFS
+from equipoise.methods.info_vae import InfoVAE
 from equipoise.methods.isa_tcvae import ISATCVAE
 from equipoise.methods.isa_vae import ISAVAE
 from equipoise.methods.l_vae import LVAE
@@ -19,6 +21,7 @@ from equipoise.methods.method import Method, Preset, Shape
 from equipoise.methods.mr_vae import MRVAE
 from equipoise.methods.progressive_factor_vae import ProgressiveFactorVAE
 from equipoise.methods.progressive_rf_vae import ProgressiveRFVAE
+from equipoise.methods.qlae import QLAE
 from equipoise.methods.rf_vae import RFVAE
 from equipoise.methods.sigma_vae import SigmaVAE
 from equipoise.methods.vae import PlainVAE
@@ -46,6 +49,9 @@ METHODS: dict[str, type[Method]] = {
         MRVAE,
         AlignedVAE,
         AdaGVAE,
+        QLAE,
+        InfoVAE,
+        HFS,
         Compose,
     )
 }

@@ -1,5 +1,6 @@
 """Metrics of codes: `score` computes several at once, `METRICS` is the table, each is also a plain function."""
 
+import inspect
 import time
 import warnings
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
@@ -82,6 +83,7 @@ def score(
     group: Sequence[Any] | None = None,
     which: str | Sequence[str] = "default",
     convention: str | None = None,
+    discrete_latents: bool = False,
     seed: int = 0,
     interval: bool = True,
     progress: bool = True,
@@ -108,6 +110,7 @@ def score(
         convention: "carbonneau" or "locatello" sets all parameters as in that published code. A metric without the
             convention is left out with a warning, or is an error if it is selected by name. To change one parameter,
             call the plain function: `mig(codes, factors, **METRICS["mig"].conventions["carbonneau"] | {"bins": 20})`.
+        discrete_latents: whether the codes take few values, as those of qlae. InfoMEC then counts these values.
         seed: at least 0. The same seed gives the same bits, with any number of threads.
         interval: False leaves out intervals and shuffled baselines, which cost 2 to 21 times the metric. A random
             metric is then its value for `seed`, otherwise the mean over several seeds.
@@ -133,7 +136,7 @@ def score(
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always", ScoreWarning)
         inputs = _inputs(codes, factors, logvar, sample, recon, group)
-        calls = {name: _call(METRICS[name], convention) for name in select(which, inputs, convention)}
+        calls = {name: _call(METRICS[name], convention, discrete_latents) for name in select(which, inputs, convention)}
         values = len(calls) + interval * sum(evaluations(call) for call in calls.values())
         with on(Console(stderr=True, quiet=not progress)), _progress(values) as advance:
             scores = {name: _timed(call, inputs, seed, advance) for name, call in calls.items()}
@@ -151,9 +154,11 @@ def score(
     return scores
 
 
-def _call(metric: Metric, convention: str | None) -> Call:
-    """Return the metric with the parameters of a convention."""
-    return Call(metric, metric.conventions[convention] if convention and metric.conventions else {})
+def _call(metric: Metric, convention: str | None, discrete_latents: bool) -> Call:
+    """Return the metric with the parameters of a convention, and with its option for codes of few values."""
+    params = metric.conventions[convention] if convention and metric.conventions else {}
+    has_option = "discrete_latents" in inspect.signature(metric.function).parameters
+    return Call(metric, {**params, "discrete_latents": True} if discrete_latents and has_option else params)
 
 
 def _timed(call: Call, inputs: Mapping[str, Any], seed: int, advance: Callable[[], None]) -> Score:

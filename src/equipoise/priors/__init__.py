@@ -4,12 +4,13 @@ Every prior is a product of S independent parts: the dimensions of a standard no
 prior.
 """
 
+from equipoise.priors.codebooks import Codebooks
 from equipoise.priors.contract import Estimator, Prior, sampled_kl
 from equipoise.priors.lp_nested import LpNested
 from equipoise.priors.standard_normal import StandardNormal
 from equipoise.priors.tree import Layout
 
-PRIORS: dict[str, type[Prior]] = {part.name: part for part in (StandardNormal, LpNested)}
+PRIORS: dict[str, type[Prior]] = {part.name: part for part in (StandardNormal, LpNested, Codebooks)}
 """Every prior by name."""
 
-__all__ = ["PRIORS", "Estimator", "Layout", "LpNested", "Prior", "StandardNormal", "sampled_kl"]
+__all__ = ["PRIORS", "Codebooks", "Estimator", "Layout", "LpNested", "Prior", "StandardNormal", "sampled_kl"]

@@ -22,6 +22,7 @@ class Prior(Part):
 
     latent: int
     is_estimated: ClassVar[bool] = True  # whether `kl` is an estimate, which can be negative
+    is_discrete: ClassVar[bool] = False  # whether codes are points that take few values, without noise
 
     @property
     def sizes(self) -> tuple[int, ...]:

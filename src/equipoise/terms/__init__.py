@@ -9,8 +9,10 @@ from collections.abc import Callable
 from torch import Tensor
 
 from equipoise.terms.basic import Term, kl, kl_mc, rec, rec_min, spread, sse, sse_of_mean
+from equipoise.terms.codebooks import commit, quantise
 from equipoise.terms.decomposition import Weighting, dim_kl, mi, tc
 from equipoise.terms.moments import Kind, cov_diag, cov_off
+from equipoise.terms.support import hausdorff, mmd
 
 TERMS: dict[str, Callable[..., Tensor]] = {
     "rec": rec,
@@ -21,6 +23,10 @@ TERMS: dict[str, Callable[..., Tensor]] = {
     "dim_kl": dim_kl,
     "cov_off": cov_off,
     "cov_diag": cov_diag,
+    "quantise": quantise,
+    "commit": commit,
+    "mmd": mmd,
+    "hausdorff": hausdorff,
 }
 """All terms by name. The first argument is a `Pass`, the others are options."""
 
@@ -37,12 +43,16 @@ __all__ = [
     "Kind",
     "Term",
     "Weighting",
+    "commit",
     "cov_diag",
     "cov_off",
     "dim_kl",
+    "hausdorff",
     "kl",
     "kl_mc",
     "mi",
+    "mmd",
+    "quantise",
     "rec",
     "rec_min",
     "spread",

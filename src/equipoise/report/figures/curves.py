@@ -143,6 +143,9 @@ def _panels(rows: Rows, aims: Aims, parts: Sequence[str]) -> list[Panel]:
             {"mi": "mutual information", "tc": "total correlation", "dim_kl": "marginal KLs"},
         ),
         ("covariance minus identity", ", squared", {"cov_off": "off the diagonal", "cov_diag": "on the diagonal"}),
+        ("distance of codes and values", "", {"quantise": "moves the values", "commit": "moves the codes"}),
+        ("", " of the codes and the prior", {"mmd": "MMD"}),
+        ("", " of the codes and the product of their marginals", {"hausdorff": "Hausdorff distance"}),
         ("", ", nats per image", {"loss": "loss"}),
         (
             "equivalents",

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from equipoise.codes import load
+from equipoise.codes import load, logvar_of
 from equipoise.errors import InputError
 from equipoise.files import read_json
 from equipoise.metrics import ScoreWarning
@@ -38,7 +38,7 @@ def agreement(runs: Sequence[Path]) -> Floats:
                 f"the codes of {run} and {runs[0]} are not of the same images, so UDR cannot compare them; delete the "
                 f"run with the outdated images, and sweep again"
             )
-    pairs = [(each["mean"], each["logvar"]) for each in codes]
+    pairs = [(each["mean"], logvar_of(each)) for each in codes]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # of the lasso, for a handful of images
         warnings.simplefilter("ignore", ScoreWarning)  # a collapsed model scores 0, and its flag gives the reason

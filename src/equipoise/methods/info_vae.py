@@ -1,0 +1,47 @@
+"""InfoVAE: the distance of all codes from the prior replaces a part of the KL of each image."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from equipoise import terms
+from equipoise.balance import Fixed
+from equipoise.balance.contract import NonNegative
+from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
+from equipoise.methods.shared import AT_MEAN, Noise, gaussian_objective
+from equipoise.objective import Objective
+
+
+@dataclass(frozen=True, config=STRICT)
+class InfoVAE(Noise):
+    """Minimise  rec + (1 - alpha) KL + (alpha + lambda - 1) MMD,  in nats per image.
+
+    MMD is the squared maximum mean discrepancy of the codes of a batch and the prior. The KL of each image pulls its
+    posterior to the prior, which costs information; the MMD asks this of all codes together only. With alpha = 0 and
+    lambda = 1 it is the VAE, with alpha = 1 the MMD-VAE.
+
+    Source:
+        Zhao, Song & Ermon, InfoVAE: Balancing Learning and Inference in Variational Autoencoders, AAAI 2019, Eq. 6,
+        https://arxiv.org/abs/1706.02262
+
+    Example:
+        >>> import equipoise as eq
+        >>> eq.METHODS["info-vae"](alpha=1.0).lambda_mmd
+        1000.0
+    """
+
+    alpha: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Part of the KL that is left out. Default: half way from the VAE to the MMD-VAE."""
+    lambda_mmd: NonNegative = 1000.0
+    """Weight of the MMD. Default: the publication's for images."""
+
+    name: ClassVar[str] = "info-vae"
+    summary: ClassVar[str] = "the distance of all codes from the prior replaces a part of the KL"
+    defaults: ClassVar[Settings] = {"net.name": "small", "train.optimizer": "muon", "train.lr": 2e-3, **AT_MEAN}
+    presets: ClassVar[Presets] = presets("info-vae")
+
+    def build(self, shape: Shape) -> Objective:
+        """Return the objective for images and latents of this shape."""
+        weights = {"kl": 1 - self.alpha, "mmd": max(self.alpha + self.lambda_mmd - 1, 0.0)}
+        return gaussian_objective(self, shape, Fixed(weights), {"kl": terms.kl, "mmd": terms.mmd})
