@@ -27,7 +27,8 @@ def mmd(p: Pass) -> Tensor:
     square = z.square().sum(1)
     within = torch.exp(-(square[:, None] + square - 2 * z @ z.T).clamp(min=0) / (2 * d)).mean()
     across = (d / (d + 1)) ** (d / 2) * torch.exp(-square / (2 * d + 2)).mean()
-    return within - 2 * across + (d / (d + 2)) ** (d / 2)
+    distance: Tensor = within - 2 * across + (d / (d + 2)) ** (d / 2)
+    return distance
 
 
 def hausdorff(p: Pass) -> Tensor:
