@@ -36,6 +36,9 @@ OWN: dict[str, dict[str, Any]] = {
     "ada-gvae": {"train.lr": 2e-3},  # its optimizer is another one, that of aligned-vae
     "aligned-vae": {"train.lr": 2e-3},
     "compose": {"method.preset": "control_isa_tc"},  # without a choice of parts it is vae
+    "info-vae": {"train.lr": 2e-3},
+    "hfs": {"train.lr": 2e-3, "train.steps": 600},  # a step takes three times as long
+    "qlae": {"train.lr": 2e-3, "evaluate.which": ["mig", "sse"]},  # its codes have no noise, as active_units needs
     "dava": {"train.steps": 600},  # a step takes many times as long
     **dict.fromkeys(("factor-vae", "rf-vae", "progressive-factor-vae", "progressive-rf-vae"), SMALL),
 }
