@@ -16,6 +16,7 @@ package = Path("src/equipoise")
 kinds = (".py", ".html", ".css", ".js", ".toml", ".md")
 expected = {str(path.relative_to("src")) for path in package.rglob("*") if path.suffix in kinds}
 expected |= {f"equipoise_toys/{path.name}" for path in Path("examples/toys/equipoise_toys").glob("*.py")}
+expected |= {str(path.relative_to("src")) for path in (package / "export" / "models").glob("*/*")}
 expected.add("equipoise/py.typed")
 missing = expected - names
 extra = {name for name in names if not name.startswith("equipoise-")} - expected
