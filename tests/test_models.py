@@ -1,7 +1,11 @@
 """Models of the package and of the hub: listed, loaded by name, copied and uploaded."""
 
 import json
+import os
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -44,7 +48,6 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return str(cache)
 
     package = SimpleNamespace(HfApi=Api, snapshot_download=snapshot_download)
-    package.errors = SimpleNamespace(HfHubHTTPError=ConnectionError)
     monkeypatch.setattr(source, "find_spec", lambda _: package)
     monkeypatch.setattr(source, "import_module", lambda _: package)
     return shelf
@@ -144,6 +147,17 @@ def test_only_an_unchanged_export_is_uploaded(hub: Path, tmp_path: Path) -> None
     with pytest.raises(eq.InputError, match="holds ONNX graphs; export the run to hub-folder"):
         commands.models_push(folder, "me/rooms")
     assert not hub.exists()
+
+
+@pytest.mark.parametrize("words", [["get", "hf:me/none"], ["push", "rooms", "me/none"]], ids=["get", "push"])
+def test_a_hub_that_does_not_answer_is_one_sentence(words: list[str], tmp_path: Path) -> None:
+    pytest.importorskip("huggingface_hub")
+    commands.models_get("rooms3d", tmp_path / "rooms")
+    command = [sys.executable, "-m", "equipoise", "models", *words]
+    nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "home")}
+    done = subprocess.run(command, cwd=tmp_path, env=os.environ | nowhere, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert re.fullmatch(r"equipoise: .* could not be (downloaded|uploaded to me/none): .+\n", done.stderr)
 
 
 def test_without_huggingface_hub_the_hub_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """What a run promises about its files: one process at a time, no change goes unnoticed, nothing is lost on the way."""
 
 import errno
+import itertools
 import json
 import os
 import random
@@ -363,8 +364,7 @@ def test_a_folder_that_is_moved_while_it_is_trained_stops_the_training(
 def test_an_audit_finds_every_fault_and_changes_nothing(finished: dict[str, object], tmp_path: Path) -> None:
     path = tmp_path / "run"
     outcome = commands.check(path)
-    assert outcome.is_complete
-    assert outcome.text == f"{path}: whole, step 6 of 6"
+    assert (outcome.is_complete, outcome.text) == (True, f"{path}: whole, step 6 of 6")
     for name, damage, fault in (
         ("config.toml", b"steps = 'x'", "config.toml is damaged: "),
         ("meta.json", b"[]", "meta.json is damaged ("),
@@ -384,10 +384,9 @@ def test_an_audit_finds_every_fault_and_changes_nothing(finished: dict[str, obje
         (path / name).write_bytes(whole)
     shutil.copytree(path, tmp_path / "other")
     run({**finished, "out": str(tmp_path / "other"), "train.steps": 8})
-    for name in ("codes.npz", "scores.json"):
-        (path / "betas" / "3").mkdir(parents=True, exist_ok=True)
-        shutil.copy(tmp_path / "other" / name, path / name)
-        shutil.copy(tmp_path / "other" / name, path / "betas" / "3" / name)
+    (path / "betas" / "3").mkdir(parents=True)
+    for name, to in itertools.product(("codes.npz", "scores.json"), (path, path / "betas" / "3")):
+        shutil.copy(tmp_path / "other" / name, to / name)
     (path / ".codes.npz.0123abcd.part").touch()
     outcome = commands.check(tmp_path)
     assert outcome.text.count("is of another checkpoint; the train command of the run makes it again") == 2
@@ -395,8 +394,7 @@ def test_an_audit_finds_every_fault_and_changes_nothing(finished: dict[str, obje
     assert ".codes.npz.0123abcd.part is unfinished" in outcome.text
     assert outcome.text.endswith("2 runs, 1 with faults")
     with claim.hold(tmp_path / "other"):
-        assert f"other: whole, step 8 of 8, in use ({claim.Claims().holder(tmp_path / 'other')})" in commands.check(
-            tmp_path
-        ).text.replace(str(tmp_path) + "/", "")
+        holder = claim.Claims().holder(tmp_path / "other")
+        assert f"other: whole, step 8 of 8, in use ({holder})" in commands.check(tmp_path).text
     with pytest.raises(InputError, match="has no run in it"):
         commands.check(tmp_path / "run" / "pictures")

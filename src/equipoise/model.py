@@ -14,7 +14,7 @@ from equipoise.errors import InputError
 from equipoise.gates import Gated
 from equipoise.likelihoods import Likelihood, as_float
 from equipoise.pairing import Pairing
-from equipoise.priors import Codebooks, Prior
+from equipoise.priors import Prior
 
 POINT = -60.0  # log-variance of a code without noise, whose deviation of 1e-13 is lost in single precision
 
@@ -208,8 +208,7 @@ class VAE(nn.Module):
         out = self.out(z, *levels)
         if self.shard.processes > 1:  # exchange all three in one message
             mean, logvar, z = self.shard.whole(torch.cat([mean, logvar, z], 1)).chunk(3, 1)
-        if isinstance(self.prior, Codebooks):
-            self.prior.count(z)
+        self.prior.count(z)
         return Pass(x, mean, logvar, z, out, self.dataset_size, self.prior, self.likelihood, {}, self.shard, beta)
 
     def sample(
@@ -217,7 +216,8 @@ class VAE(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return mean, log-variance and one sample z of q(z|x), float32 [B, D] each, with gradients.
 
-        With codebooks, the mean is the output of the encoder, and z its nearest values with the gradient of the mean.
+        With a discrete prior, the mean is the output of the encoder, and z has the nearest values with the gradient of
+        the mean.
 
         Args:
             x: images [B, C, H, W], float, 0 to 1; with several processes the rows of this process.
@@ -226,7 +226,7 @@ class VAE(nn.Module):
         """
         with self._autocast(x):
             mean, logvar = self._moments(x, *levels)
-        if isinstance(self.prior, Codebooks):
+        if self.prior.is_discrete:
             mean = self.shard.rows(self.prior.bound(self.shard.whole(mean)))
             return mean, torch.full_like(logvar, POINT), self.prior.straight_through(mean)
         if self.pairing is not None:
@@ -247,10 +247,11 @@ class VAE(nn.Module):
     def posterior(self, x: Tensor, *levels: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log-variance of q(z|x), float32 [B, D] each, with gradients, without a check of x.
 
-        `levels` as in `sample`. With codebooks, the mean has the nearest values, and the log-variance is `POINT`.
+        `levels` as in `sample`. With a discrete prior, the mean has the nearest values, and the log-variance is
+        `POINT`.
         """
         mean, logvar = self._moments(x, *levels)
-        if isinstance(self.prior, Codebooks):
+        if self.prior.is_discrete:
             return self.prior.nearest(self.prior.bound(mean)), torch.full_like(logvar, POINT)
         return mean, logvar
 

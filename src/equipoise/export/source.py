@@ -1,7 +1,8 @@
 """Models to take away: those that the package contains, by name, and those of the Hugging Face hub."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module, resources
 from importlib.util import find_spec
 from pathlib import Path
@@ -71,13 +72,10 @@ def push(folder: str | Path, repository: str, private: bool = False) -> str:
     about = unchanged(folder, but=("README.md",))
     if about["kind"] == "onnx":
         raise InputError(f"{folder} holds ONNX graphs; export the run to hub-folder to upload it")
-    hub = _hub()
-    try:
-        api = hub.HfApi()
+    api = _hub().HfApi()
+    with _connecting(f"{folder} could not be uploaded to {repository}"):
         api.create_repo(repository, private=private, exist_ok=True)
         return str(api.upload_folder(repo_id=repository, folder_path=str(folder), commit_message=about["name"]))
-    except (OSError, ValueError, hub.errors.HfHubHTTPError) as error:
-        raise RunError(f"{folder} could not be uploaded to {repository}: {_reason(error)}") from None
 
 
 def copy(name: str, target: Path) -> Path:
@@ -90,10 +88,8 @@ def copy(name: str, target: Path) -> Path:
 def _download(repository: str) -> Path:
     """Return the folder of a repository in the cache of the hub."""
     hub = _hub()
-    try:
+    with _connecting(f"{HUB}{repository} could not be downloaded"):
         return Path(hub.snapshot_download(repository, allow_patterns=list(_FILES)))
-    except (OSError, ValueError, hub.errors.HfHubHTTPError) as error:
-        raise RunError(f"{HUB}{repository} could not be downloaded: {_reason(error)}") from None
 
 
 def _package() -> Path:
@@ -108,5 +104,11 @@ def _hub() -> Any:
     return import_module("huggingface_hub")
 
 
-def _reason(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+@contextmanager
+def _connecting(failure: str) -> Iterator[None]:
+    """Raise `RunError` with these words and a reason for an error of any kind: those of the network have no base."""
+    try:
+        yield
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise RunError(f"{failure}: {reason}") from None

@@ -11,7 +11,7 @@ from equipoise.balance import Balance, Descent, Fixed
 from equipoise.balance.contract import Fraction, NonNegative, Positive
 from equipoise.errors import InputError
 from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
-from equipoise.methods.shared import AT_MEAN, Noise, likelihood_of
+from equipoise.methods.shared import FAST, Noise, likelihood_of
 from equipoise.objective import Objective
 from equipoise.pairing import Pairing
 from equipoise.priors import StandardNormal
@@ -56,13 +56,7 @@ class AdaGVAE(Noise):
 
     name: ClassVar[str] = "ada-gvae"
     summary: ClassVar[str] = "pairs of images share the latents in which they agree"
-    defaults: ClassVar[Settings] = {
-        "net.name": "small",
-        "train.optimizer": "muon",
-        "train.lr": 2e-3,
-        "train.steps": 10_000,
-        **AT_MEAN,
-    }
+    defaults: ClassVar[Settings] = {**FAST, "train.steps": 10_000}
     presets: ClassVar[Mapping[str, Preset]] = presets("ada-gvae")
 
     def build(self, shape: Shape) -> Objective:

@@ -11,7 +11,7 @@ from equipoise.alignment import Alignment
 from equipoise.balance import Descent
 from equipoise.balance.contract import Fraction, NonNegative, Positive, Steps
 from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
-from equipoise.methods.shared import AT_MEAN, Noise, likelihood_of
+from equipoise.methods.shared import FAST, Noise, likelihood_of
 from equipoise.objective import Objective
 from equipoise.priors import StandardNormal
 
@@ -65,13 +65,7 @@ class AlignedVAE(Noise):
 
     name: ClassVar[str] = "aligned-vae"
     summary: ClassVar[str] = "beta falls, and the latent axes are rotated to independent directions"
-    defaults: ClassVar[Settings] = {
-        "net.name": "small",
-        "train.optimizer": "muon",
-        "train.lr": 2e-3,
-        "train.steps": 10_000,
-        **AT_MEAN,
-    }
+    defaults: ClassVar[Settings] = {**FAST, "train.steps": 10_000}
     presets: ClassVar[Mapping[str, Preset]] = presets("aligned-vae")
 
     def build(self, shape: Shape) -> Objective:

@@ -8,7 +8,7 @@ from equipoise import terms
 from equipoise.balance import Fixed
 from equipoise.balance.contract import NonNegative
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
-from equipoise.methods.shared import AT_MEAN, Noise, gaussian_objective
+from equipoise.methods.shared import FAST, Noise, gaussian_objective
 from equipoise.objective import Objective
 
 
@@ -37,7 +37,7 @@ class HFS(Noise):
 
     name: ClassVar[str] = "hfs"
     summary: ClassVar[str] = "every combination of the values of two latents occurs, though factors may be correlated"
-    defaults: ClassVar[Settings] = {"net.name": "small", "train.optimizer": "muon", "train.lr": 2e-3, **AT_MEAN}
+    defaults: ClassVar[Settings] = FAST
     presets: ClassVar[Presets] = presets("hfs")
 
     def build(self, shape: Shape) -> Objective:

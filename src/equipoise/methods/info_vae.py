@@ -9,7 +9,7 @@ from equipoise import terms
 from equipoise.balance import Fixed
 from equipoise.balance.contract import NonNegative
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
-from equipoise.methods.shared import AT_MEAN, Noise, gaussian_objective
+from equipoise.methods.shared import FAST, Noise, gaussian_objective
 from equipoise.objective import Objective
 
 
@@ -38,7 +38,7 @@ class InfoVAE(Noise):
 
     name: ClassVar[str] = "info-vae"
     summary: ClassVar[str] = "the distance of all codes from the prior replaces a part of the KL"
-    defaults: ClassVar[Settings] = {"net.name": "small", "train.optimizer": "muon", "train.lr": 2e-3, **AT_MEAN}
+    defaults: ClassVar[Settings] = FAST
     presets: ClassVar[Presets] = presets("info-vae")
 
     def build(self, shape: Shape) -> Objective:

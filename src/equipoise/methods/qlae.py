@@ -10,7 +10,7 @@ from equipoise import terms
 from equipoise.balance import Fixed
 from equipoise.balance.contract import NonNegative
 from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
-from equipoise.methods.shared import AT_MEAN, Noise, likelihood_of
+from equipoise.methods.shared import FAST, Noise, likelihood_of
 from equipoise.objective import Objective
 from equipoise.priors import Codebooks
 
@@ -26,7 +26,7 @@ class QLAE(Noise):
 
     Source:
         Hsu, Dorrell, Whittington, Wu & Finn, Disentanglement via Latent Quantization, NeurIPS 2023,
-        https://arxiv.org/abs/2305.18378; codebook=fixed: Mentzer, Minnen, Agustsson & Tschannen, Finite Scalar
+        https://arxiv.org/abs/2305.18378; learned=false: Mentzer, Minnen, Agustsson & Tschannen, Finite Scalar
         Quantization: VQ-VAE Made Simple, ICLR 2024, https://arxiv.org/abs/2309.15505
 
     Example:
@@ -47,14 +47,7 @@ class QLAE(Noise):
 
     name: ClassVar[str] = "qlae"
     summary: ClassVar[str] = "each latent takes few values, with weight decay instead of a KL"
-    defaults: ClassVar[Settings] = {
-        "net.name": "small",
-        "train.optimizer": "muon",
-        "train.lr": 2e-3,
-        "train.weight_decay": 0.1,
-        "train.steps": 10_000,
-        **AT_MEAN,
-    }
+    defaults: ClassVar[Settings] = {**FAST, "train.weight_decay": 0.1, "train.steps": 10_000}
     presets: ClassVar[Mapping[str, Preset]] = presets("qlae")
 
     def build(self, shape: Shape) -> Objective:

@@ -28,6 +28,10 @@ AT_MEAN: Settings = {"train.start_at_mean": True}
 codes, and a weight that follows the KL then follows a KL of 0."""
 
 
+FAST: Settings = {"net.name": "small", "train.optimizer": "muon", "train.lr": 2e-3, **AT_MEAN}
+"""The defaults of methods whose settings were measured in trainings of minutes on a processor."""
+
+
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Noise:
     """Settings of the noise of the decoder."""

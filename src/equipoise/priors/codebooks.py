@@ -68,10 +68,6 @@ class Codebooks(Prior):
         """The nearest value [B, D] of each entry of `mean` [B, D], with a gradient to the values."""
         return self.levels.expand(len(mean), -1, -1).gather(2, self._index(mean)[..., None]).squeeze(2)
 
-    def straight_through(self, mean: Tensor) -> Tensor:
-        """The nearest values [B, D]; their gradient is that of `mean` [B, D]."""
-        return mean + (self.nearest(mean) - mean).detach()
-
     @torch.no_grad()
     def count(self, z: Tensor) -> None:
         """In training, move the frequencies towards those of the codes z [B, D]."""

@@ -34,6 +34,21 @@ class Prior(Part):
         """Standard deviation [D] of each dimension."""
         return torch.ones(self.latent)
 
+    def bound(self, mean: Tensor) -> Tensor:
+        """The means [B, D] of an encoder in the range of the codes."""
+        return mean
+
+    def nearest(self, mean: Tensor) -> Tensor:
+        """The codes [B, D] of means [B, D] in that range: the means, or for a discrete prior the nearest values."""
+        return mean
+
+    def straight_through(self, mean: Tensor) -> Tensor:
+        """The codes [B, D] of `nearest`, with the gradient of `mean` [B, D]."""
+        return mean + (self.nearest(mean) - mean).detach()
+
+    def count(self, z: Tensor) -> None:
+        """In training, follow how often the codes z [B, D] of a batch occur."""
+
     @abstractmethod
     def parts(self, z: Tensor) -> Tensor:
         """log p(z_k) [B, S] in nats of each part, from z [B, D]."""

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from equipoise.errors import InputError
 from equipoise.model import Pass
-from equipoise.priors import Codebooks
+from equipoise.priors import Prior
 
 
 def quantise(p: Pass) -> Tensor:
@@ -28,9 +28,9 @@ def _scaled(p: Pass, distance: Tensor) -> Tensor:
     return distance.square().mean(1) * p.x[0].numel()
 
 
-def _codebooks(p: Pass) -> Codebooks:
+def _codebooks(p: Pass) -> Prior:
     """Return the prior of the pass. Raises `InputError` if it has no codebooks."""
-    if not isinstance(p.prior, Codebooks):
+    if not p.prior.is_discrete:
         raise InputError(
             f"quantise and commit need codebooks, and the prior is {p.prior.name}; take the prior codebooks"
         )
