@@ -16,6 +16,7 @@ from equipoise.outcome import Outcome
 
 if TYPE_CHECKING:
     from equipoise.study import Plan, State
+    from equipoise.study.evidence.table import Evidence, Size
 
 UNFINISHED = ("running", "waiting")  # stages of a run that has to go on
 
@@ -214,7 +215,7 @@ def reproduce(
         typer.Argument(
             metavar="TABLE",
             help="lvae-table2, lvae-table3, lvae-figure2, isa-figure5, progressive-robustness, dynamic-vs-beta, "
-            "control-setpoint, no-collapse, tuning-regret, or all.",
+            "control-setpoint, board, tuning-regret, no-collapse, or all.",
             show_default=False,
         ),
     ],
@@ -246,28 +247,25 @@ def reproduce(
 
       equipoise reproduce no-collapse --run --quick
 
-      equipoise reproduce tuning-regret --run --to docs/tuning_regret.md
+      equipoise reproduce board --to docs/board.md
     """
-    from equipoise.study import no_collapse, tuning_regret
+    from equipoise.study.evidence import EVIDENCE
+    from equipoise.study.evidence.table import Size
     from equipoise.study.published import formats, reproduce
     from equipoise.study.published.record import read_all
 
     tables = reproduce.TABLES
-    choose("table", table, [*tables, no_collapse.NAME, tuning_regret.NAME, reproduce.ALL])
-    if (quick or steps or seeds or workers) and not run:
+    choose("table", table, [*tables, *EVIDENCE, reproduce.ALL])
+    if (workers or (table not in EVIDENCE and (quick or steps or seeds))) and not run:
         raise InputError("--quick, --steps, --seeds and --workers change the training; add --run, or remove them")
     if to is not None and to.suffix != ".md":
         raise InputError(f"--to is {to}; give a file that ends in .md")
     if table == reproduce.ALL and (run or add or dataset):
         raise InputError("all only shows stored runs; name one table to train it, to add runs or to choose its data")
-    if table == no_collapse.NAME:
-        if dataset or add or seeds:
-            raise InputError("no-collapse has three data sets and one seed; leave --dataset, --add and --seeds out")
-        return _no_collapse(run, quick, steps, workers, to, progress)
-    if table == tuning_regret.NAME:
+    if table in EVIDENCE:
         if dataset or add:
-            raise InputError("tuning-regret has two data sets and its own runs; leave --dataset and --add out")
-        return _tuning_regret(run, quick, steps, seeds, workers, to, progress)
+            raise InputError(f"{table} has its own data sets and runs; leave --dataset and --add out")
+        return _evidence(EVIDENCE[table], Size(quick, steps, seeds), run, workers, results, to, progress)
     files: list[Path] = []
     unfinished = 0
     if table == reproduce.ALL:
@@ -296,59 +294,27 @@ def reproduce(
     return Outcome(values, text, is_complete=not unfinished)
 
 
-def _no_collapse(
-    run: bool, quick: bool, steps: int | None, workers: int | None, to: Path | None, progress: bool
+def _evidence(
+    table: "Evidence", size: "Size", run: bool, workers: int | None, results: Path, to: Path | None, progress: bool
 ) -> Outcome:
-    """The table of the methods that tune themselves, with their defaults; the same command resumes its runs."""
-    from equipoise.files import write_text
-    from equipoise.study import no_collapse
+    """The page of a table of evidence, after the training of its runs; the same command resumes them."""
+    from equipoise.study.evidence.table import folder, train, write
 
-    size = 32 if quick else None
-    folder = no_collapse.FOLDER.with_name(f"{no_collapse.NAME}-quick") if quick else no_collapse.FOLDER
-    contents = no_collapse.contents(folder, size, steps or no_collapse.STEPS)
+    paths = []
     if run:
-        no_collapse.train(contents, workers, progress)
-    cells = no_collapse.read(contents)
-    lines = [no_collapse.text(cells)]
+        train(table, size, results, workers, progress)
+        contents = table.study(size)
+        paths += [Path(contents["out"]), folder(contents, results)]
+    page = table.page(results, size)
+    lines = [page.text]
     if to is not None:
-        write_text(to, no_collapse.markdown(cells))
-        lines.append(f"wrote {to}")
-    wrote = [str(path) for path in ([folder] if run else []) + ([] if to is None else [to])]
-    unfinished = sum(not cell.is_finished for cell in cells)
-    if unfinished:
-        lines.append(f"{unfinished} cells are not finished; --run resumes them")
-    rows = [cell.values for cell in cells]
-    is_held = not unfinished and not any(cell.is_collapsed for cell in cells)
-    return Outcome({"cells": rows, "wrote": wrote, "done": is_held}, "\n".join(lines), is_complete=is_held)
-
-
-def _tuning_regret(
-    run: bool,
-    quick: bool,
-    steps: int | None,
-    seeds: int | None,
-    workers: int | None,
-    to: Path | None,
-    progress: bool,
-) -> Outcome:
-    """The table of the methods that tune themselves beside tuned beta-VAEs; the same command resumes its runs."""
-    from equipoise.study import tuning_regret as regret
-
-    folder = regret.FOLDER.with_name(f"{regret.NAME}-quick") if quick else regret.FOLDER
-    steps, seeds = steps or (regret.STEPS // 3 if quick else regret.STEPS), seeds or (1 if quick else regret.SEEDS)
-    contents = regret.contents(folder, steps, seeds)
-    if run:
-        regret.train(contents, workers, progress)
-    cells = regret.read(contents)
-    lines = [regret.text(cells)]
-    paths = [str(path) for path in ([folder] if run else []) + ([] if to is None else regret.write(to, cells))]
-    unfinished = sum(not cell.is_finished for cell in cells)
-    if unfinished:
-        lines.append(f"{unfinished} runs are not finished; --run resumes them")
+        paths += write(page, to)
+    if not page.is_complete:
+        lines.append("not complete; --run trains the missing runs")
     if paths:
-        lines.append(f"wrote {', '.join(paths)}")
-    values = {"rows": [row._asdict() for row in regret.rows(cells)], "wrote": paths, "done": not unfinished}
-    return Outcome(values, "\n".join(lines), is_complete=not unfinished)
+        lines.append(f"wrote {', '.join(map(str, paths))}")
+    values = {**page.values, "wrote": [str(path) for path in paths], "done": page.is_complete}
+    return Outcome(values, "\n".join(lines), is_complete=page.is_complete)
 
 
 def _dry_run(plan: "Plan", workers: int | None, progress: bool) -> Outcome:

@@ -96,7 +96,7 @@ def read_results(plan: Plan) -> tuple[list[Result], list[State]]:
     finished = [state.run for state in states if state.stage == "done"]
     if not finished:
         raise InputError(f"{plan.folder} has no finished run yet; equipoise sweep resumes it")
-    data, settings = _data_names(plan), _settings(plan)
+    data, settings = data_names(plan), setting_names(plan)
     results = [_result(name, plan.runs[name], data[plan.runs[name].data.name], settings[name]) for name in finished]
     return results, [state for state in states if state.stage != "done"]
 
@@ -160,14 +160,14 @@ def _result(name: str, config: Config, data: str, setting: str) -> Result:
     )
 
 
-def _data_names(plan: Plan) -> dict[str, str]:
+def data_names(plan: Plan) -> dict[str, str]:
     """Return a short name for each data set: the last part of a path, unless two data sets share it."""
     full = list(dict.fromkeys(config.data.name for config in plan.runs.values()))
     short = [Path(name).stem for name in full]
     return {name: stem if short.count(stem) == 1 else name for name, stem in zip(full, short, strict=True)}
 
 
-def _settings(plan: Plan) -> dict[str, str]:
+def setting_names(plan: Plan) -> dict[str, str]:
     """Return for each run the settings that distinguish it from others of its method on the same data and seed."""
     texts: dict[str, str] = {}
     keys_read = {"method.name", "data.name", *plan.varied}

@@ -31,7 +31,9 @@ def text(comparison: Comparison) -> str:
         parts += [f"{block.title}: {runs} runs", *lines(_cells(block))]
         if len(block.listed) < len(block.groups):
             parts.append(f"  {best_of_many(block)}; --to table.csv writes all")
-        parts += ["", *_improvements(block), *_ranks(block)]
+        parts += ["", *_improvements(block)]
+        if ranked := ranks(block):
+            parts += [*(f"  {line}" for line in ranked), ""]
     parts.append("means over seeds, below them their 95 % intervals; * best mean; β-equivalent: weight of the KL")
     parts += [f"note: {note}" for note in comparison.notes]
     parts += [f"failed: {state.run}: {state.reason}" for state in comparison.unfinished if state.stage == "failed"]
@@ -111,18 +113,18 @@ def share(pair: Pair) -> str:
     return f"{value:.2f}" if pair.pairs >= MANY else f"{value * pair.pairs:.3g} of {pair.pairs}"
 
 
-def _ranks(block: Block) -> list[str]:
+def ranks(block: Block) -> list[str]:
     """Return a line per metric: the best mean ranks over the data sets, and the tests."""
     result = []
     for metric in block.metrics:
         ranked = block.ranks(metric)
         if ranked:
-            labels, ranks = ranked
-            best = sorted(zip(ranks.mean, labels, strict=True))[:3]
+            labels, of_labels = ranked
+            best = sorted(zip(of_labels.mean, labels, strict=True))[:3]
             means = ", ".join(f"{label} {mean:.2f}" for mean, label in best)
-            tests = f"Friedman {p_value(ranks.p)}; differences of {ranks.critical:.2f} or more are significant"
-            result.append(f"  {metric}: mean ranks {means} of {len(labels)}; {tests}")
-    return [*result, ""] if result else []
+            tests = f"Friedman {p_value(of_labels.p)}; differences of {of_labels.critical:.2f} or more are significant"
+            result.append(f"{metric}: mean ranks {means} of {len(labels)}; {tests}")
+    return result
 
 
 def p_value(p: float) -> str:

@@ -4,17 +4,20 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from equipoise import config as configuration
-from equipoise import scoring, shell
+from equipoise import runs, scoring, shell
+from equipoise.config import Config
 from equipoise.errors import InputError, fault
 from equipoise.files import read_json, write_text
+from equipoise.part import Flag
+from equipoise.report import summary
 from equipoise.run_folder import Meta
 from equipoise.training import checkpoint
 
@@ -32,6 +35,9 @@ class Contents(TypedDict):
     scores: dict[int, dict[str, float]]
     curves: dict[str, list[float]]
     made_by: dict[str, str]
+    flags: NotRequired[list[Flag]]
+    seconds: NotRequired[float]
+    latents: NotRequired[dict[str, list[float]]]
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,9 @@ class Record:
     scores: Mapping[int, Mapping[str, float]]  # by step, then by metric; each step is a model
     curves: Mapping[str, Sequence[float]]  # `step`, and the numbers of the log at these steps
     made_by: Mapping[str, str]  # versions and platform
+    flags: Sequence[Flag] = ()  # of its report; older files have none
+    seconds: float = math.nan  # of the training; older files have none
+    latents: Mapping[str, Sequence[float]] = field(default_factory=dict)  # [D], of the log's last row; older: none
 
     @property
     def command(self) -> str:
@@ -80,12 +89,29 @@ def record(run: Path) -> Record | None:
     scores = _scores(run, config.train.steps)
     if not scores:
         return None
-    same = {key: value for key, value in configuration.distinguishing(settings).items() if key != "train.steps"}
-    digest = hashlib.sha256(json.dumps(same, sort_keys=True, default=str).encode()).hexdigest()[:10]
-    name = f"{Path(config.data.name).stem}-{config.method.name}-{digest}"
     meta = read_json(run / "meta.json", Meta)
     made_by = {**meta["versions"], "platform": meta["platform"]}
-    return Record(name, settings, scores, _curves(checkpoint.read_log(run / "log.jsonl")), made_by)
+    rows = checkpoint.read_log(run / "log.jsonl")
+    flags = (summary.read(run) or summary.write(runs.open_run(run)))["flags"]
+    last = rows[-1]
+    latents = {name: [_round(each) for each in last[name]] for name in last if name.endswith("_dims")}
+    return Record(_name(config, settings), settings, scores, _curves(rows), made_by, flags, last["seconds"], latents)
+
+
+def record_name(config: Config) -> str:
+    """Return the name of the record of a run with these settings; runs that differ in their steps alone share it."""
+    sections = config.to_dict()
+    return _name(
+        config,
+        {f"{name}.{key}": value for name, of in sections.items() if isinstance(of, dict) for key, value in of.items()},
+    )
+
+
+def _name(config: Config, settings: Mapping[str, object]) -> str:
+    """Return the name for settings by dotted key, as the run's file has them; an earlier version wrote fewer."""
+    same = {key: value for key, value in configuration.distinguishing(settings).items() if key != "train.steps"}
+    digest = hashlib.sha256(json.dumps(same, sort_keys=True, default=str).encode()).hexdigest()[:10]
+    return f"{Path(config.data.name).stem}-{config.method.name}-{digest}"
 
 
 def write(record: Record, results: Path) -> Path:
@@ -97,6 +123,9 @@ def write(record: Record, results: Path) -> Path:
         "made_by": record.made_by,
         "scores": {str(step): record.scores[step] for step in record.steps},
         "curves": record.curves,
+        "flags": list(record.flags),
+        "seconds": record.seconds,
+        "latents": record.latents,
     }
     file = results / f"{record.run}.json"
     write_text(file, "{\n" + ",\n".join(f'"{key}": {json.dumps(value)}' for key, value in contents.items()) + "\n}\n")
@@ -115,7 +144,9 @@ def _read(file: Path) -> Record:
         raise InputError(
             f"{file} is not a record of `equipoise reproduce` ({fault(error)}); move it to another folder"
         ) from None
-    return Record(file.stem, contents["settings"], contents["scores"], contents["curves"], contents["made_by"])
+    first = (contents["settings"], contents["scores"], contents["curves"], contents["made_by"])
+    later = (contents.get("flags", []), contents.get("seconds", math.nan), contents.get("latents", {}))
+    return Record(file.stem, *first, *later)
 
 
 def _scores(run: Path, last: int) -> dict[int, dict[str, float]]:

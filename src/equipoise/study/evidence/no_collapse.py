@@ -6,17 +6,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import tomli_w
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from equipoise import runs
-from equipoise.files import write_text
 from equipoise.study.compare import tables
-from equipoise.study.folder import FILE
-from equipoise.study.plan import Plan, plan
-from equipoise.study.run.status import Watch
-from equipoise.study.run.sweep import sweep
+from equipoise.study.evidence.table import Evidence, Page, Size, read
 
 NAME = "no-collapse"
 FOLDER = Path("studies") / NAME
@@ -40,7 +34,7 @@ PHOTOGRAPHS = 1000
 
 
 class Cell(NamedTuple):
-    """A run: its method, net and data, its KL in nats and its active latents, NaN before it is finished."""
+    """A method, net and data set: KL in nats and active latents, the least of its seeds, NaN before one is finished."""
 
     method: str
     net: str
@@ -50,12 +44,12 @@ class Cell(NamedTuple):
 
     @property
     def is_collapsed(self) -> bool:
-        """Whether the run is finished and below one of the two limits."""
+        """Whether a run is finished and below one of the two limits."""
         return self.kl < NATS or self.active < ACTIVE
 
     @property
     def is_finished(self) -> bool:
-        """Whether the run is finished."""
+        """Whether all its runs are finished."""
         return not math.isnan(self.kl)
 
     @property
@@ -86,7 +80,11 @@ def draw_photographs(folder: Path, count: int = PHOTOGRAPHS, side: int = 64, see
 
 
 def contents(
-    folder: Path = FOLDER, size: int | None = None, steps: int = STEPS, methods: Sequence[Mapping[str, str]] = METHODS
+    folder: Path = FOLDER,
+    size: int | None = None,
+    steps: int = STEPS,
+    methods: Sequence[Mapping[str, str]] = METHODS,
+    seeds: int = 1,
 ) -> dict[str, Any]:
     """Return the study of all cells.
 
@@ -95,10 +93,12 @@ def contents(
         size: side of the images in pixels. Default: that of the data.
         steps: training steps.
         methods: name and preset of each method.
+        seeds: runs of each cell.
     """
     names = ["dsprites", "rooms3d", str(folder / "photographs")]
     return {
         "out": str(folder),
+        **({"seeds": seeds} if seeds > 1 else {}),
         "data": {"name": names} if size is None else {"name": names, "size": size},
         "method": [dict(method) for method in methods],
         "net": {"name": list(NETS)},
@@ -107,29 +107,24 @@ def contents(
     }
 
 
-def train(of_study: Mapping[str, Any], workers: int | None, progress: bool) -> int:
-    """Train the cells that are not finished. Returns the number that are still not finished."""
-    folder = Path(of_study["out"])
-    if len(list((folder / "photographs").glob("*.png"))) < PHOTOGRAPHS:
-        draw_photographs(folder / "photographs")
-    file = folder / FILE
-    write_text(file, tomli_w.dumps(of_study))
-    states = sweep(file, workers=workers, progress=progress)
-    return sum(state.stage != "done" for state in states)
+def prepare(of_study: Mapping[str, Any]) -> None:
+    """Draw the photographs that the study reads, unless they are there."""
+    folder = Path(of_study["out"]) / "photographs"
+    if len(list(folder.glob("*.png"))) < PHOTOGRAPHS:
+        draw_photographs(folder)
 
 
-def cells(of_study: Plan) -> list[Cell]:
-    """Return the cells of a study, finished or not."""
-    finished = {state.run for state in Watch(of_study)() if state.stage == "done"}
-    listed = []
-    for name, config in of_study.runs.items():
-        kl = active = math.nan
-        if name in finished:
-            scores = runs.open_run(config.out).scores
-            kl, active = scores["kl"].value, scores["active_units"].value
-        method = config.method.name + (f" {config.preset}" if config.preset else "")
-        listed.append(Cell(method, config.net.name, Path(config.data.name).stem, kl, active))
-    return listed
+def cells(of_study: Mapping[str, Any], results: Path) -> list[Cell]:
+    """Return the cells of a study, from the records in a folder of results."""
+    groups: dict[tuple[str, str, str], list[Mapping[str, float]]] = {}
+    for run in read(of_study, results):
+        groups.setdefault((run.method, run.config.net.name, run.data), []).append(run.scores)
+    return [Cell(*cell, _least(scores, "kl"), _least(scores, "active_units")) for cell, scores in groups.items()]
+
+
+def _least(scores: Sequence[Mapping[str, float]], metric: str) -> float:
+    """Return the least value of a metric, NaN where one is missing."""
+    return min(each[metric] for each in scores) if all(metric in each for each in scores) else math.nan
 
 
 def grid(listed: Sequence[Cell]) -> list[list[str]]:
@@ -150,16 +145,24 @@ def summary(listed: Sequence[Cell]) -> str:
     )
 
 
-def text(listed: Sequence[Cell]) -> str:
-    """Return the table for the terminal."""
-    return "\n".join([*tables.lines(grid(listed)), "", summary(listed)])
+def study(size: Size) -> dict[str, Any]:
+    """Return the study of the table; a quick one has images of 32 x 32."""
+    folder = FOLDER.with_name(f"{NAME}-quick") if size.quick else FOLDER
+    return contents(folder, 32 if size.quick else None, size.steps or STEPS, seeds=size.seeds or 1)
 
 
-def markdown(listed: Sequence[Cell]) -> str:
-    """Return the table as Markdown."""
-    return "\n".join(["# No collapse", "", summary(listed), "", *tables.markdown(grid(listed)), ""])
+def page(results: Path, size: Size) -> Page:
+    """Return the table from the records in a folder of results. It is complete when no cell is missing or collapsed."""
+    return show(cells(study(size), results))
 
 
-def read(of_study: Mapping[str, Any]) -> list[Cell]:
-    """Return the cells of the study of these contents."""
-    return cells(plan(of_study))
+def show(listed: Sequence[Cell]) -> Page:
+    """Return the page of these cells."""
+    rows, sentence = grid(listed), summary(listed)
+    text = "\n".join([*tables.lines(rows), "", sentence])
+    is_complete = all(cell.is_finished and not cell.is_collapsed for cell in listed)
+    values = {"cells": [cell.values for cell in listed]}
+    return Page("No collapse", text, [sentence, "", *tables.markdown(rows)], {}, values, is_complete)
+
+
+TABLE = Evidence(NAME, study, page, prepare)

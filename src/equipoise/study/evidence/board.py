@@ -1,0 +1,185 @@
+"""The board: every method with its defaults, on the same images with the same net and training, over five seeds."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from equipoise.methods import METHODS
+from equipoise.methods.beta_vae import BetaVAE
+from equipoise.study.compare import statistics, tables
+from equipoise.study.compare.comparison import Block
+from equipoise.study.compare.results import Group, Result, by_data, groups
+from equipoise.study.evidence.front import SCORES, Row, draw
+from equipoise.study.evidence.table import Evidence, Page, Size, Trained, read
+
+NAME = "board"
+FOLDER = Path("studies") / NAME
+DATA = ("dsprites", "rooms3d")
+BETAS = tuple(0.25 * 2**k for k in range(8))
+FIXED: tuple[Mapping[str, Any], ...] = tuple({"name": "beta-vae", "beta": beta} for beta in BETAS)
+OTHERS: tuple[Mapping[str, Any], ...] = (
+    *({"name": name} for name in METHODS if name not in ("beta-vae", "compose")),
+    {"name": "l-vae", "preset": "closed"},
+)
+METRICS = {
+    "sse": "SSE",
+    "mig": "MIG",
+    "dci_hist_disentanglement": "DCI",
+    "factor_vae": "FactorVAE",
+    "sap": "SAP",
+    "infom": "InfoM",
+}
+STEPS, SEEDS = 3000, 5
+TRAINING = {"batch": 64, "optimizer": "muon", "lr": 2e-3, "start_at_mean": True}  # of all methods
+SETTLED = 0.05  # a MIG that grows by more than this from a third of the steps to all of them is not settled
+
+
+def study(size: Size, methods: Sequence[Mapping[str, Any]] = (*FIXED, *OTHERS)) -> dict[str, Any]:
+    """Return the study of the board, or of some of its methods; a quick one has a third of the steps.
+
+    All of its runs are in one folder, so that the tables that need some of them share them.
+    """
+    return {
+        "out": str(FOLDER.with_name(f"{NAME}-quick") if size.quick else FOLDER),
+        "seeds": size.seeds or SEEDS,
+        "data": {"name": list(DATA), "size": 32},
+        "method": [dict(method) for method in methods],
+        "net": {"name": "small"},
+        "train": {"steps": size.steps or (STEPS // 3 if size.quick else STEPS), **TRAINING},
+        "evaluate": {"which": list(METRICS), "n": 10_000},
+    }
+
+
+def result(run: Trained) -> Result | None:
+    """Return a finished run as a comparison reads it; None before it is finished."""
+    if run.record is None:
+        return None
+    record, method = run.record, run.config.method
+    kl, beta = (record.curves.get(name, [])[-1:] for name in ("kl", "beta_equivalent"))
+    setting = f"{method.beta:g}" if isinstance(method, BetaVAE) else run.config.preset or ""
+    return Result(
+        run=record.run,
+        path=Path(run.config.out),
+        data=run.data,
+        method=method.name,
+        setting=setting,
+        seed=record.seed,
+        steps=run.config.train.steps,
+        scores={**run.scores, **({"kl": kl[0]} if kl else {})},
+        convention=run.config.evaluate.convention,
+        digest="",
+        beta_equivalent=beta[0] if beta else None,
+        flags=tuple(record.flags),
+    )
+
+
+def page(results: Path, size: Size) -> Page:
+    """Return the board from the records in a folder of results. It is complete when no run is missing."""
+    shorter = [] if size.quick else read(study(size._replace(quick=True, steps=None)), results)
+    return show(read(study(size), results), shorter)
+
+
+def show(runs: Sequence[Trained], shorter: Sequence[Trained] = ()) -> Page:
+    """Return the page of these runs; `shorter` are the runs with a third of the steps."""
+    finished = [each for run in runs if (each := result(run)) is not None]
+    third = [each for run in shorter if (each := result(run)) is not None]
+    seconds = {run.record.run: run.record.seconds for run in runs if run.record is not None}
+    summary = (
+        f"Means over seeds with their 95 % intervals, sorted by MIG; {len(finished)} of {len(runs)} runs are finished. "
+        "Every method has its own settings at their defaults; images, net, batches, optimiser and steps are the same. "
+        "ada-gvae has weak labels. MIG/3: the MIG after a third of the steps. Above: the pairs of seeds in which the "
+        "MIG is above that of the beta-VAE with the best mean. Seconds: training on one core of a shared machine."
+    )
+    text, markdown, values, figures = [], [summary], [], {}
+    for data, of_set in by_data(finished).items():
+        rows = lines(of_set, [each for each in third if each.data == data], seconds)
+        table = [list(rows[0]), *(list(row.values()) for row in rows)]
+        text += [data, *tables.lines(table), ""]
+        markdown += ["", f"## {data}", "", *tables.markdown(table)]
+        values += [{"data": data, **row} for row in rows]
+    if finished:
+        figures["Squared error and scores of all methods, and the front of the beta-VAEs"] = draw(means(finished))
+        ranked = ranks(finished)
+        text += [*ranked, ""]
+        markdown += ["", "## Ranks", "", *(f"- {line}" for line in ranked)]
+    is_complete = len(finished) == len(runs)
+    return Page("Board", "\n".join([*text, summary]), markdown, figures, {"rows": values}, is_complete)
+
+
+def lines(finished: Sequence[Result], third: Sequence[Result], seconds: Mapping[str, float]) -> list[dict[str, str]]:
+    """Return a row for each method and setting on a data set, by heading; the largest mean MIG comes first."""
+    best = best_fixed(finished)
+    shorter = {group.label: group for group in groups(third)}
+    rows = []
+    for group in sorted(groups(finished), key=lambda group: -_mean(group, "mig")):
+        early = shorter[group.label].estimate("mig") if group.label in shorter else None
+        rows.append(
+            {
+                "method": group.label,
+                "seeds": str(len(group.results)),
+                **{title: _cell(group, metric) for metric, title in METRICS.items()},
+                "KL": _cell(group, "kl"),
+                "MIG/3": tables.figure("mig", early.value) if early else "–",
+                "above": _above(group, best),
+                "seconds": f"{fmean(seconds[each.run] for each in group.results):.0f}",
+                "flags": ", ".join([*group.flags, *(["not settled"] if _grows(group, early) else [])]),
+            }
+        )
+    return rows
+
+
+def best_fixed(finished: Sequence[Result]) -> Group | None:
+    """Return the beta-VAE whose fixed weight has the largest mean MIG; None where there is none."""
+    fixed = [group for group in groups(finished) if group.method == "beta-vae"]
+    return max(fixed, key=lambda group: _mean(group, "mig"), default=None)
+
+
+def _mean(group: Group, metric: str) -> float:
+    """Return the mean of a score over seeds, -inf without one."""
+    estimate = group.estimate(metric)
+    return -math.inf if estimate is None else estimate.value
+
+
+def _cell(group: Group, metric: str) -> str:
+    """Format a mean with its interval."""
+    estimate = group.estimate(metric)
+    if estimate is None:
+        return "–"
+    ends = tables.interval(metric, estimate)
+    return tables.figure(metric, estimate.value) + (f" ({ends})" if ends else "")
+
+
+def _above(group: Group, best: Group | None) -> str:
+    """Count the pairs of seeds in which the MIG of a group is above that of the best beta-VAE; ties count half."""
+    if best is None or group is best:
+        return "–"
+    ours, theirs = ([each.scores["mig"] for each in of.results] for of in (group, best))
+    count = sum((a > b) + (a == b) / 2 for a in ours for b in theirs)
+    return f"{count:g} of {len(ours) * len(theirs)}"
+
+
+def _grows(group: Group, early: statistics.Estimate | None) -> bool:
+    """Whether the MIG is larger by more than `SETTLED` than after a third of the steps."""
+    return early is not None and _mean(group, "mig") - early.value > SETTLED
+
+
+def means(finished: Sequence[Result]) -> list[Row]:
+    """Return the means over the seeds of each method and setting on each data set, for the figure."""
+    return [
+        Row(group.label, data, len(group.results), _mean(group, "sse"), {key: _mean(group, key) for key in SCORES}, {})
+        for data, of_set in by_data(finished).items()
+        for group in groups(of_set)
+    ]
+
+
+def ranks(finished: Sequence[Result]) -> list[str]:
+    """Return a line per score: the best mean ranks over the data sets that have all methods, and the tests."""
+    sets = by_data(finished)
+    everywhere = set.intersection(*({each.label for each in of_set} for of_set in sets.values()))
+    members = tuple(group for group in groups(finished) if group.label in everywhere)
+    return tables.ranks(Block(f"all {len(sets)} data sets", len(sets), members, tuple(METRICS)))
+
+
+TABLE = Evidence(NAME, study, page)

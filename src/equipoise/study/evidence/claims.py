@@ -1,0 +1,324 @@
+"""Eight claims of the papers as hypotheses with a test: protocol, result, power and verdict.
+
+An effect is a difference of means over seeds, with the interval of Welch's t-test. It is positive in the direction of
+the claim. `MARGIN` is the difference in MIG that counts as equal. The data sets are judged by themselves. A claim is
+supported, or contradicted, if that holds on some of them and the opposite on none.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from statistics import fmean
+from typing import Any, NamedTuple
+
+from equipoise.methods import METHODS
+from equipoise.study.compare import tables
+from equipoise.study.evidence import board
+from equipoise.study.evidence.board import DATA
+from equipoise.study.evidence.effects import Effect, Judgement, effect, together
+from equipoise.study.evidence.table import Evidence, Page, Size, Trained, read
+
+NAME = "claims"
+MARGIN = 0.05  # of the MIG
+NEAR = math.log(1.05)  # a squared error that is larger by up to 5 % counts as equal
+TOLERANCE = 0.05  # of a set point, as a share
+ISA_BETAS = (1.0, 2.0, 3.0)
+STARTS = (0.64, 6.4, 64.0)  # beta_0 of the progressive RF-VAE, over three decades with the default in the middle
+FACTORS = 5  # of dSprites; the nets have twice as many latents
+EXTRA: tuple[Mapping[str, Any], ...] = (
+    {"name": "beta-vae", "beta": 3.0},
+    *({"name": "beta-tcvae", "beta": beta} for beta in ISA_BETAS),
+    *({"name": "isa-vae", "beta": beta} for beta in ISA_BETAS[1:]),
+    *({"name": "isa-vae", "beta": beta, "learned": True} for beta in ISA_BETAS),
+    *({"name": "progressive-rf-vae", "beta_0": start} for start in (STARTS[0], STARTS[2])),
+)
+NEEDED = ("l-vae", "isa-vae", "dynamic-vae", "control-vae", "progressive-rf-vae", "rf-vae")
+
+
+class Finding(NamedTuple):
+    """The result of a claim on a data set."""
+
+    data: str
+    result: str
+    power: str
+    verdict: Judgement
+
+
+class Claim(NamedTuple):
+    """A claim, its source, how it is tested, and the test on one data set: None before its runs are finished."""
+
+    statement: str
+    source: str
+    protocol: str
+    test: Callable[["Runs", str], Finding | None]
+    data: Sequence[str] = DATA
+
+
+class Runs:
+    """The finished runs, by data set and settings of the method."""
+
+    def __init__(self, trained: Sequence[Trained]) -> None:
+        self.trained = [run for run in trained if run.record is not None]
+
+    def of(self, data: str, name: str, **settings: Any) -> list[Trained]:
+        """Return the runs of a method with these settings, and the others at their defaults."""
+        method = METHODS[name](**settings)
+        return [run for run in self.trained if run.data == data and run.config.method == method]
+
+    def best_fixed(self, data: str) -> tuple[float, list[Trained]]:
+        """Return the weight of the beta-VAE with the largest mean MIG, and its runs; NaN and none before two finish."""
+        by_beta = {beta: self.of(data, "beta-vae", beta=beta) for beta in board.BETAS}
+        means = {beta: fmean(scores(runs)) for beta, runs in by_beta.items() if len(runs) > 1}
+        best = max(means, key=means.__getitem__, default=math.nan)
+        return best, by_beta.get(best, [])
+
+
+def scores(runs: Sequence[Trained], metric: str = "mig") -> list[float]:
+    """Return a score of each run; the squared error as its logarithm."""
+    values = [run.scores[metric] for run in runs]
+    return [math.log(value) for value in values] if metric == "sse" else values
+
+
+def finding(data: str, verdict: Judgement, result: str, power: Effect) -> Finding:
+    """Return a finding that states the power as a difference in MIG."""
+    return Finding(data, result, f"{power.detectable:.3f} of MIG", verdict)
+
+
+# --- the tests --------------------------------------------------------------------------------------------------------
+
+
+def compared(ours: Sequence[Trained], theirs: Sequence[Trained]) -> tuple[Effect, Effect] | None:
+    """Return the effects in MIG and in log squared error of `ours` minus `theirs`; None before two seeds of each."""
+    mig = effect((scores(ours), scores(theirs)))
+    sse = effect((scores(ours, "sse"), scores(theirs, "sse")))
+    return None if mig is None or sse is None else (mig, sse)
+
+
+def last_betas(runs: Sequence[Trained]) -> list[float]:
+    """Return the last weight of the KL of each run."""
+    return [run.record.curves["beta_equivalent"][-1] for run in runs if run.record is not None]
+
+
+def tuned(runs: Runs, data: str) -> Finding | None:
+    """L-VAE beside the beta-VAE with the best of eight weights."""
+    beta, best = runs.best_fixed(data)
+    effects = compared(runs.of(data, "l-vae"), best)
+    if effects is None:
+        return None
+    mig, sse = effects
+    text = f"MIG {mig} against beta {beta:g}; squared error times {math.exp(sse.value):.2f}"
+    return finding(data, mig.judge(-MARGIN), text, mig)
+
+
+def fixed(runs: Runs, data: str) -> Finding | None:
+    """L-VAE beside the beta-VAE whose fixed weight is nearest to the learned one."""
+    ours = runs.of(data, "l-vae")
+    if not ours:
+        return None
+    learned = fmean(last_betas(ours))
+    beta = min(board.BETAS, key=lambda beta: abs(math.log(beta / learned)))
+    effects = compared(ours, runs.of(data, "beta-vae", beta=beta))
+    if effects is None:
+        return None
+    mig, sse = effects
+    text = f"learned {learned:.2g}, fixed {beta:g}: MIG {mig}, squared error times {math.exp(sse.value):.2f}"
+    return finding(data, together([mig.judge(), sse.negative.judge()]), text, mig)
+
+
+def differs(runs: Runs, data: str) -> Finding | None:
+    """The best weight of this data set beside the best weight of the other one."""
+    own, best = runs.best_fixed(data)
+    other, _ = runs.best_fixed(next(name for name in DATA if name != data))
+    if math.isnan(other) or math.isnan(own):
+        return None
+    if own == other:
+        return Finding(data, f"beta {own:g} is best on both", "–", "contradicted")
+    effects = compared(best, runs.of(data, "beta-vae", beta=other))
+    if effects is None:
+        return None
+    mig, _ = effects
+    return finding(data, mig.judge(), f"MIG of its beta {own:g} against beta {other:g}: {mig}", mig)
+
+
+def trades(rival: str, learned: bool) -> Callable[[Runs, str], Finding | None]:
+    """Return the test of ISA-VAE beside a rival with the same three weights."""
+
+    def test(runs: Runs, data: str) -> Finding | None:
+        pairs = [
+            (runs.of(data, "isa-vae", beta=beta, learned=learned), runs.of(data, rival, beta=beta))
+            for beta in ISA_BETAS
+        ]
+        mig, sse = (
+            effect(*((scores(ours, metric), scores(theirs, metric)) for ours, theirs in pairs))
+            for metric in ("mig", "sse")
+        )
+        if mig is None or sse is None:
+            return None
+        text = f"MIG {mig} over three weights; squared error times {math.exp(sse.value):.2f}"
+        return finding(data, together([mig.judge(), sse.negative.judge(-NEAR)]), text, mig)
+
+    return test
+
+
+def insensitive(runs: Runs, data: str) -> Finding | None:
+    """The progressive RF-VAE from three first weights."""
+    groups = [scores(runs.of(data, "progressive-rf-vae", beta_0=start)) for start in STARTS]
+    pairs = [effect(pair) for pair in combinations(groups, 2) if min(map(len, pair)) > 1]
+    known = [pair for pair in pairs if pair is not None]
+    if len(known) < math.comb(len(STARTS), 2):
+        return None
+    widest = max(known, key=lambda pair: abs(pair.value))
+    verdict = together([pair.judge_equal(MARGIN) for pair in known])
+    return finding(data, verdict, f"largest difference in MIG of two first weights {widest}", widest)
+
+
+def sharper(runs: Runs, data: str) -> Finding | None:
+    """DynamicVAE beside the beta-VAE with the best of eight weights."""
+    beta, best = runs.best_fixed(data)
+    ours = runs.of(data, "dynamic-vae")
+    effects = compared(ours, best)
+    if effects is None:
+        return None
+    mig, sse = effects
+    last = last_betas(ours)
+    below: Judgement = "supported" if max(last) < 1 else "contradicted"
+    text = (
+        f"MIG {mig} against beta {beta:g}; squared error times {math.exp(sse.value):.2f}; last beta {min(last):.2g} to "
+        f"{max(last):.2g}"
+    )
+    return finding(data, together([mig.judge(-MARGIN), sse.negative.judge(), below]), text, mig)
+
+
+def holds(runs: Runs, data: str) -> Finding | None:
+    """The KL of ControlVAE over the last fifth of the training, beside its set point."""
+    ours = runs.of(data, "control-vae")
+    levels = [
+        fmean(run.record.recent("kl", run.config.train.steps, run.config.train.steps // 5))
+        for run in ours
+        if run.record is not None
+    ]
+    if not levels:
+        return None
+    target = METHODS["control-vae"]().target  # type: ignore[attr-defined]
+    within = sum(abs(level / target - 1) <= TOLERANCE for level in levels)
+    verdict: Judgement = "supported" if within == len(ours) else "contradicted" if within == 0 else "undecided"
+    text = f"KL {min(levels):.2f} to {max(levels):.2f} nats for {target:g}; {within} of {len(ours)} seeds are within "
+    return Finding(data, f"{text}{TOLERANCE:.0%}", "–", verdict)
+
+
+def relevant(runs: Runs, data: str) -> Finding | None:
+    """The latents of RF-VAE with a relevance above one half."""
+    ours = [run.record.latents["relevance_dims"] for run in runs.of(data, "rf-vae") if run.record is not None]
+    if not ours:
+        return None
+    counts = [sum(value > 0.5 for value in of) for of in ours]
+    verdict: Judgement = "supported" if 2 * counts.count(FACTORS) > len(ours) else "contradicted"
+    return Finding(data, f"{', '.join(map(str, counts))} of {len(ours[0])} latents are relevant", "–", verdict)
+
+
+CLAIMS = (
+    Claim(
+        "L-VAE is at least as good as a beta-VAE tuned by hand",
+        "L-VAE, Table 2",
+        f"MIG of l-vae minus that of the best of eight fixed weights is above -{MARGIN}",
+        tuned,
+    ),
+    Claim(
+        "A fixed beta equal to the learned one does worse",
+        "L-VAE, Table 3",
+        "MIG of l-vae is above, and its squared error below, that of the fixed weight nearest to its last beta",
+        fixed,
+    ),
+    Claim(
+        "The best beta differs between data sets",
+        "L-VAE, Figure 2",
+        "on each data set, the MIG of its own best weight is above that of the other's",
+        differs,
+    ),
+    *(
+        Claim(
+            f"ISA-VAE{' with learned exponents' if learned else ''} trades better than {rival}",
+            "ISA-VAE, Figure 5",
+            "mean over beta = 1, 2, 3: MIG above, squared error at most 5 % larger",
+            trades(rival, learned),
+        )
+        for learned in (False, True)
+        for rival in ("beta-vae", "beta-tcvae")
+    ),
+    Claim(
+        "Progressive RF-VAE is insensitive to beta_0",
+        "Progressive RF-VAE",
+        f"MIG from beta_0 = 0.64, 6.4 and 64 differs by less than {MARGIN}",
+        insensitive,
+    ),
+    Claim(
+        "DynamicVAE reconstructs better at equal disentanglement, with beta below 1 at the end",
+        "DynamicVAE, Table 1",
+        f"squared error below, MIG at most {MARGIN} below that of the best of eight fixed weights; last beta below 1",
+        sharper,
+    ),
+    Claim("ControlVAE holds its set point", "ControlVAE", "mean KL of the last fifth within 5 % of the target", holds),
+    Claim(
+        "RF-VAE finds the number of relevant latents",
+        "RF-VAE",
+        f"{FACTORS} of 10 latents have a relevance above 0.5, in most seeds",
+        relevant,
+        ("dsprites",),
+    ),
+)
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+
+def study(size: Size) -> dict[str, Any]:
+    """Return the study of the claims: those runs of the board that they need, and others beside them."""
+    needed = [method for method in board.OTHERS if method["name"] in NEEDED and "preset" not in method]
+    return board.study(size, [*board.FIXED, *needed, *EXTRA])
+
+
+def page(results: Path, size: Size) -> Page:
+    """Return the verdicts from the records in a folder of results. It is complete when no run is missing."""
+    return show(read(study(size), results))
+
+
+def show(trained: Sequence[Trained]) -> Page:
+    """Return the page of these runs."""
+    runs = Runs(trained)
+    rows = [["claim", "source", "data", "result", "power", "verdict"]]
+    values, markdown = [], []
+    for claim in CLAIMS:
+        findings = [claim.test(runs, data) for data in claim.data]
+        verdict = overall([each.verdict for each in findings if each is not None])
+        markdown += [
+            "",
+            f"## {claim.statement}",
+            "",
+            f"{claim.source}. Test: {claim.protocol}. Verdict: **{verdict}**.",
+            "",
+        ]
+        for data, each in zip(claim.data, findings, strict=True):
+            line = ("runs are missing", "–", "–") if each is None else (each.result, each.power, each.verdict)
+            rows.append([claim.statement, claim.source, data, *line])
+            markdown.append(f"- {data}: {line[0]}; {line[2]}; power: {line[1]}")
+        values.append(
+            {"claim": claim.statement, "verdict": verdict, "findings": [each and each._asdict() for each in findings]}
+        )
+    summary = (
+        f"{len(runs.trained)} of {len(trained)} runs are finished. Images of 32 x 32, {board.STEPS:,} steps, "
+        f"{board.SEEDS} seeds, as on the board. Differences are means over seeds with 95 % intervals. Power: the "
+        "difference that a one-sided test at 5 % finds with a probability of 0.8, given the spread over these seeds. "
+        "A claim is supported or contradicted if it is so on one data set and not the opposite on the other."
+    )
+    text = "\n".join([*tables.lines([[*row[:1], *row[2:]] for row in rows]), "", summary])
+    return Page("Claims", text, [summary, *markdown], {}, {"claims": values}, len(runs.trained) == len(trained))
+
+
+def overall(verdicts: Sequence[Judgement]) -> Judgement:
+    """Return the verdict on a claim from those on the data sets."""
+    decided = set(verdicts) - {"undecided"}
+    return decided.pop() if len(decided) == 1 else "undecided"
+
+
+TABLE = Evidence(NAME, study, page)

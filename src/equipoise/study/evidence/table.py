@@ -1,0 +1,100 @@
+"""A table of evidence: the study whose runs it needs, the records of those that are finished, and its page."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from matplotlib.figure import Figure
+
+from equipoise.config import Config
+from equipoise.files import replacing, write_text
+from equipoise.study.plan import plan
+from equipoise.study.published import reproduce
+from equipoise.study.published.record import Record, read_all, record_name
+
+
+class Size(NamedTuple):
+    """How much is trained: a reduced study, or other numbers of steps and seeds than the table's own."""
+
+    quick: bool = False
+    steps: int | None = None
+    seeds: int | None = None
+
+
+class Page(NamedTuple):
+    """What a table shows: as text for the terminal, as Markdown with figures, and as values for JSON."""
+
+    title: str
+    text: str
+    markdown: Sequence[str]  # lines
+    figures: Mapping[str, Figure]  # by description; they follow the first paragraph
+    values: Mapping[str, Any]
+    is_complete: bool
+
+
+class Evidence(NamedTuple):
+    """A table: `study` returns the contents of its study file, and `page` reads the records in a folder of results."""
+
+    name: str
+    study: Callable[[Size], dict[str, Any]]
+    page: Callable[[Path, Size], Page]
+    prepare: Callable[[Mapping[str, Any]], None] | None = None  # writes the images that the study reads
+
+
+class Trained(NamedTuple):
+    """A run of a study, with its record if it is finished."""
+
+    config: Config
+    record: Record | None
+
+    @property
+    def method(self) -> str:
+        """Name and preset of its method."""
+        return f"{self.config.method.name} {self.config.preset or ''}".strip()
+
+    @property
+    def data(self) -> str:
+        """Name of its data set."""
+        return Path(self.config.data.name).stem
+
+    @property
+    def scores(self) -> Mapping[str, float]:
+        """Its final scores; none before it is finished."""
+        return {} if self.record is None else self.record.scores.get(self.config.train.steps, {})
+
+
+def train(table: Evidence, size: Size, results: Path, workers: int | None, progress: bool) -> None:
+    """Train the runs that are not finished, and store the records of those that are."""
+    contents = table.study(size)
+    if table.prepare is not None:
+        table.prepare(contents)
+    reproduce.train(contents, workers, folder(contents, results), progress)
+
+
+def read(contents: Mapping[str, Any], results: Path) -> list[Trained]:
+    """Return the runs of a study, with the records of those that are finished."""
+    records = {record.run: record for record in read_all(folder(contents, results))}
+    trained = [(config, records.get(record_name(config))) for config in plan(contents).runs.values()]
+    return [
+        Trained(config, record if record is not None and config.train.steps in record.scores else None)
+        for config, record in trained
+    ]
+
+
+def folder(contents: Mapping[str, Any], results: Path) -> Path:
+    """Return the folder of the records of a study: one in `results` with the name of the study's folder."""
+    return results / Path(contents["out"]).name
+
+
+def write(page: Page, path: Path) -> list[Path]:
+    """Write a page as Markdown with its figures beside it, and return all paths."""
+    pictures = {}
+    for number, (description, figure) in enumerate(page.figures.items()):
+        picture = path.with_name(f"{path.stem}{f'-{number + 1}' if number else ''}.svg")
+        with replacing(picture) as stream:
+            figure.savefig(stream, format="svg", metadata={"Date": None})
+        pictures[picture] = f"![{description}]({picture.name})"
+    first, *others = page.markdown
+    drawn = [line for link in pictures.values() for line in ("", link)]
+    write_text(path, "\n".join([f"# {page.title}", "", first, *drawn, *others, ""]))
+    return [path, *pictures]

@@ -1,0 +1,162 @@
+"""How far the methods that tune themselves are from a beta-VAE tuned by hand, as a table and a figure.
+
+The reference is the front of beta-VAEs with eight fixed weights. A method is worse than one of its points by the lesser
+of two shares: of the range of the log squared errors of these VAEs, and of the range of their scores. Its regret is the
+largest of these over the front. At 0 and below, no beta-VAE is better in both.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any, NamedTuple
+
+from equipoise.study.compare import tables
+from equipoise.study.evidence import board, no_collapse
+from equipoise.study.evidence.board import DATA
+from equipoise.study.evidence.front import SCORES, Point, Row, draw, front, is_reference
+from equipoise.study.evidence.table import Evidence, Page, Size, read
+
+NAME = "tuning-regret"
+METHODS: tuple[Mapping[str, str], ...] = ({"name": "aligned-vae"}, *no_collapse.METHODS)
+SEEDS = 3
+
+
+class Cell(NamedTuple):
+    """A run: its method, beta (NaN if learned), data and seed, its squared error per image and its scores."""
+
+    method: str
+    beta: float
+    data: str
+    seed: int
+    sse: float
+    scores: Mapping[str, float]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run is finished."""
+        return not math.isnan(self.sse)
+
+
+def study(size: Size) -> dict[str, Any]:
+    """Return the study of the table: those runs of the board that have a fixed weight, or tune themselves."""
+    return board.study(size._replace(seeds=size.seeds or SEEDS), [*board.FIXED, *METHODS])
+
+
+def cells(of_study: Mapping[str, Any], results: Path) -> list[Cell]:
+    """Return the runs of a study, from the records in a folder of results."""
+    listed = []
+    for run in read(of_study, results):
+        beta = float(getattr(run.config.method, "beta", math.nan)) if run.method == "beta-vae" else math.nan
+        sse, *scores = (run.scores.get(metric, math.nan) for metric in ("sse", *SCORES))
+        listed.append(
+            Cell(run.method, beta, run.data, run.config.train.seed, sse, dict(zip(SCORES, scores, strict=True)))
+        )
+    return listed
+
+
+# --- regret -----------------------------------------------------------------------------------------------------------
+
+
+def regret(point: Point, reference: Sequence[Point]) -> float:
+    """Return how far a point is from the front of the reference, as a share of the range of the reference's points.
+
+    Args:
+        point: squared error, above 0, and score of a method.
+        reference: two or more points that differ in both.
+
+    Returns:
+        The maximum over the front of the lesser of two differences: in log squared error and in score, each divided
+        by its range over the reference. At 0 and below, no point of the reference is better in both.
+
+    Example:
+        >>> from equipoise.study.evidence.front import Point
+        >>> from equipoise.study.evidence.tuning_regret import regret
+        >>> reference = [Point(10, 0.1), Point(100, 0.5)]
+        >>> round(regret(Point(10, 0.3), reference), 3), round(regret(Point(200, 0.1), reference), 3)
+        (-0.5, 0.301)
+    """
+    logs = [math.log(other.sse) for other in reference]
+    errors = max(logs) - min(logs) or 1.0
+    scores = max(other.score for other in reference) - min(other.score for other in reference) or 1.0
+    return max(
+        min((math.log(point.sse) - math.log(other.sse)) / errors, (other.score - point.score) / scores)
+        for other in front(reference)
+    )
+
+
+def rows(listed: Sequence[Cell]) -> list[Row]:
+    """Return a row for each data set and method or fixed weight, from the finished runs, sorted by data set."""
+    groups: dict[tuple[str, str, float | None], list[Cell]] = {}
+    for cell in listed:
+        if cell.is_finished:
+            groups.setdefault((cell.data, cell.method, None if math.isnan(cell.beta) else cell.beta), []).append(cell)
+    of_groups = []
+    for (data, method, beta), same in groups.items():
+        scores = {score: fmean(cell.scores[score] for cell in same) for score in SCORES}
+        label = method if beta is None else f"{method} {beta:g}"
+        of_groups.append(Row(label, data, len(same), fmean(cell.sse for cell in same), scores, {}))
+    of_groups.sort(key=lambda row: DATA.index(row.data))
+    return [row if is_reference(row) else row._replace(regret=_regrets(row, of_groups)) for row in of_groups]
+
+
+def _regrets(row: Row, listed: Sequence[Row]) -> dict[str, float]:
+    """Return the regret of a row in each score, empty before there are two rows of the reference."""
+    reference = [other for other in listed if is_reference(other) and other.data == row.data]
+    if len(reference) < 2:
+        return {}
+    return {score: regret(row.point(score), [other.point(score) for other in reference]) for score in SCORES}
+
+
+# --- table and figure -------------------------------------------------------------------------------------------------
+
+
+def grid(listed: Sequence[Row]) -> list[list[str]]:
+    """Return the table, with a heading."""
+    heading = ["data", "method", "seeds", "SSE", *SCORES.values(), *(f"regret {name}" for name in SCORES.values())]
+    body = [
+        [
+            *(row.data, row.method, str(row.seeds), f"{row.sse:.1f}"),
+            *(f"{row.scores[score]:.3f}" for score in SCORES),
+            *(f"{row.regret[score]:+.3f}" if score in row.regret else "-" for score in SCORES),
+        ]
+        for row in listed
+    ]
+    return [heading, *body]
+
+
+def summary(listed: Sequence[Cell]) -> str:
+    """Return what the table has, how to read it, and which methods are on the front or beyond it."""
+    finished = sum(cell.is_finished for cell in listed)
+    by_method: dict[str, list[Row]] = {}
+    for row in rows(listed):
+        if row.regret:
+            by_method.setdefault(row.method, []).append(row)
+    beyond = [
+        method
+        for method, of_method in by_method.items()
+        if {row.data for row in of_method} == set(DATA) and all(min(row.regret.values()) <= 0 for row in of_method)
+    ]
+    return (
+        f"Means over seeds; {finished} of {len(listed)} runs are finished. Regret: distance to the front of the "
+        "beta-VAEs, as a share of their range; at 0 and below, none of them is better in both squared error and score. "
+        f"On or beyond the front on both data sets, in MIG or DCI: {', '.join(beyond) or 'none'}."
+    )
+
+
+def page(results: Path, size: Size) -> Page:
+    """Return the table from the records in a folder of results. It is complete when no run is missing."""
+    return show(cells(study(size), results))
+
+
+def show(listed: Sequence[Cell]) -> Page:
+    """Return the page of these runs."""
+    of_methods, sentence = rows(listed), summary(listed)
+    figure = {"Squared error and scores of the methods, and the front of the beta-VAEs": draw(of_methods)}
+    text = "\n".join([*tables.lines(grid(of_methods)), "", sentence])
+    markdown = [sentence, "", *tables.markdown(grid(of_methods))]
+    values = {"rows": [row._asdict() for row in of_methods]}
+    return Page("Tuning regret", text, markdown, figure, values, all(cell.is_finished for cell in listed))
+
+
+TABLE = Evidence(NAME, study, page)
