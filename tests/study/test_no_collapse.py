@@ -9,9 +9,11 @@ from PIL import Image
 
 from equipoise import commands
 from equipoise.errors import InputError
-from equipoise.study import no_collapse
-from equipoise.study.no_collapse import METHODS, NETS, Cell, cells, contents, draw_photographs
+from equipoise.study.evidence import no_collapse
+from equipoise.study.evidence.no_collapse import METHODS, NETS, Cell, cells, contents, draw_photographs
+from equipoise.study.evidence.table import Size
 from equipoise.study.plan import plan
+from equipoise.study.published import reproduce
 
 CELLS = [
     Cell("l-vae", "burgess", "dsprites", 11.26, 5.0),
@@ -30,11 +32,17 @@ def test_a_cell_is_a_method_with_its_defaults_on_a_net_and_data() -> None:
 
 
 def test_the_table_marks_cells_below_a_limit_and_those_to_come() -> None:
-    text, page = no_collapse.text(CELLS), no_collapse.markdown(CELLS)
+    page = no_collapse.show(CELLS)
+    assert not page.is_complete
     assert [cell.is_collapsed for cell in CELLS] == [False, True, True, False]
-    for shown in (text, page):
-        assert all(of in shown for of in ("11.3 / 5", "(1.9 / 5)", "(3.0 / 2)", "3 of 4 cells are finished; 2 of them"))
-    assert {line.count("|") for line in page.splitlines() if line.startswith("|")} == {5}
+    for text in (page.text, "\n".join(page.markdown)):
+        assert all(of in text for of in ("11.3 / 5", "(1.9 / 5)", "(3.0 / 2)", "3 of 4 cells are finished; 2 of them"))
+    assert {line.count("|") for line in page.markdown if line.startswith("|")} == {5}
+
+
+def test_more_seeds_are_more_runs_of_each_cell() -> None:
+    assert len(plan(no_collapse.study(Size(seeds=2))).runs) == 240
+    assert no_collapse.study(Size(quick=True))["data"]["size"] == 32
 
 
 def test_photographs_are_grey_differ_and_are_the_same_each_time(tmp_path: Path) -> None:
@@ -58,7 +66,7 @@ def test_the_command_shows_what_is_there_and_refuses_options_of_other_tables(
     assert "0 of 120 cells are finished" in outcome.text
     assert outcome.values["cells"][0] == {"method": "l-vae", "net": "mlp_lvae", "data": "dsprites"}
     assert "| l-vae closed | burgess | - | - | - |" in Path("page.md").read_text(encoding="utf-8")
-    with pytest.raises(InputError, match="three data sets and one seed"):
+    with pytest.raises(InputError, match="no-collapse has its own data sets and runs; leave --dataset and --add out"):
         commands.reproduce("no-collapse", dataset="dsprites")
 
 
@@ -68,7 +76,7 @@ def test_a_sample_of_the_table_does_not_collapse(tmp_path: Path) -> None:
     study = contents(tmp_path / "sample", size=32, steps=600, methods=({"name": "l-vae"}, {"name": "sigma-vae"}))
     study["net"] = {"name": "locatello"}
     study["data"] = {"name": "dsprites", "size": 32}
-    assert no_collapse.train(study, workers=1, progress=False) == 0
-    trained = cells(plan(study))
+    assert reproduce.train(study, 1, tmp_path / "results" / "sample", progress=False) == 0
+    trained = cells(study, tmp_path / "results")
     assert len(trained) == 2
     assert not any(cell.is_collapsed for cell in trained), trained

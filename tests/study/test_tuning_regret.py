@@ -7,9 +7,12 @@ import pytest
 
 from equipoise import commands
 from equipoise.errors import InputError
-from equipoise.study import tuning_regret as table
+from equipoise.study.evidence import board
+from equipoise.study.evidence import tuning_regret as table
+from equipoise.study.evidence.front import Point, front
+from equipoise.study.evidence.table import Size
+from equipoise.study.evidence.tuning_regret import Cell, regret
 from equipoise.study.plan import plan
-from equipoise.study.tuning_regret import Cell, Point, front, regret
 
 # Fixed weights: lower errors cost score. The third is behind the second in both.
 REFERENCE = [Point(1.0, 0.0), Point(10.0, 0.4), Point(20.0, 0.3), Point(100.0, 0.5)]
@@ -78,13 +81,18 @@ def test_a_method_has_to_be_on_the_front_of_both_data_sets() -> None:
 
 
 def test_every_run_has_the_same_net_training_and_seeds() -> None:
-    configs = plan(table.contents()).runs.values()
+    configs = plan(table.study(Size())).runs.values()
     assert len(configs) == (8 + len(table.METHODS)) * 2 * 3
     shared = {
         (c.net.name, c.train.optimizer, c.train.lr, c.train.batch, c.train.steps, c.train.start_at_mean, c.data.size)
         for c in configs
     }
     assert shared == {("small", "muon", 2e-3, 64, 3000, True, 32)}
+
+
+def test_its_runs_are_runs_of_the_board() -> None:
+    every = plan(board.study(Size())).runs
+    assert all(every[name] == config for name, config in plan(table.study(Size())).runs.items())
 
 
 def test_the_command_writes_the_page_and_refuses_options_of_other_tables(

@@ -92,7 +92,7 @@ def show(runs: Sequence[Trained], shorter: Sequence[Trained] = ()) -> Page:
         "ada-gvae has weak labels. MIG/3: the MIG after a third of the steps. Above: the pairs of seeds in which the "
         "MIG is above that of the beta-VAE with the best mean. Seconds: training on one core of a shared machine."
     )
-    text, markdown, values, figures = [], [summary], [], {}
+    text, markdown, values = [], [summary], []
     for data, of_set in by_data(finished).items():
         rows = lines(of_set, [each for each in third if each.data == data], seconds)
         table = [list(rows[0]), *(list(row.values()) for row in rows)]
@@ -100,12 +100,12 @@ def show(runs: Sequence[Trained], shorter: Sequence[Trained] = ()) -> Page:
         markdown += ["", f"## {data}", "", *tables.markdown(table)]
         values += [{"data": data, **row} for row in rows]
     if finished:
-        figures["Squared error and scores of all methods, and the front of the beta-VAEs"] = draw(means(finished))
         ranked = ranks(finished)
         text += [*ranked, ""]
         markdown += ["", "## Ranks", "", *(f"- {line}" for line in ranked)]
+    figure = {"Squared error and scores of all methods, and the front of the beta-VAEs": draw(means(finished), DATA)}
     is_complete = len(finished) == len(runs)
-    return Page("Board", "\n".join([*text, summary]), markdown, figures, {"rows": values}, is_complete)
+    return Page("Board", "\n".join([*text, summary]), markdown, figure, {"rows": values}, is_complete)
 
 
 def lines(finished: Sequence[Result], third: Sequence[Result], seconds: Mapping[str, float]) -> list[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""Eight claims of the papers as hypotheses with a test: protocol, result, power and verdict.
+"""Claims of the papers as hypotheses with a test: protocol, result, power and verdict.
 
 An effect is a difference of means over seeds, with the interval of Welch's t-test. It is positive in the direction of
 the claim. `MARGIN` is the difference in MIG that counts as equal. The data sets are judged by themselves. A claim is

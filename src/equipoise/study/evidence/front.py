@@ -54,9 +54,8 @@ def front(points: Sequence[Point]) -> list[Point]:
     return [points[i] for i in statistics.front(error, score)] if points else []
 
 
-def draw(listed: Sequence[Row]) -> Figure:
+def draw(listed: Sequence[Row], sets: Sequence[str]) -> Figure:
     """Draw each score against the squared error, for each data set: fixed weights as circles, with their front."""
-    sets = list(dict.fromkeys(row.data for row in listed))
     figure = Figure(figsize=(9, 7), layout="constrained", facecolor="white")
     panels = figure.subplots(len(SCORES), len(sets), squeeze=False)
     methods = list(dict.fromkeys(row.method for row in listed if not is_reference(row)))

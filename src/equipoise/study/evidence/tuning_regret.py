@@ -152,7 +152,7 @@ def page(results: Path, size: Size) -> Page:
 def show(listed: Sequence[Cell]) -> Page:
     """Return the page of these runs."""
     of_methods, sentence = rows(listed), summary(listed)
-    figure = {"Squared error and scores of the methods, and the front of the beta-VAEs": draw(of_methods)}
+    figure = {"Squared error and scores of the methods, and the front of the beta-VAEs": draw(of_methods, DATA)}
     text = "\n".join([*tables.lines(grid(of_methods)), "", sentence])
     markdown = [sentence, "", *tables.markdown(grid(of_methods))]
     values = {"rows": [row._asdict() for row in of_methods]}

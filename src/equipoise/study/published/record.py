@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from equipoise import config as configuration
-from equipoise import runs, scoring, shell
+from equipoise import scoring, shell
 from equipoise.config import Config
 from equipoise.errors import InputError, fault
 from equipoise.files import read_json, write_text
@@ -49,7 +49,7 @@ class Record:
     scores: Mapping[int, Mapping[str, float]]  # by step, then by metric; each step is a model
     curves: Mapping[str, Sequence[float]]  # `step`, and the numbers of the log at these steps
     made_by: Mapping[str, str]  # versions and platform
-    flags: Sequence[Flag] = ()  # of its report; older files have none
+    flags: Sequence[Flag] = ()  # of its summary; older files have none
     seconds: float = math.nan  # of the training; older files have none
     latents: Mapping[str, Sequence[float]] = field(default_factory=dict)  # [D], of the log's last row; older: none
 
@@ -92,10 +92,13 @@ def record(run: Path) -> Record | None:
     meta = read_json(run / "meta.json", Meta)
     made_by = {**meta["versions"], "platform": meta["platform"]}
     rows = checkpoint.read_log(run / "log.jsonl")
-    flags = (summary.read(run) or summary.write(runs.open_run(run)))["flags"]
+    stored = summary.read(run)
+    flags = [] if stored is None else stored["flags"]
     last = rows[-1]
     latents = {name: [_round(each) for each in last[name]] for name in last if name.endswith("_dims")}
-    return Record(_name(config, settings), settings, scores, _curves(rows), made_by, flags, last["seconds"], latents)
+    return Record(
+        _name(config, settings), settings, scores, _curves(rows), made_by, flags, last.get("seconds", math.nan), latents
+    )
 
 
 def record_name(config: Config) -> str:
@@ -116,7 +119,7 @@ def _name(config: Config, settings: Mapping[str, object]) -> str:
 
 def write(record: Record, results: Path) -> Path:
     """Write a record to `results` and return its file."""
-    contents = {
+    contents: dict[str, object] = {
         "format": FORMAT,
         "command": record.command,
         "settings": record.settings,
@@ -124,9 +127,10 @@ def write(record: Record, results: Path) -> Path:
         "scores": {str(step): record.scores[step] for step in record.steps},
         "curves": record.curves,
         "flags": list(record.flags),
-        "seconds": record.seconds,
         "latents": record.latents,
     }
+    if not math.isnan(record.seconds):
+        contents["seconds"] = record.seconds
     file = results / f"{record.run}.json"
     write_text(file, "{\n" + ",\n".join(f'"{key}": {json.dumps(value)}' for key, value in contents.items()) + "\n}\n")
     return file

@@ -1,0 +1,233 @@
+"""The board and the claims: tables and verdicts from records of which the right values are known."""
+
+import dataclasses
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from scipy import stats
+
+from equipoise import commands
+from equipoise.study.evidence import board, claims
+from equipoise.study.evidence.board import best_fixed, result
+from equipoise.study.evidence.claims import Runs
+from equipoise.study.evidence.effects import effect
+from equipoise.study.evidence.table import Size, Trained, read, write
+from equipoise.study.plan import plan
+from equipoise.study.published import record as records
+from equipoise.study.published.record import Record, record_name
+
+BETAS = (1.0, 4.0)
+
+
+def trained(
+    method: dict[str, object], migs: Iterable[float], *, sse: float = 10.0, data: str = "dsprites", **of_record: object
+) -> list[Trained]:
+    """Return finished runs of a method, one for each MIG, with equal other scores."""
+    runs = []
+    contents = board.study(Size(), [method])
+    contents["data"] = {"name": data, "size": 32}
+    for config, mig in zip(plan(contents).runs.values(), migs, strict=False):
+        scores = dict.fromkeys(board.METRICS, 0.5) | {"sse": sse * (1 + mig / 100), "mig": mig}
+        curves = {"step": [2000, 3000], "kl": [18.0, 18.0], "beta_equivalent": [3.0, 1.2]}
+        settings = {"train.seed": config.train.seed}
+        made = Record(record_name(config), settings, {3000: scores}, curves, {}, seconds=60.0)
+        runs.append(Trained(config, dataclasses.replace(made, **of_record)))
+    return runs
+
+
+def beta_vaes(data: str = "dsprites", best: float = 4.0) -> list[Trained]:
+    """Return five seeds of two beta-VAEs, whose MIG is 0.3 at the best beta and 0.1 at the other."""
+    runs = []
+    for beta in BETAS:
+        mig = 0.3 if beta == best else 0.1
+        spread = [mig + 0.01 * k for k in range(-2, 3)]
+        runs += trained({"name": "beta-vae", "beta": beta}, spread, sse=10 * beta, data=data)
+    return runs
+
+
+def verdicts(runs: list[Trained]) -> dict[str, str]:
+    """Return the verdict of each claim on dSprites, of those that have their runs."""
+    findings = {claim.statement: claim.test(Runs(runs), "dsprites") for claim in claims.CLAIMS}
+    return {statement: each.verdict for statement, each in findings.items() if each is not None}
+
+
+def test_the_board_has_every_method_with_five_seeds_on_two_sets() -> None:
+    runs = plan(board.study(Size())).runs
+    assert len(runs) == (len(board.FIXED) + len(board.OTHERS)) * 2 * 5
+    assert {config.train.steps for config in plan(board.study(Size(quick=True))).runs.values()} == {1000}
+
+
+def test_rows_are_sorted_by_mig_and_compared_with_the_best_fixed_weight() -> None:
+    better = trained({"name": "l-vae"}, [0.5, 0.5, 0.25])
+    page = board.show([*beta_vaes(), *better, Trained(better[0].config, None)], better[:1])
+    rows = page.values["rows"]
+    assert [row["method"] for row in rows] == ["l-vae", "beta-vae 4", "beta-vae 1"]
+    assert rows[0]["above"] == "10 of 15"  # two seeds are above all five, one is below all five
+    assert rows[0]["MIG"].startswith("0.417 (")
+    assert rows[0]["MIG/3"] == "0.500"
+    assert rows[1]["KL"] == "18.00 (18.00..18.00)"
+    assert "13 of 14 runs are finished" in page.text
+    assert not page.is_complete
+
+
+def test_a_mig_that_still_grows_is_flagged() -> None:
+    runs = trained({"name": "l-vae"}, [0.5] * 5)
+    early = trained({"name": "l-vae"}, [0.3] * 5)
+    assert board.show(runs, early).values["rows"][0]["flags"] == "not settled"
+    assert board.show(runs, runs).values["rows"][0]["flags"] == ""
+
+
+def test_the_best_fixed_weight_has_the_largest_mean() -> None:
+    finished = [each for run in beta_vaes() if (each := result(run)) is not None]
+    best = best_fixed(finished)
+    assert best is not None
+    assert best.label == "beta-vae 4"
+    assert best_fixed([]) is None
+
+
+def test_records_are_found_by_the_settings_of_the_study(tmp_path: Path) -> None:
+    contents = board.study(Size(seeds=1), [{"name": "l-vae"}])
+    config = next(iter(plan(contents).runs.values()))
+    run = Record(record_name(config), config.flat(), {3000: {"mig": 0.25}}, {"step": [3000]}, {})
+    records.write(run, tmp_path / "board")
+    first, second = read(contents, tmp_path)
+    assert (first.scores, second.scores) == ({"mig": 0.25}, {})
+    shorter = Record(run.run, config.flat(), {1000: {"mig": 0.25}}, {"step": [1000]}, {})
+    records.write(shorter, tmp_path / "board")
+    assert read(contents, tmp_path)[0].record is None  # trained for fewer steps than the table has
+
+
+def test_the_page_is_written_with_its_figure(tmp_path: Path) -> None:
+    paths = write(board.show(beta_vaes()), tmp_path / "board.md")
+    assert [path.name for path in paths] == ["board.md", "board.svg"]
+    text = paths[0].read_text(encoding="utf-8")
+    assert text.startswith("# Board\n\nMeans over seeds")
+    assert "](board.svg)" in text
+    assert "## dsprites" in text
+
+
+# --- claims -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_effect_is_that_of_a_welch_test() -> None:
+    ours, theirs = [0.3, 0.5, 0.7], [0.1, 0.2, 0.3, 0.2]
+    difference = effect((ours, theirs))
+    assert difference is not None
+    assert difference.value == pytest.approx(0.3)
+    welch = stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval()
+    assert (difference.low, difference.high) == pytest.approx((welch.low, welch.high))
+    assert effect(([1.0], theirs)) is None
+
+
+def test_an_effect_over_pairs_is_their_mean() -> None:
+    one, two = [0.3, 0.5, 0.7], [0.1, 0.2, 0.3]
+    single, double = effect((one, two)), effect((one, two), (one, two))
+    assert single is not None
+    assert double is not None
+    assert double.value == pytest.approx(single.value)
+    assert double.high - double.low < single.high - single.low
+
+
+@pytest.mark.parametrize(
+    ("migs", "expected"),
+    [([0.5, 0.51, 0.52], "supported"), ([0.28, 0.29, 0.3], "supported"), ([0.1, 0.11, 0.12], "contradicted")],
+)
+def test_l_vae_has_to_come_near_the_best_weight(migs: list[float], expected: str) -> None:
+    assert verdicts([*beta_vaes(), *trained({"name": "l-vae"}, migs)])[claims.CLAIMS[0].statement] == expected
+
+
+def test_a_fixed_weight_is_the_one_nearest_to_the_learned_one() -> None:
+    claim = claims.CLAIMS[1]
+    better = claim.test(Runs([*beta_vaes(), *trained({"name": "l-vae"}, [0.29, 0.3, 0.31], sse=5.0)]), "dsprites")
+    assert better is not None
+    assert better.verdict == "supported"
+    assert better.result.startswith("learned 1.2, fixed 1: MIG +0.200")
+    worse = claim.test(Runs([*beta_vaes(), *trained({"name": "l-vae"}, [0.29, 0.3, 0.31], sse=20.0)]), "dsprites")
+    assert worse is not None
+    assert worse.verdict == "contradicted"
+
+
+def test_best_weights_that_are_equal_contradict_that_they_differ() -> None:
+    claim = claims.CLAIMS[2]
+    equal = claim.test(Runs([*beta_vaes(), *beta_vaes("rooms3d")]), "dsprites")
+    different = claim.test(Runs([*beta_vaes(), *beta_vaes("rooms3d", best=1.0)]), "dsprites")
+    assert equal is not None
+    assert different is not None
+    assert (equal.verdict, different.verdict) == ("contradicted", "supported")
+
+
+def test_a_set_point_has_to_be_met_by_every_seed() -> None:
+    statement = "ControlVAE holds its set point"
+    near = trained({"name": "control-vae"}, [0.1] * 5)
+    curves = {"step": [3000], "kl": [15.0], "beta_equivalent": [1.0]}
+    far = trained({"name": "control-vae"}, [0.1] * 5, curves=curves)
+    assert verdicts(near)[statement] == "supported"
+    assert verdicts(far)[statement] == "contradicted"
+    assert verdicts([*near[:3], *far[3:]])[statement] == "undecided"
+
+
+def test_relevant_latents_are_counted() -> None:
+    statement = "RF-VAE finds the number of relevant latents"
+    right = trained({"name": "rf-vae"}, [0.1] * 5, latents={"relevance_dims": [0.9] * 5 + [0.1] * 5})
+    wrong = trained({"name": "rf-vae"}, [0.1] * 5, latents={"relevance_dims": [0.9] * 10})
+    assert verdicts(right)[statement] == "supported"
+    assert verdicts([*right[:2], *wrong[2:]])[statement] == "contradicted"
+
+
+def test_first_weights_are_equal_only_within_the_margin() -> None:
+    statement = "Progressive RF-VAE is insensitive to beta_0"
+    spread = [-0.005, 0.0, 0.005]
+
+    def runs(last: float) -> list[Trained]:
+        migs = dict(zip(claims.STARTS, (0.2, 0.2, last), strict=True))
+        return [
+            run
+            for start, mig in migs.items()
+            for run in trained({"name": "progressive-rf-vae", "beta_0": start}, [mig + each for each in spread])
+        ]
+
+    assert verdicts(runs(0.21))[statement] == "supported"
+    assert verdicts(runs(0.4))[statement] == "contradicted"
+    assert statement not in verdicts(runs(0.2)[:3])
+
+
+def test_a_claim_needs_the_same_on_no_data_set_the_opposite() -> None:
+    assert claims.overall(["supported", "undecided"]) == "supported"
+    assert claims.overall(["supported", "contradicted"]) == "undecided"
+    assert claims.overall([]) == "undecided"
+
+
+def test_every_claim_finds_its_runs_in_the_study_of_the_claims() -> None:
+    every = [
+        run
+        for config in plan(claims.study(Size())).runs.values()
+        for run in [
+            Trained(
+                config,
+                Record(
+                    record_name(config),
+                    {"train.seed": config.train.seed},
+                    {3000: {"sse": 10.0 + config.train.seed, "mig": 0.1 + config.train.seed / 100}},
+                    {"step": [3000], "kl": [18.0], "beta_equivalent": [1.0]},
+                    {},
+                    latents={"relevance_dims": [1.0]},
+                ),
+            )
+        ]
+    ]
+    page = claims.show(every)
+    assert page.is_complete
+    assert "runs are missing" not in page.text
+    assert [len(each["findings"]) for each in page.values["claims"]] == [2] * (len(claims.CLAIMS) - 1) + [1]
+    assert all(math.isfinite(0.0 if each is None else 1.0) for row in page.values["claims"] for each in row["findings"])
+
+
+def test_the_commands_print_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("board", "claims"):
+        outcome = commands.reproduce(name, to=Path("page.md"))
+        assert not outcome.is_complete
+        assert "0 of " in outcome.text
+        assert Path("page.md").read_text(encoding="utf-8").startswith("# ")
