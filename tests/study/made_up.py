@@ -81,6 +81,7 @@ def write(config: Config, run: Made) -> None:
         logvar=logvar.astype(np.float32),
         sse=np.full(len(mean), run.sse),
         kl=np.full(len(mean), 12.0),
+        log_px_z=np.full(len(mean), -20.0),
     )
     scores = {name: Score(value=value).to_dict() for name, value in run.scores.items()}
     named = {"checkpoint": "0", "convention": run.convention, "n": len(mean), "scores": scores}

@@ -215,7 +215,7 @@ def reproduce(
         typer.Argument(
             metavar="TABLE",
             help="lvae-table2, lvae-table3, lvae-figure2, isa-figure5, progressive-robustness, dynamic-vs-beta, "
-            "control-setpoint, board, tuning-regret, no-collapse, or all.",
+            "control-setpoint, board, claims, picking, tuning-regret, no-collapse, or all.",
             show_default=False,
         ),
     ],

@@ -39,6 +39,7 @@ class Evidence(NamedTuple):
     study: Callable[[Size], dict[str, Any]]
     page: Callable[[Path, Size], Page]
     prepare: Callable[[Mapping[str, Any]], None] | None = None  # writes the images that the study reads
+    collect: Callable[[Mapping[str, Any], Path], None] | None = None  # stores more than the records, from the runs
 
 
 class Trained(NamedTuple):
@@ -69,6 +70,8 @@ def train(table: Evidence, size: Size, results: Path, workers: int | None, progr
     if table.prepare is not None:
         table.prepare(contents)
     reproduce.train(contents, workers, folder(contents, results), progress)
+    if table.collect is not None:
+        table.collect(contents, results)
 
 
 def read(contents: Mapping[str, Any], results: Path) -> list[Trained]:

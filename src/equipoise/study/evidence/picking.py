@@ -1,0 +1,167 @@
+"""How well numbers that need no labels pick a model: their rank correlation with scores by labels, and the regret.
+
+The models are those of the board. The numbers are computed from the codes of each run and stored as records.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+from scipy import stats
+
+from equipoise.codes import load
+from equipoise.errors import InputError, fault
+from equipoise.files import write_text
+from equipoise.metrics.ranking import FEWEST
+from equipoise.metrics.unsupervised import gaussian_tc
+from equipoise.report.latents import ACTIVE, latent_variances
+from equipoise.study.compare import tables
+from equipoise.study.compare.udr import udr_of_seeds
+from equipoise.study.evidence import board
+from equipoise.study.evidence.table import Evidence, Page, Size, Trained, read
+
+NAME = "picking"
+LABELLED = {"mig": "MIG", "dci_hist_disentanglement": "DCI", "factor_vae": "FactorVAE"}
+NUMBERS = {
+    "udr": ("UDR over the seeds of a setting", 1),
+    "elbo": ("ELBO", 1),
+    "sse": ("squared error", -1),
+    "kl": ("KL", -1),
+    "gaussian_tc": ("total correlation of a Gaussian", -1),
+    "active": ("active latents", 1),
+}
+"""Numbers that need no labels: what they are, and 1 where the largest is picked, -1 where the smallest."""
+
+
+class Model(NamedTuple):
+    """A model: its data set, the numbers that need no labels, and its scores by labels."""
+
+    data: str
+    numbers: Mapping[str, float]
+    scores: Mapping[str, float]
+
+
+class Row(NamedTuple):
+    """How a number picks on a data set: rank correlation with each score, and what its pick lacks to the best.
+
+    There is no correlation where all values are equal.
+    """
+
+    data: str
+    number: str
+    models: int
+    correlation: Mapping[str, float]
+    regret: Mapping[str, float]
+
+
+def collect(contents: Mapping[str, Any], results: Path) -> None:
+    """Compute the numbers of all finished runs whose codes are here, and write them."""
+    runs = [run for run in read(contents, results) if run.record is not None and _codes(run).exists()]
+    runs.sort(key=_setting)
+    known = _read(results)
+    for _, group in groupby(runs, key=_setting):
+        seeds = list(group)
+        paths = [Path(run.config.out) for run in seeds]
+        udr = udr_of_seeds(paths) if len(paths) >= FEWEST else [math.nan] * len(paths)
+        for run, each in zip(seeds, udr, strict=True):
+            assert run.record is not None
+            known[run.record.run] = {name: value for name, value in _numbers(run, each).items() if math.isfinite(value)}
+    write_text(results / f"{NAME}.json", json.dumps(known, indent=0, sort_keys=True) + "\n")
+
+
+def _setting(run: Trained) -> str:
+    """Data and method with all settings, which the seeds of a setting share."""
+    return f"{run.data} {run.config.method!r}"
+
+
+def _codes(run: Trained) -> Path:
+    """Return the file with the codes of a run."""
+    return Path(run.config.out) / "codes.npz"
+
+
+def _numbers(run: Trained, udr: float) -> dict[str, float]:
+    """Return the numbers of a run that need no labels; those of its method alone."""
+    codes = load(_codes(run))
+    means = {key: float(np.mean(codes[key], dtype=np.float64)) for key in ("sse", "kl", "log_px_z") if key in codes}
+    elbo = means["log_px_z"] - means["kl"] if {"kl", "log_px_z"} <= means.keys() else math.nan
+    variances = latent_variances(codes["mean"])
+    return {
+        "udr": udr,
+        "elbo": elbo,
+        "sse": means["sse"],
+        "kl": means.get("kl", math.nan),
+        "gaussian_tc": gaussian_tc(codes["mean"]).value,
+        "active": float((variances > ACTIVE).sum()),
+    }
+
+
+def _read(results: Path) -> dict[str, dict[str, float]]:
+    """Return the stored numbers by record; none without the file."""
+    file = results / f"{NAME}.json"
+    try:
+        return TypeAdapter(dict[str, dict[str, float]]).validate_json(file.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except ValidationError as error:
+        raise InputError(f"{file} is damaged ({fault(error)}); delete it, and add --run to compute it anew") from None
+
+
+def page(results: Path, size: Size) -> Page:
+    """Return the table from the records in a folder of results. It is complete when no run is missing."""
+    runs, numbers = read(board.study(size), results), _read(results)
+    models = [
+        Model(run.data, numbers[run.record.run], run.scores)
+        for run in runs
+        if run.record is not None and run.record.run in numbers
+    ]
+    return show(models, len(runs))
+
+
+def show(models: Sequence[Model], planned: int) -> Page:
+    """Return the page of these models."""
+    listed = rows(models)
+    heading = ["data", "picked by", "models", *LABELLED.values(), *(f"regret {title}" for title in LABELLED.values())]
+    grid = [heading]
+    for row in listed:
+        correlations = (f"{row.correlation[name]:+.2f}" if name in row.correlation else "–" for name in LABELLED)
+        regrets = (f"{row.regret[name]:.3f}" for name in LABELLED)
+        grid.append([row.data, NUMBERS[row.number][0], str(row.models), *correlations, *regrets])
+    summary = (
+        f"Rank correlation of numbers that need no labels with scores that do, over the models of the board "
+        f"({len(models)} of {planned}), and the regret: how much less the picked model scores than the best one. "
+        f"Picked is the largest UDR, ELBO or number of active latents, the smallest of the others."
+    )
+    text = "\n".join([*tables.lines(grid), "", summary])
+    values = {"rows": [row._asdict() for row in listed]}
+    return Page(
+        "Picking without labels", text, [summary, "", *tables.markdown(grid)], {}, values, len(models) == planned
+    )
+
+
+def rows(models: Sequence[Model]) -> list[Row]:
+    """Return a row for each data set and number, from the models that have it; none from fewer than three."""
+    listed = []
+    for data in dict.fromkeys(model.data for model in models):
+        for number, (_, sign) in NUMBERS.items():
+            known = [model for model in models if model.data == data and number in model.numbers]
+            if len(known) < FEWEST:
+                continue
+            values = [sign * model.numbers[number] for model in known]
+            pick = known[int(np.argmax(values))]
+            scores = {name: [model.scores[name] for model in known] for name in LABELLED}
+            correlation = {
+                name: float(stats.spearmanr(values, of).statistic)
+                for name, of in scores.items()
+                if min(len(set(values)), len(set(of))) > 1
+            }
+            regret = {name: max(of) - pick.scores[name] for name, of in scores.items()}
+            listed.append(Row(data, number, len(known), correlation, regret))
+    return listed
+
+
+TABLE = Evidence(NAME, board.study, page, collect=collect)
