@@ -25,7 +25,7 @@ from equipoise.files import read_json
 from equipoise.metrics import Score
 from equipoise.metrics.result import as_html
 from equipoise.model import VAE
-from equipoise.report import traverse
+from equipoise.report import explorer, traverse
 from equipoise.report.figures.animation import traversal_gif
 from equipoise.report.figures.images import prior_codes, traversal_figure
 from equipoise.report.figures.saving import png
@@ -287,6 +287,25 @@ class Run:
         """
         drawn = traverse.choose(self, self._code_of(image), latents, limits, steps)
         return traversal_gif(self.model, drawn.reference, drawn.latents, steps)
+
+    def explore(self, height: int = 800) -> explorer.Frame:
+        """Write the explorer, a page with a slider for each latent, and return it for a notebook.
+
+        Args:
+            height: The height of its frame in the notebook, in pixels.
+
+        Returns:
+            The page in a frame, which a notebook displays; `path` is the file, `explorer.html` in the run's folder.
+
+        Raises:
+            InputError: If the page cannot run a layer of the nets or the likelihood.
+
+        Example:
+            >>> import equipoise as eq
+            >>> eq.open_run("runs/first").explore().path.name
+            'explorer.html'
+        """
+        return explorer.Frame(explorer.write(self), height)
 
     def _code_of(self, image: Any) -> npt.NDArray[np.float64] | None:
         """The posterior mean [D] of one image. Raises `InputError` for several."""

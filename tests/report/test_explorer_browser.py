@@ -96,6 +96,21 @@ def test_pictures_and_codes_are_those_of_python(browser: Any, make: Make, net: s
     assert np.abs(codes - means).max() <= 0.01 * max(1, means.std())
 
 
+def test_a_notebook_shows_the_page_without_the_file(browser: Any, make: Make, tmp_path: Path) -> None:
+    run = explored(make, name=HOSTILE[1])
+    html = explorer.Frame(explorer.write(run), 600)._repr_html_()
+    (tmp_path / "notebook.html").write_text(f"<!doctype html><meta charset=utf-8>{html}", encoding="utf-8")
+    page = browser.new_page()
+    page.goto((tmp_path / "notebook.html").resolve().as_uri())
+    frame = page.frames[1]
+    frame.evaluate("explorer.ready")
+    z = torch.from_numpy(run.codes["z"][:1])
+    pixels = np.array(frame.evaluate("z => explorer.decode(z).then(made => Array.from(made))", z[0].tolist()))
+    assert np.abs(pixels - run.model.decode(z)[0].permute(1, 2, 0).flatten().numpy()).max() <= 1 / 255
+    assert page.locator("iframe").bounding_box()["height"] == 600
+    page.close()
+
+
 @pytest.fixture(scope="module")
 def published(make: Make) -> tuple[Any, str]:
     """A run of the net and the size of the literature, with hostile names, and the address of its page."""

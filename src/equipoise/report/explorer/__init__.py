@@ -1,6 +1,7 @@
 """The explorer: a page that runs a trained model in the browser, with sliders, own images, blends and traversals."""
 
+from equipoise.report.explorer.frame import Frame
 from equipoise.report.explorer.page import write
 from equipoise.report.explorer.serve import serve
 
-__all__ = ["serve", "write"]
+__all__ = ["Frame", "serve", "write"]
