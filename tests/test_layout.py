@@ -24,6 +24,7 @@ ORDER = [
     "likelihoods",
     "priors",
     "pairing",
+    "supervision",
     "model",
     "terms",
     "balance",

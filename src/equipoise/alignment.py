@@ -7,7 +7,7 @@ codes does change with the rotation. This module estimates it and rotates encode
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -77,6 +77,7 @@ class Alignment(Part):
         super().__init__()
         self.latent, self.every, self.codes, self.gap, self.threshold = latent, every, codes, gap, threshold
         self.off_from = off_from
+        self.fixed: Sequence[int] = ()  # latents that are not rotated, since labels say what they describe
         self.register_buffer("window", torch.zeros(codes, 2 * latent))
         self.register_buffer("decrease", torch.zeros(()))
 
@@ -115,7 +116,7 @@ class Alignment(Part):
         """The pairs of active latents with similar variances, those with the largest KL first."""
         kl = _kl(mean, logvar)
         level = logvar.mean(0)
-        order = [int(j) for j in kl.argsort(descending=True) if kl[j] > ACTIVE]
+        order = [j for j in kl.argsort(descending=True).tolist() if kl[j] > ACTIVE and j not in self.fixed]
         return [(i, j) for i, j in itertools.combinations(order, 2) if abs(float(level[i] - level[j])) <= self.gap]
 
     def _switch_off(self, model: VAE, mean: Tensor, logvar: Tensor) -> None:

@@ -10,11 +10,12 @@ from equipoise import gates, nets
 from equipoise.config import Config, outline
 from equipoise.data import Images, load_data, variants
 from equipoise.data.batches import Batches, fitting_size
+from equipoise.data.labelled import LabelledImages
 from equipoise.data.pairs import draw_pairs
 from equipoise.errors import InputError
 from equipoise.methods import Shape
 from equipoise.model import VAE
-from equipoise.objective import Objective
+from equipoise.objective import Objective, supervised
 from equipoise.training import devices
 
 ARRAY = "array-"  # start of the data name of a run that was trained on an array
@@ -52,6 +53,14 @@ def batches_of(config: Config, images: Images) -> Batches:
     return Batches(images, size, train.seed, draw=draw)
 
 
+def labelled_images(config: Config, images: Images) -> LabelledImages | None:
+    """Return the labelled images among those to train on, None without. Raises `InputError` for labels without use."""
+    train = config.train
+    if train.labels is None:
+        return None
+    return LabelledImages(images, train.labels, config.net.latent, train.batch, train.seed, config.data.seed)
+
+
 def are_alike(images: Images) -> bool:
     """Whether all images are the same picture, from which nothing can be learned."""
     n = len(images)
@@ -68,7 +77,7 @@ def build(config: Config, image: tuple[int, int, int], images: int) -> tuple[VAE
 
     def modules() -> tuple[nn.Module, nn.Module, Objective]:
         encoder, decoder = nets.build(config.net.name, image, config.net.latent)
-        objective = config.method.build(Shape(image, config.net.latent, images))
+        objective = supervised(config.method.build(Shape(image, config.net.latent, images)), config.train.labels)
         return *gates.add(encoder, decoder, objective.rates), objective
 
     devices.check_memory(modules)

@@ -16,13 +16,13 @@ import torch
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
-from equipoise.data.settings import Data, check
+from equipoise.data.settings import Data, Labelled, Labels, check
 from equipoise.errors import InputError, check_value, choose, nearest, sentence, short
 from equipoise.files import parse_value, read_toml
 from equipoise.methods import DEFAULT, METHODS, Method, Shape
 from equipoise.methods.method import STRICT
 from equipoise.nets import NETS
-from equipoise.objective import Objective
+from equipoise.objective import Objective, supervised
 from equipoise.trackers import TrackerName, split_names
 
 Section = TypeVar("Section")
@@ -54,6 +54,9 @@ class Train:
     """length of every schedule in steps; unset: `steps`"""
     batch: AtLeast2 = 64
     """images per step; 64 is the protocol of Locatello et al. (2019)"""
+    labels: Labels = None
+    """labelled images that chosen latents learn from: their number or share, the path of a table, or a table of
+    settings, `labels.source` and so on; unset: none"""
     optimizer: Literal["adam", "muon"] = "adam"
     """muon: orthogonal updates of the hidden layers of encoder and decoder, so that weak factors need fewer images"""
     lr: Positive = 1e-4
@@ -289,6 +292,7 @@ def is_extendable(config: Config, objective: Objective | None = None) -> bool:
     """
     objective = outline(config) if objective is None else objective
     scheduled = config.train.schedule != "constant" or objective.balance.is_scheduled
+    scheduled |= config.train.labels is not None and config.train.labels.until > 0
     return config.train.schedule_steps is not None or not scheduled
 
 
@@ -296,7 +300,8 @@ def outline(config: Config) -> Objective:
     """The objective on torch's meta device, without values. Raises `InputError` if its parts do not fit."""
     try:
         with torch.device("meta"):
-            return config.method.build(Shape((1, 64, 64), config.net.latent, config.train.batch))
+            shape = Shape((1, 64, 64), config.net.latent, config.train.batch)
+            return supervised(config.method.build(shape), config.train.labels)
     except (RuntimeError, OverflowError, MemoryError) as error:
         reason = str(error).partition("\n")[0]
         raise InputError(f"{config.method.name} cannot be built with these settings ({reason}); lower them") from None
@@ -347,6 +352,8 @@ def _values(section: object) -> dict[str, object]:
 
 def _plain(value: object) -> object:
     """The value as TOML returns it: tuples become lists, also in tables."""
+    if isinstance(value, Labelled):
+        return _values(value)
     if isinstance(value, dict):
         return {key: _plain(entry) for key, entry in value.items()}
     return [_plain(entry) for entry in value] if isinstance(value, tuple | list) else value

@@ -235,6 +235,15 @@ class VAE(nn.Module):
         noise = self.shard.rows(torch.randn(shape, generator=generator, device=mean.device, dtype=mean.dtype))
         return mean, logvar, mean + (0.5 * logvar).exp() * noise
 
+    def means(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Return the output of the encoder for the means of images x, float32 [B, D], in training, with gradients.
+
+        Pairs, codebooks and the shard have no effect. Nets with gates draw a beta for each image.
+        """
+        levels = [self.encoder.draw(len(x), generator)[1]] if isinstance(self.encoder, Gated) else []
+        with self._autocast(x):
+            return self._moments(x, *levels)[0]
+
     def out(self, z: Tensor, *levels: Tensor) -> Tensor:
         """Return the decoder's logits [B, C, H, W] for codes z [B, D], with gradients; `levels` as in `sample`."""
         with self._autocast(z):

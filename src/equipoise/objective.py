@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 from equipoise.adversary import Discriminator
 from equipoise.alignment import Alignment
 from equipoise.balance import Balance, Seen
+from equipoise.data.settings import Labelled
 from equipoise.errors import InputError
 from equipoise.gates import Rates
 from equipoise.likelihoods import Likelihood
@@ -17,6 +18,7 @@ from equipoise.model import VAE, Pass
 from equipoise.pairing import Pairing
 from equipoise.part import Part
 from equipoise.priors import Prior
+from equipoise.supervision import Supervision
 from equipoise.terms import Term
 
 Logs = dict[str, Tensor]
@@ -57,6 +59,8 @@ class Objective(nn.Module):
         prior_lr: learning rate of the parameters of the prior. Default: that of the training.
         rates: the betas of a model whose nets have gates; a term reads that of each image from the pass.
         pairing: how batches of pairs are drawn, and which latents of a pair share their posterior.
+
+    The attribute `supervision` is the term of labelled images, None without; `supervised` sets it.
 
     Raises:
         InputError: if the balance needs a term that is missing.
@@ -99,6 +103,7 @@ class Objective(nn.Module):
         self.prior_lr = prior_lr
         self.rates = rates
         self.pairing = pairing
+        self.supervision: Supervision | None = None
         available = [*terms, *self.monitors]
         for verb, names, known in (("weighs", balance.terms, list(terms)), ("measures", balance.measures, available)):
             for name in names:
@@ -107,8 +112,8 @@ class Objective(nn.Module):
 
     @property
     def parts(self) -> list[Part]:
-        """Balance, likelihood and prior, and adversary and alignment if there are any."""
-        parts = (self.balance, self.likelihood, self.prior, self.adversary, self.alignment)
+        """Balance, likelihood and prior, and adversary, alignment and supervision if there are any."""
+        parts = (self.balance, self.likelihood, self.prior, self.adversary, self.alignment, self.supervision)
         return [part for part in parts if part is not None]
 
     @property
@@ -116,12 +121,13 @@ class Objective(nn.Module):
         """Whether a step needs a second batch, disjoint from the first."""
         return self.adversary is not None and self.adversary.second == "other"
 
-    def forward(self, p: Pass, seen: Seen) -> tuple[Tensor, Logs]:
+    def forward(self, p: Pass, seen: Seen, labelled: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Logs]:
         """Return the loss [] and the values for the log.
 
         Args:
             p: the forward pass.
             seen: the clock: `step` and `progress`.
+            labelled: means and targets of labelled images, [B', D] each, with NaN where there is no label.
 
         Returns:
             The loss, and by name, detached: `loss`; the total of each term and monitor; `weight.<term>`, the mean
@@ -138,6 +144,11 @@ class Objective(nn.Module):
         loss = self.balance.penalty(seen)
         for name, mean in means.items():
             loss = loss + (weights[name] * mean).sum() if name in weights else loss + mean.sum()
+        of_labels: Logs = {}
+        if self.supervision is not None and labelled is not None:
+            error, weight = self.supervision(*labelled).mean(), self.supervision.weight_at(seen["progress"])
+            loss = loss + weight * error
+            of_labels = {"labels": error.detach(), "weight.labels": weight}
 
         means = {name: mean.detach() for name, mean in means.items()}
         logs = {"loss": loss.detach()}
@@ -155,7 +166,7 @@ class Objective(nn.Module):
         for name, equivalent in (("kl", "beta_equivalent"), ("tc", "tc_equivalent")):
             if name in means and "rec" in means:
                 logs[equivalent] = logs[f"weight.{name}"] / (logs["weight.rec"] * self.likelihood.unit)
-        return loss, logs | self.balance.logs() | self.likelihood.logs() | self.prior.logs()
+        return loss, logs | of_labels | self.balance.logs() | self.likelihood.logs() | self.prior.logs()
 
     def parameter_groups(self, model: VAE) -> list[Group]:
         """Return the parameters by optimiser and learning rate.
@@ -219,6 +230,13 @@ class Objective(nn.Module):
         """Load the state of the parts but likelihood and prior, which keep the state that the model has loaded."""
         shared = {name: value for name, value in self.state_dict().items() if name.startswith(SHARED)}
         self.load_state_dict({**state, **shared})
+
+
+def supervised(objective: Objective, labels: Labelled | None) -> Objective:
+    """Return the objective with the term of labelled images if there are any."""
+    if labels is not None:
+        objective.supervision = Supervision(labels.loss, labels.weight, labels.until)
+    return objective
 
 
 def _of_the_batch(name: str, term: Tensor, p: Pass) -> Tensor:

@@ -21,6 +21,7 @@ from equipoise.assemble import ARRAY
 from equipoise.claim import FOLDER
 from equipoise.config import Config
 from equipoise.data import DATASETS, Images, factor_table
+from equipoise.data.labelled import LabelledImages
 from equipoise.data.pairs import ListedPairs
 from equipoise.errors import InputError, RunError
 from equipoise.files import read_json, write_text
@@ -112,7 +113,8 @@ def check_data(path: Path, name: str, data: Mapping[str, Any]) -> None:
     meta = path / "meta.json"
     if meta.exists() and read_json(meta, Meta)["data"]["digest"] != data["digest"]:
         raise InputError(
-            f"{path} was trained on other images or factors or pairs than {name} has now; choose another out"
+            f"{path} was trained on other images or factors or pairs than {name} has now, or with other labels; choose "
+            "another out"
         )
 
 
@@ -190,7 +192,7 @@ def changed_rows(path: Path, rows: Iterable[Row], state: Mapping[str, Any]) -> s
     return f"{path / 'log.jsonl'} has changed since its checkpoint was saved; restore it from a copy, or delete it"
 
 
-def fingerprint(config: Config, images: Iterable[Images | ListedPairs]) -> dict[str, Any]:
+def fingerprint(config: Config, images: Iterable[Images | ListedPairs | LabelledImages]) -> dict[str, Any]:
     """What distinguishes the data of a run from other data of the same name: its digest, and absolute paths."""
     data, content = config.data, {"digest": digest(images)}
     if data.name in DATASETS or data.name.startswith(ARRAY):
@@ -221,8 +223,8 @@ def describe(images: Images, data: Mapping[str, Any], fast: Mapping[str, Any]) -
     }
 
 
-def digest(images: Iterable[Images | ListedPairs]) -> str:
-    """Ten hexadecimal digits that identify several sets of images or pairs."""
+def digest(images: Iterable[Images | ListedPairs | LabelledImages]) -> str:
+    """Ten hexadecimal digits that identify several sets of images, pairs or labels."""
     return hashlib.sha256(" ".join(each.digest() for each in images).encode()).hexdigest()[:10]
 
 

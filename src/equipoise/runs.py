@@ -14,12 +14,13 @@ from rich.console import Console
 
 from equipoise import automatic, initial, report, scoring, trackers
 from equipoise import config as configuration
-from equipoise.assemble import ARRAY, are_alike, batches_of, build, load_images
+from equipoise.assemble import ARRAY, are_alike, batches_of, build, labelled_images, load_images
 from equipoise.choice import length_remark
 from equipoise.claim import Claim, Claims, hold
 from equipoise.config import Config
 from equipoise.data import Images, load_data
 from equipoise.data.batches import Batches
+from equipoise.data.labelled import LabelledImages
 from equipoise.data.pairs import ListedPairs
 from equipoise.data.readers import sequence
 from equipoise.errors import InputError
@@ -176,8 +177,11 @@ def execute(
     batches = batches_of(config, train_images)
     size = batches.size
     scoring.check(config, scored_images)
-    pairs = [batches.draw] if isinstance(batches.draw, ListedPairs) else []
-    data = fingerprint(config, [train_images, scored_images, *pairs])
+    labelled = labelled_images(config, train_images)
+    weak: list[ListedPairs | LabelledImages] = [batches.draw] if isinstance(batches.draw, ListedPairs) else []
+    if labelled is not None and isinstance(labelled.source, str):
+        weak.append(labelled)
+    data = fingerprint(config, [train_images, scored_images, *weak])
     is_unfinished = not is_finished(config)
     model, objective = build(config, train_images.shape, len(train_images))
     threads = automatic.threads(config, train_images) if is_unfinished else None
@@ -200,7 +204,7 @@ def execute(
             speed.fast_parts(config.train.fast, threads, config.train.precision) as fast,
         ):
             devices.agree(shard, f"{identity(config)} {config.train.steps} {data['digest']}")
-            training = Training(model, objective, config.train, device, shard)
+            training = Training(model, objective, config.train, device, shard, labelled)
             batches.rows = shard.part(size)
             if shard.rank == 0:
                 claim = claim or stack.enter_context(hold(run.path))

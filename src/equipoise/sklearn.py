@@ -103,6 +103,8 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         outline = configuration.outline(config)
         if outline.pairing is not None:
             raise InputError(f"{self.method} learns from pairs of images, which X has not; train it with eq.train")
+        if config.train.labels is not None:
+            raise InputError("train.labels needs images with factors or files, which X has not; train with eq.train")
         # The second batch of a step shares no image with the first.
         largest = n // 2 if outline.needs_second_batch else n
         size = min(config.train.batch, largest)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from equipoise.data import factor_table
-from equipoise.data.factor_table import Table
+from equipoise.data.factor_table import Row, Table
 from equipoise.data.images import Images
 from equipoise.data.pixels import Indices
 from equipoise.errors import InputError
@@ -38,11 +38,23 @@ def read_labels(source: Any, images: Images) -> Labels:
     Raises:
         InputError: For a table that does not fit the images, or that has fewer than two rows.
     """
+    title, header, index, rows = labelled_rows(source, images, SETTING)
+    table = factor_table.of_rows(title, iter([("the header", header), *rows]), len(index))
+    if (table.values == table.values[0]).all():
+        raise InputError(f"{title}: no factor takes two values; label images that differ")
+    return Labels(index, table)
+
+
+def labelled_rows(source: Any, images: Images, setting: str) -> tuple[str, list[str], Indices, list[Row]]:
+    """Read a table with a row for each of some images: its title, its header, the images [n], and the other cells.
+
+    `source` and errors as in `read_labels`; `setting` names the table in messages.
+    """
     if factor_table.is_frame(source):
         title, (first, *rows) = "the data frame", list(factor_table.frame_rows(source))
     else:
         title = str(source)
-        first, *rows = factor_table.table_rows(Path(source).expanduser(), SETTING) or [("", [])]
+        first, *rows = factor_table.table_rows(Path(source).expanduser(), setting) or [("", [])]
     header, files = [name.strip() for name in first[1]], images.files
     if len(rows) < 2:
         raise InputError(f"{title} has {len(rows)} rows; give at least two labelled images that differ")
@@ -66,12 +78,8 @@ def read_labels(source: Any, images: Images) -> Labels:
     index = np.array(places, np.int64)
     if len(set(places)) < len(places):
         raise InputError(f"{title} has two rows for one image; leave one of them")
-    others = [("the header", [name for j, name in enumerate(header) if j != column])]
-    others += [(place, [cell for j, cell in enumerate(cells) if j != column]) for place, cells in rows]
-    table = factor_table.of_rows(title, iter(others), len(index))
-    if (table.values == table.values[0]).all():
-        raise InputError(f"{title}: no factor takes two values; label images that differ")
-    return Labels(index, table)
+    others = [(place, [cell.strip() for j, cell in enumerate(cells) if j != column]) for place, cells in rows]
+    return title, [name for j, name in enumerate(header) if j != column], index, others
 
 
 def number_below(count: int) -> Callable[[str], int | None]:

@@ -38,6 +38,59 @@ Codes = dict[str, Annotated[int | str | tuple[int, ...], BeforeValidator(_codes)
 Name = Annotated[str, Field(min_length=1)]
 
 
+def _source(value: object) -> object:
+    """A number of images, a share of them, or a path."""
+    is_number = type(value) is int and value >= 2
+    if is_number or (type(value) is float and 0 < value <= 1) or (isinstance(value, str) and value):
+        return value
+    raise PydanticCustomError("labels", "expected 2 or more images, a share such as 0.01, or the path of a table")
+
+
+def _with_source(value: object) -> object:
+    """A number, a share or a path as the source of a table of settings."""
+    return {"source": value} if isinstance(value, int | float | str) else value
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
+class Labelled:
+    """A few labelled images, of which chosen latents learn chosen factors."""
+
+    source: Annotated[
+        int | float | str,
+        BeforeValidator(_source),
+        Field(
+            description="the labelled images: their number or share of the training images, drawn with data.seed from "
+            "images with factors, or the path of a table with a row for each and a column for each factor; empty "
+            "cells are allowed"
+        ),
+    ]
+    factors: Annotated[
+        Annotated[tuple[Name, ...], Field(min_length=1)] | None,
+        BeforeValidator(_columns),
+        Field(description="factors to learn; unset: all"),
+    ] = None
+    latents: Annotated[
+        Annotated[tuple[Annotated[int, Field(strict=True, ge=0)], ...], Field(min_length=1)] | None,
+        BeforeValidator(_columns),
+        Field(description="the latent of each factor, from 0; unset: 0, 1, 2 and so on"),
+    ] = None
+    loss: Annotated[
+        Literal["cross-entropy", "regression"],
+        Field(
+            description="cross-entropy: of the factor, from 0 to 1, and the sigmoid of the mean; regression: half the "
+            "squared distance of the mean and the factor with mean 0 and variance 1"
+        ),
+    ] = "cross-entropy"
+    weight: Annotated[float, Field(strict=True, ge=0, description="weight of the term, in nats per image")] = 10.0
+    until: Annotated[
+        float, Field(strict=True, ge=0, le=1, description="fraction of the schedule over which the weight rises from 0")
+    ] = 0.0
+
+
+Labels = Annotated[Labelled | None, BeforeValidator(_with_source)]
+"""Settings of labelled images, or their source alone."""
+
+
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
 class Data:
     """[data] the images to train on and to score."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from equipoise import nets
 from equipoise.config import Train
+from equipoise.data.labelled import LabelledImages
 from equipoise.errors import InputError, RunError
 from equipoise.model import VAE, Shard
 from equipoise.objective import Group, Objective
@@ -41,12 +42,19 @@ class Training:
         device: Where to train.
         shard: The part of each batch that this process computes; default: the whole batch. All processes have the
             same state and the same logs.
+        labelled: The labelled images, of which each process computes the whole batch.
     """
 
     def __init__(
-        self, model: VAE, objective: Objective, train: Train, device: torch.device, shard: Shard | None = None
+        self,
+        model: VAE,
+        objective: Objective,
+        train: Train,
+        device: torch.device,
+        shard: Shard | None = None,
+        labelled: LabelledImages | None = None,
     ) -> None:
-        self.train = train
+        self.train, self.labelled = train, labelled
         self.device = device
         self.shard = model.shard = shard or Shard()
         self.layout = speed.memory_format(model) if train.fast else torch.contiguous_format
@@ -57,6 +65,8 @@ class Training:
         self.objective = objective.to(device)
         if objective.adversary is not None:
             objective.adversary.shard = self.shard
+        if objective.alignment is not None and labelled is not None:
+            objective.alignment.fixed = labelled.latents
         groups = objective.parameter_groups(model)
         self.optimisers = {
             name: _optimiser(name, _groups_of(name, groups, train), model, train)
@@ -92,7 +102,12 @@ class Training:
         if self.step == 0 and train.start_at_mean and train.init is None:
             nets.start_at(self.model.decoder, self.shard.whole(x.mean(0, keepdim=True)).mean(0))
         p = self.model(x, self.generator)
-        loss, logs = self.objective(p, seen)
+        labelled = None
+        if self.labelled is not None:
+            images, targets = self.labelled(self.step)
+            images = images.to(self.device, memory_format=self.layout, non_blocking=True)
+            labelled = self.model.means(images, self.generator), targets.to(self.device, non_blocking=True)
+        loss, logs = self.objective(p, seen, labelled)
         self.optimisers["model"].zero_grad(set_to_none=True)
         loss.backward()
         self.shard.average(p.grad for group in self.optimisers["model"].param_groups for p in group["params"])

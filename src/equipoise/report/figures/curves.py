@@ -146,6 +146,7 @@ def _panels(rows: Rows, aims: Aims, parts: Sequence[str]) -> list[Panel]:
         ("distance of codes and values", "", {"quantise": "moves the values", "commit": "moves the codes"}),
         ("", " of the codes and the prior", {"mmd": "MMD"}),
         ("", " of the codes and the product of their marginals", {"hausdorff": "Hausdorff distance"}),
+        ("", ", nats per labelled image", {"labels": "error of the labels"}),
         ("", ", nats per image", {"loss": "loss"}),
         (
             "equivalents",

@@ -1,0 +1,116 @@
+"""The few labelled images of a training, in batches that are a function of seed and step."""
+
+import hashlib
+
+import numpy as np
+import torch
+
+from equipoise.data.batches import batch_index
+from equipoise.data.factor_column import Column
+from equipoise.data.factors import Factors
+from equipoise.data.images import Images
+from equipoise.data.labels import labelled_rows
+from equipoise.data.pixels import Indices
+from equipoise.data.settings import Labelled
+from equipoise.errors import InputError, choose
+
+SETTING = "train.labels"
+
+
+class LabelledImages:
+    """Labelled images, and for each image and latent the value that the latent has to learn.
+
+    Args:
+        images: The images to train on.
+        labels: Which of them are labelled, and which latents learn which factors.
+        latent: The number of latents D.
+        size: The largest number of images in a batch.
+        seed: The seed of the order of the batches.
+        data_seed: The seed of the choice of the labelled images, if the settings give their number.
+
+    Raises:
+        InputError: If there are no such labels, or more factors than latents.
+    """
+
+    def __init__(self, images: Images, labels: Labelled, latent: int, size: int, seed: int, data_seed: int) -> None:
+        self.source = labels.source
+        if isinstance(labels.source, str):
+            rows, factors = _of_table(labels.source, images)
+        else:
+            rows, factors = _of_share(labels.source, images, data_seed)
+        names = labels.factors or tuple(factors)
+        self.latents = labels.latents or tuple(range(len(names)))
+        if len(set(self.latents)) != len(names) or len(self.latents) != len(names):
+            raise InputError(
+                f"{SETTING} has {len(names)} factors, {', '.join(names)}, and the latents {list(self.latents)}; give "
+                "each factor a latent of its own"
+            )
+        if max(self.latents) >= latent:
+            raise InputError(
+                f"{SETTING} needs latent {max(self.latents)}, and there are {latent}, from 0; raise net.latent, or "
+                f"choose fewer factors with {SETTING}.factors"
+            )
+        targets = np.full((len(rows), latent), np.nan)
+        for name, place in zip(names, self.latents, strict=True):
+            values = factors[choose("factor with labels", name, factors)]
+            targets[:, place] = _scaled(values, labels.loss, name)
+        self.images, self.targets = images.subset(rows), torch.from_numpy(targets.astype(np.float32))
+        self.size, self.seed = min(size, len(rows)), seed
+
+    def __call__(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """The labelled images of a step, float [B, C, H, W] in 0..1, and their targets [B, D], NaN without a label."""
+        index = batch_index(len(self.images), self.size, self.seed, step)
+        return self.images.floats(index), self.targets[torch.from_numpy(index)]
+
+    def digest(self) -> str:
+        """A text that identifies the labelled images and their targets."""
+        return hashlib.sha256(self.images.rows.tobytes() + self.targets.numpy().tobytes()).hexdigest()
+
+
+def _of_share(share: int | float, images: Images, seed: int) -> tuple[Indices, dict[str, Factors]]:
+    """The rows [n] of images that are drawn at random, and their factors [n] by name."""
+    if images.factors is None:
+        raise InputError(
+            f"{SETTING}={share} needs images with factors, and {images.name} has none; give the path of a table"
+        )
+    count = share if isinstance(share, int) else max(2, round(share * len(images)))
+    if count > len(images):
+        raise InputError(f"{SETTING} is {count}, but there are only {len(images)} images to train on; lower it")
+    rng = np.random.default_rng([seed, *b"labels"])
+    rows = np.sort(rng.permutation(len(images))[:count])
+    return rows, dict(zip(images.factor_names, images.factors[rows].T.astype(np.float64), strict=True))
+
+
+def _of_table(path: str, images: Images) -> tuple[Indices, dict[str, Factors]]:
+    """The rows [n] of the images to train on that a table names, and their factors [n] by name, NaN for empty cells."""
+    whole = images.whole
+    title, header, index, rows = labelled_rows(path, whole, SETTING)
+    position = np.full(len(whole), -1)
+    position[images.rows] = np.arange(len(images))
+    is_used = position[index] >= 0
+    if is_used.sum() < 2:
+        raise InputError(f"{title}: fewer than two of its images are among those to train on; change data.split")
+    factors = {}
+    for j, name in enumerate(header):
+        column, filled = Column(name), [i for i, (_, cells) in enumerate(rows) if cells[j]]
+        values = np.full(len(rows), np.nan)
+        ids = np.array([column.number(rows[i][1][j], rows[i][0]) for i in filled], np.int64)
+        if filled:
+            values[filled] = column.factor(ids, title)[0]
+        factors[name] = values[is_used]
+    return position[index][is_used], factors
+
+
+def _scaled(values: Factors, loss: str, name: str) -> Factors:
+    """The values of a factor [n] from 0 to 1, or for a regression with mean 0 and variance 1. NaN remains."""
+    known = values[~np.isnan(values)]
+    if not len(known) or known.min() == known.max():
+        raise InputError(
+            f"{SETTING}: {name} has fewer than two values among the labelled images; label images that differ in it, "
+            f"or leave it out with {SETTING}.factors"
+        )
+    low, unit = known.min(), known.max() - known.min()
+    if loss == "regression":
+        low, unit = known.mean(), known.std()
+    targets: Factors = (values - low) / unit
+    return targets
