@@ -18,6 +18,7 @@ from equipoise.cli import app, main
 from equipoise.codes import Codes
 from equipoise.commands import COMMANDS
 from equipoise.data.export import to_grid
+from equipoise.errors import InputError
 from equipoise.run import Run
 
 PAGE = Path(__file__).parent.parent / "docs" / "using.md"
@@ -75,6 +76,29 @@ def test_every_command_of_the_page_and_of_the_help_runs() -> None:
         assert file["factors"].shape == (100, 6)
     with Image.open("traversals.gif") as moving:
         assert moving.n_frames == 28
+
+
+@pytest.mark.extra
+def test_a_film_has_the_frames_of_the_animation_three_times(run: Run, tmp_path: Path) -> None:
+    import imageio_ffmpeg
+
+    with Image.open(io.BytesIO(run.animation(latents=[1], steps=5))) as gif:
+        first, size, count = np.asarray(gif.convert("RGB")), gif.size, gif.n_frames
+    (tmp_path / "film.mp4").write_bytes(run.animation(latents=[1], steps=5, kind="mp4"))
+    assert imageio_ffmpeg.count_frames_and_secs(str(tmp_path / "film.mp4"))[0] == 3 * count == 24
+    frames = imageio_ffmpeg.read_frames(str(tmp_path / "film.mp4"))
+    width, height = next(frames)["size"]
+    assert (width - width % 2, height - height % 2) == (width, height)
+    assert 0 <= width - size[0] < 2
+    assert 0 <= height - size[1] < 2
+    pixels = np.frombuffer(next(frames), np.uint8).reshape(height, width, 3)[: size[1], : size[0]]
+    assert np.abs(pixels.astype(int) - first).mean() < 3  # the film is compressed
+
+
+def test_a_film_needs_an_optional_package(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    with pytest.raises(InputError, match=r"pip install equipoise\[video\], or write a .gif"):
+        run.animation(kind="mp4")
 
 
 def test_samples_are_those_of_the_prior_decoded_and_repeat_with_the_seed(run: Run) -> None:
@@ -198,7 +222,7 @@ REFUSALS = {
     "traverse runs/first --range 2:-2": "the range is 2:-2; give two numbers, the smaller first",
     "traverse runs/first --range 2": "--range is 2; give two numbers",
     "traverse runs/first --steps 1": "steps is 1; give 2 to 101",
-    "traverse runs/first --out a.mp4": "a.mp4: traversals are written to a .png or a .gif",
+    "traverse runs/first --out a.avi": "a.avi: traversals are written to a .png, .gif or .mp4",
 }
 
 

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,7 @@ from equipoise.metrics import Score
 from equipoise.metrics.result import as_html
 from equipoise.model import VAE
 from equipoise.report import explorer, traverse
-from equipoise.report.figures.animation import traversal_gif
+from equipoise.report.figures.animation import traversal_gif, traversal_mp4
 from equipoise.report.figures.images import prior_codes, traversal_figure
 from equipoise.report.figures.saving import png
 from equipoise.run_folder import Meta, load_checkpoint
@@ -280,13 +280,16 @@ class Run:
         latents: Sequence[int] | None = None,
         limits: tuple[float, float] | None = None,
         steps: int = 15,
+        kind: Literal["gif", "mp4"] = "gif",
     ) -> bytes:
-        """Return the traversals as a GIF file, in which each latent moves from low to high and back.
+        """Return the traversals as a GIF or MP4 file, in which each latent moves from low to high and back.
 
-        The arguments are those of `traversals`; `steps` is the number of frames from low to high.
+        The other arguments are those of `traversals`; `steps` is the number of frames from low to high. An MP4 needs
+        the extra `video`; raises `InputError` without it.
         """
         drawn = traverse.choose(self, self._code_of(image), latents, limits, steps)
-        return traversal_gif(self.model, drawn.reference, drawn.latents, steps)
+        write = traversal_mp4 if kind == "mp4" else traversal_gif
+        return write(self.model, drawn.reference, drawn.latents, steps)
 
     def explore(self, height: int = 800) -> explorer.Frame:
         """Write the explorer, a page with a slider for each latent, and return it for a notebook.

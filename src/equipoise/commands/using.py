@@ -174,14 +174,14 @@ def traverse(
         str | None,
         typer.Option("--range", help="LOW:HIGH, such as -2:2; default: 5th to 95th percentile of each latent."),
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Pictures of each latent; default: 11, in a .gif 15.")] = None,
-    out: Annotated[Path | None, typer.Option(help="A .png or a .gif; default: traversals.png here.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Pictures of each latent; default: 11, if they move 15.")] = None,
+    out: Annotated[Path | None, typer.Option(help="A .png, .gif or .mp4; default: traversals.png here.")] = None,
     beta: Beta = None,
 ) -> Outcome:
     """Draw how the picture changes with each latent, from one image.
 
-    A .png has a row for each latent, by default for the active ones, sorted by information. A .gif moves each latent
-    from low to high and back.
+    A .png has a row for each latent, by default for the active ones, sorted by information. A .gif or .mp4 moves each
+    latent from low to high and back; an .mp4 needs the extra `video`.
 
     Examples:
 
@@ -193,14 +193,15 @@ def traverse(
     from equipoise.report.figures import saving
 
     target = out or Path("traversals.png")
-    if target.suffix.lower() not in (".png", ".gif"):
-        raise InputError(f"{target}: traversals are written to a .png or a .gif; give one of these")
+    kind = target.suffix.lower()
+    if kind not in (".png", ".gif", ".mp4"):
+        raise InputError(f"{target}: traversals are written to a .png, .gif or .mp4; give one of these")
     ends = None if limits is None else _range(limits)
     run = runs.open_run(folder).at(beta)
-    if target.suffix.lower() == ".gif":
-        content = run.animation(image, latent, ends, 15 if steps is None else steps)
-    else:
+    if kind == ".png":
         content = saving.png(run.traversals(image, latent, ends, 11 if steps is None else steps))
+    else:
+        content = run.animation(image, latent, ends, 15 if steps is None else steps, "gif" if kind == ".gif" else "mp4")
     with replacing(target) as file:
         file.write(content)
     return Outcome({"wrote": str(target), "bytes": len(content)}, f"wrote {target}")

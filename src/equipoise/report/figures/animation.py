@@ -1,12 +1,15 @@
-"""Latent traversals as an animated GIF."""
+"""Latent traversals as moving pictures: GIF and MP4."""
 
 from collections.abc import Sequence
 from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from PIL import Image
 
 from equipoise.codes import latent_columns
+from equipoise.errors import InputError
 from equipoise.model import VAE
 from equipoise.report.figures.canvas import canvas, label, tiles
 from equipoise.report.figures.images import Array, Images, latents_of, sweep
@@ -16,6 +19,7 @@ from equipoise.report.latents import Latent
 
 FRAMES = 15  # from low to high
 FRAME_TIME = 80  # milliseconds
+TURNS = 3  # there and back in an MP4, which does not repeat by itself
 COLUMNS = 6
 GAP, BELOW = 26, 40  # pixels between pictures, and below them for their names
 
@@ -54,8 +58,46 @@ def animation(model: VAE, x: Images, latents: Sequence[int] | None = None) -> by
 def traversal_gif(model: VAE, reference: Array, latents: Sequence[Latent], steps: int = FRAMES) -> bytes:
     """Return a GIF file with a moving picture for each latent; the others stay at `reference` [D].
 
-    It has `steps` frames from low to high, and the same frames back.
+    It has `steps` frames from low to high, and the same frames back, and repeats without end.
     """
+    frames = traversal_frames(model, reference, latents, steps)
+    if model.shape[0] > 1:
+        # One palette for all frames, so that colours do not flicker.
+        palette = Image.fromarray(np.concatenate([np.asarray(frame) for frame in frames[::3]])).quantize(256)
+        frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    else:
+        frames = [frame.convert("L") for frame in frames]  # 256 greys are exact
+    first, *others = [*frames, *frames[-2:0:-1]]
+    file = BytesIO()
+    first.save(file, "gif", save_all=True, append_images=others, duration=FRAME_TIME, loop=0)
+    return file.getvalue()
+
+
+def traversal_mp4(model: VAE, reference: Array, latents: Sequence[Latent], steps: int = FRAMES) -> bytes:
+    """Return an MP4 file with the frames of the GIF, `TURNS` times there and back. Needs the extra `video`.
+
+    Raises `InputError` where imageio-ffmpeg is not installed.
+    """
+    try:
+        import imageio_ffmpeg
+    except ImportError:
+        raise InputError("an .mp4 needs imageio-ffmpeg; pip install equipoise[video], or write a .gif") from None
+    frames = [np.asarray(frame) for frame in traversal_frames(model, reference, latents, steps)]
+    height, width = frames[0].shape[:2]
+    even = [np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge") for frame in frames]
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "traversals.mp4"
+        size = (width + width % 2, height + height % 2)
+        writer = imageio_ffmpeg.write_frames(str(path), size, fps=1000 / FRAME_TIME, macro_block_size=2)
+        writer.send(None)
+        for frame in TURNS * [*even, *even[-2:0:-1]]:
+            writer.send(np.ascontiguousarray(frame))
+        writer.close()
+        return path.read_bytes()
+
+
+def traversal_frames(model: VAE, reference: Array, latents: Sequence[Latent], steps: int) -> list[Image.Image]:
+    """Return pictures in which every latent moves from low to high; the others stay at `reference` [D]."""
     sweeps = np.stack([tiles(sweep(model, reference, latent, steps)) for latent in latents])
     height, width = sweeps.shape[2:4]
     columns = min(COLUMNS, len(latents))
@@ -78,13 +120,4 @@ def traversal_gif(model: VAE, reference: Array, latents: Sequence[Latent], steps
         for pictures, (left, top) in zip(sweeps, places, strict=True):
             frame[top : top + height, left : left + width] = pictures[step]
         frames.append(Image.fromarray(frame))
-    if np.ptp(sweeps, axis=-1).any():
-        # One palette for all frames, so that colours do not flicker.
-        palette = Image.fromarray(np.concatenate([np.asarray(frame) for frame in frames[::3]])).quantize(256)
-        frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
-    else:
-        frames = [frame.convert("L") for frame in frames]  # 256 greys are exact
-    first, *others = [*frames, *frames[-2:0:-1]]
-    file = BytesIO()
-    first.save(file, "gif", save_all=True, append_images=others, duration=FRAME_TIME, loop=0)
-    return file.getvalue()
+    return frames
