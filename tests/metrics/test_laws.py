@@ -28,11 +28,13 @@ EXCEPT: dict[str, dict[str, str]] = {
     "constant latent": NEITHER,
     "perfect codes": UNSUPERVISED | {"mig_aggregate": "its noise keeps it below: test_aggregate.py"},
     "noise": UNSUPERVISED | dict.fromkeys(OF_SHARES, "undefined") | {"mig_aggregate": "test_aggregate.py"},
-    "mixing": UNSUPERVISED | {"dci_informativeness": "trees follow it", "dci_hist_informativeness": "trees follow it"},
+    "mixing": UNSUPERVISED
+    | {"dci_informativeness": "trees follow it", "dci_hist_informativeness": "trees follow it"}
+    | dict.fromkeys(("spn", "sufficiency"), "a latent that mixes two factors of few values has both"),
     "doubled rows": UNSUPERVISED
     | dict.fromkeys(BOOSTED, "splits the rows")
     | dict.fromkeys(DRAWN, "draws")
-    | dict.fromkeys(("infom", "infoc"), "a copy is its nearest neighbour")
+    | dict.fromkeys(("infom", "infoc", "spn"), "a copy is its nearest neighbour")
     | dict.fromkeys(BY_LASSO, "folds of rows")
     | {"explicitness": "its penalty weighs less", "infoe": "ends early"},
     "same bits": {},

@@ -287,6 +287,73 @@ def jemmig(
     return data.score(scores.mean(), per_factor=scores, matrix=information.mutual)
 
 
+def minimality(
+    codes: ArrayLike,
+    factors: ArrayLike,
+    *,
+    bins: int = 15,
+    edges: Edges = "range",
+    factor_bins: int | None = None,
+    dead: Dead = "omit",
+    strict: bool = False,
+) -> Score:
+    """Minimality: whether each latent has information about one factor and no other information.
+
+    It is the mean over latents of I(y_k; c_j) / H(c_j) for the best factor. Other than a gap, it does not fall if the
+    factors depend on each other, as long as a latent encodes nothing beyond its factor. Arguments and errors are those
+    of `mig_sup`.
+
+    Returns:
+        A score in [0, 1], 0 if all latents are constant; `matrix` is I(y_k; c_j) in nats.
+
+    Source:
+        Almudevar & Ortega 2024, Rethinking disentanglement under dependent factors of variation,
+        https://arxiv.org/abs/2408.07016
+
+    Example:
+        >>> first = np.random.default_rng(0).integers(4, size=(1000, 1))
+        >>> dependent = np.hstack([first, first // 2])
+        >>> round(minimality(dependent + 0.0, dependent).value, 2), round(mig(dependent + 0.0, dependent).value, 2)
+        (1.0, 0.25)
+    """
+    data, information = _informed(codes, factors, bins, edges, factor_bins)
+    value, best = _over_latents(information.explained.max(axis=0), data, dead, strict)
+    value = value if data.live.any() or strict else 0.0
+    constant = data.constant if dead == "omit" else {}
+    return data.score(value, per_latent=best, matrix=information.mutual, left_out=constant)
+
+
+def sufficiency(
+    codes: ArrayLike,
+    factors: ArrayLike,
+    *,
+    bins: int = 15,
+    edges: Edges = "range",
+    factor_bins: int | None = None,
+) -> Score:
+    """Sufficiency: whether one latent has all information about each factor.
+
+    It is the mean over factors of I(y_k; c_j) / H(y_k) for the best latent. It does not fall if the factors depend on
+    each other, nor if other latents have the information too. Arguments and errors are those of `mig`.
+
+    Returns:
+        A score in [0, 1]; `matrix` is I(y_k; c_j) in nats. As in `mig`, perfect codes can stay below 1; see
+        `attainable`.
+
+    Source:
+        Almudevar & Ortega 2024, Rethinking disentanglement under dependent factors of variation,
+        https://arxiv.org/abs/2408.07016
+
+    Example:
+        >>> factors = np.random.default_rng(0).integers((3, 4), size=(1000, 2))
+        >>> sufficiency(factors[:, :1] + 0.0, factors).per_factor.round(1)
+        array([1., 0.])
+    """
+    data, information = _informed(codes, factors, bins, edges, factor_bins)
+    shares = information.mutual.max(axis=1) / information.of_factors
+    return data.score(shares.mean(), per_factor=shares, matrix=information.mutual)
+
+
 _CARBONNEAU = {"bins": 10, "edges": "unit", "factor_bins": 10}
 _LOCATELLO = {"bins": 20, "edges": "range", "factor_bins": None}
 
@@ -312,4 +379,6 @@ METRICS = {
         conventions={"carbonneau": _CARBONNEAU, "locatello": {**_LOCATELLO, "dead": "zero"}},
         has_baseline=True,
     ),
+    "minimality": Metric(minimality, range=(0.0, 1.0)),
+    "sufficiency": Metric(sufficiency, range=(0.0, 1.0), has_ceiling=True),
 }
