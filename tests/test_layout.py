@@ -39,6 +39,7 @@ ORDER = [
     "codes",
     "code_space",
     "metrics",
+    "pipe",
     "training",
     "assemble",
     "scoring",

@@ -1,4 +1,4 @@
-"""Using a trained run: the commands sample, decode, traverse, nearest and outliers, and their methods."""
+"""Using a trained run: the commands sample, decode, traverse, nearest, outliers and pipe, and their methods."""
 
 import csv
 import io
@@ -53,21 +53,23 @@ def run(trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 @pytest.mark.usefixtures("run")
 def test_every_command_of_the_page_and_of_the_help_runs() -> None:
     lines = re.findall(r"^equipoise (.+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    lines = [line.replace("--seen 20000", "--seen 640") for line in lines]
     lines = [re.sub(r"train\.steps=\d+", "train.steps=2 train.threads=1 evaluate.which=sse", line) for line in lines]
-    for name in ("sample", "decode", "traverse", "nearest", "outliers"):
+    for name in ("sample", "decode", "traverse", "nearest", "outliers", "pipe"):
         assert sum(line.startswith(f"{name} ") for line in lines) >= 2
     shutil.copy("path/to/images/0.png", "photo.png")
     for line in lines:
         done = CliRunner().invoke(app, line.split())
         assert done.exit_code == 0, f"{line}: {done.output} {done.exception}"
     CliRunner().invoke(app, ["encode", "runs/first", "photo.png", "--out", "codes.npz"])
-    for name in ("sample", "decode", "traverse", "nearest", "outliers"):
+    for name in ("sample", "decode", "traverse", "nearest", "outliers", "pipe"):
         examples = re.findall(r"^ +equipoise (.+)$", COMMANDS[name].__doc__ or "", re.MULTILINE)
         assert len(examples) == 2
         for words in examples:
             shutil.rmtree("samples", ignore_errors=True)
             shutil.rmtree("pictures", ignore_errors=True)
-            done = CliRunner().invoke(app, words.split())
+            quick = ["--seen", "640"] if name == "pipe" else []
+            done = CliRunner().invoke(app, words.split() + quick)
             assert done.exit_code == 0, f"{words}: {done.output} {done.exception}"
     with Image.open("samples.png") as picture:
         assert picture.size == (5 * 18 - 2, 4 * 18 - 2)
@@ -217,6 +219,8 @@ REFUSALS = {
     "nearest runs/first photo.png --out a.json": "a.json: a list is written to a .csv and its images to a .png",
     "outliers runs/first --by elb": "elb: no such measure of outliers; did you mean elbo?",
     "outliers runs/first --n 0": "n is 0; there are 40 encoded images",
+    "pipe runs/first --latents uniforn": "uniforn: no such choice of latents; did you mean uniform?",
+    "pipe runs/first --seen 9": "seen is 9; expected at least 64 pictures",
     "traverse runs/first path/to/images": "40 images were given; a traversal starts from one",
     "traverse runs/first --latent 9": "latents are [9]; expected indices from 0 to 5",
     "traverse runs/first --range 2:-2": "the range is 2:-2; give two numbers, the smaller first",

@@ -1,0 +1,90 @@
+"""PIPE: whether pictures of independently drawn latents can be told from reconstructions, without labels."""
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from equipoise import nets
+from equipoise.errors import InputError
+from equipoise.metrics.result import Score
+from equipoise.model import VAE
+
+Latents = Literal["shuffled", "uniform"]
+
+LEAST = 20  # codes, of which half are for the test
+BATCH = 64  # pictures in a step, half of each kind
+LR = 1e-4  # of Adam, the publication's
+DECODED = 500  # codes that are decoded at a time
+
+
+def pipe(model: VAE, mean: npt.NDArray[np.float32], latents: Latents, seen: int, seed: int) -> Score:
+    """Return the PIPE of the codes `mean` [N, D] of a model.
+
+    A discriminator learns to tell pictures decoded from the codes from pictures decoded from codes whose latents are
+    drawn one by one. Half of the codes are for training, the other half for the test.
+
+    Args:
+        model: The model, whose decoder is used.
+        mean: Posterior means of N images in random order, at least 20.
+        latents: How the latents are drawn. `shuffled`: each from its own values. `uniform`: uniformly between its
+            smallest and largest value, as in the authors' program.
+        seen: The number of pictures in training.
+        seed: The seed of the latents, and of the weights and batches of the discriminator.
+
+    Returns:
+        Twice the error rate of the discriminator in the test, at most 1, with the 95 % interval of its binomial
+        distribution; `extra` has its accuracy.
+
+    Raises:
+        InputError: For fewer codes, or images that the discriminator cannot have.
+    """
+    if len(mean) < LEAST:
+        raise InputError(f"there are {len(mean)} codes; expected at least {LEAST}; raise evaluate.n")
+    if seen < BATCH:
+        raise InputError(f"seen is {seen}; expected at least {BATCH} pictures")
+    rng = np.random.default_rng([seed, *b"pipe"])
+    low, high = mean.min(axis=0), mean.max(axis=0)
+    drawn = rng.permuted(mean, axis=0) if latents == "shuffled" else rng.uniform(low, high, mean.shape)
+    both = torch.from_numpy(np.stack([mean, drawn.astype(np.float32)]))  # [2, N, D]
+    half = len(mean) // 2
+    train, test = both[:, :half], both[:, half:]
+    place = next(model.parameters()).device
+    with torch.random.fork_rng():
+        torch.manual_seed(int(rng.integers(2**31)))
+        discriminator = nets.image_discriminator(model.shape).to(place)
+    optimiser = torch.optim.Adam(discriminator.parameters(), LR)
+    for _ in range(seen // BATCH):
+        rows = torch.from_numpy(rng.integers(half, size=(2, BATCH // 2)))
+        logits = discriminator(_pictures(model, torch.cat([train[0, rows[0]], train[1, rows[1]]]))).squeeze(1)
+        loss = F.binary_cross_entropy_with_logits(logits, _label(len(logits), place))
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    with torch.no_grad():
+        parts = torch.split(test.flatten(0, 1), DECODED)
+        logits = torch.cat([discriminator(_pictures(model, part)) for part in parts])
+    accuracy = float(((logits.squeeze(1) >= 0) == (_label(len(logits), place) > 0)).float().mean())
+    value, spread = 2 * (1 - accuracy), 2 * 1.96 * (accuracy * (1 - accuracy) / len(logits)) ** 0.5
+    return Score(
+        min(value, 1.0),
+        low=min(max(value - spread, 0.0), 1.0),
+        high=min(value + spread, 1.0),
+        n=len(mean),
+        params={"latents": latents, "seen": seen},
+        seed=seed,
+        extra={"accuracy": accuracy},
+    )
+
+
+def _pictures(model: VAE, codes: Tensor) -> Tensor:
+    """The pictures [B, C, H, W] of codes [B, D]."""
+    return model.decode(codes).contiguous()  # as in the discriminator of DAVA, instance norm is slow otherwise
+
+
+def _label(n: int, place: torch.device) -> Tensor:
+    """1 for the first half of n pictures, those of codes of the model, 0 for the second [n]."""
+    return (torch.arange(n, device=place) < n / 2).float()
