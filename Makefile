@@ -12,7 +12,7 @@ help:
 	@echo "make test          install into .venv, check style and types, run the fast tests"
 	@echo "make test-all      the same with the slow tests"
 	@echo "make test-extras   run the tests of the optional dependencies"
-	@echo "make test-browser  run the tests in headless Chromium (Debian package: chromium)"
+	@echo "make test-browser  run the tests in headless Chromium and Firefox (Debian packages: chromium, firefox-esr)"
 	@echo "make gpu           run the tests that need a GPU, and measure training on it, or skip both with a sentence"
 	@echo "make matrix        run the fast tests on other versions of Python and with the lowest dependencies (MATRIX, TESTS)"
 	@echo "make soak          kill, damage and race hundreds of commands and compare the results (about an hour; SOAK=--quick: minutes)"
