@@ -174,6 +174,17 @@ def _convert_and_die(folder: Path, after: int) -> None:
     write(folder, blocks=give)
 
 
+def test_unfinished_files_of_a_killed_process_are_removed(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    for name in (".part.json.0123abcd.part", ".about.json.89abcdef.part"):
+        (tmp_path / "set" / name).write_text("{", encoding="utf-8")
+    write(tmp_path / "set")
+    assert sorted(path.name for path in (tmp_path / "set").iterdir()) == [".lock", "about.json", "images.npy"]
+    (tmp_path / "set" / ".part.json.0123abcd.part").touch()
+    write(tmp_path / "set")  # a whole set, which is not written again
+    assert sorted(path.name for path in (tmp_path / "set").iterdir()) == [".lock", "about.json", "images.npy"]
+
+
 def test_a_conversion_that_was_killed_is_completed(tmp_path: Path) -> None:
     process = multiprocessing.get_context("fork").Process(target=_convert_and_die, args=(tmp_path / "set", 28))
     process.start()

@@ -112,6 +112,7 @@ if find_spec("ray"):
     )
 SLOW = "sweep on ray"  # a start takes seconds; one of its trials comes after this many others
 EVERY = 40
+ENGINE, RAY = 60, 180  # seconds that processes may take to end; Ray's services look for their parent now and then
 
 
 class Kills:
@@ -129,6 +130,7 @@ class Kills:
         before, alone = self.leave_alone(name)
         place = copy(before, self.folder / f"{name} {number}")
         killed = 0
+        patience = RAY if name == SLOW else ENGINE
         for _ in range(rng.randint(1, 4)):
             pid = start(command.words, place)
             time.sleep(rng.uniform(0, self.seconds[name]))
@@ -138,12 +140,12 @@ class Kills:
                 raise Fault(f"{place}: {output(place)[-2000:]}")
             killed += code != 0
             if name == SLOW or rng.random() < 0.5:
-                settle(place)
+                settle(place, patience)
             if code == 0:
                 break
         else:
             finish(command.words, place)
-        settle(place)
+        settle(place, patience)
         command.compare(alone, place)
         shutil.rmtree(place)
         return killed
@@ -163,7 +165,7 @@ class Kills:
             finish(words, before)
         copy(before, alone)
         self.seconds[name] = finish(COMMANDS[name].words, alone)
-        settle(alone)
+        settle(alone, RAY)
         return before, alone
 
 

@@ -187,7 +187,7 @@ def is_worker(pid: int) -> bool:
     return b"forkserver" in of_parent or words.startswith(b"ray::")
 
 
-def settle(folder: Path, seconds: float = 60) -> None:
+def settle(folder: Path, seconds: float) -> None:
     """Wait until the processes that a killed command started have ended."""
     end = time.monotonic() + seconds
     while descendants(folder):

@@ -20,7 +20,7 @@ from equipoise import progress
 from equipoise.data.images import Images
 from equipoise.data.pixels import Bytes
 from equipoise.errors import InputError, RunError
-from equipoise.files import FULL, replacing, write_text
+from equipoise.files import FULL, replacing, sweep, write_text
 
 if sys.platform != "win32":
     import fcntl
@@ -91,6 +91,7 @@ def write(
     }
     folder.mkdir(parents=True, exist_ok=True)
     with lock(folder):
+        sweep(folder)
         if _is_whole(folder, source, images, shape):
             return
         part = folder / "images.npy.part"
@@ -151,8 +152,9 @@ def describe(folder: Path) -> dict[str, Any] | None:
 
 def add_to_about(folder: Path, more: Mapping[str, object]) -> None:
     """Add entries, ready for JSON, to the about.json of the set in `folder`."""
-    about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
-    write_text(folder / "about.json", json.dumps(about | dict(more), indent=1))
+    with lock(folder):
+        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        write_text(folder / "about.json", json.dumps(about | dict(more), indent=1))
 
 
 def _damaged(folder: Path, why: object) -> InputError:
