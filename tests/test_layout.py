@@ -40,6 +40,7 @@ ORDER = [
     "code_space",
     "metrics",
     "pipe",
+    "torchmetrics",
     "training",
     "assemble",
     "scoring",
