@@ -143,7 +143,8 @@ def test_the_command_of_the_index_scores_a_file_into_a_table(tmp_path: Path, mon
     assert result.exit_code == 0, result.output
     assert set(json.loads(Path("codes.scores.json").read_text())) == {"mig", "sap"}
     header, *lines = Path("scores.csv").read_text().splitlines()
-    assert header.split(",") == EXAMPLE.findall(INDEX)[-2][1].splitlines()[0].split(", ")
+    columns = next(output for code, output in EXAMPLE.findall(INDEX) if "table.frame" in code).splitlines()[0]
+    assert header.split(",") == columns.split(", ")
     assert [line.split(",")[1] for line in lines] == ["mig", "sap"]
 
 
