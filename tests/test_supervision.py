@@ -118,6 +118,15 @@ def test_a_table_may_have_empty_cells_and_images_that_are_not_trained_on(tmp_pat
     assert np.allclose(some.targets[:, :2], [[1, 0], [NAN, 0.125], [0, 1]], equal_nan=True)
 
 
+def test_a_table_names_files_as_a_table_of_factors_does(tmp_path: Path) -> None:
+    files = [f"{i:02d}.png" for i in range(60)]
+    some = Images(grid().pixels(np.arange(60)), name="files", files=files)
+    (tmp_path / "labels.csv").write_text("image,size\n03.png,1\nframes/05,2\n59.PNG,3\n")
+    few = labelled(some, str(tmp_path / "labels.csv"))
+    assert few.images.files == ["03.png", "05.png", "59.png"]
+    assert few.targets[:, 0].tolist() == [0, 0.5, 1]
+
+
 @pytest.mark.parametrize(
     ("source", "settings", "sentence"),
     [

@@ -27,10 +27,14 @@ import equipoise as eq
 from equipoise import config as configuration
 from equipoise import runs
 from equipoise.config import Train
+from equipoise.data import Images
 from equipoise.data.batches import Batches
+from equipoise.data.labelled import LabelledImages
+from equipoise.data.settings import Labelled
 from equipoise.errors import InputError, RunError
 from equipoise.methods import METHODS
 from equipoise.model import Pass, Shard
+from equipoise.supervision import Supervision
 from equipoise.training import checkpoint, devices
 from equipoise.training.loop import ASK, Stopped, Training, fit
 
@@ -49,6 +53,8 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "mr-vae, range": ("mr-vae", {"beta_min": 0.5, "beta_max": 8.0}),
     "l-vae, float32": ("l-vae", {}),
     "factor-vae, float32": ("factor-vae", {}),
+    "vae, labels, float32": ("vae", {}),
+    "mr-vae, labels, float32": ("mr-vae", {"beta_min": 0.5, "beta_max": 8.0}),
 }
 
 RESUMED = ["l-vae", "control-vae", "sigma-vae", "progressive-rf-vae", "dava"]
@@ -61,7 +67,13 @@ def started(case: str, shard: Shard) -> Training:
     model = toy(objective)
     if "float32" in case:
         model, objective = model.float(), objective.float()
-    training = Training(model, objective, train, torch.device("cpu"), shard)
+    labelled = None
+    if "labels" in case:
+        pixels = np.random.default_rng(0).integers(0, 256, (20, 1, 8, 8), np.uint8)
+        few = Images(pixels, name="few", factors="grid", factor_sizes=(4, 5))
+        labelled = LabelledImages(few, Labelled(15), 3, B, seed=0, data_seed=0)
+        objective.supervision = Supervision("cross-entropy", 10.0, 0.5)
+    training = Training(model, objective, train, torch.device("cpu"), shard, labelled)
     model.train()
     objective.train()
     return training

@@ -9,7 +9,7 @@ from equipoise.data.batches import batch_index
 from equipoise.data.factor_column import Column
 from equipoise.data.factors import Factors
 from equipoise.data.images import Images
-from equipoise.data.labels import labelled_rows
+from equipoise.data.labels import labelled_rows, positions
 from equipoise.data.pixels import Indices
 from equipoise.data.settings import Labelled
 from equipoise.errors import InputError, choose
@@ -83,11 +83,9 @@ def _of_share(share: int | float, images: Images, seed: int) -> tuple[Indices, d
 
 def _of_table(path: str, images: Images) -> tuple[Indices, dict[str, Factors]]:
     """The rows [n] of the images to train on that a table names, and their factors [n] by name, NaN for empty cells."""
-    whole = images.whole
-    title, header, index, rows = labelled_rows(path, whole, SETTING)
-    position = np.full(len(whole), -1)
-    position[images.rows] = np.arange(len(images))
-    is_used = position[index] >= 0
+    title, header, index, rows = labelled_rows(path, images.whole, SETTING)
+    places = positions(images)[index]
+    is_used = places >= 0
     if is_used.sum() < 2:
         raise InputError(f"{title}: fewer than two of its images are among those to train on; change data.split")
     factors = {}
@@ -98,7 +96,7 @@ def _of_table(path: str, images: Images) -> tuple[Indices, dict[str, Factors]]:
         if filled:
             values[filled] = column.factor(ids, title)[0]
         factors[name] = values[is_used]
-    return position[index][is_used], factors
+    return places[is_used], factors
 
 
 def _scaled(values: Factors, loss: str, name: str) -> Factors:

@@ -85,3 +85,10 @@ def labelled_rows(source: Any, images: Images, setting: str) -> tuple[str, list[
 def number_below(count: int) -> Callable[[str], int | None]:
     """A function that reads the number of an image; None for text that is no number below `count`."""
     return lambda cell: int(cell) if cell.isdecimal() and int(cell) < count else None
+
+
+def positions(images: Images) -> Indices:
+    """The place among these images of each image of `images.whole`; -1 for one that is not among them."""
+    position = np.full(len(images.whole), -1)
+    position[images.rows] = np.arange(len(images))
+    return position

@@ -9,7 +9,7 @@ import numpy as np
 from equipoise.data import factor_table
 from equipoise.data.batches import Draw, batch_index
 from equipoise.data.images import Images
-from equipoise.data.labels import number_below
+from equipoise.data.labels import number_below, positions
 from equipoise.data.pixels import Indices
 from equipoise.errors import InputError
 
@@ -173,9 +173,7 @@ def read_pairs(path: Path, images: Images) -> Indices:
         reason = factor_table.list_names(strays, "row", "rows") + " without two images" if strays else "no rows"
         kind = "numbers" if whole.files is None else "files"
         raise InputError(f"{path} has {reason}; each row has the {kind} of two images in its first two columns")
-    position = np.full(len(whole), -1)
-    position[images.rows] = np.arange(len(images))
-    trained: Indices = position[np.array(pairs, np.int64)]
+    trained = positions(images)[np.array(pairs, np.int64)]
     trained = trained[(trained >= 0).all(axis=1)]
     if not len(trained):
         raise InputError(f"{path}: of no pair both images are among those to train on; change data.split or data.n")

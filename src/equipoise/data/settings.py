@@ -81,7 +81,7 @@ class Labelled:
             "squared distance of the mean and the factor with mean 0 and variance 1"
         ),
     ] = "cross-entropy"
-    weight: Annotated[float, Field(strict=True, ge=0, description="weight of the term, in nats per image")] = 10.0
+    weight: Annotated[float, Field(strict=True, ge=0, description="weight of the term, in nats per image")] = 100.0
     until: Annotated[
         float, Field(strict=True, ge=0, le=1, description="fraction of the schedule over which the weight rises from 0")
     ] = 0.0
