@@ -17,6 +17,7 @@ def count(module: nn.Module) -> int:
 @pytest.mark.parametrize(
     ("name", "channels", "latent", "encoder", "decoder"),
     [
+        ("mlp", 1, 10, 1_119_764, 1_121_280),
         ("mlp_tc", 1, 10, 6_381_620, 7_814_896),
         ("mlp_tc", 1, 20, 6_405_640, 7_826_896),
         ("mlp_lvae", 1, 5, 6_369_610, 6_367_696),

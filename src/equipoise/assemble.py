@@ -7,15 +7,14 @@ import torch
 from torch import nn
 
 from equipoise import gates, nets
-from equipoise.config import Config, outline
+from equipoise.config import Config, objective_of, outline
 from equipoise.data import Images, load_data, variants
 from equipoise.data.batches import Batches, fitting_size
 from equipoise.data.labelled import LabelledImages
 from equipoise.data.pairs import draw_pairs
 from equipoise.errors import InputError
-from equipoise.methods import Shape
 from equipoise.model import VAE
-from equipoise.objective import Objective, supervised
+from equipoise.objective import Objective
 from equipoise.training import devices
 
 ARRAY = "array-"  # start of the data name of a run that was trained on an array
@@ -32,7 +31,10 @@ def load_images(config: Config, array: Images | None) -> tuple[Images, Images]:
         if data.name.startswith(ARRAY):
             raise InputError(f"{data.name} is an array, which the run does not store; pass the images themselves")
         return variants.prepare(load_data(data.name, **data.reading), data)
-    names = ", ".join(f"data.{key}" for key, value in data.reading.items() if value and key != "size")
+    kind = None if array.scaling is None else array.scaling.kind
+    if kind != data.scaling:
+        raise InputError(f"data.scaling is {data.scaling}, but the array is scaled by {kind} already; leave it out")
+    names = ", ".join(f"data.{key}" for key, value in data.reading.items() if value and key not in ("size", "scaling"))
     if names:
         raise InputError(f"{names} applies to image files; leave it out, and change the array itself")
     return variants.prepare(array if data.size is None else array.resize(data.size), data)
@@ -77,7 +79,7 @@ def build(config: Config, image: tuple[int, int, int], images: int) -> tuple[VAE
 
     def modules() -> tuple[nn.Module, nn.Module, Objective]:
         encoder, decoder = nets.build(config.net.name, image, config.net.latent)
-        objective = supervised(config.method.build(Shape(image, config.net.latent, images)), config.train.labels)
+        objective = objective_of(config, image, images)
         return *gates.add(encoder, decoder, objective.rates), objective
 
     devices.check_memory(modules)

@@ -95,6 +95,9 @@ def gather(base: Config, request: Settings, array: Images | None) -> tuple[Facts
 
     base: the settings of the request with the defaults of a method.
     """
+    if base.data.scaling is not None:
+        loaded = load_images(base, array)
+        return Facts(len(loaded[0]), loaded[0].shape, is_vector=True, machine=_machine(base)), loaded
     shape, is_uniform = _largest(base, array)
     facts = Facts(0, shape, is_uniform, machine=_machine(base))
     size = choice.side(facts, request)

@@ -28,6 +28,7 @@ class Facts:
     shape: (C, H, W) of the largest image, before `data.size`.
     is_uniform: whether all images have that shape.
     is_black_and_white: whether nearly all pixels are black or white.
+    is_vector: whether the images are vectors, (1, 1, V).
     machine: the name of the processor or GPU.
     threads: threads of torch, or None for torch's own number.
     images_per_second: speed of training with the other chosen settings; None before it is measured.
@@ -37,6 +38,7 @@ class Facts:
     shape: tuple[int, int, int]
     is_uniform: bool = True
     is_black_and_white: bool = False
+    is_vector: bool = False
     machine: str = "the processor"
     threads: int | None = None
     images_per_second: float | None = None
@@ -84,7 +86,10 @@ def choose(facts: Facts, overrides: Settings, budget: float | None = None) -> Ch
     if size is not None:
         take("data.size", size)
     height, width = facts.shape[1:] if size is None else (size, size)
-    net = take("net.name", defaults.get("net.name", Net.name) if min(height, width) >= LEAST else "mlp_lvae")
+    if facts.is_vector:
+        net, scaling = take("net.name", "mlp"), take("data.scaling", "standardize")
+    else:
+        net = take("net.name", defaults.get("net.name", Net.name) if min(height, width) >= LEAST else "mlp_lvae")
     kind = {1: "grey", 3: "in colour"}.get(facts.shape[0], f"of {facts.shape[0]} channels")
     if facts.is_black_and_white:
         kind = "black and white" if facts.shape[0] == 1 else f"{kind}, nearly all black or white"
@@ -96,10 +101,13 @@ def choose(facts: Facts, overrides: Settings, budget: float | None = None) -> Ch
     if facts.threads is not None:
         take("train.threads", facts.threads)
     threads = overrides.get("train.threads", facts.threads)
+    data, reason = f"images: {facts.images:,} {kind}, {_sides(facts)}", f", since the images are {kind}"
+    if facts.is_vector:
+        data, reason = f"vectors: {facts.images:,} of {width:,} columns, scaled by {scaling}", ""
     lines = [
-        f"images: {facts.images:,} {kind}, {_sides(facts)}{_resizing(size, overrides)}",
+        data + ("" if facts.is_vector else _resizing(size, overrides)),
         f"method: {name}, which separates factors in minutes; net {net}, {latents} latents; likelihood {likelihood}"
-        + ("" if "method.likelihood" in overrides else f", since the images are {kind}"),
+        + ("" if "method.likelihood" in overrides else reason),
         f"machine: {facts.machine}, {_count(threads)}{precision}",
     ]
     if facts.images_per_second is not None:
@@ -123,6 +131,8 @@ def side(facts: Facts, overrides: Settings) -> int | None:
     """
     if "data.size" in overrides:
         return int(str(overrides["data.size"]))
+    if facts.is_vector:
+        return None
     return SIZE if max(facts.shape[1:]) > SIZE or not facts.is_uniform else None
 
 

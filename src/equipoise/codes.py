@@ -89,11 +89,12 @@ def encode(model: VAE, images: Images, index: npt.NDArray[np.int64], batch: int 
         rows = slice(start, start + batch)
         x = torch.from_numpy(images.pixels(index[rows]))
         mean, logvar = model.encode(x)
-        x = likelihoods.as_float(x).to(mean.device)
+        link = model.likelihood.link
+        x = likelihoods.as_float(x, link).to(mean.device)
         z = mean + (0.5 * logvar).exp() * noise[rows].to(mean.device)
         out = model.out(z)
-        of_mean = likelihoods.per_image(x, model.decode(mean))
-        of_sample = likelihoods.per_image(x, model.likelihood.mean(out))
+        of_mean = likelihoods.per_image(x, model.decode(mean), link)
+        of_sample = likelihoods.per_image(x, model.likelihood.mean(out), link)
         values = {"mean": mean, "logvar": logvar, "z": z, **of_mean}
         values |= {f"sampled_{name}": errors for name, errors in of_sample.items()}
         values |= {"log_px_z": model.likelihood.log_prob(out, x), "kl": model.prior.kl(mean, logvar, z).sum(1)}

@@ -16,11 +16,12 @@ import torch
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
+from equipoise.data.readers import vectors
 from equipoise.data.settings import Data, Labelled, Labels, check
 from equipoise.errors import InputError, check_value, choose, nearest, sentence, short
 from equipoise.files import parse_value, read_toml
 from equipoise.methods import DEFAULT, METHODS, Method, Shape
-from equipoise.methods.method import STRICT
+from equipoise.methods.method import STRICT, of_vectors
 from equipoise.nets import NETS
 from equipoise.objective import Objective, supervised
 from equipoise.trackers import TrackerName, split_names
@@ -220,6 +221,8 @@ def resolve(settings: Settings, complete: bool = False) -> Config:
         layers |= method.defaults
         if preset is not None:
             layers |= method.presets[choose(f"preset of {method.name}", preset, method.presets)].settings
+        if "data.scaling" in overrides or vectors.are_in(overrides.get("data.name"), overrides.get("data.key")):
+            layers |= of_vectors(method)
     layers |= overrides
 
     out = layers.pop("out", None)
@@ -296,12 +299,17 @@ def is_extendable(config: Config, objective: Objective | None = None) -> bool:
     return config.train.schedule_steps is not None or not scheduled
 
 
+def objective_of(config: Config, image: tuple[int, int, int], images: int) -> Objective:
+    """The objective of a run on N `images` of shape `image`."""
+    shape = Shape(image, config.net.latent, images, None if config.data.scaling is None else "identity")
+    return supervised(config.method.build(shape), config.train.labels)
+
+
 def outline(config: Config) -> Objective:
     """The objective on torch's meta device, without values. Raises `InputError` if its parts do not fit."""
     try:
         with torch.device("meta"):
-            shape = Shape((1, 64, 64), config.net.latent, config.train.batch)
-            return supervised(config.method.build(shape), config.train.labels)
+            return objective_of(config, (1, 64, 64), config.train.batch)
     except (RuntimeError, OverflowError, MemoryError) as error:
         reason = str(error).partition("\n")[0]
         raise InputError(f"{config.method.name} cannot be built with these settings ({reason}); lower them") from None

@@ -10,6 +10,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from equipoise.data import Images, load_data
+from equipoise.data.columns import Scaling
 from equipoise.errors import InputError
 from equipoise.gates import Gated
 from equipoise.likelihoods import Likelihood, as_float
@@ -156,6 +157,7 @@ class VAE(nn.Module):
         prior: the prior p(z) over D dimensions.
         shape: (C, H, W) of the images.
         dataset_size: number of training images N.
+        scaling: the columns of vectors and their scaling; None for images.
 
     Source:
         Kingma & Welling, Auto-Encoding Variational Bayes, ICLR 2014, https://arxiv.org/abs/1312.6114
@@ -176,6 +178,7 @@ class VAE(nn.Module):
         prior: Prior,
         shape: tuple[int, int, int],
         dataset_size: int,
+        scaling: Scaling | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -184,6 +187,7 @@ class VAE(nn.Module):
         self.prior = prior
         self.shape = shape
         self.dataset_size = dataset_size
+        self.scaling = scaling
         self.bf16 = False  # in training, run the two nets under bfloat16 autocast
         self.shard = Shard()
         self.pairing: Pairing | None = None  # in training, the images are pairs that share posteriors
@@ -286,7 +290,7 @@ class VAE(nn.Module):
             raise InputError(f"beta is {beta:g}, but this model has a single one; leave beta out, or train mr-vae")
         beta = encoder.rates.beta if beta is None else beta
         nets = encoder.at(beta), decoder.at(beta)
-        return VAE(*nets, self.likelihood, self.prior, self.shape, self.dataset_size).train(self.training)
+        return VAE(*nets, self.likelihood, self.prior, self.shape, self.dataset_size, self.scaling).train(self.training)
 
     @torch.no_grad()
     def encode(self, x: Any, beta: float | None = None) -> tuple[Tensor, Tensor]:
@@ -295,12 +299,16 @@ class VAE(nn.Module):
         Args:
             x: images [B, C, H, W] or one image, tensor or array, uint8 in 0..255 or float in [0, 1]; or what
                 `equipoise.load_data` reads: a Pillow image, a path, a list, `Images`. These are resized if the images
-                of the model are square. `Run.encode` prepares them as in training.
+                of the model are square. `Run.encode` prepares them as in training. Vectors are a table or an array
+                [N, V] in the units of the data; an array [B, 1, 1, V] is scaled already.
             beta: as in `at`.
 
         Raises:
             InputError: for another type, range or shape, or a beta that the model does not have.
         """
+        if self.scaling is not None and (not isinstance(x, Tensor | np.ndarray) or x.ndim == 2):
+            images = load_data(x, scaling=self.scaling)
+            x = images.pixels(np.arange(len(images)))
         if not isinstance(x, Tensor | np.ndarray):
             channels, height, width = self.shape
             size, grey = height if height == width else None, channels == 1 and not isinstance(x, Images)
@@ -311,11 +319,15 @@ class VAE(nn.Module):
         if tuple(x.shape[1:]) != self.shape:
             raise InputError(f"images have the shape {list(x.shape)}; expected [B, {', '.join(map(str, self.shape))}]")
         model = self if beta is None else self.at(beta)
-        return model.posterior(as_float(x).to(next(self.encoder.parameters()).device))
+        x = as_float(x, self.likelihood.link)
+        return model.posterior(x.to(next(self.encoder.parameters()).device))
 
     @torch.no_grad()
     def decode(self, z: Tensor, beta: float | None = None) -> Tensor:
-        """Return E[x|z], float [B, C, H, W], 0 to 1, for codes z [B, D]; `beta` as in `at`."""
+        """Return E[x|z], float [B, C, H, W], for codes z [B, D]: pixels from 0 to 1, or scaled vectors.
+
+        `scaling.restore` returns vectors in the units of the data. `beta` as in `at`.
+        """
         z = z.to(next(self.decoder.parameters()).device, torch.float32)
         model = self if beta is None else self.at(beta)
         return self.likelihood.mean(model.decoder(z))

@@ -70,9 +70,9 @@ def check(shape: Shape, name: str = "a convolutional net", otherwise: str = "net
     """Raise `InputError` for images that are too small for convolutions. name: of the net; otherwise: what to use."""
     _, height, width = shape
     if min(height, width) < LEAST:
+        remedy = otherwise if height == 1 else f"data.size=32, or {otherwise}"  # a vector has no size
         raise InputError(
-            f"{name} needs images of {LEAST} x {LEAST} pixels or more, these are {height} x {width}; set data.size=32, "
-            f"or {otherwise}"
+            f"{name} needs images of {LEAST} x {LEAST} pixels or more, these are {height} x {width}; set {remedy}"
         )
 
 
@@ -94,6 +94,14 @@ def mlp_tc(shape: Shape, latent: int) -> Pair:
     pixels = math.prod(shape)
     encoder = nn.Sequential(nn.Flatten(), *_dense([pixels, 1200, 1200, 2 * latent], nn.ReLU))
     decoder = nn.Sequential(*_dense([latent, 1200, 1200, 1200, pixels], nn.Tanh), nn.Unflatten(1, shape))
+    return encoder, decoder
+
+
+def mlp(shape: Shape, latent: int) -> Pair:
+    """Net for vectors: two hidden layers of 256 units, with the activation of `small`."""
+    size = math.prod(shape)
+    encoder = nn.Sequential(nn.Flatten(), *_dense([size, 256, 256, 2 * latent], nn.SiLU))
+    decoder = nn.Sequential(*_dense([latent, 256, 256, size], nn.SiLU), nn.Unflatten(1, shape))
     return encoder, decoder
 
 
@@ -181,15 +189,15 @@ def small(shape: Shape, latent: int) -> Pair:
 
 
 @torch.no_grad()
-def start_at(decoder: nn.Module, image: Tensor) -> None:
-    """Set the last bias of a decoder so that its first pictures are an image [C, H, W] in [0, 1].
+def start_at(decoder: nn.Module, image: Tensor, has_logits: bool = True) -> None:
+    """Set the last bias of a decoder so that its first pictures are an image [C, H, W], in [0, 1] if it has logits.
 
     A bias per channel takes the mean of the channel. Without it a decoder first learns the mean image, and a deep net
     stops using its codes before it has done so.
     """
     bias = [value for name, value in decoder.named_parameters() if name.rpartition(".")[2] == "bias"][-1]
     levels = image.flatten() if bias.numel() == image.numel() else image.flatten(1).mean(1)
-    bias.copy_(levels.clamp(LEVEL, 1 - LEVEL).logit())
+    bias.copy_(levels.clamp(LEVEL, 1 - LEVEL).logit() if has_logits else levels)
 
 
 def image_discriminator(shape: Shape) -> nn.Module:
@@ -301,6 +309,7 @@ def _first(values: list[int], n: int) -> list[int]:
 
 
 NETS: dict[str, Net] = {
+    "mlp": Net("multilayer perceptron for vectors", mlp, convolutional=False),
     "mlp_tc": Net("MLP of beta-TCVAE and ISA-VAE for dSprites", mlp_tc, convolutional=False),
     "mlp_lvae": Net("MLP of the L-VAE paper for dSprites", mlp_lvae, convolutional=False),
     "cnn_lvae": Net("convolutional net of the L-VAE paper", cnn_lvae),

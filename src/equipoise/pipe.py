@@ -42,6 +42,8 @@ def pipe(model: VAE, mean: npt.NDArray[np.float32], latents: Latents, seen: int,
     Raises:
         InputError: For fewer codes, or images that the discriminator cannot have.
     """
+    if model.scaling is not None:
+        raise InputError("PIPE compares pictures, and this run was trained on vectors; use other scores, such as udr")
     if len(mean) < LEAST:
         raise InputError(f"there are {len(mean)} codes; expected at least {LEAST}; raise evaluate.n")
     if seen < BATCH:

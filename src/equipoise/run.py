@@ -19,6 +19,7 @@ from equipoise.assemble import build, load_images
 from equipoise.code_space import Neighbours, Outliers
 from equipoise.config import Config
 from equipoise.data import Images, sheet
+from equipoise.data.columns import Columns, Scaling
 from equipoise.data.load import load_like
 from equipoise.errors import InputError, RunError
 from equipoise.files import read_json
@@ -96,6 +97,7 @@ class Run:
         """The trained model, in evaluation mode, on the CPU. Raises `RunError` without a readable checkpoint."""
         model, _ = build(self.config, self.meta["shape"], self.meta["images"])
         model.load_state_dict(load_checkpoint(self.path, self.config)["model"])
+        model.scaling = self.scaling
         return model.eval() if self.beta is None else model.eval().at(self.beta)
 
     @cached_property
@@ -120,6 +122,12 @@ class Run:
         return scoring.read(path)["scores"] if path.exists() else {}
 
     @cached_property
+    def scaling(self) -> Scaling | None:
+        """The columns of the vectors that the run was trained on and their scaling; None for images."""
+        stored: Any = self.meta["data"].get("scaling")
+        return None if stored is None else Scaling.from_dict(stored)
+
+    @cached_property
     def images(self) -> Images:
         """The images that `codes["index"]` counts: the part of the data that `data.scored` selects.
 
@@ -141,12 +149,12 @@ class Run:
         return f"<p>{escape(about)}</p>{as_html(self.scores) if self.scores else ''}{picture}"
 
     def prepare(self, source: Any) -> Images:
-        """Return images prepared as the run's own: their size, crop, channels and range.
+        """Return images prepared as the run's own: their size, crop, channels and range; vectors with its scaling.
 
         Args:
-            source: What `equipoise.load_data` reads, or one array [H, W], [H, W, C] or [C, H, W].
+            source: What `equipoise.load_data` reads, or one array [H, W], [H, W, C] or [C, H, W], or [V] of vectors.
         """
-        return load_like(source, self.config.data, self.model.shape, self.meta["data"].get("range"))
+        return load_like(source, self.config.data, self.model.shape, self.meta["data"].get("range"), self.scaling)
 
     def encode(self, source: Any, beta: float | None = None) -> coding.Codes:
         """Return the codes of images, prepared as the run's own, with their files and factors if these are known.
@@ -171,7 +179,8 @@ class Run:
                 .parquet with the columns z0, z1 and so on.
 
         Returns:
-            N images, E[x|z] in 0..255; `run.model.decode` returns floats.
+            N images, E[x|z] in 0..255; `run.model.decode` returns floats. Vectors are scaled as the run's own, and
+            `images.vectors()` returns them in the units of the data.
 
         Raises:
             InputError: For codes of another number of latents, or values that are not finite.
@@ -189,8 +198,12 @@ class Run:
             rows = coding.check_rows(codes, latent, "codes")
         model = scoring.on_device(self)
         parts = [model.decode(torch.from_numpy(rows[i : i + BATCH])).cpu() for i in range(0, len(rows), BATCH)]
-        pixels = (torch.cat(parts) * 255).round().clamp(0, 255).to(torch.uint8).numpy()
+        decoded = torch.cat(parts)
         names = [f"z{j}" for j in range(latent)]
+        if self.scaling is not None:
+            pixels: Any = Columns(decoded.numpy(), self.scaling)
+        else:
+            pixels = (decoded * 255).round().clamp(0, 255).to(torch.uint8).numpy()
         return Images(pixels, name=self.path.resolve().name, factors=rows.astype(np.float64), factor_names=names)
 
     def sample(self, n: int = 20, seed: int = 0) -> Images:

@@ -101,7 +101,10 @@ def train(
         "out": None if out is None else str(out),
     }
     options = {key: value for key, value in options.items() if value is not None} | dict(settings or {})
-    images = None if isinstance(data, (str, Path)) else load_data(data)
+    scaling = None if isinstance(data, Images) else str(options["data.scaling"]) if "data.scaling" in options else None
+    images = None if isinstance(data, (str, Path)) else load_data(data, scaling=scaling)
+    if images is not None and images.scaling is not None:
+        options = {"data.scaling": images.scaling.kind} | options
     name = str(data) if images is None else ARRAY + digest([images])
     show = print if verbose else _ignore
     start = automatic.complete({"data": name, **options}, images, budget, show)

@@ -197,6 +197,7 @@ def score_now(run: Run, training: Training) -> dict[str, Any]:
 def check(config: Config, images: Images) -> None:
     """Raise `InputError` for metrics that the images do not allow."""
     inputs = {"codes", "recon", "sampled"} | (set() if outline(config).prior.is_discrete else {"logvar", "sample"})
+    inputs |= {"pixels"} if images.scaling is None else set()
     if images.factors is not None:
         inputs.add("factors")
         scored = images.factors[coding.index(images, config.evaluate.n)]

@@ -198,7 +198,7 @@ def test_member_that_announces_more_than_it_holds_is_refused(tmp_path: Path) -> 
 
 def test_npz_without_a_clear_image_array_lists_what_it_has(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", first=GREY, second=GREY)
-    np.savez(tmp_path / "b.npz", table=np.zeros((3, 3)))
+    np.savez(tmp_path / "b.npz", table=np.zeros(3))
     np.savez(tmp_path / "c.npz")
     for name, listed in (("a", "first, second"), ("b", "table"), ("c", "none")):
         with pytest.raises(InputError, match=f"{name}.npz: cannot tell .* among {listed}; name it images, imgs or x"):

@@ -213,8 +213,9 @@ def test_a_data_frame_of_paths_is_a_source(files: list[str]) -> None:
         assert images.factors is not None
         assert images.factors.tolist() == [EXPECTED[i] for i in (2, 0, 3, 1)]
     assert load_data(table[["file"]]).factors is None
-    with pytest.raises(InputError, match=r"the data frame has no column of paths of images but angle; add one, 'file'"):
-        load_data(table[["angle"]])
+    vectors = load_data(table[["angle"]])  # without paths, a frame is a table of numbers
+    assert vectors.scaling is not None
+    assert vectors.scaling.names == ("angle",)
 
 
 def test_words_in_a_frame_or_an_array_are_scored_as_those_of_a_table() -> None:

@@ -46,6 +46,7 @@ def data_info(
     from PIL import Image
 
     from equipoise.data import DATASETS, load_data
+    from equipoise.report.figures import saving, vectors
     from equipoise.report.figures.canvas import grid
 
     dataset = DATASETS.get(name)
@@ -54,10 +55,13 @@ def data_info(
     images = load_data(name)
     description = describe(dataset) if dataset else _description(images.describe())
     sample = np.random.default_rng(0).choice(len(images), min(48, len(images)), replace=False)
-    picture = grid(images.floats(sample).double().numpy(), columns=8)
+    values = images.floats(sample).double().numpy()
     target = out or Path(f"{Path(name).resolve().stem}.png")
     with replacing(target) as file:
-        Image.fromarray(picture).save(file, "png")
+        if images.scaling is not None:
+            file.write(saving.png(vectors.samples(images.scaling, values)))
+        else:
+            Image.fromarray(grid(values, columns=8)).save(file, "png")
     return Outcome({**description.values, "wrote": str(target)}, f"{description.text}\nwrote {target}")
 
 
@@ -124,8 +128,7 @@ def data_render(
         if not 0 < n <= len(images):
             raise InputError(f"--n is {n:,}; {name} has {len(images):,} images, so give 1 to {len(images):,}")
         images = images.subset(np.sort(np.random.default_rng(0).choice(len(images), n, replace=False)))
-    write = export.to_npz if target.suffix.lower() == ".npz" else export.to_folder
-    write(images, target)
+    export.to_path(images, target)
     text = f"{len(images):,} images of {_by(images.shape)}\nwrote {target}"
     return Outcome({"images": len(images), "shape": images.shape, "wrote": str(target)}, text)
 
@@ -205,6 +208,8 @@ def _description(facts: Mapping[str, Any]) -> Outcome:
     for key, value in rows.items():
         if value and key not in ("factor_names", "factor_sizes"):
             label = "factors" if key == "shape" else key
+            if key == "scaling":
+                value = f"{value['kind']}, of the columns {', '.join(value['names'])}"
             for number, text in enumerate(value if isinstance(value, list) else textwrap.wrap(value, 100)):
                 lines.append(f"{'' if number else label:<9} {text}")
     return Outcome(facts, "\n".join(lines))

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 MOST = 100  # rows of images in a picture
 Latents = Annotated[list[int] | None, typer.Option("--latent", help="The number of a latent; may be repeated.")]
 Pictures = Annotated[
-    Path | None, typer.Option(help="A .png of all, an .npz, an .npy, or a folder of pictures; default: a .png here.")
+    Path | None,
+    typer.Option(
+        help="A .png of all, an .npz, an .npy, or a folder of pictures; default: a .png here. Of vectors: a .csv, "
+        "which is their default, .parquet, .npz or .npy."
+    ),
 ]
 List = Annotated[Path | None, typer.Option(help="A .csv of the list, or a .png of the images.")]
 
@@ -44,9 +48,10 @@ def sample(
     from equipoise import runs
     from equipoise.data import export
 
-    target = out or Path("samples.png")
-    export.check_path(target)
-    images = runs.open_run(folder).at(beta).sample(n, seed)
+    run = runs.open_run(folder).at(beta)
+    target = out or Path("samples.png" if run.scaling is None else "samples.csv")
+    export.check_path(target, run.scaling is not None)
+    images = run.sample(n, seed)
     export.to_path(images, target)
     return Outcome({"wrote": str(target), "images": n}, f"{n:,} samples of the prior\nwrote {target}")
 
@@ -71,9 +76,10 @@ def decode(
     from equipoise import runs
     from equipoise.data import export
 
-    target = out or Path(f"{codes.stem}.png")
-    export.check_path(target)
-    images = runs.open_run(folder).at(beta).decode(codes)
+    run = runs.open_run(folder).at(beta)
+    target = out or Path(f"{codes.stem}.png" if run.scaling is None else f"{codes.stem}.decoded.csv")
+    export.check_path(target, run.scaling is not None)
+    images = run.decode(codes)
     export.to_path(images, target)
     count = len(images)
     text = f"decoded {count:,} code{'' if count == 1 else 's'}\nwrote {target}"
@@ -118,7 +124,7 @@ def nearest(
         if len(queries) > MOST:
             raise InputError(f"{out} would have {len(queries):,} rows; give up to {MOST} images, or write a .csv")
         pictures = run.images.pixels(result.index.ravel()).reshape(*result.index.shape, *run.images.shape)
-        return figures.neighbours(queries.pixels(range(len(queries))), pictures, result.distance)
+        return figures.neighbours(queries.pixels(range(len(queries))), pictures, result.distance, run.scaling)
 
     return _listing(rows, out, draw)
 

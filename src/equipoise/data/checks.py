@@ -55,7 +55,10 @@ def of_dataset(dataset: Dataset) -> Iterator[Check]:
 
 
 def of_images(images: Images) -> Iterator[Check]:
-    """Checks of any images: their pixels, their factors, and that a grid of factors has every row once."""
+    """Checks of any images: their pixels, their factors, and that a grid of factors has every row once.
+
+    Vectors were checked when they were read.
+    """
     low, high = 255, 0
     with progress.bar("reading", len(images), "images") as advance:
         for first in range(0, len(images), _BLOCK):
@@ -63,7 +66,10 @@ def of_images(images: Images) -> Iterator[Check]:
             low, high = min(low, int(pixels.min())), max(high, int(pixels.max()))
             advance(len(pixels))
     values = f"from {low} to {high}" if low < high else f"all {low}: the images are empty"
-    yield Check("pixels", low < high, f"{len(images):,} images of {_shape(images.shape)} read, {values}")
+    if images.scaling is not None:
+        yield Check("vectors", True, f"{len(images):,} rows of {images.shape[2]} columns of finite numbers that vary")
+    else:
+        yield Check("pixels", low < high, f"{len(images):,} images of {_shape(images.shape)} read, {values}")
     if images.factors is None:
         yield Check("factors", True, "none are known")
         return

@@ -1,6 +1,7 @@
 """Export images for other programs: to an .npz, or to a folder of .png with a table of factors."""
 
 import csv
+import io
 import os
 import secrets
 import shutil
@@ -16,30 +17,40 @@ from equipoise.data import sheet, store
 from equipoise.data.images import Images
 from equipoise.data.pixels import Bytes
 from equipoise.errors import InputError
-from equipoise.files import replacing
+from equipoise.files import replacing, write_text
 
 _BLOCK = 1000  # images in memory at a time
 _MOST = 10_000  # images in one picture
 
 
 def to_path(images: Images, path: Path) -> None:
-    """Write images by the ending of the path: one .png of all, an .npy, an .npz as `to_npz`, else as `to_folder`."""
+    """Write images by the ending of the path: one .png of all, an .npy, an .npz as `to_npz`, else as `to_folder`.
+
+    Vectors are written in the units of the data: an .npy [N, V], an .npz as `to_npz`, or a table as `to_table`.
+    """
+    check_path(path, images.scaling is not None)
     match path.suffix.lower():
+        case ".csv" | ".parquet":
+            to_table(images, path)
         case ".png":
             to_grid(images, path)
         case ".npz":
             to_npz(images, path)
         case ".npy":
             with replacing(path) as file:
-                np.save(file, images.pixels(np.arange(len(images))), allow_pickle=False)
+                array = images.pixels(np.arange(len(images))) if images.scaling is None else images.vectors()
+                np.save(file, array, allow_pickle=False)
         case _:
-            check_path(path)
             to_folder(images, path)
 
 
-def check_path(path: Path) -> None:
+def check_path(path: Path, of_vectors: bool = False) -> None:
     """Raise `InputError` for the ending of a file that `to_path` does not write, and for a folder with files."""
     kind = path.suffix.lower()
+    if of_vectors:
+        if kind not in (".csv", ".npy", ".npz", ".parquet"):
+            raise InputError(f"{path}: vectors are written to a .csv, .parquet, .npy or .npz; give one of these")
+        return
     if kind in (".csv", ".zip", ".h5", ".hdf5", ".parquet", ".jpg", ".jpeg", ".gif", ".tif", ".tiff"):
         raise InputError(f"{path}: images are written to a .png, .npz or .npy, or to a folder; give one of these")
     if kind not in (".png", ".npz", ".npy") and path.exists() and (not path.is_dir() or any(path.iterdir())):
@@ -58,8 +69,37 @@ def to_grid(images: Images, path: Path) -> None:
         file.write(sheet.png(images.pixels(np.arange(len(images)))))
 
 
+def to_table(vectors: Images, path: Path) -> None:
+    """Write vectors to a .csv or .parquet: their columns in the units of the data, and one for each factor."""
+    assert vectors.scaling is not None
+    columns = dict(zip(vectors.scaling.names, vectors.vectors().T, strict=True))
+    if vectors.factors is not None:
+        columns |= dict(zip(vectors.factor_names, vectors.factors.T, strict=True))
+    if path.suffix.lower() == ".parquet":
+        import pandas as pd
+
+        with replacing(path) as file:
+            pd.DataFrame(columns).to_parquet(file, index=False)
+        return
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
+    write_text(path, text.getvalue())
+
+
 def to_npz(images: Images, path: Path) -> None:
-    """Write `images` uint8 [N, C, H, W] to an .npz, with `factors` [N, K] and `factor_names` if they are known."""
+    """Write `images` uint8 [N, C, H, W] to an .npz, with `factors` [N, K] and `factor_names` if they are known.
+
+    Of vectors: `vectors` [N, V] in the units of the data, and `columns`, their names.
+    """
+    if images.scaling is not None:
+        arrays = {"vectors": images.vectors(), "columns": np.array(images.scaling.names)}
+        if images.factors is not None:
+            arrays |= {"factors": images.factors, "factor_names": np.array(images.factor_names)}
+        with store.reporting_full_disk(path.parent, path.name), replacing(path) as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+        return
     with (
         store.reporting_full_disk(path.parent, path.name),
         replacing(path) as file,

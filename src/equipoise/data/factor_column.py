@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from equipoise.data.factors import Factors
 from equipoise.data.pixels import Indices
@@ -46,9 +47,9 @@ class Column:
         texts = [text for text in self.numbers if text.lower() not in _MISSING]
         if len(self.numbers) == 1:
             return "one value only"
-        if self.name.casefold() in _ROW_NUMBERS and len(texts) == len(ids):
+        if is_row_name(self.name) and len(texts) == len(ids):
             return "row numbers"
-        if texts and all(_DATE.match(text) for text in texts):
+        if are_dates(texts):
             return "dates"
         is_text = len(ids) > _FEW or any(sign in text for text in texts for sign in " /\\")
         if is_text and 2 * len(texts) > len(ids) and not any(_form(text) for text in texts) and not _numbers(texts):
@@ -71,6 +72,14 @@ class Column:
             return np.array(values, np.float64)[ids], ()
         code = {value: code for code, value in enumerate(distinct)}
         return np.array([code[value] for value in values], np.int64)[ids], [f"{value}" for value in distinct]
+
+    def values_of(self, ids: Indices, title: str) -> npt.NDArray[np.float64] | None:
+        """The values [N] of a column of numbers, by the rules of `factor`; None for a column of text."""
+        texts = [text for text in self.numbers if text.lower() not in _MISSING | {""}]
+        if not _numbers(texts) and not any(_form(text) for text in texts):
+            return None
+        values = self._values(list(self.numbers), np.bincount(ids), title)
+        return None if isinstance(values[0], str) else np.array(values, np.float64)[ids]
 
     def _values(self, texts: Sequence[str], counts: Indices, title: str) -> Sequence[float] | Sequence[str]:
         """The texts as numbers if all are numbers, else as they are. Raises `InputError` for a mixture of both."""
@@ -117,6 +126,16 @@ class Column:
                 "or give all cells a word"
             )
         return InputError(f"{title}: {place} has {text!r} in the column {self.name}, {why}")
+
+
+def is_row_name(name: str) -> bool:
+    """Whether the header of a column is one of row numbers."""
+    return name.casefold() in _ROW_NUMBERS
+
+
+def are_dates(texts: Sequence[str]) -> bool:
+    """Whether all texts are dates."""
+    return bool(texts) and all(_DATE.match(text) for text in texts)
 
 
 _FORMS = ("plain", "comma", "percent", "grouped")

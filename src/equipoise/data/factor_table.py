@@ -3,7 +3,7 @@
 import csv
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -110,7 +110,7 @@ def table_rows(path: Path, setting: str = "data.factors") -> list[Row]:
     if not path.is_file():
         raise InputError(f"{setting}: there is no file {path}; check the path")
     try:
-        return list(_parquet(path) if kind == ".parquet" else _csv(path))
+        return list(frame_rows(read_parquet(path)) if kind == ".parquet" else _csv(path))
     except InputError:
         raise
     except PermissionError as error:
@@ -125,17 +125,24 @@ def is_frame(value: object) -> bool:
     return type(value).__name__ == "DataFrame" and hasattr(value, "columns") and hasattr(value, "itertuples")
 
 
-def paths_of(frame: Any) -> tuple[list[str], Any]:
-    """The paths of images in a data frame, and the frame without them. Raises `InputError` if there are none."""
-    frame = frame.reset_index() if frame.index.dtype.kind not in "iu" else frame
-    for name in sorted(frame.columns, key=lambda name: _plain(str(name)) not in _FILES):
-        cells = [str(cell) for cell in frame[name]]
-        if cells and all(Path(cell).suffix.lower() in pictures.KINDS for cell in cells):
-            return cells, frame.drop(columns=[name])
-    raise InputError(
-        f"the data frame has no column of paths of images but {', '.join(map(str, frame.columns)) or 'none at all'}; "
-        f"add one, {FILE!r}"
+def has_paths(frame: Any) -> bool:
+    """Whether a data frame has a column of paths of images."""
+    return any(_are_paths(frame[name]) for name in frame.columns) or (
+        frame.index.dtype.kind not in "iu" and _are_paths(frame.index)
     )
+
+
+def _are_paths(cells: Iterable[Any]) -> bool:
+    texts = [str(cell) for cell in cells]
+    return bool(texts) and all(Path(text).suffix.lower() in pictures.KINDS for text in texts)
+
+
+def paths_of(frame: Any) -> tuple[list[str], Any]:
+    """The paths of images in a data frame that `has_paths`, and the frame without them."""
+    frame = frame.reset_index() if frame.index.dtype.kind not in "iu" else frame
+    names = sorted(frame.columns, key=lambda name: _plain(str(name)) not in _FILES)
+    name = next(name for name in names if _are_paths(frame[name]))
+    return [str(cell) for cell in frame[name]], frame.drop(columns=[name])
 
 
 def of_frame(frame: Any, images: Sequence[str] | int) -> Table:
@@ -197,7 +204,7 @@ def of_rows(
             f"{title} has no column {FILE!r} but {', '.join(filter(None, header)) or 'none at all'}, and none that "
             "names the images; add one with their paths in the folder"
         )
-    _check_header(title, header)
+    check_header(title, header)
     for each in chosen:
         if each not in header:
             raise InputError(f"{title} has no column {each!r}, which data.factors names; {nearest(each, header)}")
@@ -282,7 +289,8 @@ def _plain(header: str) -> str:
     return header.casefold().replace("_", "").replace(" ", "")
 
 
-def _check_header(title: str, header: Sequence[str]) -> None:
+def check_header(title: str, header: Sequence[str]) -> None:
+    """Raise `InputError` for names of columns that are empty, but for the first, or not different."""
     twice = sorted({name for name in header if header.count(name) > 1})
     if "" in header[1:] or twice:
         wrong = f"two columns are called {twice[0]}" if twice and twice[0] else "a column has no name"
@@ -345,9 +353,10 @@ def _csv(path: Path) -> Iterator[Row]:
                 yield f"line {reader.line_num}", cells
 
 
-def _parquet(path: Path) -> Iterator[Row]:
+def read_parquet(path: Path) -> Any:
+    """The data frame in a .parquet file. Raises `InputError` without pandas, and for a damaged file."""
     if find_spec("pyarrow") is None or find_spec("pandas") is None:
         raise InputError(f"{path} needs pandas and pyarrow; pip install equipoise[tables], or save the table as .csv")
     import pandas as pd
 
-    return frame_rows(pd.read_parquet(path, engine="pyarrow"))
+    return pd.read_parquet(path, engine="pyarrow")

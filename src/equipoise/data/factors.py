@@ -1,5 +1,7 @@
 """The table of the factors of images: codes 0..V-1, or continuous values."""
 
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,3 +42,31 @@ def check_factors(
     if all(sizes):
         return table.astype(np.int64, copy=False), sizes
     return table.astype(np.float64, copy=False), sizes
+
+
+def check_names(
+    names: Sequence[str] | None, sizes: tuple[int, ...], values: Mapping[str, Sequence[str]], images: str
+) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
+    """Return the names of K factors, by default numbered, and those of their values.
+
+    Raises `InputError` unless the names differ, and each factor in `values` has a name for each of its values.
+    """
+    texts = tuple(f"factor_{k}" for k in range(len(sizes))) if names is None else tuple(map(str, names))
+    if not len(set(texts)) == len(texts) == len(sizes):
+        raise InputError(f"{images}: {len(sizes)} factors need as many different names, not {list(texts)}")
+    by_name = dict(zip(texts, sizes, strict=True))
+    words = {factor: tuple(map(str, of_factor)) for factor, of_factor in values.items()}
+    for factor, of_factor in words.items():
+        if len(of_factor) != by_name.get(factor):
+            raise InputError(f"{images}: factor_values needs one name for each value of a factor; mend {factor!r}")
+    return texts, words
+
+
+def check_grid(sizes: tuple[int, ...], count: int, images: str) -> None:
+    """Raise `InputError` unless there are as many images as combinations of the values of all factors."""
+    cells = math.prod(sizes)
+    if count != cells:
+        raise InputError(
+            f"{images}: {count:,} images do not fill the grid of factor sizes {sizes}, which has {cells:,} cells; give "
+            "a table of factors"
+        )

@@ -41,6 +41,13 @@ def open_arrays(path: Path, *names: str, expected: str) -> Iterator[list[Any]]:
         yield arrays
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """An HDF5 file. Raises `InputError` for a damaged file."""
+    with npz.naming(path), _open(path) as file:
+        yield file
+
+
 def _open(path: Path) -> Any:
     try:
         import h5py

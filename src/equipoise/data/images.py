@@ -13,7 +13,8 @@ import torch
 from markupsafe import escape
 
 from equipoise.data import sheet
-from equipoise.data.factors import Factors, check_factors
+from equipoise.data.columns import Columns, Scaling, Values
+from equipoise.data.factors import Factors, check_factors, check_grid, check_names
 from equipoise.data.pixels import Bytes, Indices, Pixels, from_array
 from equipoise.data.resize import Resized
 from equipoise.errors import InputError
@@ -88,28 +89,14 @@ class Images:
         self._table: Factors | None = None  # a row for each picture in `_pixels`; a grid needs none
         if isinstance(factors, str):
             self.factor_sizes = tuple(factor_sizes)
-            if len(self._pixels) != math.prod(self.factor_sizes):
-                raise InputError(
-                    f"{name}: {len(self._pixels):,} images do not fill the grid of factor sizes {self.factor_sizes}, "
-                    f"which has {math.prod(self.factor_sizes):,} cells; give a table of factors"
-                )
+            check_grid(self.factor_sizes, len(self._pixels), name)
         elif factors is not None:
             self._table, self.factor_sizes = check_factors(
                 np.asarray(factors), tuple(factor_sizes), len(self._pixels), name
             )
         else:
             self.factor_sizes = ()
-        names = factor_names if factor_names is not None else [f"factor_{k}" for k in range(len(self.factor_sizes))]
-        self.factor_names = tuple(str(factor) for factor in names)
-        if not len(set(self.factor_names)) == len(self.factor_names) == len(self.factor_sizes):
-            raise InputError(
-                f"{name}: {len(self.factor_sizes)} factors need as many different names, not {list(self.factor_names)}"
-            )
-        self.factor_values = {factor: tuple(map(str, values)) for factor, values in (factor_values or {}).items()}
-        sizes = dict(zip(self.factor_names, self.factor_sizes, strict=True))
-        for factor, values in self.factor_values.items():
-            if len(values) != sizes.get(factor):
-                raise InputError(f"{name}: factor_values needs one name for each value of a factor; mend {factor!r}")
+        self.factor_names, self.factor_values = check_names(factor_names, self.factor_sizes, factor_values or {}, name)
         self._sorted: dict[int, tuple[Indices, Indices]] = {}
 
     def __len__(self) -> int:
@@ -123,8 +110,8 @@ class Images:
 
     def _repr_html_(self) -> str:
         """Name, number, shape, factors and the first images, for notebooks."""
-        pixels = self.pixels(np.arange(min(len(self), FIRST)))
-        return f"<p>{escape(repr(self))}</p>{sheet.element(sheet.png(pixels))}"
+        text, first = f"<p>{escape(repr(self))}</p>", np.arange(min(len(self), FIRST))
+        return text if self.scaling is not None else text + sheet.element(sheet.png(self.pixels(first)))
 
     @cached_property
     def factors(self) -> Factors | None:
@@ -134,6 +121,11 @@ class Images:
         if not self.factor_sizes:
             return None
         return np.stack([self._codes(k) for k in range(len(self.factor_sizes))], axis=1)
+
+    @property
+    def scaling(self) -> Scaling | None:
+        """The columns of vectors and their scaling; None for pictures."""
+        return self._pixels.scaling if isinstance(self._pixels, Columns) else None
 
     @property
     def files(self) -> list[str] | None:
@@ -171,7 +163,7 @@ class Images:
             index: Numbers of images, [B] in 0..N-1.
 
         Returns:
-            A new array, uint8 [B, C, H, W] in 0..255.
+            A new array, uint8 [B, C, H, W] in 0..255; of vectors the scaled values, float32 [B, 1, 1, V].
 
         Raises:
             InputError: A number is not in 0..N-1.
@@ -185,12 +177,19 @@ class Images:
             index: Numbers of images, [B] in 0..N-1.
 
         Returns:
-            The bytes divided by 255, float32 [B, C, H, W] in [0, 1], on the CPU.
+            The bytes divided by 255, float32 [B, C, H, W] in [0, 1], on the CPU; of vectors the scaled values.
 
         Raises:
             InputError: A number is not in 0..N-1.
         """
-        return torch.from_numpy(self._pixels.bytes(self._at(index))).to(torch.float32).div_(255)
+        values = torch.from_numpy(self._pixels.bytes(self._at(index)))
+        return values if self.scaling is not None else values.to(torch.float32).div_(255)
+
+    def vectors(self) -> Values:
+        """Values of vectors in the units of the data, float64 [N, V]. Raises `InputError` for pictures."""
+        if self.scaling is None:
+            raise InputError(f"{self.name} has images, not vectors; read their pixels")
+        return self.scaling.restore(self.pixels(np.arange(len(self))))
 
     def subset(self, index: npt.ArrayLike) -> "Images":
         """Some of the images, without a copy of the pixels.
@@ -324,6 +323,8 @@ class Images:
                 state.update(repr((len(self), self.shape, self.factor_names, self.factor_sizes)).encode())
                 for start in range(0, len(self), 1000):
                     state.update(self.pixels(np.arange(start, min(start + 1000, len(self)))).tobytes())
+                if self.scaling is not None:
+                    state.update(repr(self.scaling.to_dict()).encode())
                 if self.factors is not None:
                     state.update(np.ascontiguousarray(self.factors).tobytes())
             self._digest = state.hexdigest()
@@ -345,7 +346,7 @@ class Images:
             "licence": self.licence,
             "citation": self.citation,
             "range": None if self.limits is None else list(self.limits),
-        }
+        } | ({} if self.scaling is None else {"scaling": self.scaling.to_dict()})
 
     def _at(self, index: npt.ArrayLike) -> Indices:
         """Rows of `_pixels` of the images at `index`."""

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 
 from equipoise.data import factor_table, intensity
+from equipoise.data.columns import Scaling
 from equipoise.data.find import find
 from equipoise.data.images import Images
 from equipoise.data.pictures import Form
 from equipoise.data.pixels import Shape
-from equipoise.data.readers import READERS
+from equipoise.data.readers import READERS, vectors
 from equipoise.data.scale import scale
 from equipoise.data.sets import DATASETS
 from equipoise.data.settings import Data
@@ -33,17 +34,19 @@ def load_data(
     key: str | None = None,
     factors: factor_table.Setting = None,
     skip_damaged: bool = False,
+    scaling: str | Scaling | None = None,
 ) -> Images:
-    """Load images: a data set by name, a folder, a file, an array, or a sequence of pictures.
+    """Load images: a data set by name, a folder, a file, an array, or a sequence of pictures. Or load vectors.
 
-    The settings other than `size` are for images of your own.
+    The settings other than `size` are for images of your own. Vectors have the settings `key`, `factors` and `scaling`.
 
     Args:
         source: The name of a data set in `equipoise.data.DATASETS`; the path of a folder of images, of an image file,
             or of a .npy, .npz or HDF5 file ("./dsprites" is always a path); a list of paths; a data frame with a column
             of paths, whose other columns are factors; an array or tensor [N, H, W], [N, H, W, C] or [N, C, H, W] with C
             up to 16, uint8, uint16, floats 0..1 or bool; a list, a torch data set or a data set of Hugging Face with
-            pictures; or `Images`.
+            pictures; or `Images`. Vectors are a .csv, .tsv, .parquet or .h5ad file, a data frame of numbers, or an
+            array of numbers [N, V], also in an .npy, .npz or HDF5 file.
         size: Resize every image to this many pixels a side, 8 or more. Images of your own are resized with Lanczos'
             filter as they are read. Data sets by name and `Images` are resized batch by batch: by block means if their
             sides are multiples of `size`, otherwise with Lanczos' filter.
@@ -58,9 +61,11 @@ def load_data(
             that are factors, after the path of the table if it is not that in the folder. By default factors.csv or
             factors.parquet in the folder, if there is one.
         skip_damaged: Leave out pictures that cannot be read.
+        scaling: Of each column of vectors: `standardize`, which is the default, to mean 0 and standard deviation 1;
+            `minmax`, to 0..1; `none`; or the scaling of other vectors, whose columns are then taken by name.
 
     Returns:
-        The images, uint8, with their factors where these are known.
+        The images, uint8, with their factors where these are known; vectors as images of one row, float32.
 
     Raises:
         InputError: The source is of no kind that is read, is damaged, or does not fit the settings.
@@ -82,6 +87,11 @@ def load_data(
         "factors": factors,
         "skip_damaged": skip_damaged,
     }
+    if vectors.are_in(source, key) and not (isinstance(source, Images) and scaling is None):
+        for_images = ("crop", "grey", "range", "skip_damaged")
+        _refuse({"size": size} | {name: settings[name] for name in for_images}, "images")
+        return vectors.read(source, scaling=scaling, key=key, factors=factors)
+    _refuse({"scaling": scaling}, "vectors, such as a table")
 
     if factor_table.is_frame(source):
         source, others = factor_table.paths_of(source)
@@ -105,17 +115,28 @@ def load_data(
     return scale(replace(pictures, factors=table or pictures.factors), form, skip_damaged=skip_damaged)
 
 
-def load_like(source: Any, data: Data, shape: Shape, limits: list[float] | None) -> Images:
+def load_like(
+    source: Any, data: Data, shape: Shape, limits: list[float] | None, scaling: Scaling | None = None
+) -> Images:
     """Load images as those of a run were loaded. Raises `InputError` if they cannot have its shape (C, H, W).
 
-    source: as for `load_data`, or one array [H, W], [H, W, C] or [C, H, W]. limits: the range that `data.range` became.
+    source: as for `load_data`, or one array [H, W], [H, W, C] or [C, H, W], or [V] for vectors. limits: the range that
+    `data.range` became. scaling: that of a run of vectors.
     """
+    if scaling is not None:
+        row = source[None] if isinstance(source, np.ndarray | torch.Tensor) and source.ndim == 1 else source
+        if not vectors.are_in(row):
+            raise InputError("the run was trained on vectors; give a table, or an array of numbers [N, V]")
+        has_key = isinstance(row, str | Path) and Path(row).suffix.lower() in (*_WITH_KEY, vectors.ANNDATA)
+        return load_data(row, scaling=scaling, key=data.key if has_key else None)
     channels, height, width = shape
     side = height if height == width else None
     text = None if limits is None else f"{limits[0]!r}:{limits[1]!r}"
     is_array = isinstance(source, np.ndarray | torch.Tensor)
     if is_array and tuple(source.shape) in (shape[1:], shape, (height, width, channels)):
         source = [source]
+    if vectors.are_in(source):
+        raise InputError(f"a table or an array [N, V] was given; the run was trained on images of shape {shape}")
     if isinstance(source, Images) or (isinstance(source, str) and source in DATASETS):
         images = load_data(source, size=side)
     elif is_array or Path(str(source)).suffix in (".npy", *_WITH_KEY):

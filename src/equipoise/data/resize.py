@@ -6,7 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.data import pictures
+from equipoise.data.columns import Columns
 from equipoise.data.pixels import Bytes, Indices, Pixels, Shape
+from equipoise.errors import InputError
 
 _AT_ONCE = 32  # pictures resized at once: they stay in the cache of a core
 
@@ -20,6 +22,8 @@ class Resized:
     """
 
     def __init__(self, pixels: Pixels, size: int) -> None:
+        if isinstance(pixels, Columns):
+            raise InputError("vectors have no size in pixels; remove data.size")
         channels, height, width = pixels.shape
         self.pixels, self.size = pixels, size
         self.shape: Shape = (channels, size, size)

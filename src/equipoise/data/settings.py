@@ -35,6 +35,8 @@ def _columns(value: object) -> object:
 Codes = dict[str, Annotated[int | str | tuple[int, ...], BeforeValidator(_codes)]]
 """Codes by the name of their factor."""
 
+READING = ("size", "crop", "grey", "range", "key", "factors", "skip_damaged", "scaling")
+
 Name = Annotated[str, Field(min_length=1)]
 
 
@@ -111,7 +113,17 @@ class Data:
         ),
     ] = None
     key: Annotated[
-        Name | None, Field(description="the array of the images in an .npz or HDF5 file; default: images")
+        Name | None,
+        Field(
+            description="the array of the images in an .npz or HDF5 file, default: images; or in an .h5ad, default: X"
+        ),
+    ] = None
+    scaling: Annotated[
+        Literal["standardize", "minmax", "none"] | None,
+        Field(
+            description="of each column of vectors: standardize, to mean 0 and standard deviation 1, which is their "
+            "default; minmax, to 0..1; none"
+        ),
     ] = None
     factors: Annotated[
         Name | Annotated[tuple[str, ...], Field(min_length=1)] | None,
@@ -162,7 +174,7 @@ class Data:
     @property
     def reading(self) -> dict[str, Any]:
         """The keyword arguments of `load_data`."""
-        return {key: getattr(self, key) for key in ("size", "crop", "grey", "range", "key", "factors", "skip_damaged")}
+        return {key: getattr(self, key) for key in READING}
 
 
 def check(data: Data) -> None:

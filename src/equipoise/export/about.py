@@ -39,6 +39,7 @@ def describe(run: Run, kind: str) -> dict[str, Any]:
         "latent": model.latent,
         "image": list(model.shape),
         "images": model.dataset_size,
+        **({} if model.scaling is None else {"scaling": model.scaling.to_dict()}),
         "likelihood": _spec(model.likelihood, LIKELIHOODS),
         "prior": _spec(model.prior, PRIORS),
         "name": name(run),

@@ -66,7 +66,8 @@ def write(model: VAE, folder: Path, about: Mapping[str, Any]) -> float:
         "equipoise": about["versions"]["equipoise"],
         "model": about["name"],
         "checkpoint": about["checkpoint"],
-        "images": f"float32 [batch, {', '.join(map(str, model.shape))}] in [0, 1]",
+        "images": f"float32 [batch, {', '.join(map(str, model.shape))}] "
+        + ("in [0, 1]" if model.scaling is None else "scaled by scaling of config.json"),
         "latents": ", ".join(f"z{latent['index']}" for latent in about["latents"]) or "not ordered",
         "factors": ", ".join(about["factors"]),
     }

@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from equipoise import nets
+from equipoise.data.columns import Scaling
 from equipoise.errors import InputError
 from equipoise.export.about import FORMAT
 from equipoise.export.folder import CONFIG, digest
@@ -38,7 +39,8 @@ def load_model(source: str | Path) -> VAE:
             `hf:owner/name`, a repository of the Hugging Face hub.
 
     Returns:
-        The model, on the CPU, in evaluation mode. `model.encode(x)` returns mean and logvar, `model.decode(z)` pixels.
+        The model, on the CPU, in evaluation mode. `model.encode(x)` returns mean and logvar, `model.decode(z)` pixels;
+        of vectors, `model.scaling.restore(model.decode(z))` are the values in the units of the data.
 
     Raises:
         InputError: If there is no such model, or if its files are incomplete or changed.
@@ -102,7 +104,8 @@ def _build(about: dict[str, Any], weights: dict[str, Tensor]) -> VAE:
     likelihood, prior = rebuild(LIKELIHOODS, about["likelihood"]), rebuild(PRIORS, about["prior"])
     if prior.latent != latent:
         raise InputError(f"the prior has {prior.latent} latents, the nets have {latent}")
-    model = VAE(encoder, decoder, likelihood, prior, shape, int(about["images"]))
+    scaling = Scaling.from_dict(about["scaling"]) if "scaling" in about else None
+    model = VAE(encoder, decoder, likelihood, prior, shape, int(about["images"]), scaling)
     _check_weights(model.state_dict(), weights, "")
     # Copies are aligned in memory as the weights of a run are, so that sums are taken in the same order.
     model.load_state_dict({name: tensor.clone() for name, tensor in weights.items()}, assign=True)

@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from equipoise.likelihoods.contract import Likelihood, squared_error
+from equipoise.likelihoods.contract import Likelihood, Link
 from equipoise.part import Remark, Rows
 
 # Largest ratio of sigma^2 to the mean squared error of a converged sigma. The error is that of posterior means; sigma
@@ -28,6 +28,7 @@ class CalibratedGaussian(Likelihood):
             In evaluation sigma is a running mean of log sigma; the published code uses each test batch's own sigma,
             which makes the test likelihood too high. "learned": log sigma is a parameter that starts at 0.
         smoothing: decay of the running mean in each step, from 0 to below 1.
+        link: None for pixels, `identity` for vectors.
 
     Source:
         Rybkin, Daniilidis & Levine, Simple and Effective VAE Training with Calibrated Decoders, ICML 2021,
@@ -49,9 +50,10 @@ class CalibratedGaussian(Likelihood):
         self,
         form: Literal["optimal", "learned"] = "optimal",
         smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.99,
+        link: Link = None,
     ) -> None:
         super().__init__()
-        self.form, self.smoothing = form, smoothing
+        self.form, self.smoothing, self.link = form, smoothing, link
         if form == "optimal":
             self.register_buffer("log_sigma", torch.zeros(()))
             self.register_buffer("batches", torch.zeros(()))
@@ -69,7 +71,7 @@ class CalibratedGaussian(Likelihood):
 
     def error(self, out: Tensor, x: Tensor) -> Tensor:
         """Squared error [B] per image."""
-        return squared_error(out, x)
+        return self.squared_error(out, x)
 
     def nats(self, error: Tensor, pixels: int) -> Tensor:
         """-log N(x; sigmoid(out), sigma^2) [B] in nats per image, from the squared errors [B] of a whole batch."""
@@ -81,7 +83,7 @@ class CalibratedGaussian(Likelihood):
         return 0.5 * torch.exp(-2 * log_sigma) * error + pixels * (log_sigma + 0.5 * math.log(2 * math.pi))
 
     def logs(self) -> dict[str, Tensor]:
-        """sigma [], in units of a pixel's range 0 to 1."""
+        """sigma [], in units of a pixel's range 0 to 1, of vectors in scaled units."""
         return {"sigma": self._floored(self.log_sigma.detach()).exp()}
 
     def remarks(self, rows: Rows) -> list[Remark]:

@@ -1,11 +1,14 @@
 """The contract of likelihoods."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from torch import Tensor
 from torch.nn import functional as F
 
 from equipoise.part import Part
+
+Link = Literal["identity"] | None
+"""How the output of a decoder becomes a mean: None, by a sigmoid, for pixels; `identity`, unchanged, for vectors."""
 
 
 class Likelihood(Part):
@@ -20,6 +23,7 @@ class Likelihood(Part):
     """
 
     unit: float | Tensor
+    link: Link = None  # an argument of the constructor, if the part takes vectors
     error_name: ClassVar[str] = "squared error"  # the error of which `unit` is the weight
     can_be_negative: ClassVar[bool] = False  # as minus the logarithm of a density can
 
@@ -33,15 +37,18 @@ class Likelihood(Part):
         return error
 
     def mean(self, out: Tensor) -> Tensor:
-        """E[x|z], [B, C, H, W] in [0, 1], from logits."""
-        return out.sigmoid()
+        """E[x|z], [B, C, H, W], from the output of the decoder: logits of pixels, or the mean of vectors itself."""
+        return out.sigmoid() if self.link is None else out
+
+    def out(self, mean: Tensor, least: float) -> Tensor:
+        """The output of the decoder that has this mean; logits of pixels at least `least` from 0 and 1."""
+        return mean.clamp(least, 1 - least).logit() if self.link is None else mean
+
+    def squared_error(self, out: Tensor, x: Tensor) -> Tensor:
+        """Squared error [B] of the mean per image, in the precision of x."""
+        return F.mse_loss(self.mean(out.to(x.dtype)), x, reduction="none").flatten(1).sum(1)
 
     def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
         """log p(x|z) [B] in nats per image with every constant, so that likelihoods can be compared."""
         negative: Tensor = self(out, x)
         return -negative
-
-
-def squared_error(out: Tensor, x: Tensor) -> Tensor:
-    """Squared error [B] of sigmoid(out) per image, in the precision of x."""
-    return F.mse_loss(out.to(x.dtype).sigmoid(), x, reduction="none").flatten(1).sum(1)

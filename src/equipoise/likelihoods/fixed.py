@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from equipoise.likelihoods.contract import Likelihood, squared_error
+from equipoise.likelihoods.contract import Likelihood, Link
 
 
 class Bernoulli(Likelihood):
@@ -42,6 +42,7 @@ class SquaredError(Likelihood):
 
     Args:
         scale: factor of the squared error, above 0.
+        link: None for pixels, `identity` for vectors.
 
     Example:
         >>> SquaredError(0.5)(torch.zeros(2, 1, 1, 1), torch.ones(2, 1, 1, 1))  # sigmoid(0) is 0.5
@@ -50,13 +51,14 @@ class SquaredError(Likelihood):
 
     name: ClassVar[str] = "squared-error"
 
-    def __init__(self, scale: Annotated[float, Field(gt=0)] = 1.0) -> None:
+    def __init__(self, scale: Annotated[float, Field(gt=0)] = 1.0, link: Link = None) -> None:
         super().__init__()
         self.scale = self.unit = scale
+        self.link = link
 
     def forward(self, out: Tensor, x: Tensor) -> Tensor:
         """Squared error [B] per image times scale, from logits `out` and images `x` in [0, 1], both [B, C, H, W]."""
-        error = squared_error(out, x)
+        error = self.squared_error(out, x)
         return error if self.scale == 1 else self.scale * error
 
     def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
@@ -73,7 +75,8 @@ class Gaussian(Likelihood):
     -log p(x|z) is negative where the picture is close to the image and sigma is small.
 
     Args:
-        sigma: standard deviation in units of a pixel's range 0 to 1, above 0.
+        sigma: standard deviation in units of a pixel's range 0 to 1, of vectors in scaled units, above 0.
+        link: None for pixels, `identity` for vectors.
 
     Example:
         >>> Gaussian(0.1)(torch.zeros(2, 1, 1, 1), torch.full((2, 1, 1, 1), 0.5))
@@ -83,11 +86,11 @@ class Gaussian(Likelihood):
     name: ClassVar[str] = "gaussian"
     can_be_negative = True
 
-    def __init__(self, sigma: Annotated[float, Field(gt=0)] = 1.0) -> None:
+    def __init__(self, sigma: Annotated[float, Field(gt=0)] = 1.0, link: Link = None) -> None:
         super().__init__()
-        self.sigma, self.unit = sigma, 0.5 / sigma**2
+        self.sigma, self.unit, self.link = sigma, 0.5 / sigma**2, link
 
     def forward(self, out: Tensor, x: Tensor) -> Tensor:
         """-log N(x; sigmoid(out), sigma^2) [B] in nats per image, from `out` and `x` in [0, 1], both [B, C, H, W]."""
         pixels = x[0].numel()
-        return self.unit * squared_error(out, x) + pixels * (math.log(self.sigma) + 0.5 * math.log(2 * math.pi))
+        return self.unit * self.squared_error(out, x) + pixels * (math.log(self.sigma) + 0.5 * math.log(2 * math.pi))

@@ -8,26 +8,31 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from equipoise.errors import InputError
+from equipoise.likelihoods.contract import Link
 
 
-def per_image(x: Tensor, mean: Tensor) -> dict[str, Tensor]:
-    """Squared error `sse` and Bernoulli cross-entropy `bce`, [B] each, of pictures `mean` against images `x`.
+def per_image(x: Tensor, mean: Tensor, link: Link = None) -> dict[str, Tensor]:
+    """Squared error `sse` and, for pixels, Bernoulli cross-entropy `bce`, [B] each, of `mean` against images `x`.
 
     Both are [B, C, H, W] in [0, 1]. Methods are compared by these errors, whatever likelihood they were trained with.
     `bce` clamps its logarithms at -100, as torch does, so a pixel that is certain and wrong costs 100 nats.
     """
-    return {
-        "sse": (x - mean).square().flatten(1).sum(1),
-        "bce": F.binary_cross_entropy(mean, x, reduction="none").flatten(1).sum(1),
-    }
+    errors = {"sse": (x - mean).square().flatten(1).sum(1)}
+    if link is None:
+        errors["bce"] = F.binary_cross_entropy(mean, x, reduction="none").flatten(1).sum(1)
+    return errors
 
 
-def as_float(x: Tensor | npt.NDArray[Any]) -> Tensor:
+def as_float(x: Tensor | npt.NDArray[Any], link: Link = None) -> Tensor:
     """Images as float32 in [0, 1]: uint8 in 0..255 is divided by 255, floats must be in [0, 1] already.
 
-    Raises `InputError` for other types and ranges.
+    Scaled vectors, with the link `identity`, are any finite numbers. Raises `InputError` for other types and ranges.
     """
     x = torch.as_tensor(x)
+    if link is not None:
+        if not x.isfinite().all():
+            raise InputError("the vectors have values that are not finite; mend or remove them")
+        return x.float()
     if x.dtype == torch.uint8:
         return x.float() / 255
     if x.dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.float64):

@@ -24,7 +24,7 @@ from equipoise.terms import MONITORS, SIGNED, TERMS, Term
 ADVERSARIAL = "adversarial_tc"
 # Two estimates of one quantity share its name: a balance weighs `kl` however it is computed.
 QUANTITY = {"kl_mc": "kl", ADVERSARIAL: "tc"}
-RESERVED = ("latent", "view", "betas")  # arguments of parts that are not options in settings
+RESERVED = ("latent", "view", "betas", "link")  # arguments of parts that are not options in settings
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -73,7 +73,7 @@ class Compose:
         """Return the objective for images and latents of this shape. Raises `InputError` for an invalid composition."""
         names = [name_in("term", spec, [*TERMS, ADVERSARIAL]) for spec in self.terms]
         prior = prior_of(self.prior, shape)
-        likelihood = likelihoods.from_name(self.likelihood, shape.image[0], self.sigma)
+        likelihood = likelihoods.from_name(self.likelihood, shape.image[0], self.sigma, shape.link)
         balances = [build("balance", BALANCES, spec, {"latent": shape.latent}) for spec in self.balance]
         _check(names, balances, prior, likelihood)
         balance = Joint(*balances) if balances else Fixed({})

@@ -91,7 +91,7 @@ class LVAE:
                 "method.weights is closed, which computes the sigmas of the squares regulariser; leave "
                 "method.regulariser and method.parametrisation out, or set method.weights=learned"
             )
-        likelihood = likelihoods.from_name(self.likelihood, shape.image[0])
+        likelihood = likelihoods.from_name(self.likelihood, shape.image[0], link=shape.link)
         if likelihood.can_be_negative:
             raise InputError(
                 f"method.likelihood is {likelihood.name}, which can be negative, so the loss has no minimum; choose "

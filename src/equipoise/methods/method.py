@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol
 
 from pydantic import ConfigDict
 
+from equipoise.likelihoods.contract import Link
 from equipoise.objective import Objective
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
@@ -27,6 +28,7 @@ class Shape:
         image: (C, H, W), channels, height and width of an image.
         latent: number of latent dimensions D.
         images: number of training images N.
+        link: `identity` for vectors, see `likelihoods.contract`.
 
     Example:
         >>> Shape(image=(1, 64, 64), latent=10, images=737_280).latent
@@ -36,6 +38,7 @@ class Shape:
     image: tuple[int, int, int]
     latent: int
     images: int
+    link: Link = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,12 @@ class Method(Protocol):
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape. Raises `InputError` if the settings conflict."""
         ...
+
+
+def of_vectors(method: type) -> Settings:
+    """Return defaults for vectors, in place of those of a method and its presets, which are for images."""
+    has_likelihood = "likelihood" in {field.name for field in dataclasses.fields(method)}
+    return {"data.scaling": "standardize", "net.name": "mlp"} | ({"method.likelihood": "mse"} if has_likelihood else {})
 
 
 def descriptions(kind: type) -> dict[str, str]:

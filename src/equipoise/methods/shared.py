@@ -60,7 +60,7 @@ class Discriminator(Noise):
 
 def likelihood_of(settings: Noise, shape: Shape) -> Likelihood:
     """Return the likelihood that the settings name for images of this shape."""
-    return likelihoods.from_name(settings.likelihood, shape.image[0], settings.sigma)
+    return likelihoods.from_name(settings.likelihood, shape.image[0], settings.sigma, shape.link)
 
 
 def latent_of(prior: Spec) -> int | None:

@@ -50,6 +50,6 @@ class SigmaVAE:
         return Objective(
             terms={"rec": terms.rec, "kl": terms.kl},
             balance=Fixed({"kl": 1.0}),
-            likelihood=CalibratedGaussian(self.form),
+            likelihood=CalibratedGaussian(self.form, link=shape.link),
             prior=StandardNormal(shape.latent),
         )

@@ -53,6 +53,7 @@ METRICS: dict[str, Metric] = {
 
 _EXPLAINED = {  # inputs whose name alone does not explain them
     "sampled": "recon with sampled_sse and sampled_bce",
+    "pixels": "images of pixels from 0 to 1",
     "group": "group (the codes of other models of the same images)",
 }
 _LONG = 3.0  # seconds, after which a bar shows the progress
@@ -222,6 +223,8 @@ def _inputs(
                 f"recon has {len(inputs['recon']['sse'])} images, codes {len(z)} rows: "
                 "pass the errors of the same images"
             )
+        if "bce" in inputs["recon"]:
+            inputs["pixels"] = True
         sampled = of_samples(inputs["recon"])
         if sampled is not None:
             inputs["sampled"] = sampled
@@ -254,7 +257,7 @@ def select(which: str | Sequence[str], inputs: Container[str], convention: str |
     possible, refused = [], []
     for name in names:
         metric = METRICS[name]
-        lacking = [need for need in metric.needs if need not in inputs]
+        lacking = [need for need in (*metric.needs, *metric.also_needs) if need not in inputs]
         unconventional = convention is not None and metric.conventions and convention not in metric.conventions
         if not lacking and not unconventional:
             possible.append(name)

@@ -53,9 +53,11 @@ def reconstruction(recon: Recon) -> dict[str, Any]:
 
 def _errors(recon: Mapping[str, Any]) -> dict[str, Any]:
     """Return a checked mapping of errors."""
-    missing = [name for name in ("sse", "bce", "pixels") if name not in recon]
+    missing = [name for name in ("sse", "pixels") if name not in recon]
     if missing:
-        raise InputError(f"recon lacks {missing[0]}: expected sse [N], bce [N] and pixels, or images (x, xhat)")
+        raise InputError(
+            f"recon lacks {missing[0]}: expected sse [N], pixels and, for images, bce [N]; or images (x, xhat)"
+        )
     errors: dict[str, Any] = {}
     for name in ("sse", "bce", *_SAMPLED, *_MODEL):
         if name in recon:
@@ -70,10 +72,10 @@ def _errors(recon: Mapping[str, Any]) -> dict[str, Any]:
 
 def of_samples(errors: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the errors of images decoded from draws of the posterior, in the same form; None if they are missing."""
-    if any(name not in errors for name in _SAMPLED):
+    if any(f"sampled_{name}" not in errors for name in ("sse", "bce") if name in errors):
         return None
-    sampled = {"sse": errors["sampled_sse"], "bce": errors["sampled_bce"], "pixels": errors["pixels"]}
-    return sampled | {name: errors[name] for name in _MODEL if name in errors}
+    sampled = {name.removeprefix("sampled_"): errors[name] for name in _SAMPLED if name in errors}
+    return {**sampled, "pixels": errors["pixels"]} | {name: errors[name] for name in _MODEL if name in errors}
 
 
 def sse(recon: Recon) -> Score:
@@ -192,6 +194,8 @@ def log_px_z(sampled: Recon, *, likelihood: Likelihood | None = None, sigma: flo
         raise InputError(
             f"likelihood {likelihood!r}, sigma {sigma}: expected model, bernoulli or gaussian, and above 0"
         )
+    if likelihood == "bernoulli" and "bce" not in errors:
+        raise InputError("likelihood bernoulli: recon lacks bce, which images have; choose another likelihood")
     if likelihood == "model" and "log_px_z" not in errors:
         raise InputError("likelihood model: recon lacks log_px_z; add the values of the model, or choose another one")
     if likelihood == "model":
@@ -311,9 +315,9 @@ def active_units(codes: ArrayLike, logvar: ArrayLike, *, threshold: float = 0.01
 
 METRICS = {
     "sse": Metric(sse, range=(0.0, math.inf), better=-1),
-    "mse": Metric(mse, range=(0.0, 1.0), better=-1),
-    "psnr": Metric(psnr, range=(0.0, math.inf)),
-    "bce": Metric(bce, range=(0.0, math.inf), better=-1),
+    "mse": Metric(mse, range=(0.0, math.inf), better=-1),
+    "psnr": Metric(psnr, range=(0.0, math.inf), also_needs=("pixels",)),
+    "bce": Metric(bce, range=(0.0, math.inf), better=-1, also_needs=("pixels",)),
     "log_px_z": Metric(log_px_z, range=(-math.inf, math.inf)),
     "elbo": Metric(elbo, range=(-math.inf, math.inf)),
     "kl": Metric(kl, range=(0.0, math.inf), better=0),

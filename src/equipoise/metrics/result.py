@@ -132,6 +132,8 @@ class Metric:
         has_ceiling: perfect codes can score below 1, so the score of the factors as codes is computed too.
         is_cheap: part of the default selection; for other metrics fewer rows are left out in turn.
         is_headline: one of the few metrics that reports and comparisons show first.
+        also_needs: names of inputs without which the metric is not defined, and which are no argument; "pixels": the
+            images are pixels from 0 to 1.
         counts_latents: the score is a number of latents, so its interval ends at their number, [L] of `per_latent`.
 
     Example:
@@ -150,6 +152,7 @@ class Metric:
     is_cheap: bool = True
     is_headline: bool = False
     counts_latents: bool = False
+    also_needs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "function", _with_params(self.function))

@@ -17,14 +17,17 @@ def lead(run: Run, findings: Findings) -> list[str]:
     """Return the sentences at the top of the report: what the model was trained on and what it learned."""
     images, latents = run.meta.get("images", len(run.images)), len(findings.latents)
     labels = ", without their labels" if findings.factors else ""
+    scaling = run.images.scaling
+    one = "image" if scaling is None else "row"
+    of = "" if scaling is None else f" of {len(scaling.names):,} columns"
     sentences = [
-        f"The model was trained on {images:,} images of {Path(run.images.name).name}{labels}. "
-        f"It encodes each image as {latents} numbers, its latents, and decodes the image from them."
+        f"The model was trained on {images:,} {one}s{of} of {Path(run.images.name).name}{labels}. "
+        f"It encodes each {one} as {latents} numbers, its latents, and decodes the {one} from them."
     ]
     if not findings.active:
-        return [*sentences, "No latent is active: every image is decoded to the same picture."]
+        return [*sentences, f"No latent is active: every {one} is decoded to the same picture."]
     nats = float(findings.kl.sum())
-    sentences.append(f"Its latents: {findings.usage}. They encode {nats:.1f} nats ({nats / BIT:.0f} bits) per image.")
+    sentences.append(f"Its latents: {findings.usage}. They encode {nats:.1f} nats ({nats / BIT:.0f} bits) per {one}.")
     return sentences + _followers(findings.main, [factor.name for factor in findings.factors])
 
 

@@ -6,7 +6,6 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from equipoise.likelihoods.contract import squared_error
 from equipoise.model import Pass
 from equipoise.priors import Estimator, sampled_kl
 
@@ -57,7 +56,7 @@ def rec_min(p: Pass) -> Tensor:
 
 def sse(p: Pass) -> Tensor:
     """Return the squared error [B] of the pictures, summed over channels and pixels, whatever the likelihood."""
-    return p.shard.whole(squared_error(p.out, p.x))
+    return p.shard.whole(p.likelihood.squared_error(p.out, p.x))
 
 
 def sse_of_mean(p: Pass) -> Tensor:
@@ -71,7 +70,7 @@ def _limits(p: Pass) -> tuple[Tensor, Tensor]:
     """Return `rec` [B] of the mean image of the batch and of a perfect reconstruction."""
     x = p.x
     mean = p.shard.whole(x.mean(0, keepdim=True)).mean(0, keepdim=True)
-    constant, perfect = (value.clamp(PIXEL, 1 - PIXEL).logit().expand_as(x) for value in (mean, x))
+    constant, perfect = (p.likelihood.out(value, PIXEL).expand_as(x) for value in (mean, x))
     errors = torch.stack([p.likelihood.error(out, x) for out in (constant, perfect)], 1)
     errors = p.shard.whole(errors)
     pixels = x[0].numel()

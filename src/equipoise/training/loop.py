@@ -100,7 +100,8 @@ class Training:
 
         x = x.to(self.device, memory_format=self.layout, non_blocking=True)
         if self.step == 0 and train.start_at_mean and train.init is None:
-            nets.start_at(self.model.decoder, self.shard.whole(x.mean(0, keepdim=True)).mean(0))
+            image = self.shard.whole(x.mean(0, keepdim=True)).mean(0)
+            nets.start_at(self.model.decoder, image, has_logits=self.model.likelihood.link is None)
         p = self.model(x, self.generator)
         labelled = None
         if self.labelled is not None:

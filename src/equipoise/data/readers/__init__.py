@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from equipoise.data.images import Images
-from equipoise.data.readers import arrays, folder, named_arrays, sequence
+from equipoise.data.readers import arrays, folder, named_arrays, sequence, vectors
 from equipoise.data.source import Source
 
 READERS: dict[str, Callable[..., Source | Images]] = {
@@ -14,6 +14,7 @@ READERS: dict[str, Callable[..., Source | Images]] = {
     ".npz": named_arrays.read_npz,
     ".hdf5": named_arrays.read_hdf5,
     ".h5": named_arrays.read_hdf5,
+    **dict.fromkeys((*vectors.TABLES, vectors.ANNDATA), vectors.read),
     "array": arrays.read,
     "sequence": sequence.read,
 }

@@ -84,7 +84,8 @@ def channels_first(array: Array, name: str) -> Array:
             raise InputError(f"{name}: {shape} may be one colour image or many grey ones; {expected}: add an axis")
         return array[:, None]
     if array.ndim != 4:
-        raise InputError(f"{name}: {expected}, not {shape}; reshape it")
+        vectors = ", or give vectors as floats" if array.ndim == 2 else ""
+        raise InputError(f"{name}: {expected}, not {shape}; reshape it{vectors}")
     axes = [axis for axis in (1, 3) if shape[axis] <= MOST_CHANNELS]
     if not axes:
         raise InputError(f"{name}: {expected}, not {shape}; leave channels out, or add an axis of length 1 for grey")

@@ -36,12 +36,7 @@ def read_npz(path: Path, key: str | None = None) -> Source | Images:
     if key is None and dsprites_file.in_npz(path):
         return dsprites_file.read_npz(path)
 
-    def load(name: str) -> Array:
-        with npz.naming(path), np.load(path, allow_pickle=False) as file:
-            array: Array = file[name]
-            return array
-
-    return _read(path, npz.headers(path), key, load, partial(npz.slabs, path))
+    return _read(path, npz.headers(path), key, partial(npz.slabs, path))
 
 
 def read_hdf5(path: Path, key: str | None = None) -> Source | Images:
@@ -50,40 +45,37 @@ def read_hdf5(path: Path, key: str | None = None) -> Source | Images:
     if key is None and {"imgs", "latents/classes"} <= headers.keys():
         return dsprites_file.read_hdf5(path)
 
-    def slabs(name: str, rows: int, first: int) -> Iterator[Array]:
-        with h5.open_arrays(path, name, expected="") as (array,), npz.naming(path):
-            for start in range(first, len(array), rows):
-                yield array[start : start + rows]
+    return _read(path, headers, key.strip("/") if key else None, partial(_h5_slabs, path))
+
+
+def _h5_slabs(path: Path, name: str, rows: int, first: int) -> Iterator[Array]:
+    with h5.open_arrays(path, name, expected="") as (array,), npz.naming(path):
+        for start in range(first, len(array), rows):
+            yield array[start : start + rows]
+
+
+def loader(path: Path, headers: Mapping[str, Header]) -> Callable[[str], Array]:
+    """The function that reads a whole array of a file by its name."""
 
     def load(name: str) -> Array:
-        return np.concatenate(list(slabs(name, max(1, headers[name].shape[0]), 0)))
+        if path.suffix.lower() != ".npz":
+            return np.concatenate(list(_h5_slabs(path, name, max(1, headers[name].shape[0]), 0)))
+        with npz.naming(path), np.load(path, allow_pickle=False) as file:
+            array: Array = file[name]
+            return array
 
-    return _read(path, headers, key.strip("/") if key else None, load, slabs)
+    return load
 
 
 def _read(
     path: Path,
     headers: Mapping[str, Header],
     key: str | None,
-    load: Callable[[str], Array],
     slabs: Callable[[str, int, int], Iterator[Array]],
 ) -> Source:
     name = _name_of_images(path, headers, key)
-    header = headers[name]
-    beside = name.rpartition("/")[0] + "/" if "/" in name else ""  # the group of the images
-    tables = [beside + table for table in FACTORS if beside + table in headers]
-    tables = [table for table in tables if headers[table].shape[:1] == header.shape[:1]][:1] or [
-        table for table in tables if table == beside + FACTORS[0]
-    ]
-    named = {name, *tables, beside + "factor_names"} & headers.keys()
-    for each in named:
-        npz.check(path, each, headers[each])
-    if others := headers.keys() - named:
-        warnings.warn(f"{path}: the arrays {', '.join(sorted(others))} are not read", stacklevel=5)
-    names = (
-        [_text(each) for each in load(beside + "factor_names").ravel()] if beside + "factor_names" in named else None
-    )
-    table = _table(path, load(tables[0]), names or [tables[0].removeprefix(beside)]) if tables else None
+    header, load = headers[name], loader(path, headers)
+    table = factors_beside(path, headers, name, load)
     if math.prod(header.shape) * header.dtype.itemsize <= cache.LIMIT:
         return arrays.of_file(arrays.read(load(name), str(path)), path, table, name)
     zeros = np.broadcast_to(np.zeros((), header.dtype), header.shape)  # takes no memory
@@ -93,6 +85,25 @@ def _read(
         return (arrays.channels_first(slab, str(path)) for slab in slabs(name, rows, first))
 
     return arrays.of_file(replace(arrays.of_slabs(str(path), whole, blocks), array=None), path, table, name)
+
+
+def factors_beside(
+    path: Path, headers: Mapping[str, Header], name: str, load: Callable[[str], Array], also: Sequence[str] = ()
+) -> Table | None:
+    """The factors beside the array `name`. Warns of arrays that are neither these, nor it, nor one of `also`."""
+    header = headers[name]
+    beside = name.rpartition("/")[0] + "/" if "/" in name else ""  # the group of the images
+    tables = [beside + table for table in FACTORS if beside + table in headers]
+    tables = [table for table in tables if headers[table].shape[:1] == header.shape[:1]][:1] or [
+        table for table in tables if table == beside + FACTORS[0]
+    ]
+    named = {name, *also, *tables, beside + "factor_names"} & headers.keys()
+    for each in named:
+        npz.check(path, each, headers[each])
+    if others := headers.keys() - named:
+        warnings.warn(f"{path}: the arrays {', '.join(sorted(others))} are not read", stacklevel=6)
+    names = [text(each) for each in load(beside + "factor_names").ravel()] if beside + "factor_names" in named else None
+    return _table(path, load(tables[0]), names or [tables[0].removeprefix(beside)]) if tables else None
 
 
 def _name_of_images(path: Path, headers: Mapping[str, Header], key: str | None) -> str:
@@ -116,10 +127,11 @@ def _table(path: Path, factors: Array, names: Sequence[str]) -> Table:
     known = names if columns.ndim == 2 and (len(names) == columns.shape[1] or names[0] not in FACTORS) else None
     if columns.dtype.kind in "USO" and columns.ndim == 2:
         header = list(known or [f"factor_{k}" for k in range(columns.shape[1])])
-        rows = ((f"row {i + 1}", [_text(cell) for cell in row]) for i, row in enumerate(columns.tolist()))
+        rows = ((f"row {i + 1}", [text(cell) for cell in row]) for i, row in enumerate(columns.tolist()))
         return factor_table.of_rows(str(path), chain([("the header", header)], rows), len(columns), header)
     return Table(columns.astype(np.int64) if columns.dtype == bool else columns, known, ())
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
+    """A cell of an array of words as text."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

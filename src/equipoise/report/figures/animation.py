@@ -11,6 +11,7 @@ from PIL import Image
 from equipoise.codes import latent_columns
 from equipoise.errors import InputError
 from equipoise.model import VAE
+from equipoise.report.figures import vectors
 from equipoise.report.figures.canvas import canvas, label, tiles
 from equipoise.report.figures.images import Array, Images, latents_of, sweep
 from equipoise.report.figures.saving import png
@@ -61,7 +62,7 @@ def traversal_gif(model: VAE, reference: Array, latents: Sequence[Latent], steps
     It has `steps` frames from low to high, and the same frames back, and repeats without end.
     """
     frames = traversal_frames(model, reference, latents, steps)
-    if model.shape[0] > 1:
+    if model.shape[0] > 1 or model.scaling is not None:
         # One palette for all frames, so that colours do not flicker.
         palette = Image.fromarray(np.concatenate([np.asarray(frame) for frame in frames[::3]])).quantize(256)
         frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
@@ -98,9 +99,13 @@ def traversal_mp4(model: VAE, reference: Array, latents: Sequence[Latent], steps
 
 def traversal_frames(model: VAE, reference: Array, latents: Sequence[Latent], steps: int) -> list[Image.Image]:
     """Return pictures in which every latent moves from low to high; the others stay at `reference` [D]."""
-    sweeps = np.stack([tiles(sweep(model, reference, latent, steps)) for latent in latents])
+    strips = [sweep(model, reference, latent, steps) for latent in latents]
+    if model.scaling is not None:
+        sweeps = vectors.pictures(model.scaling, strips)
+    else:
+        sweeps = np.stack([tiles(strip) for strip in strips])
     height, width = sweeps.shape[2:4]
-    columns = min(COLUMNS, len(latents))
+    columns = min(COLUMNS if model.scaling is None else COLUMNS // 2, len(latents))
     places = [
         (GAP + (width + GAP) * (number % columns), GAP // 2 + (height + BELOW) * (number // columns))
         for number in range(len(latents))

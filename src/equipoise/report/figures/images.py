@@ -8,9 +8,11 @@ import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from equipoise.data.columns import Scaling
 from equipoise.errors import InputError
 from equipoise.likelihoods import as_float, per_image
 from equipoise.model import VAE
+from equipoise.report.figures import vectors
 from equipoise.report.figures.canvas import GAP, canvas, grid, label, place, signed
 from equipoise.report.figures.style import MUTED, short
 from equipoise.report.latents import Latent, Measure, deviation_of, latent_variances, nats_carried
@@ -81,9 +83,12 @@ def reconstructions(model: VAE, x: Images, titles: Sequence[str] = ()) -> Figure
         >>> len(figure.axes)  # rows of ten images
         2
     """
-    original = as_float(_batch(x)).cpu()
+    link = model.likelihood.link
+    original = as_float(_batch(x), link).cpu()
     decoded = model.decode(model.encode(original)[0]).cpu()
-    sse = _numpy(per_image(original, decoded)["sse"])
+    sse = _numpy(per_image(original, decoded, link)["sse"])
+    if model.scaling is not None:
+        return vectors.reconstructions(model.scaling, _numpy(original), _numpy(decoded), sse, titles)
     stack = _numpy(torch.stack([original, decoded, (original - decoded).abs()]))  # [3, B, C, H, W]
 
     blocks = [slice(start, start + COLUMNS) for start in range(0, len(sse), COLUMNS)]
@@ -127,7 +132,10 @@ def samples(model: VAE, n: int = 20, seed: int = 0) -> Figure:
         >>> model = VAE(*nets, eq.likelihoods.Bernoulli(), eq.priors.StandardNormal(3), (1, 16, 16), 100)
         >>> figure = eq.report.samples(model, n=5)
     """
-    pictures = grid(_numpy(model.decode(prior_codes(model, n, seed))), columns=min(COLUMNS, n))
+    decoded = _numpy(model.decode(prior_codes(model, n, seed)))
+    if model.scaling is not None:
+        return vectors.samples(model.scaling, decoded)
+    pictures = grid(decoded, columns=min(COLUMNS, n))
     figure = canvas(pictures.shape[1] + 20, pictures.shape[0] + 12)
     place(figure, pictures, 10, 6)
     return figure
@@ -143,11 +151,13 @@ def prior_codes(model: VAE, n: int, seed: int) -> torch.Tensor:
         return model.prior.sample(n, torch.Generator(device).manual_seed(seed))
 
 
-def neighbours(images: Images, pictures: Images, distances: Array) -> Figure:
+def neighbours(images: Images, pictures: Images, distances: Array, scaling: Scaling | None = None) -> Figure:
     """Return a figure with a row for each image [Q, C, H, W]: the image, and its neighbours [Q, k, C, H, W].
 
-    Below each neighbour is its distance [Q, k].
+    Below each neighbour is its distance [Q, k]. Vectors have a scaling, and are drawn into the panels of neighbours.
     """
+    if scaling is not None:
+        return vectors.neighbours(scaling, np.asarray(images), np.asarray(pictures), distances)
     rows = [
         (grid(_numpy(as_float(image[None])), columns=1), grid(_numpy(as_float(others)), columns=len(others)))
         for image, others in zip(torch.as_tensor(images), torch.as_tensor(pictures), strict=True)
@@ -196,7 +206,10 @@ def traversal_figure(
     The other latents stay at `reference` [D]. The label of a row has the factor that the latent follows, the nats of
     `measure`, the mutual information with the factor where it is known, and the range of the code.
     """
-    strips = [grid(sweep(model, reference, latent, steps), columns=steps) for latent in latents]
+    sweeps = [sweep(model, reference, latent, steps) for latent in latents]
+    if model.scaling is not None:
+        return vectors.traversals(model.scaling, sweeps, [_row_texts(latent, measure) for latent in latents])
+    strips = [grid(pictures, columns=steps) for pictures in sweeps]
     height, width = strips[0].shape[:2]
     pitch = max(height + GAP, 58)
     left, top = 182, 26
@@ -206,14 +219,19 @@ def traversal_figure(
     for line, (latent, strip) in enumerate(zip(latents, strips, strict=True)):
         place(figure, strip, left, top + line * pitch)
         centre = top + line * pitch + height / 2
-        name = f"z{latent.index}" if latent.factor is None else short(f"z{latent.index}  {latent.factor}", left - 16)
-        information = "" if latent.mutual_information is None else f", MI {latent.mutual_information:.2f}"
-        nats = f"{'KL' if measure == 'KL' else 'info'} {latent.nats:.2f}{information} nats"
-        label(figure, left - 12, centre - 17, name, ha="right", va="center", weight="bold", size=10)
+        name, nats, ends = _row_texts(latent, measure)
+        label(figure, left - 12, centre - 17, short(name, left - 16), ha="right", va="center", weight="bold", size=10)
         label(figure, left - 12, centre + 1, nats, ha="right", va="center", color=MUTED)
-        ends = f"{signed(latent.low)} to {signed(latent.high)}"
         label(figure, left - 12, centre + 18, ends, ha="right", va="center", color=MUTED)
     return figure
+
+
+def _row_texts(latent: Latent, measure: Measure) -> tuple[str, str, str]:
+    """The latent and its factor, its nats, and its range."""
+    name = f"z{latent.index}" if latent.factor is None else f"z{latent.index}  {latent.factor}"
+    information = "" if latent.mutual_information is None else f", MI {latent.mutual_information:.2f}"
+    nats = f"{'KL' if measure == 'KL' else 'info'} {latent.nats:.2f}{information} nats"
+    return name, nats, f"{signed(latent.low)} to {signed(latent.high)}"
 
 
 def sweep(model: VAE, reference: Array, latent: Latent, steps: int = STEPS) -> Array:

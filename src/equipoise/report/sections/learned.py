@@ -10,7 +10,7 @@ from equipoise.report.figures.canvas import grid, tiles
 from equipoise.report.figures.images import sweep, traversal_figure
 from equipoise.report.figures.saving import data_url
 from equipoise.report.findings import Findings
-from equipoise.report.html import macros
+from equipoise.report.html import macros, markup
 from equipoise.report.latents import ACTIVE
 from equipoise.report.remarks import remarks
 from equipoise.report.sections.section import Block, File, Picture
@@ -23,28 +23,28 @@ STARTS = 4  # images from which the traversals of the page can start
 def learned(run: Run, findings: Findings) -> Sequence[Block]:
     """Return the traversals as a picture and as an animation, the main numbers, the notes and the table of latents."""
     html = macros("report/sections/learned.html")
-    latents = findings.selection
-    starts, strips = _starts(run, findings)
+    latents, is_vector = findings.selection, run.model.scaling is not None
+    starts, strips = ([findings.examples(1)[0]], []) if is_vector else _starts(run, findings)
     reference = findings.codes[starts[0]]
     gif = traversal_gif(run.model, reference, latents)
     figure = traversal_figure(run.model, reference, latents, findings.measure)
-    alt = f"A row of pictures for each of {latent_names(latents)}: in each, one latent goes from low to high."
+    element = "panel of curves or bars" if is_vector else "row of pictures"
+    alt = f"A {element} for each of {latent_names(latents)}: in each, one latent goes from low to high."
     notes = [remark.sentence for remark in remarks(run, findings) if remark.flag is None]
     last = run.logs[-1] if run.logs else {}
     sse, unit = float(np.mean(run.codes["sse"])), run.model.likelihood.error_name
-    page = html.traversals(
-        findings,
-        [f"image {number}" for number in run.codes["index"][starts].tolist()],
-        [data_url(picture) for picture in tiles(run.images.pixels(run.codes["index"][starts]) / 255)],
-        strips,
-        "data:image/gif;base64," + b64encode(gif).decode(),
-        alt,
-        None if (run.path / "explorer.html").exists() else run.path,
-    )
+    motion = "data:image/gif;base64," + b64encode(gif).decode()
+    folder = None if (run.path / "explorer.html").exists() else run.path
+    if is_vector:
+        page = html.curves(motion, alt, folder, markup(figure, "traversals", alt))
+    else:
+        names = [f"image {number}" for number in run.codes["index"][starts].tolist()]
+        pictures = [data_url(picture) for picture in tiles(run.images.pixels(run.codes["index"][starts]) / 255)]
+        page = html.traversals(findings, names, pictures, strips, motion, alt, folder)
     return [
-        Picture("traversals", figure, alt, html.caption(findings), page=page),
+        Picture("traversals", figure, alt, html.caption(findings, is_vector), page=page),
         File("traversals.gif", gif),
-        html.body(findings, last, sse, ACTIVE, unit, notes),
+        html.body(findings, last, sse, ACTIVE, unit, notes, is_vector),
     ]
 
 

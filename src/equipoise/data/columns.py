@@ -1,0 +1,127 @@
+"""Vectors: N rows of V columns as images of one row, and the scaling of their columns."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from equipoise.data.pixels import Indices, Shape
+from equipoise.errors import InputError
+
+Values = npt.NDArray[np.float64]
+Kind = Literal["standardize", "minmax", "none"]
+
+MANY = 40  # columns, from which a vector is drawn as a curve, whatever their names
+SOME = 16  # columns, from which it is drawn as a curve if they are numbered
+LARGEST = 1e6  # scaled value; larger ones are of other columns or units than the model was trained on
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """The columns of vectors, and how their values are scaled: (value - offset) / unit, per column.
+
+    Args:
+        kind: `standardize`: mean 0 and standard deviation 1; `minmax`: from 0 to 1; `none`: as they are.
+        names: V different names of columns.
+        offset: [V].
+        unit: [V], above 0.
+
+    Example:
+        >>> import numpy as np
+        >>> scaling = Scaling.fit("standardize", ["a", "b"], np.array([[1.0, 10.0], [3.0, 30.0]]))
+        >>> scaling.scale(np.array([[1.0, 40.0]])).tolist()
+        [[[[-1.0, 2.0]]]]
+    """
+
+    kind: Kind
+    names: tuple[str, ...]
+    offset: Values
+    unit: Values
+
+    @classmethod
+    def fit(cls, kind: Kind, names: Sequence[str], values: Values) -> "Scaling":
+        """Return the scaling of values [N, V], of which no column is constant."""
+        count = len(names)
+        match kind:
+            case "standardize":
+                return cls(kind, tuple(names), values.mean(0), values.std(0))
+            case "minmax":
+                return cls(kind, tuple(names), values.min(0), np.ptp(values, axis=0))
+            case "none":
+                return cls(kind, tuple(names), np.zeros(count), np.ones(count))
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> "Scaling":
+        """Return the scaling that `to_dict` described."""
+        offset, unit = (np.array(stored[key], np.float64) for key in ("offset", "unit"))
+        return cls(stored["kind"], tuple(stored["names"]), offset, unit)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the scaling, ready for JSON."""
+        return {
+            "kind": self.kind,
+            "names": list(self.names),
+            "offset": self.offset.tolist(),
+            "unit": self.unit.tolist(),
+        }
+
+    def scale(self, values: Values, name: str = "the vectors") -> npt.NDArray[np.float32]:
+        """Return values [N, V] as the model takes them, float32 [N, 1, 1, V].
+
+        Raises `InputError` for a value that is a million units away, which is not from the same columns.
+        """
+        scaled = (values - self.offset) / self.unit
+        far = np.abs(scaled) > LARGEST
+        if far.any():
+            row, column = np.argwhere(far)[0]
+            raise InputError(
+                f"{name}: row {row + 1} has {values[row, column]:g} in the column {self.names[column]}, a million "
+                f"units of data.scaling={self.kind} away; mend that value, or scale the columns"
+            )
+        return scaled.astype(np.float32)[:, None, None, :]
+
+    def restore(self, scaled: npt.ArrayLike) -> Values:
+        """Return values [N, V] in the units of the data, of values [N, 1, 1, V] as the model takes them."""
+        array = np.asarray(scaled, np.float64)
+        restored: Values = array.reshape(len(array), len(self.names)) * self.unit + self.offset
+        return restored
+
+    @cached_property
+    def has_numbers(self) -> bool:
+        """Whether the names are numbers that rise or fall, as the wavelengths of a spectrum or numbered columns."""
+        try:
+            steps = np.diff([float(name) for name in self.names])
+        except ValueError:
+            return False
+        return bool((steps > 0).all() or (steps < 0).all())
+
+    @property
+    def axis(self) -> Values | None:
+        """The positions [V] of columns that are drawn as a curve; None if they are drawn as bars."""
+        if self.has_numbers and len(self.names) >= SOME:
+            return np.array([float(name) for name in self.names])
+        return np.arange(len(self.names), dtype=np.float64) if len(self.names) > MANY else None
+
+    @property
+    def has_one_unit(self) -> bool:
+        """Whether values are drawn in the units of the data, as those of a spectrum, and not scaled."""
+        return self.axis is not None and self.has_numbers
+
+
+class Columns:
+    """Scaled vectors float32 [N, 1, 1, V]; implements `Pixels`, with floats in place of bytes."""
+
+    def __init__(self, values: npt.NDArray[np.float32], scaling: Scaling) -> None:
+        self.values, self.scaling = values, scaling
+        self.shape: Shape = (1, 1, len(scaling.names))
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self.values)
+
+    def bytes(self, rows: Indices) -> npt.NDArray[Any]:
+        """Scaled values, float32 [B, 1, 1, V]."""
+        return np.ascontiguousarray(self.values[rows])

@@ -1,0 +1,76 @@
+"""AnnData files (.h5ad), read with h5py: the matrix X, the names of its columns, and columns of obs as factors."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from equipoise.data import h5
+from equipoise.data.columns import Values
+from equipoise.data.factor_table import Row
+from equipoise.data.readers.named_arrays import text
+from equipoise.errors import InputError
+
+MOST = 1 << 29  # values in memory
+
+
+def read(path: Path, key: str | None) -> tuple[dict[str, Values], list[Row]]:
+    """Return the columns of an array by name, and the columns of obs as rows of text.
+
+    key: `X`, which is the default, or the path of another array [N, V], such as `layers/counts` or `obsm/X_pca`.
+    Columns of X and of layers have the names in var, others are numbered. Sparse arrays are made dense. Everything else
+    in the file is not read. Raises `InputError` for a file that is no AnnData, and for more than 4 GB.
+    """
+    with h5.opened(path) as file:
+        name = (key or "X").strip("/")
+        stored = file.get(name)
+        if stored is None or not {"obs", "var"} <= file.keys():
+            here = f"no array {name}" if stored is None else "no obs or no var"
+            raise InputError(f"{path} has {here}; expected AnnData, and data.key=X, layers/NAME or obsm/NAME")
+        shape = [int(side) for side in (stored.attrs["shape"] if hasattr(stored, "keys") else stored.shape)]
+        if len(shape) != 2 or shape[0] * shape[1] > MOST:
+            raise InputError(
+                f"{path}: {name} is {shape}; expected [N, V] of up to {MOST:,} values: select columns first"
+            )
+        matrix = _dense(stored, shape) if hasattr(stored, "keys") else stored[()]
+        is_of_var = name == "X" or name.startswith("layers/")
+        names = _index(file["var"]) if is_of_var else [str(number) for number in range(shape[1])]
+        if len(set(names)) < len(names):
+            raise InputError(
+                f"{path}: two columns of var have one name; make them unique, as var_names_make_unique does"
+            )
+        obs = {each: _texts(file["obs"][each]) for each in file["obs"] if not each.startswith("_")}
+        obs = {each: texts for each, texts in obs.items() if len(texts) == shape[0]}
+    rows = [("the header", list(obs))]
+    rows += [(f"row {i + 1}", list(cells)) for i, cells in enumerate(zip(*obs.values(), strict=True))]
+    return dict(zip(names, matrix.astype(np.float64).T, strict=True)), rows
+
+
+def _dense(group: Any, shape: Sequence[int]) -> Any:
+    """The array of a sparse group, by rows or by columns."""
+    import scipy.sparse  # slow to load
+
+    parts = (group["data"][()], group["indices"][()], group["indptr"][()])
+    is_by_rows = "csr" in str(group.attrs.get("encoding-type", group.attrs.get("h5sparse_format", "csr")))
+    kind = scipy.sparse.csr_matrix if is_by_rows else scipy.sparse.csc_matrix
+    return kind(parts, shape=tuple(shape)).toarray()
+
+
+def _index(group: Any) -> list[str]:
+    """The names of the rows of obs or var."""
+    name = group.attrs.get("_index", "_index")
+    return [text(value) for value in group[name][()]]
+
+
+def _texts(column: Any) -> list[str]:
+    """A column of obs as text, empty where a value is missing; nothing for a column of another encoding."""
+    if hasattr(column, "keys"):
+        if {"categories", "codes"} <= column.keys():
+            categories = [*map(text, column["categories"][()].tolist()), ""]
+            return [categories[code] for code in column["codes"][()].tolist()]  # the code of a missing one is -1
+        if {"values", "mask"} <= column.keys():
+            pairs = zip(column["values"][()].tolist(), column["mask"][()].tolist(), strict=True)
+            return ["" if is_missing else text(value) for value, is_missing in pairs]
+        return []
+    return [text(value) for value in column[()].tolist()]

@@ -1,0 +1,307 @@
+"""Vectors: the columns of a table, or an array [N, V], with factors from other columns or another table."""
+
+import os
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from equipoise.data import factor_table, h5, npz, pictures
+from equipoise.data.columns import Columns, Kind, Scaling, Values
+from equipoise.data.factor_column import Column, are_dates, is_row_name
+from equipoise.data.factor_table import Row, Table, list_names
+from equipoise.data.images import Images
+from equipoise.data.npz import Header
+from equipoise.data.readers import anndata, arrays, named_arrays
+from equipoise.errors import InputError, choose
+
+TABLES = (".csv", ".tsv", ".parquet")
+ANNDATA = ".h5ad"
+ARRAYS = (".npz", ".h5", ".hdf5")
+NAMES = ("vectors", "values", "data", "X", "x", "embeddings", "spectra")  # of the array: the first that is there
+TITLES = ("columns", "var_names", "feature_names", "names")  # of the array with the names of the columns
+HEADER = 8  # columns, from which rising or falling numbers in the first line are names
+
+Cells = Values | list[str]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A table as it is read: numbers or text by column, and the factors that came with it.
+
+    rows: the columns that `data.factors` may choose, as text. places: of the rows, in messages. is_named: whether the
+    columns have names of their own.
+    """
+
+    title: str
+    columns: Mapping[str, Cells]
+    rows: Iterable[Row] = ()
+    places: Sequence[str] = ()
+    factors: Table | None = None
+    is_named: bool = True
+
+
+def are_in(source: Any, key: object = None) -> bool:
+    """Whether a source holds vectors: a table, AnnData, a data frame without paths, or an array of two axes.
+
+    Bytes of two axes are none, since they may be one picture. Reads no more than headers. A file that is missing or
+    damaged holds none.
+    """
+    if factor_table.is_frame(source):
+        return not factor_table.has_paths(source)
+    if isinstance(source, np.ndarray | torch.Tensor):
+        return source.ndim == 2 and source.dtype not in (np.uint8, torch.uint8)
+    if isinstance(source, Images):
+        return source.scaling is not None
+    if not isinstance(source, str | os.PathLike):
+        return False
+    path = Path(source).expanduser()
+    suffix = path.suffix.lower()
+    if suffix in (*TABLES, ANNDATA) or not path.is_file():
+        return suffix in (*TABLES, ANNDATA)
+    try:
+        if suffix == ".npy":
+            return _is_flat(npz.header(path))
+        return suffix in ARRAYS and _array_in(_headers(path), key) is not None
+    except InputError:
+        return False
+
+
+def read(
+    source: Any, *, scaling: str | Scaling | None = None, key: str | None = None, factors: factor_table.Setting = None
+) -> Images:
+    """Return vectors as images of one row: all columns of numbers but those that are chosen as factors.
+
+    Text, dates, row numbers and columns of one value are left out with a warning.
+
+    Args:
+        source: A path, a data frame, an array [N, V] or `Images`, as `are_in` accepts them.
+        scaling: `standardize`, which is the default, `minmax` or `none`; or the scaling of a run, whose columns are
+            then taken by name and in its order. An array without names has to have their number.
+        key: The name of the array in an .npz, HDF5 or AnnData file.
+        factors: As for `load_data`; names without a path are columns of the table itself.
+
+    Raises:
+        InputError: For a missing or infinite value, text among numbers, a column of `scaling` that is not there, or a
+            source without a column of numbers.
+    """
+    if not isinstance(scaling, Scaling | None):
+        choose("data.scaling", scaling, get_args(Kind))
+    frame = _frame(source, key)
+    count = len(next(iter(frame.columns.values()), ()))
+    if not count:
+        raise InputError(f"{frame.title} has no rows; give a table of numbers with a row for each vector")
+    table, own = _factors(frame, factors, count)
+    columns = {name: cells for name, cells in frame.columns.items() if name not in own}
+    if isinstance(scaling, Scaling):
+        columns = _named(frame, columns, scaling.names)
+        values = {}
+        for name, cells in columns.items():
+            column = _numbers(frame, name, cells)
+            if column is None:
+                raise InputError(f"{frame.title}: the column {name} has text, and the run was trained on its numbers")
+            values[name] = column
+    else:
+        values = _features(frame, columns)
+    matrix = np.stack(list(values.values()), axis=1)
+    if not isinstance(scaling, Scaling):
+        scaling = Scaling.fit(scaling or "standardize", list(values), matrix)  # type: ignore[arg-type]
+    codes, names, sizes, words = table or (None, None, (), {})
+    return Images(
+        Columns(scaling.scale(matrix, frame.title), scaling),
+        name=frame.title,
+        factors=codes,
+        factor_names=names,
+        factor_sizes=sizes,
+        factor_values=words,
+        source=str(source) if isinstance(source, str | os.PathLike) else None,
+    )
+
+
+def _frame(source: Any, key: str | None) -> Frame:
+    if isinstance(source, Images):
+        assert source.scaling is not None
+        matrix = source.scaling.restore(source.pixels(np.arange(len(source))))
+        known = None
+        if source.factors is not None:
+            known = Table(source.factors, source.factor_names, source.factor_sizes, source.factor_values)
+        return _of_matrix(source.name, matrix, source.scaling.names, known)
+    if factor_table.is_frame(source):
+        return _of_data_frame("the data frame", source)
+    if isinstance(source, np.ndarray | torch.Tensor):
+        return _of_matrix("array", arrays.of_tensor(source) if isinstance(source, torch.Tensor) else source)
+    path = Path(source).expanduser()
+    suffix = path.suffix.lower()
+    if key is not None and suffix not in (*ARRAYS, ANNDATA):
+        raise InputError("data.key: only for .npz, HDF5 and AnnData files; remove it")
+    if suffix in TABLES and not path.is_file():
+        raise InputError(f"data: the path {path} does not exist; check it")
+    if suffix == ".parquet":
+        return _of_data_frame(str(path), factor_table.read_parquet(path))
+    if suffix in TABLES:
+        return _of_rows(str(path), factor_table.table_rows(path, "data"))
+    if suffix == ANNDATA:
+        return Frame(str(path), *anndata.read(path, key))
+    if suffix == ".npy":
+        return _of_matrix(str(path), npz.memory_map(path))
+    headers = _headers(path)
+    name = _array_in(headers, key)
+    assert name is not None  # as `are_in` found
+    titles = next((title for title in TITLES if headers.get(title, headers[name]).shape == headers[name].shape[1:]), "")
+    load = named_arrays.loader(path, headers)
+    table = named_arrays.factors_beside(path, headers, name, load, (titles,))
+    texts = [named_arrays.text(each) for each in load(titles)] if titles else None
+    return _of_matrix(str(path), load(name), texts, table)
+
+
+def _headers(path: Path) -> Mapping[str, Header]:
+    return npz.headers(path) if path.suffix.lower() == ".npz" else h5.headers(path)
+
+
+def _array_in(headers: Mapping[str, Header], key: object) -> str | None:
+    """The name of the array of vectors: `key`, one of `NAMES`, or the only array of two axes; None if there is none."""
+    if key is not None:
+        name = str(key).strip("/")
+        return name if name in headers and _is_flat(headers[name]) else None
+    if any(len(header.shape) > 2 for header in headers.values()):
+        return None  # of images
+    flat = [name for name, header in headers.items() if _is_flat(header)]
+    flat = [name for name in flat if name not in named_arrays.FACTORS]
+    usual = [name for name in NAMES if name in flat]
+    return usual[0] if usual else flat[0] if len(flat) == 1 else None
+
+
+def _is_flat(header: Header) -> bool:
+    return len(header.shape) == 2 and header.dtype.kind in "biuf" and header.dtype != np.uint8
+
+
+def _of_matrix(
+    title: str, matrix: npt.NDArray[Any], names: Sequence[str] | None = None, factors: Table | None = None
+) -> Frame:
+    if matrix.dtype.kind not in "biuf":
+        raise InputError(f"{title}: values of type {matrix.dtype}; expected numbers: convert them")
+    if names is not None and len(set(names)) < len(names):
+        raise InputError(f"{title}: two columns have one name; give each column a name of its own")
+    columns = matrix.astype(np.float64).T
+    header = [str(number) for number in range(len(columns))] if names is None else names
+    return Frame(title, dict(zip(header, columns, strict=True)), factors=factors, is_named=names is not None)
+
+
+def _of_data_frame(title: str, frame: Any) -> Frame:
+    rows = list(factor_table.frame_rows(frame))
+    header = rows[0][1]
+    factor_table.check_header(title, header)
+    frame = frame.reset_index() if frame.index.dtype.kind not in "iu" else frame
+    columns: dict[str, Cells] = {}
+    for j, name in enumerate(header):
+        is_number = getattr(frame.dtypes.iloc[j], "kind", "O") in "biuf"
+        columns[name] = (
+            frame.iloc[:, j].to_numpy(np.float64, na_value=np.nan) if is_number else [cells[j] for _, cells in rows[1:]]
+        )
+    return Frame(title, columns, rows, [place for place, _ in rows[1:]])
+
+
+def _of_rows(title: str, rows: list[Row]) -> Frame:
+    """The frame of a text file, whose first line has the names of the columns."""
+    (_, header), *table = rows or [("", [])]
+    header = [name.strip() for name in header]
+    try:
+        numbers = np.array(header, np.float64)
+    except ValueError:
+        numbers = np.zeros(0)
+    steps = np.diff(numbers)
+    if numbers.size and (numbers.size < HEADER or not ((steps > 0).all() or (steps < 0).all())):
+        raise InputError(f"{title}: the first line has numbers; add a line with the names of the columns before it")
+    factor_table.check_header(title, header)
+    for place, cells in table:
+        if len(cells) != len(header):
+            raise InputError(f"{title}: {place} has {len(cells)} cells, expected {len(header)}; mend that row")
+    columns: dict[str, Cells] = {name: [cells[j].strip() for _, cells in table] for j, name in enumerate(header)}
+    return Frame(title, columns, rows, [place for place, _ in table])
+
+
+def _factors(frame: Frame, setting: factor_table.Setting, count: int) -> tuple[Table | None, Sequence[str]]:
+    """The factors of the vectors, and the columns of the table itself that are factors."""
+    if setting is None:
+        return frame.factors, ()
+    path, columns = (None, ()) if factor_table.is_frame(setting) else factor_table.split(setting)
+    if path is None and columns and frame.rows:
+        return factor_table.of_rows(frame.title, iter(frame.rows), count, columns), columns
+    return factor_table.choose(setting, count, None, ()), ()
+
+
+def _features(frame: Frame, columns: Mapping[str, Cells]) -> dict[str, Values]:
+    """The columns of numbers that vary. Warns of the others, with the reason."""
+    values, reasons = {}, {}
+    for name, cells in columns.items():
+        column = _numbers(frame, name, cells)
+        if column is None:
+            reasons[name] = "dates" if are_dates([text for text in cells if isinstance(text, str) and text]) else "text"
+        elif np.ptp(column) == 0:
+            reasons[name] = "one value only"
+        elif frame.is_named and _is_row_number(name, column):
+            reasons[name] = "row numbers"
+        else:
+            values[name] = column
+    about = [f"{name or 'the first column'}: {why}" for name, why in reasons.items()]
+    if not values:
+        raise InputError(f"{frame.title} has no column of numbers that vary ({', '.join(about[:5])}); add one")
+    if about:
+        remedy = ". data.factors=[NAME] makes a factor of a column" if "text" in reasons.values() else ""
+        warnings.warn(f"{frame.title}: not read: {list_names(about, 'column', 'columns')}{remedy}", stacklevel=5)
+    return values
+
+
+def _named(frame: Frame, columns: Mapping[str, Cells], names: Sequence[str]) -> dict[str, Cells]:
+    """The columns of a run, in its order. Warns of the others."""
+    if not frame.is_named:
+        if len(columns) != len(names):
+            raise InputError(
+                f"{frame.title} has {len(columns)} columns, and the run was trained on {len(names)}; give as many, or "
+                "a table with their names"
+            )
+        return dict(zip(names, columns.values(), strict=True))
+    if missing := [name for name in names if name not in columns]:
+        raise InputError(
+            f"{frame.title} lacks {list_names(missing, 'column', 'columns')} of those that the run was trained on; add "
+            f"{'it' if len(missing) == 1 else 'them'}"
+        )
+    if others := [name for name in columns if name not in names]:
+        warnings.warn(f"{frame.title}: not read: {list_names(others, 'column', 'columns')}", stacklevel=5)
+    return {name: columns[name] for name in names}
+
+
+def _numbers(frame: Frame, name: str, cells: Cells) -> Values | None:
+    """The values of a column; None if it has text. Raises `InputError` for missing or infinite values and for paths."""
+    if isinstance(cells, list):
+        if all(Path(text).suffix.lower() in pictures.KINDS for text in cells):  # 1.png is no number with a unit
+            raise InputError(
+                f"{frame.title}: the column {name} names image files; give their folder as data, and this table with "
+                "data.factors"
+            )
+        try:
+            values: Values | None = np.array(cells, np.float64)
+        except ValueError:
+            column = Column(name)
+            places = frame.places or [f"row {number + 1}" for number in range(len(cells))]
+            ids = np.array([column.number(cell, place) for cell, place in zip(cells, places, strict=True)])
+            values = column.values_of(ids, frame.title)
+    else:
+        values = cells
+    if values is not None and not np.isfinite(values).all():
+        row = int(np.flatnonzero(~np.isfinite(values))[0])
+        what = "no value" if np.isnan(values[row]) else "an infinite value"
+        place = frame.places[row] if frame.places else f"row {row + 1}"
+        raise InputError(f"{frame.title}: {place} has {what} in the column {name}; fill it in, or leave that row out")
+    return values
+
+
+def _is_row_number(name: str, column: Values) -> bool:
+    """Whether a column numbers the rows: its name is one of an identifier, and its whole values all differ."""
+    is_name = is_row_name(name) or name.casefold().endswith(("_id", " id"))
+    return is_name and len(np.unique(column)) == len(column) and bool((column == np.floor(column)).all())

@@ -1,0 +1,216 @@
+"""Vectors in every command: training, codes, report, decoding, export; and the likelihoods of vectors."""
+
+import csv
+import json
+import math
+import re
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import equipoise as eq
+from equipoise import config, likelihoods
+from equipoise.cli import app, main
+from equipoise.run import Run
+
+ROOT = Path(__file__).parent.parent
+SETTINGS = ("train.steps=3", "train.threads=1", "net.latent=4", "evaluate.which=sse", "--no-progress")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the files that the example writes, and runs on the table and on the spectra."""
+    folder = tmp_path_factory.mktemp("vectors")
+    runpy.run_path(str(ROOT / "examples" / "vectors.py"))["main"](folder)
+    for name in ("table", "spectra"):
+        words = ["train", f"data={folder / name}.csv", f"data.factors={folder / name}_factors.csv", *SETTINGS]
+        done = CliRunner().invoke(app, [*words, f"out={folder / name}"])
+        assert done.exit_code == 0, done.output
+    return folder
+
+
+@pytest.fixture
+def table(made: Path) -> Run:
+    return eq.open_run(made / "table")
+
+
+def lines(path: Path) -> list[list[str]]:
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
+
+
+def test_defaults_of_vectors_are_written_to_the_settings(table: Run) -> None:
+    settings = table.config.flat()
+    assert settings["data.scaling"] == "standardize"
+    assert (settings["net.name"], settings["method.likelihood"], settings["method.name"]) == (
+        "mlp",
+        "mse",
+        "aligned-vae",
+    )
+    assert table.model.likelihood.link == "identity"
+    assert table.images.factor_names == ("size", "age", "light", "water")
+
+
+def test_the_scaling_is_stored_and_new_rows_use_it(table: Run, made: Path, tmp_path: Path) -> None:
+    header, *rows = lines(made / "table.csv")
+    values = np.array(rows, np.float64)
+    stored = json.loads((made / "table" / "meta.json").read_text())["data"]["scaling"]
+    assert stored["names"] == header
+    np.testing.assert_allclose(stored["offset"], values.mean(0), rtol=1e-12)
+    np.testing.assert_allclose(stored["unit"], values.std(0), rtol=1e-12)
+    with open(tmp_path / "new.csv", "w", newline="") as file:  # two rows, columns in another order
+        csv.writer(file).writerows([header[::-1], *(row[::-1] for row in rows[5:7])])
+    expected = table.encode(made / "table.csv")["mean"][5:7]
+    np.testing.assert_allclose(table.encode(tmp_path / "new.csv")["mean"], expected, atol=1e-6)
+    np.testing.assert_allclose(table.encode(values[5])["mean"], expected[:1], atol=1e-6)
+    np.testing.assert_allclose(table.model.encode(values[5:7])[0], expected, atol=1e-6)
+    with open(tmp_path / "short.csv", "w", newline="") as file:
+        csv.writer(file).writerows([header[1:], rows[5][1:]])
+    with pytest.raises(eq.InputError, match=r"lacks 1 column \(height\)"):
+        table.encode(tmp_path / "short.csv")
+    with pytest.raises(eq.InputError, match="the run was trained on vectors; give a table, or an array"):
+        table.encode(np.zeros((2, 8, 8)))
+
+
+def test_codes_are_decoded_to_the_units_of_the_table(table: Run, made: Path, tmp_path: Path) -> None:
+    codes = table.codes["mean"][:3]
+    vectors = table.decode(codes)
+    model = table.model
+    with torch.no_grad():
+        by_hand = model.decoder(torch.from_numpy(codes)).double().numpy().reshape(3, 20)
+    assert table.scaling is not None
+    np.testing.assert_allclose(vectors.vectors(), by_hand * table.scaling.unit + table.scaling.offset, rtol=1e-5)
+    np.save(tmp_path / "codes.npy", codes)
+    done = CliRunner().invoke(
+        app, ["decode", str(made / "table"), str(tmp_path / "codes.npy"), "--out", str(tmp_path / "out.csv")]
+    )
+    assert done.exit_code == 0, done.output
+    header, *rows = lines(tmp_path / "out.csv")
+    assert header == [*table.scaling.names, "z0", "z1", "z2", "z3"]
+    np.testing.assert_allclose(np.array(rows, np.float64)[:, :20], vectors.vectors(), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "columns"), [("table", ["height", "mud"]), ("spectra", ["400", "200 columns"])])
+def test_the_report_draws_vectors_with_the_names_of_columns(name: str, columns: list[str], made: Path) -> None:
+    page = (made / name / "report.html").read_text(encoding="utf-8")
+    for text in columns:
+        assert text in re.sub(r"<[^>]+>", " ", page), text
+    assert "squared error per vector, summed over scaled columns" in page
+    assert "1,000 rows of" in page
+    for picture in ("traversals.png", "traversals.gif", "reconstructions.png", "samples.png"):
+        assert (made / name / "pictures" / picture).stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "encode RUN table.csv --out codes.csv",
+        "sample RUN --n 5",
+        "nearest RUN table.csv --n 2 --out list.csv",
+        "outliers RUN --n 3 --out outliers.png",
+        "traverse RUN --latent 1 --out t.png",
+        "traverse RUN --latent 1 --steps 3 --out t.gif",
+        "evaluate RUN --which active_units",
+        "report RUN",
+        "export RUN --out exported",
+        "data info table.csv",
+        "data check table.csv",
+        "data render table.csv --n 10",
+    ],
+)
+def test_every_command_takes_vectors(words: str, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = words.replace("RUN", str(made / "table")).replace("table.csv", str(made / "table.csv"))
+    done = CliRunner().invoke(app, words.split())
+    assert done.exit_code == 0, f"{done.output} {done.exception}"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            "train data=table.csv method=beta-vae method.likelihood=bernoulli",
+            "bernoulli, which is for pixels from 0 to 1",
+        ),
+        ("train data=table.csv data.size=32", "data.size: only for images; remove it"),
+        ("train data=table.csv net=locatello", "locatello needs images of 8 x 8 pixels or more"),
+        ("train data=table.csv method=dava", "needs images of 8 x 8 pixels or more"),
+        ("train data=none.csv", "data: the path none.csv does not exist"),
+        ("decode RUN codes.npy --out x.png", "vectors are written to a .csv, .parquet, .npy or .npz"),
+        ("encode RUN nan.csv", "line 2 has no value in the column height"),
+    ],
+)
+def test_what_vectors_do_not_allow_is_one_sentence(
+    words: str,
+    sentence: str,
+    made: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = lines(made / "table.csv")
+    for name, row in (("table", rows[1]), ("nan", ["nan", *rows[1][1:]])):
+        with open(f"{name}.csv", "w", newline="") as file:
+            csv.writer(file).writerows([rows[0], row, *rows[2:40]])
+    np.save("codes.npy", np.zeros((1, 4)))
+    monkeypatch.setattr(sys, "argv", ["equipoise", *words.replace("RUN", str(made / "table")).split()])
+    with pytest.raises(SystemExit) as exit:
+        main()
+    _, err = capsys.readouterr()
+    assert (exit.value.code, len(err.splitlines())) == (2, 1), err
+    assert sentence in err
+
+
+def test_an_exported_model_takes_and_returns_values_of_the_table(table: Run, made: Path, tmp_path: Path) -> None:
+    model = eq.load_model(eq.export_run(table, out=tmp_path / "exported"))
+    codes, _ = model.encode(made / "table.csv")
+    expected = table.encode(made / "table.csv")["mean"]
+    np.testing.assert_array_equal(codes, expected)
+    assert model.scaling is not None
+    np.testing.assert_array_equal(model.scaling.restore(model.decode(codes)), table.decode(expected).vectors())
+
+
+def test_an_array_and_a_table_give_the_same_run(made: Path, tmp_path: Path) -> None:
+    values = np.array(lines(made / "table.csv")[1:], np.float64)
+    options: dict[str, Any] = {"steps": 2, "settings": {"train.threads": 1, "evaluate.which": "sse"}, "progress": False}
+    ours = eq.train(values, "sigma-vae", out=tmp_path / "array", **options)
+    other = eq.train(made / "table.csv", "sigma-vae", out=tmp_path / "table", **options)
+    np.testing.assert_array_equal(ours.codes["mean"], other.codes["mean"])
+    vectors = eq.load_data(values)
+    with pytest.raises(eq.InputError, match=r"data\.scaling is minmax, but the array is scaled by standardize already"):
+        eq.train(vectors, "vae", steps=2, out=tmp_path / "no", settings={"data.scaling": "minmax"}, progress=False)
+
+
+def test_errors_of_vectors_are_those_of_the_decoder_itself() -> None:
+    out, x = torch.tensor([[[[2.0, -3.0]]]]), torch.tensor([[[[1.0, 5.0]]]])
+    error = 1.0 + 64.0
+    assert likelihoods.from_name("auto", 1, link="identity")(out, x).item() == error
+    gaussian = likelihoods.from_name("gaussian", 1, 2.0, link="identity")
+    assert gaussian(out, x).item() == pytest.approx(error / 8 + 2 * (math.log(2) + 0.5 * math.log(2 * math.pi)))
+    calibrated = likelihoods.from_name("calibrated", 1, link="identity").train()
+    sigma = math.sqrt(error / 2)
+    assert calibrated(out, x).item() == pytest.approx(1 + 2 * (math.log(sigma) + 0.5 * math.log(2 * math.pi)), rel=1e-3)
+    for likelihood in (gaussian, calibrated):
+        assert torch.equal(likelihood.mean(out), out)
+        assert torch.equal(likelihood.out(x, 1e-4), x)
+
+
+def test_a_table_is_known_from_its_name_and_an_array_from_its_axes(tmp_path: Path) -> None:
+    np.save(tmp_path / "flat.npy", np.zeros((5, 4)))
+    np.save(tmp_path / "images.npy", np.zeros((5, 8, 8)))
+    for name, scaling, net in (
+        ("t.csv", "standardize", "mlp"),
+        ("flat.npy", "standardize", "mlp"),
+        ("images.npy", None, "locatello"),
+    ):
+        settings = config.resolve({"data": str(tmp_path / name), "method": "vae"})
+        assert (settings.data.scaling, settings.net.name) == (scaling, net)
+    settings = config.resolve({"data": "t.csv", "method": "vae", "net": "mlp_lvae", "data.scaling": "minmax"})
+    assert (settings.data.scaling, settings.net.name) == ("minmax", "mlp_lvae")
