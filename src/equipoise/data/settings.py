@@ -49,8 +49,8 @@ def _source(value: object) -> object:
 
 
 def _with_source(value: object) -> object:
-    """A number, a share or a path as the source of a table of settings."""
-    return {"source": value} if isinstance(value, int | float | str) else value
+    """Anything but a table of settings as the source of one."""
+    return value if value is None or isinstance(value, dict | Labelled) else {"source": value}
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))

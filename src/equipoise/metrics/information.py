@@ -160,19 +160,19 @@ def mig_sup(
         1.0
     """
     data, information = _informed(codes, factors, bins, edges, factor_bins)
-    value, gaps = _over_latents(gap(information.explained.T), data, dead, strict)
-    value = value if data.live.any() or strict else 0.0
-    constant = data.constant if dead == "omit" else {}
-    return data.score(value, per_latent=gaps, matrix=information.mutual, left_out=constant)
+    return _over_latents(gap(information.explained.T), data, information, dead, strict, of_none=0.0)
 
 
-def _over_latents(scores: Floats, data: Pair, dead: Dead, strict: bool) -> tuple[float, Floats]:
-    """Return the mean of scores [L], NaN if none is left, and the scores with constant latents as 0 or NaN."""
+def _over_latents(
+    scores: Floats, data: Pair, information: _Information, dead: Dead, strict: bool, of_none: float = math.nan
+) -> Score:
+    """Return the mean of scores [L] as a score; `of_none` if no latent is left."""
     taken = data.live | (dead == "zero")
     scores = np.where(data.live, scores, np.where(taken, 0.0, np.nan))
-    if not taken.any() or (strict and not data.live.all()):
-        return math.nan, scores
-    return float(scores[taken].mean()), scores
+    value = scores[taken].mean() if taken.any() else of_none
+    value = math.nan if strict and not data.live.all() else value
+    constant = data.constant if dead == "omit" else {}
+    return data.score(value, per_latent=scores, matrix=information.mutual, left_out=constant)
 
 
 def modularity(
@@ -212,9 +212,7 @@ def modularity(
     best = information.mutual.max(axis=0)
     others = (_ratio(information.mutual, best) ** 2).sum(axis=0) - 1
     scores = np.where(best > _ROUNDING, 1 - others / rest, 0.0) if rest else np.full(len(best), np.nan)
-    value, scores = _over_latents(scores, data, dead, strict)
-    constant = data.constant if dead == "omit" else {}
-    return data.score(value, per_latent=scores, matrix=information.mutual, left_out=constant)
+    return _over_latents(scores, data, information, dead, strict)
 
 
 def dcimig(
@@ -317,10 +315,7 @@ def minimality(
         (1.0, 0.25)
     """
     data, information = _informed(codes, factors, bins, edges, factor_bins)
-    value, best = _over_latents(information.explained.max(axis=0), data, dead, strict)
-    value = value if data.live.any() or strict else 0.0
-    constant = data.constant if dead == "omit" else {}
-    return data.score(value, per_latent=best, matrix=information.mutual, left_out=constant)
+    return _over_latents(information.explained.max(axis=0), data, information, dead, strict, of_none=0.0)
 
 
 def sufficiency(
