@@ -10,7 +10,9 @@ import pytest
 import torch
 from tests.conftest import build, clock, forward, images, noise, small, toy
 
+from equipoise import automatic
 from equipoise.alignment import Alignment
+from equipoise.assemble import load_images
 from equipoise.config import load, resolve
 from equipoise.data import Images
 from equipoise.data.labelled import LabelledImages
@@ -226,3 +228,14 @@ def test_labelled_latents_are_not_rotated() -> None:
     assert len(alignment._partners(mean, torch.zeros(64, 3))) == 3
     alignment.fixed = (1,)
     assert {frozenset(pair) for pair in alignment._partners(mean, torch.zeros(64, 3))} == {frozenset((0, 2))}
+
+
+def test_the_speed_of_a_budget_is_that_with_the_labels(
+    squares: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = resolve({**SETTINGS, "data": squares(), "train.labels.source": 20})
+    steps = []
+    draw = LabelledImages.__call__
+    monkeypatch.setattr(LabelledImages, "__call__", lambda self, step: steps.append(step) or draw(self, step))
+    automatic.measure(config, load_images(config, None)[0])
+    assert steps

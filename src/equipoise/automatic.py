@@ -13,7 +13,7 @@ import torch
 
 from equipoise import choice, initial
 from equipoise import config as configuration
-from equipoise.assemble import batches_of, build, load_images
+from equipoise.assemble import batches_of, build, labelled_images, load_images
 from equipoise.choice import Facts
 from equipoise.config import Config, Settings
 from equipoise.data import Images, stored_shapes
@@ -117,7 +117,9 @@ def measure(config: Config, images: Images, needs_speed: bool = True) -> tuple[i
     if number is not None and not needs_speed:
         return number, None
     batches = batches_of(config, images)
-    training = Training(*build(config, images.shape, len(images)), config.train, device(config.train.device))
+    model, objective = build(config, images.shape, len(images))
+    labelled = labelled_images(config, images)
+    training = Training(model, objective, config.train, device(config.train.device), labelled=labelled)
     with speed.fast_parts(config.train.fast, number):
         if number is None and training.device.type == "cpu":
             number = trial.best_threads(lambda: trial.images_per_second(training, batches, trial.SECONDS), most)
