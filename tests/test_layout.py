@@ -17,6 +17,7 @@ ORDER = [
     "claim",
     "progress",
     "outcome",
+    "hub",
     "data",
     "nets",
     "gates",

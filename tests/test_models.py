@@ -48,8 +48,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return str(cache)
 
     package = SimpleNamespace(HfApi=Api, snapshot_download=snapshot_download)
-    monkeypatch.setattr(source, "find_spec", lambda _: package)
-    monkeypatch.setattr(source, "import_module", lambda _: package)
+    monkeypatch.setattr("equipoise.hub.package", lambda: package)
     return shelf
 
 
@@ -161,7 +160,7 @@ def test_a_hub_that_does_not_answer_is_one_sentence(words: list[str], tmp_path: 
 
 
 def test_without_huggingface_hub_the_hub_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "find_spec", lambda _: None)
+    monkeypatch.setattr("equipoise.hub.find_spec", lambda _: None)
     with pytest.raises(eq.InputError, match=r"pip install equipoise\[hub\]"):
         eq.load_model("hf:me/rooms")
 

@@ -25,6 +25,7 @@ from equipoise.data.labelled import LabelledImages
 from equipoise.data.pairs import ListedPairs
 from equipoise.errors import InputError, RunError
 from equipoise.files import read_json, write_text
+from equipoise.hub import HUB
 from equipoise.training import checkpoint
 from equipoise.training.loop import Row, Training
 
@@ -197,7 +198,7 @@ def fingerprint(config: Config, images: Iterable[Images | ListedPairs | Labelled
     data, content = config.data, {"digest": digest(images)}
     if data.name in DATASETS or data.name.startswith(ARRAY):
         return content
-    paths: dict[str, Any] = {"name": str(Path(data.name).resolve())}
+    paths: dict[str, Any] = {} if data.name.startswith(HUB) else {"name": str(Path(data.name).resolve())}
     table, columns = factor_table.split(data.factors)
     if table not in (None, factor_table.FOLDERS):
         path = str(Path(table).resolve())

@@ -43,8 +43,12 @@ class Table(NamedTuple):
     words: Mapping[str, Sequence[str]] = {}
 
 
-def choose(setting: Setting, count: int, folder: Path | None, files: Sequence[str]) -> Table | None:
+def choose(
+    setting: Setting, count: int, folder: Path | None, files: Sequence[str], frame: Any = None, title: str = ""
+) -> Table | None:
     """The table that the setting `factors` means for `count` pictures, in a folder or not; None if there is none.
+
+    frame: columns that came with the pictures, which are read unless the setting has another table. title: their name.
 
     Raises `InputError` for a table that does not fit the pictures.
     """
@@ -57,6 +61,8 @@ def choose(setting: Setting, count: int, folder: Path | None, files: Sequence[st
         return of_folders(folder, files)
     if path is not None:
         return read(Path(path).expanduser(), files or count, columns)
+    if frame is not None:
+        return of_rows(title, frame_rows(frame), count, columns, in_order=True)
     table = beside(folder) if folder is not None else None
     if table is None and columns:
         raise InputError(

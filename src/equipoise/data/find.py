@@ -11,9 +11,11 @@ from PIL import Image
 from equipoise.data.images import Images
 from equipoise.data.pictures import KINDS
 from equipoise.data.readers import READERS
+from equipoise.data.readers.parquet import holds_pictures
 from equipoise.data.readers.sequence import Sequence
 from equipoise.data.sets import DATASETS
 from equipoise.errors import InputError, nearest
+from equipoise.hub import HUB
 
 # How to bring other files of arrays to a kind that is read.
 _INSTEAD = {
@@ -51,6 +53,8 @@ def find(source: Any) -> tuple[str, Any]:
 def _find_path(text: str, is_name: bool) -> tuple[str, Any]:
     if text in DATASETS and is_name:
         return "set", DATASETS[text]
+    if text.startswith(HUB):
+        return "hub", text.removeprefix(HUB)
     path = Path(text).expanduser()
     if path.is_dir():
         return "folder", path
@@ -65,6 +69,8 @@ def _find_path(text: str, is_name: bool) -> tuple[str, Any]:
     kind = path.suffix.lower()
     if kind in KINDS:
         return "image", path
+    if kind == ".parquet" and holds_pictures(path):
+        return "rows", path
     if kind not in READERS:
         kinds = ", ".join(kind for kind in READERS if kind.startswith("."))
         instead = f"; {_INSTEAD[kind]}" if kind in _INSTEAD else ""

@@ -21,7 +21,7 @@ from equipoise.data.settings import Data
 from equipoise.data.source import Source
 from equipoise.errors import InputError
 
-_WITH_KEY = (".npz", ".h5", ".hdf5")
+_WITH_KEY = (".npz", ".h5", ".hdf5", "hub", "rows")
 
 
 def load_data(
@@ -43,7 +43,8 @@ def load_data(
     Args:
         source: The name of a data set in `equipoise.data.DATASETS`; the path of a folder of images, of an image file,
             or of a .npy, .npz or HDF5 file ("./dsprites" is always a path); a list of paths; a data frame with a column
-            of paths, whose other columns are factors; an array or tensor [N, H, W], [N, H, W, C] or [N, C, H, W] with C
+            of paths, whose other columns are factors; hf:owner/name, a data set of the Hugging Face hub in Parquet
+            files, whose other columns are factors; an array or tensor [N, H, W], [N, H, W, C] or [N, C, H, W] with C
             up to 16, uint8, uint16, floats 0..1 or bool; a list, a torch data set or a data set of Hugging Face with
             pictures; or `Images`. Vectors are a .csv, .tsv, .parquet or .h5ad file, a data frame of numbers, or an
             array of numbers [N, V], also in an .npy, .npz or HDF5 file.
@@ -55,7 +56,8 @@ def load_data(
         range: LOW:HIGH, the values in the files that become 0 and 255, such as "0:4095" or (0, 4095); others are
             clipped. "0.1%:99.9%" takes these percentiles of the pixels of all images. By default 0 and the largest
             value of the type for 8 and 16 bits, 0 and 1 for floats.
-        key: The name of the array of the images in a .npz or HDF5 file, if it is not clear.
+        key: The name of the array of the images in a .npz or HDF5 file, or of the column of the pictures in a Parquet
+            file, if it is not clear.
         factors: A table of factors, .csv, .tsv or .parquet, or a data frame, with a row for each image; or "folders"
             for a folder of images: the first sub-folder of each image is its one factor; or the names of the columns
             that are factors, after the path of the table if it is not that in the folder. By default factors.csv or
@@ -103,7 +105,7 @@ def load_data(
         return images if size is None else images.resize(size)
 
     if key is not None and kind not in _WITH_KEY:
-        _refuse({"key": key}, ".npz and HDF5 files")
+        _refuse({"key": key}, ".npz and HDF5 files and pictures in Parquet files")
     pictures = READERS[kind](what) if key is None else READERS[kind](what, key)
     if isinstance(pictures, Images):  # a published file
         _refuse(settings, "images of your own")
@@ -111,7 +113,7 @@ def load_data(
     if pictures.label is None:
         _refuse({"skip_damaged": skip_damaged}, "pictures that are read one by one")
 
-    table = factor_table.choose(factors, pictures.count, pictures.folder, pictures.files)
+    table = factor_table.choose(factors, pictures.count, pictures.folder, pictures.files, pictures.frame, pictures.name)
     return scale(replace(pictures, factors=table or pictures.factors), form, skip_damaged=skip_damaged)
 
 

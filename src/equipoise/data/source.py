@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from equipoise.data.factor_table import Table
 from equipoise.data.intensity import Raw
@@ -27,6 +28,7 @@ class Source:
     folder, files: of a folder, and the paths of its pictures relative to it, for tables of factors.
     key: identifies the pixels in the cache; empty: they are converted each time.
     factors: a table that came with the pictures, or was joined to them.
+    frame: a data frame with a row for each picture, whose columns are factors unless a table is given.
     origin: for `Images.source`.
     """
 
@@ -42,4 +44,5 @@ class Source:
     files: Sequence[str] = ()
     key: tuple[object, ...] = ()
     factors: Table | None = None
+    frame: Any = None
     origin: str | None = None

@@ -1,17 +1,16 @@
 """Models to take away: those that the package contains, by name, and those of the Hugging Face hub."""
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from importlib import import_module, resources
-from importlib.util import find_spec
+from collections.abc import Mapping
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from equipoise.errors import InputError, RunError, cut, nearest
+from equipoise import hub
+from equipoise.errors import InputError, cut, nearest
 from equipoise.export.folder import CONFIG, check, unchanged
+from equipoise.hub import HUB
 
-HUB = "hf:"  # begins the name of a repository of the hub
 _FILES = ("config.json", "model.safetensors", "README.md", "pictures/*.png")  # that are downloaded
 
 
@@ -72,8 +71,8 @@ def push(folder: str | Path, repository: str, private: bool = False) -> str:
     about = unchanged(folder, but=("README.md",))
     if about["kind"] == "onnx":
         raise InputError(f"{folder} holds ONNX graphs; export the run to hub-folder to upload it")
-    api = _hub().HfApi()
-    with _connecting(f"{folder} could not be uploaded to {repository}"):
+    api = hub.package().HfApi()
+    with hub.connecting(f"{folder} could not be uploaded to {repository}"):
         api.create_repo(repository, private=private, exist_ok=True)
         return str(api.upload_folder(repo_id=repository, folder_path=str(folder), commit_message=about["name"]))
 
@@ -87,28 +86,11 @@ def copy(name: str, target: Path) -> Path:
 
 def _download(repository: str) -> Path:
     """Return the folder of a repository in the cache of the hub."""
-    hub = _hub()
-    with _connecting(f"{HUB}{repository} could not be downloaded"):
-        return Path(hub.snapshot_download(repository, allow_patterns=list(_FILES)))
+    api = hub.package()
+    with hub.connecting(f"{HUB}{repository} could not be downloaded"):
+        return Path(api.snapshot_download(repository, allow_patterns=list(_FILES)))
 
 
 def _package() -> Path:
     """Return the folder of the models that the package contains."""
     return Path(str(resources.files("equipoise") / "export" / "models"))
-
-
-def _hub() -> Any:
-    """Return the package huggingface_hub. Raises `InputError` where it is not installed."""
-    if find_spec("huggingface_hub") is None:
-        raise InputError("the Hugging Face hub needs the package huggingface_hub; pip install equipoise[hub]")
-    return import_module("huggingface_hub")
-
-
-@contextmanager
-def _connecting(failure: str) -> Iterator[None]:
-    """Raise `RunError` with these words and a reason for an error of any kind: those of the network have no base."""
-    try:
-        yield
-    except Exception as error:
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise RunError(f"{failure}: {reason}") from None

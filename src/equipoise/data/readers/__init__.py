@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from equipoise.data.images import Images
-from equipoise.data.readers import arrays, folder, named_arrays, sequence, vectors
+from equipoise.data.readers import arrays, folder, named_arrays, parquet, sequence, vectors
 from equipoise.data.source import Source
 
 READERS: dict[str, Callable[..., Source | Images]] = {
@@ -15,6 +15,8 @@ READERS: dict[str, Callable[..., Source | Images]] = {
     ".hdf5": named_arrays.read_hdf5,
     ".h5": named_arrays.read_hdf5,
     **dict.fromkeys((*vectors.TABLES, vectors.ANNDATA), vectors.read),
+    "rows": parquet.read_file,
+    "hub": parquet.read_hub,
     "array": arrays.read,
     "sequence": sequence.read,
 }

@@ -17,7 +17,7 @@ from equipoise.data.factor_column import Column, are_dates, is_row_name
 from equipoise.data.factor_table import Row, Table, list_names
 from equipoise.data.images import Images
 from equipoise.data.npz import Header
-from equipoise.data.readers import anndata, arrays, named_arrays
+from equipoise.data.readers import anndata, arrays, named_arrays, parquet
 from equipoise.errors import InputError, choose
 
 TABLES = (".csv", ".tsv", ".parquet")
@@ -63,7 +63,7 @@ def are_in(source: Any, key: object = None) -> bool:
     path = Path(source).expanduser()
     suffix = path.suffix.lower()
     if suffix in (*TABLES, ANNDATA) or not path.is_file():
-        return suffix in (*TABLES, ANNDATA)
+        return suffix in (*TABLES, ANNDATA) and not (suffix == ".parquet" and parquet.holds_pictures(path))
     try:
         if suffix == ".npy":
             return _is_flat(npz.header(path))

@@ -1,0 +1,217 @@
+"""Pictures in Parquet files, such as data sets of the Hugging Face hub, whose other columns are factors."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from functools import partial
+from importlib.util import find_spec
+from io import BytesIO
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from equipoise import hub
+from equipoise.data import pictures
+from equipoise.data.intensity import Raw
+from equipoise.data.pixels import Shape
+from equipoise.data.readers.folder import state
+from equipoise.data.readers.sequence import NAMES
+from equipoise.data.source import Picture, Source
+from equipoise.errors import InputError
+
+CONVERSION = "refs/convert/parquet"  # the branch to which the hub converts data sets of other kinds
+DEFAULT = "train"  # the part that is read if none is named
+_ROWS = 512  # that are read at once
+_READING = 1  # counted up when pictures are decoded to other pixels than before, which are in the cache
+_NUMBER = re.compile(r"(-\d+-of-\d+|/\d+|^\d+)$")  # of a file among those of a part, without its suffix
+
+
+def holds_pictures(path: Path) -> bool:
+    """Whether a Parquet file has a column of pictures. A file that cannot be read has none."""
+    if find_spec("pyarrow") is None:
+        return False
+    from pyarrow import ArrowException, parquet
+
+    try:
+        return any(_holds_pictures(field.type) for field in parquet.read_schema(path))
+    except (ArrowException, OSError):
+        return False
+
+
+def read_file(path: Path, key: str | None = None) -> Source:
+    """The pictures in a Parquet file, see `read`."""
+    return read([path], str(path), key)
+
+
+def read_hub(name: str, key: str | None = None) -> Source:
+    """The pictures of a data set of the hub, owner/name or owner/name/part; its files are downloaded once.
+
+    key: the column of the pictures; default: as for `read`.
+
+    Raises `InputError` for a part that is not there or not named and not clear, and where a package is missing; and
+    `RunError` if the download fails.
+    """
+    owner, _, rest = name.partition("/")
+    title, _, part = rest.partition("/")
+    repository = f"{owner}/{title}"
+    if not owner or not title:
+        raise InputError(f"data: {hub.HUB}{name} names no data set; expected {hub.HUB}owner/name")
+    package = hub.package()
+    with hub.connecting(f"{hub.HUB}{repository} could not be downloaded"):
+        revision, parts = _listing(package, repository)
+    files = parts[_choose(repository, parts, part)]
+    with hub.connecting(f"{hub.HUB}{repository} could not be downloaded"):
+        folder = package.snapshot_download(repository, repo_type="dataset", revision=revision, allow_patterns=files)
+    return read([Path(folder) / file for file in files], f"{hub.HUB}{name}", key)
+
+
+def _listing(package: Any, repository: str) -> tuple[str | None, dict[str, list[str]]]:
+    """The revision and the parts of a data set; those in the cache of the hub if the hub does not answer."""
+    of_set = {"repo_type": "dataset"}
+    failure: Exception | None = None
+    for revision in (None, CONVERSION):
+        try:
+            files = package.HfApi().list_repo_files(repository, revision=revision, **of_set)
+        except Exception as error:
+            failure = failure or error
+            try:
+                folder = Path(package.snapshot_download(repository, revision=revision, local_files_only=True, **of_set))
+            except Exception:
+                continue
+            files = [path.relative_to(folder).as_posix() for path in folder.rglob("*.parquet")]
+        if parts := _parts(files):
+            return revision, parts
+    if failure is not None:
+        raise failure
+    return None, {}
+
+
+def _parts(files: Sequence[str]) -> dict[str, list[str]]:
+    """The Parquet files by the part of the data set that they belong to, such as data/train."""
+    parts: dict[str, list[str]] = {}
+    for file in sorted(file for file in files if file.endswith(".parquet")):
+        parts.setdefault(_NUMBER.sub("", file.removesuffix(".parquet")), []).append(file)
+    return parts
+
+
+def _choose(repository: str, parts: dict[str, list[str]], part: str) -> str:
+    """The part with this name or end; without one the only part, or the only one that is called train."""
+    end = PurePosixPath(part or DEFAULT).parts
+    matches = [each for each in parts if PurePosixPath(each).parts[-len(end) :] == end]
+    if not part and len(parts) == 1:
+        matches = list(parts)
+    if len(matches) == 1:
+        return matches[0]
+    if not parts:
+        raise InputError(f"{hub.HUB}{repository} has no Parquet files; download it, and give the folder of its images")
+    example = f"{hub.HUB}{repository}/{next(iter(parts))}"
+    raise InputError(f"{hub.HUB}{repository} has the parts {', '.join(parts)}; name one of them, such as {example}")
+
+
+def read(files: Sequence[Path], title: str, key: str | None = None) -> Source:
+    """The pictures in a column of Parquet files, and the other columns as a data frame, for factors.
+
+    A picture is the bytes of an image file, alone or with its path. Labels of the hub become their names. Columns that
+    hold lists or more pictures are left out.
+
+    Raises `InputError` where no column, or not one alone, has pictures and `key` names none of them.
+    """
+    if find_spec("pyarrow") is None or find_spec("pandas") is None:
+        raise InputError(f"{title} needs pandas and pyarrow; pip install equipoise[tables]")
+    from pyarrow import ArrowException, parquet
+
+    try:
+        readers = [parquet.ParquetFile(file) for file in files]
+    except (ArrowException, OSError) as error:
+        raise InputError(f"{title} cannot be read as Parquet ({error}); save or download it again") from None
+    schema = readers[0].schema_arrow
+    column = _picture_column(schema, title, key)
+    counts = [file.metadata.num_rows for file in readers]
+
+    def label(i: int) -> str:
+        return f"row {i + 1} of {title}"
+
+    def cells(first: int) -> Iterator[tuple[int, bytes | None]]:
+        start = 0
+        for file, count in zip(readers, counts, strict=True):
+            number, start = start, start + count
+            if start <= first:
+                continue
+            for batch in file.iter_batches(_ROWS, columns=[column]):
+                for cell in batch.column(0).to_pylist():
+                    if number >= first:
+                        yield number, cell["bytes"] if isinstance(cell, dict) else cell
+                    number += 1
+
+    def read_one(number: int, cell: bytes | None) -> Raw:
+        if cell is None:
+            raise pictures.Damaged(label(number), "it has no bytes")
+        return pictures.read(BytesIO(cell), name=label(number))
+
+    def heads() -> Iterator[tuple[str, Shape]]:
+        for number, cell in cells(0):
+            try:
+                head = pictures.head(BytesIO(cell or b""), name=label(number))
+            except pictures.Damaged:  # it is reported when it is decoded
+                continue
+            yield label(number), (1 if head.grey else 3, head.height, head.width)
+
+    def read_from(first: int, rows: int) -> Iterator[list[Picture]]:
+        rest = cells(first)
+        while some := list(islice(rest, rows)):
+            yield [partial(read_one, *each) for each in some]
+
+    return Source(
+        title,
+        sum(counts),
+        heads,
+        read_from,
+        label=label,
+        plural="rows",
+        in_threads=True,
+        key=((title, column), state(Path(), [str(file) for file in files]), _READING),
+        frame=_frame(readers, schema, column),
+        origin=title,
+    )
+
+
+def _picture_column(schema: Any, title: str, key: str | None) -> str:
+    """The column of the pictures: `key`, the first of the usual names, or the only one."""
+    columns = [field.name for field in schema if _holds_pictures(field.type)]
+    if key is not None and key not in columns:
+        raise InputError(
+            f"{title} has no column {key!r} of pictures, which data.key names, but {', '.join(columns) or 'none'}"
+        )
+    usual = [name for name in NAMES if name in columns]
+    if key is None and len(columns) > 1 and not usual:
+        raise InputError(f"{title} has several columns of pictures, {', '.join(columns)}; choose one with data.key")
+    if not columns:
+        raise InputError(f"{title} has no column of pictures but {', '.join(schema.names)}; give images")
+    return key or (usual or columns)[0]
+
+
+def _holds_pictures(kind: Any) -> bool:
+    """Whether a type of Arrow is bytes, or a record with the field bytes."""
+    from pyarrow import types
+
+    if types.is_struct(kind):
+        return any(kind.field(i).name == "bytes" for i in range(kind.num_fields))
+    return bool(types.is_binary(kind) or types.is_large_binary(kind))
+
+
+def _frame(readers: Sequence[Any], schema: Any, column: str) -> Any:
+    """The columns of numbers and words, as a data frame; None if there are none."""
+    import pandas as pd
+    from pyarrow import types
+
+    simple = (types.is_integer, types.is_floating, types.is_boolean, types.is_string, types.is_large_string)
+    names = [field.name for field in schema if field.name != column and any(test(field.type) for test in simple)]
+    if not names:
+        return None
+    frame = pd.concat([file.read(columns=names).to_pandas() for file in readers], ignore_index=True)
+    features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
+    for name in names:
+        words = features.get(name, {}).get("names") if isinstance(features.get(name), dict) else None
+        if words and types.is_integer(schema.field(name).type):
+            frame[name] = [words[code] if 0 <= code < len(words) else None for code in frame[name]]
+    return frame

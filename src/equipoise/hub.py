@@ -1,0 +1,28 @@
+"""The Hugging Face hub: the package that speaks to it, and its errors."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from equipoise.errors import InputError, RunError
+
+HUB = "hf:"  # begins the name of a repository of the hub
+
+
+def package() -> Any:
+    """Return the package huggingface_hub. Raises `InputError` where it is not installed."""
+    if find_spec("huggingface_hub") is None:
+        raise InputError("the Hugging Face hub needs the package huggingface_hub; pip install equipoise[hub]")
+    return import_module("huggingface_hub")
+
+
+@contextmanager
+def connecting(failure: str) -> Iterator[None]:
+    """Raise `RunError` with these words and a reason for an error of any kind: those of the network have no base."""
+    try:
+        yield
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise RunError(f"{failure}: {reason}") from None
