@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 import equipoise as eq
 from equipoise import config, likelihoods
 from equipoise.cli import app, main
+from equipoise.report import explorer
 from equipoise.run import Run
 
 ROOT = Path(__file__).parent.parent
@@ -105,6 +106,40 @@ def test_the_report_draws_vectors_with_the_names_of_columns(name: str, columns: 
     assert "1,000 rows of" in page
     for picture in ("traversals.png", "traversals.gif", "reconstructions.png", "samples.png"):
         assert (made / name / "pictures" / picture).stat().st_size > 1000
+
+
+def test_the_explorer_page_holds_the_scaling_and_rows(made: Path, table: Run) -> None:
+    page = explorer.write(table).read_text(encoding="utf-8")
+    about = json.loads(re.search(r'id="about">(.*?)</script>', page, re.DOTALL)[1])  # type: ignore[index]
+    assert about["link"] == "identity"
+    assert about["columns"]["names"] == lines(made / "table.csv")[0]
+    assert (about["columns"]["axis"], about["columns"]["label"]) == (None, "standard deviations")
+    assert len(about["samples"]) == 24
+    assert about["samples"][0].startswith("row ")
+    assert "rows of 20 columns" in page
+    assert 'class="vectors"' in page
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", ["table", "spectra"])
+def test_values_and_codes_of_the_page_are_those_of_python(name: str, made: Path, browser: Any) -> None:
+    run = eq.open_run(made / name)
+    path = explorer.write(run)
+    z = torch.from_numpy(run.codes["mean"][:1])
+    x = run.images.pixels(run.codes["index"][:1])
+    faults: list[str] = []
+    page = browser.new_page()
+    page.on("console", lambda message: faults.append(message.text))
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto(path.resolve().as_uri())
+    page.evaluate("explorer.ready")
+    values = page.evaluate("z => explorer.decode(z).then(all => Array.from(all))", z[0].tolist())
+    codes = page.evaluate("x => explorer.encode(x).then(all => Array.from(all))", x.ravel().tolist())
+    assert page.locator("#slot-A canvas").evaluate("canvas => canvas.width") == 720
+    page.close()
+    assert faults == []
+    np.testing.assert_allclose(values, run.model.decode(z).numpy().ravel(), atol=0.01)
+    np.testing.assert_allclose(codes, run.model.encode(x)[0].numpy().ravel(), atol=0.01)
 
 
 @pytest.mark.parametrize(

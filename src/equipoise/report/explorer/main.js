@@ -4,14 +4,14 @@ addEventListener("unhandledrejection", ({ reason }) => showStatus(`Error: ${reas
 
 /** Build the buttons of the run's images. */
 function buildSamples(bytes) {
-  const size = bytes.length / about.samples.length;
+  const values = about.columns ? new Float32Array(bytes.buffer) : Float32Array.from(bytes, (byte) => byte / 255);
+  const size = values.length / about.samples.length;
   const samples = about.samples.map((title, n) => {
-    const pixels = Float32Array.from(bytes.subarray(n * size, (n + 1) * size), (byte) => byte / 255);
-    return { title, pixels };
+    return { title, pixels: values.slice(n * size, (n + 1) * size) };
   });
   for (const { title, pixels } of samples) {
     const canvas = element("canvas");
-    paint(canvas, pixels);
+    paint(canvas, pixels, true);
     const onclick = () => chooseActive(title, pixels);
     byId("samples").append(
       element("button", { type: "button", title, "aria-label": `Use ${title}`, onclick }, canvas),
@@ -31,6 +31,10 @@ async function chooseActive(title, pixels) {
 function listenForFiles() {
   const [channels, height, width] = about.shape;
   const input = byId("file");
+  if (about.columns) {
+    byId("own").textContent = "equipoise encode writes the codes of other rows.";
+    return;
+  }
   if (channels !== 1 && channels !== 3) {
     byId("own").textContent = `Your own images cannot be used: the model takes ${channels} channels.`;
     return;
@@ -64,7 +68,7 @@ async function begin() {
   startWorker();
   const { decoder, encoder } = about;
   const parcel = byId("parcel");
-  const bytes = await request("load", { parcel: parcel.textContent, decoder, encoder });
+  const bytes = await request("load", { parcel: parcel.textContent, decoder, encoder, link: about.link });
   parcel.remove(); // frees megabytes: the worker has a copy
   const samples = buildSamples(bytes);
   await buildBeta();

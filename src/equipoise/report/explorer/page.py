@@ -16,12 +16,14 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from torch import Tensor
 
+from equipoise.data.columns import Scaling
 from equipoise.errors import InputError
 from equipoise.files import write_text
 from equipoise.gates import Gated
 from equipoise.likelihoods import Likelihood, as_float
 from equipoise.model import VAE
 from equipoise.report.explorer.layers import Layer, integers, layers_of, rounded
+from equipoise.report.figures import vectors
 from equipoise.report.findings import analyse
 from equipoise.report.html import template
 from equipoise.report.page import write as write_report
@@ -32,7 +34,17 @@ CALIBRATION = 128  # codes and images over which the error of rounded weights is
 
 LINK = 'href="explorer.html"'  # in a report
 WORKER = ("weights.js", "net.js", "worker.js")
-PAGE = ("elements.js", "requests.js", "pictures.js", "slots.js", "sliders.js", "beta.js", "traversal.js", "main.js")
+PAGE = (
+    "elements.js",
+    "requests.js",
+    "pictures.js",
+    "vectors.js",
+    "slots.js",
+    "sliders.js",
+    "beta.js",
+    "traversal.js",
+    "main.js",
+)
 
 
 def write(run: Run) -> Path:
@@ -50,7 +62,9 @@ def write(run: Run) -> Path:
     findings = analyse(run)
     index = run.codes["index"]
     rows = findings.examples(SAMPLES)
-    errors = _errors(model.at(), torch.from_numpy(run.codes["z"]), as_float(run.images.pixels(index[:CALIBRATION])))
+    x = as_float(run.images.pixels(index[:CALIBRATION]), model.likelihood.link)
+    errors = _errors(model.at(), torch.from_numpy(run.codes["z"]), x)
+    noun = "image" if model.scaling is None else "row"
     weights = _pack([*decoder, *encoder], run.images.pixels(index[rows]).transpose(0, 2, 3, 1))
     code, worker = _join(PAGE), _join(WORKER)
     latent_keys = ("index", "factor", "words", "nats", "low", "high", "active")
@@ -60,7 +74,9 @@ def write(run: Run) -> Path:
         "crop": run.config.data.crop,
         "measure": findings.measure,
         "latents": [{key: getattr(latent, key) for key in latent_keys} for latent in findings.latents],
-        "samples": [f"image {number}" for number in index[rows].tolist()],
+        "samples": [f"{noun} {number}" for number in index[rows].tolist()],
+        "link": model.likelihood.link,
+        "columns": None if model.scaling is None else _columns(model.scaling, run.images.pixels(index)),
         "decoder": [layer.describe() for layer in decoder],
         "encoder": [layer.describe() for layer in encoder],
         "rates": None if rates is None else {**vars(rates), "middle": rates.middle},
@@ -68,6 +84,7 @@ def write(run: Run) -> Path:
     page = template("report/explorer/page.html").render(
         title=about["name"],
         rates=rates,
+        noun=noun,
         has_report=(run.results / "report.html").exists(),
         run=run,
         findings=findings,
@@ -88,6 +105,20 @@ def write(run: Run) -> Path:
     if report.exists() and LINK not in report.read_text(encoding="utf-8"):
         write_report(run)  # with the link
     return path
+
+
+def _columns(scaling: Scaling, values: NDArray[np.float32]) -> dict[str, Any]:
+    """Return what the page needs to draw vectors, whose scaled values over the run are [n, 1, 1, V]."""
+    drawing = vectors.to_draw(scaling, values.astype(np.float64))
+    low, high = float(drawing.min()), float(drawing.max())
+    return {
+        **scaling.to_dict(),
+        "axis": None if scaling.axis is None else scaling.axis.tolist(),
+        "inUnits": scaling.has_one_unit,
+        "label": vectors.unit(scaling),
+        "low": low - 0.05 * (high - low),
+        "high": high + 0.05 * (high - low),
+    }
 
 
 def as_json(value: Any) -> str:
@@ -124,11 +155,12 @@ def _errors(model: VAE, z: Tensor, x: Tensor) -> dict[str, float]:
     }
 
 
-def _pack(layers: Sequence[Layer], images: NDArray[np.uint8]) -> str:
+def _pack(layers: Sequence[Layer], images: NDArray[Any]) -> str:
     """Return weights, biases and images [n, H, W, C], compressed, in base64; `weights.js` unpacks them.
 
-    The weights are integers, first all low bytes and then all high bytes, which compress better apart. The scale of
-    each row, the biases and the numbers of the gates follow as float32, layer by layer, then the images.
+    Images are bytes, vectors float32. The weights are integers, first all low bytes and then all high bytes, which
+    compress better apart. The scale of each row, the biases and the numbers of the gates follow as float32, layer by
+    layer, then the images.
     """
     weights, floats = [], []
     for layer in layers:

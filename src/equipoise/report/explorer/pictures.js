@@ -15,8 +15,9 @@ function rgba(pixels) {
   return bytes;
 }
 
-/** Paint pixels on a canvas of the size of the picture. */
-function paint(canvas, pixels) {
+/** Paint pixels on a canvas of the size of the picture, or draw a vector, without names if it is small. */
+function paint(canvas, pixels, isSmall = false) {
+  if (about.columns) return paintVector(canvas, pixels, isSmall);
   const [, height, width] = about.shape;
   canvas.width = width;
   canvas.height = height;
@@ -25,7 +26,8 @@ function paint(canvas, pixels) {
 
 /** Return a PNG of pictures side by side, enlarged `scale` times. */
 async function png(canvases, scale) {
-  const [, height, width] = about.shape;
+  const [, height, width] = about.columns ? [1, canvases[0].height, canvases[0].width] : about.shape;
+  if (about.columns) scale = 1;
   const gap = canvases.length > 1 ? scale * Math.ceil(width / 32) : 0;
   const pitch = width * scale + gap;
   const sheet = element("canvas", { width: pitch * canvases.length - gap, height: height * scale });

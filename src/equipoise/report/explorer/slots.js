@@ -12,8 +12,8 @@ async function choose(name, title, pixels) {
   const code = await encode(pixels);
   const reconstruction = await decode(code);
   slots[name] = { title, pixels, code, edited: code.slice() };
-  paint(image(name, ".original"), pixels);
-  paint(image(name, ".reconstruction"), reconstruction);
+  paint(image(name, ".original"), pixels, true);
+  paint(image(name, ".reconstruction"), reconstruction, true);
   const error = squaredError(pixels, reconstruction).toFixed(1);
   card(name, ".title").textContent = title;
   image(name, ".title").textContent = title;

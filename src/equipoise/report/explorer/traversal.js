@@ -43,7 +43,7 @@ function drawStrip() {
   const key = `${latent.index}: ${codes[0]}`;
   if (key === stripKey) return; // the latent of the strip itself has moved
   stripKey = key;
-  codes.forEach((code, i) => draw(`strip ${i}`, code, (pixels) => paint(strip[i], pixels)));
+  codes.forEach((code, i) => draw(`strip ${i}`, code, (pixels) => paint(strip[i], pixels, true)));
   byId("low").textContent = signed(latent.low);
   byId("high").textContent = signed(latent.high);
   byId("strip").setAttribute("aria-label", `z${latent.index} from ${signed(latent.low)} to ${signed(latent.high)}`);

@@ -3,8 +3,8 @@
 const nets = {};
 
 const JOBS = {
-  async load({ parcel, decoder, encoder }) {
-    Object.assign(nets, { decoder, encoder });
+  async load({ parcel, decoder, encoder, link }) {
+    Object.assign(nets, { decoder, encoder, link });
     return unpackInto([...decoder, ...encoder], await inflate(parcel));
   },
   setLevel({ level }) {
@@ -12,7 +12,7 @@ const JOBS = {
     setGates(nets.decoder, level, (u) => Math.sqrt(Math.max(-Math.expm1(u), 0)));
     return new Float32Array(0);
   },
-  decode: ({ code }) => sigmoid(forward(nets.decoder, code)),
+  decode: ({ code }) => nets.link === null ? sigmoid(forward(nets.decoder, code)) : forward(nets.decoder, code),
   encode: ({ pixels }) => forward(nets.encoder, pixels),
 };
 
