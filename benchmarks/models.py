@@ -26,7 +26,7 @@ def add(name: str, path: Path) -> None:
     hub.check(run)
     with replacing_folder(MODELS / name) as folder:
         about = describe(run, "safetensors")
-        saved.write(run.model, folder)
+        saved.write(run.model.at(), folder)
         size = (folder / saved.WEIGHTS).stat().st_size
         if size > LARGEST:
             raise SystemExit(f"{name}: the weights have {size / 1e6:.1f} MB; take a smaller net")
