@@ -102,6 +102,8 @@ def test_the_report_draws_vectors_with_the_names_of_columns(name: str, columns: 
     page = (made / name / "report.html").read_text(encoding="utf-8")
     for text in columns:
         assert text in re.sub(r"<[^>]+>", " ", page), text
+    assert f"{columns[0]}</th>" in page or name == "spectra"
+    assert "data.scaling=standardize" in page
     assert "squared error per vector, summed over scaled columns" in page
     assert "1,000 rows of" in page
     for picture in ("traversals.png", "traversals.gif", "reconstructions.png", "samples.png"):
@@ -153,6 +155,7 @@ def test_values_and_codes_of_the_page_are_those_of_python(name: str, made: Path,
         "traverse RUN --latent 1 --steps 3 --out t.gif",
         "evaluate RUN --which active_units",
         "report RUN",
+        "check RUN",
         "export RUN --out exported",
         "data info table.csv",
         "data check table.csv",
@@ -221,6 +224,20 @@ def test_an_array_and_a_table_give_the_same_run(made: Path, tmp_path: Path) -> N
     vectors = eq.load_data(values)
     with pytest.raises(eq.InputError, match=r"data\.scaling is minmax, but the array is scaled by standardize already"):
         eq.train(vectors, "vae", steps=2, out=tmp_path / "no", settings={"data.scaling": "minmax"}, progress=False)
+
+
+def test_every_command_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "vectors.md").read_text(encoding="utf-8")
+    assert "python examples/vectors.py data" in page
+    runpy.run_path(str(ROOT / "examples" / "vectors.py"))["main"](Path("data"))
+    commands = re.findall(r"^equipoise (.+)$", page, re.MULTILINE)
+    assert len(commands) > 12
+    for line in commands:
+        short = re.sub(r"train\.steps=\d+", "train.steps=2 train.threads=1 evaluate.which=sse --no-progress", line)
+        done = CliRunner().invoke(app, short.split())
+        assert done.exit_code == 0, f"{line}: {done.output} {done.exception}"
+    assert Path("exported/config.json").exists()
 
 
 def test_errors_of_vectors_are_those_of_the_decoder_itself() -> None:

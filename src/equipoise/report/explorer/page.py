@@ -107,7 +107,7 @@ def write(run: Run) -> Path:
     return path
 
 
-def _columns(scaling: Scaling, values: NDArray[np.float32]) -> dict[str, Any]:
+def _columns(scaling: Scaling, values: NDArray[Any]) -> dict[str, Any]:
     """Return what the page needs to draw vectors, whose scaled values over the run are [n, 1, 1, V]."""
     drawing = vectors.to_draw(scaling, values.astype(np.float64))
     low, high = float(drawing.min()), float(drawing.max())

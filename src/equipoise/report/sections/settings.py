@@ -19,9 +19,9 @@ def settings(run: Run, findings: Findings) -> Sequence[Block]:  # noqa: ARG001
 
 
 def _text(value: Any) -> str:
-    """Return a value of `meta.json` as text: mappings as `key value`, lists with commas."""
+    """Return a value of `meta.json` as text: mappings as `key value`, lists with commas; the scaling has a section."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_text(item)}" for key, item in value.items())
+        return ", ".join(f"{key} {_text(item)}" for key, item in value.items() if key != "scaling")
     if isinstance(value, list | tuple):
         return ", ".join(_text(item) for item in value)
     if isinstance(value, bool):

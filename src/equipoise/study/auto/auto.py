@@ -203,6 +203,7 @@ def _begin(
             "evaluate.n": SAMPLE,
             "evaluate.which": which,
             **listing.RECIPES.get(recipe, {}),
+            **({"net.name": "mlp"} if facts.is_vector else {}),
             **request,
             "train.threads": 1,
         }
