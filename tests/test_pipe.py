@@ -24,6 +24,17 @@ class Halves(nn.Module):
         return (self.weight * halves[:, None, None, :]).repeat(1, 1, 16, 1).repeat_interleave(8, 3)
 
 
+class Columns(nn.Module):
+    """A vector of two columns, which are the latents."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(()))
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.weight * z[:, None, None, :]
+
+
 def model(sees: int = 2) -> VAE:
     return VAE(nn.Identity(), Halves(sees), likelihoods.SquaredError(), priors.StandardNormal(2), (1, 16, 16), 100)
 
@@ -65,6 +76,13 @@ def test_the_same_seed_gives_the_same_bits_and_moves_no_weight() -> None:
     assert first.to_dict() == again.to_dict()
     assert first.value != other.value
     assert all(torch.equal(value, before[name]) for name, value in same.state_dict().items())
+
+
+def test_vectors_have_a_discriminator_too() -> None:
+    vectors = VAE(nn.Identity(), Columns(), likelihoods.SquaredError(), priors.StandardNormal(2), (1, 1, 2), 100)
+    independent, equal = (pipe(vectors, codes(kind), "shuffled", 25_600, 0) for kind in ("independent", "equal"))
+    assert independent.value > 0.85
+    assert equal.value < 0.6
 
 
 def test_too_few_codes_or_pictures_are_refused() -> None:

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from equipoise import nets
@@ -17,6 +17,7 @@ Latents = Literal["shuffled", "uniform"]
 
 LEAST = 20  # codes, of which half are for the test
 BATCH = 64  # pictures in a step, half of each kind
+WIDTH = 256  # units of the hidden layers for vectors
 LR = 1e-4  # of Adam, the publication's
 DECODED = 500  # codes that are decoded at a time
 
@@ -42,8 +43,6 @@ def pipe(model: VAE, mean: npt.NDArray[np.float32], latents: Latents, seen: int,
     Raises:
         InputError: For fewer codes, or images that the discriminator cannot have.
     """
-    if model.scaling is not None:
-        raise InputError("PIPE compares pictures, and this run was trained on vectors; use other scores, such as udr")
     if len(mean) < LEAST:
         raise InputError(f"there are {len(mean)} codes; expected at least {LEAST}; raise evaluate.n")
     if seen < BATCH:
@@ -57,7 +56,7 @@ def pipe(model: VAE, mean: npt.NDArray[np.float32], latents: Latents, seen: int,
     place = next(model.parameters()).device
     with torch.random.fork_rng():
         torch.manual_seed(int(rng.integers(2**31)))
-        discriminator = nets.image_discriminator(model.shape).to(place)
+        discriminator = _discriminator(model.shape).to(place)
     optimiser = torch.optim.Adam(discriminator.parameters(), LR)
     for _ in range(seen // BATCH):
         rows = torch.from_numpy(rng.integers(half, size=(2, BATCH // 2)))
@@ -80,6 +79,14 @@ def pipe(model: VAE, mean: npt.NDArray[np.float32], latents: Latents, seen: int,
         seed=seed,
         extra={"accuracy": accuracy},
     )
+
+
+def _discriminator(shape: tuple[int, int, int]) -> nn.Module:
+    """A net from pictures [B, C, H, W] to a logit [B, 1]: that of DAVA, and a perceptron for vectors."""
+    if shape[1] > 1:
+        return nets.image_discriminator(shape)
+    hidden = [nn.Linear(shape[0] * shape[2], WIDTH), nn.LeakyReLU(0.2), nn.Linear(WIDTH, WIDTH), nn.LeakyReLU(0.2)]
+    return nn.Sequential(nn.Flatten(), *hidden, nn.Linear(WIDTH, 1))
 
 
 def _pictures(model: VAE, codes: Tensor) -> Tensor:
