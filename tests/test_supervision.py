@@ -19,6 +19,7 @@ from equipoise.data.labelled import LabelledImages
 from equipoise.data.settings import Labelled
 from equipoise.errors import InputError
 from equipoise.methods import METHODS
+from equipoise.report.sentences import supervision
 from equipoise.runs import execute
 from equipoise.sklearn import Disentangler
 from equipoise.supervision import Supervision
@@ -239,3 +240,18 @@ def test_the_speed_of_a_budget_is_that_with_the_labels(
     monkeypatch.setattr(LabelledImages, "__call__", lambda self, step: steps.append(step) or draw(self, step))
     automatic.measure(config, load_images(config, None)[0])
     assert steps
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"method": "vae"}, ""),
+        ({"method": "vae", "train.labels": 10}, "with the labels of some of them"),
+        ({"method": "ada-gvae"}, "in pairs drawn by their labels"),
+        ({"method": "ada-gvae", "method.pairs": "neighbours"}, ""),
+    ],
+)
+def test_report_and_card_do_not_call_a_training_with_labels_one_without(
+    settings: dict[str, object], expected: str
+) -> None:
+    assert supervision(resolve({"data": "dsprites", **settings})) == expected

@@ -15,6 +15,7 @@ from equipoise.data import DATASETS
 from equipoise.errors import RunError
 from equipoise.export.about import latents
 from equipoise.metrics import METRICS, Score
+from equipoise.report.sentences import supervision
 from equipoise.run import Run
 from equipoise.training import checkpoint
 
@@ -69,6 +70,7 @@ def card(run: Run, about: Mapping[str, Any], pictures: list[str], licence: str |
         about=about,
         method=run.config.method,
         data=data,
+        supervision=supervision(run.config),
         is_published=is_published,
         source=run.meta["data"],
         pictures={name: PICTURES[name] for name in pictures},

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from equipoise.config import Config, outline
 from equipoise.report.findings import Findings
 from equipoise.report.latents import Latent
 from equipoise.scoring import Run
@@ -16,7 +17,7 @@ BIT = np.log(2)  # nats
 def lead(run: Run, findings: Findings) -> list[str]:
     """Return the sentences at the top of the report: what the model was trained on and what it learned."""
     images, latents = run.meta.get("images", len(run.images)), len(findings.latents)
-    labels = ", without their labels" if findings.factors else ""
+    labels = f", {supervision(run.config) or 'without their labels'}" if findings.factors else ""
     scaling = run.images.scaling
     one = "image" if scaling is None else "row"
     of = "" if scaling is None else f" of {len(scaling.names):,} columns"
@@ -29,6 +30,14 @@ def lead(run: Run, findings: Findings) -> list[str]:
     nats = float(findings.kl.sum())
     sentences.append(f"Its latents: {findings.usage}. They encode {nats:.1f} nats ({nats / BIT:.0f} bits) per {one}.")
     return sentences + _followers(findings.main, [factor.name for factor in findings.factors])
+
+
+def supervision(config: Config) -> str:
+    """Return which labels the training used, empty if it used none."""
+    pairing = outline(config).pairing
+    if config.train.labels is not None:
+        return "with the labels of some of them"
+    return "in pairs drawn by their labels" if pairing is not None and pairing.source == "factors" else ""
 
 
 def _followers(latents: Sequence[Latent], factors: Sequence[str]) -> list[str]:
