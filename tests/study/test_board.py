@@ -72,6 +72,14 @@ def test_rows_are_sorted_by_mig_and_compared_with_the_best_fixed_weight() -> Non
     assert not page.is_complete
 
 
+def test_a_run_without_a_mig_is_left_out_of_the_counts() -> None:
+    undefined = trained({"name": "l-vae"}, [0.5, 0.5])
+    undefined[0].record.scores[3000].pop("mig")
+    rows = board.show([*beta_vaes(), *undefined]).values["rows"]
+    assert [row["above"] for row in rows if row["method"] == "l-vae"] == ["5 of 5"]
+    assert claims.tuned(Runs([*beta_vaes(), *undefined]), "dsprites") is None
+
+
 def test_a_mig_that_still_grows_is_flagged() -> None:
     runs = trained({"name": "l-vae"}, [0.5] * 5)
     early = trained({"name": "l-vae"}, [0.3] * 5)

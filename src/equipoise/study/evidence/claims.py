@@ -69,14 +69,14 @@ class Runs:
     def best_fixed(self, data: str) -> tuple[float, list[Trained]]:
         """Return the weight of the beta-VAE with the largest mean MIG, and its runs; NaN and none before two finish."""
         by_beta = {beta: self.of(data, "beta-vae", beta=beta) for beta in board.BETAS}
-        means = {beta: fmean(scores(runs)) for beta, runs in by_beta.items() if len(runs) > 1}
+        means = {beta: fmean(scores(runs)) for beta, runs in by_beta.items() if len(scores(runs)) > 1}
         best = max(means, key=means.__getitem__, default=math.nan)
         return best, by_beta.get(best, [])
 
 
 def scores(runs: Sequence[Trained], metric: str = "mig") -> list[float]:
-    """Return a score of each run; the squared error as its logarithm."""
-    values = [run.scores[metric] for run in runs]
+    """Return a score of each run that has it; the squared error as its logarithm."""
+    values = [run.scores[metric] for run in runs if metric in run.scores]
     return [math.log(value) for value in values] if metric == "sse" else values
 
 

@@ -148,7 +148,11 @@ def rows(models: Sequence[Model]) -> list[Row]:
     listed = []
     for data in dict.fromkeys(model.data for model in models):
         for number, (_, sign) in NUMBERS.items():
-            known = [model for model in models if model.data == data and number in model.numbers]
+            known = [
+                model
+                for model in models
+                if model.data == data and number in model.numbers and LABELLED.keys() <= model.scores.keys()
+            ]
             if len(known) < FEWEST:
                 continue
             values = [sign * model.numbers[number] for model in known]
