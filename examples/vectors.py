@@ -2,7 +2,8 @@
 
 table.csv has 1,000 rows of 20 named columns in different units, which follow four factors; table_factors.csv has these.
 spectra.npy has 1,000 spectra at 200 wavelengths, each of two Gaussian peaks on a sloping line, and spectra_factors.csv
-its three factors. spectra.csv has the same spectra, with the wavelengths as names of columns.
+its three factors. spectra.csv has the same spectra, with the wavelengths as names of columns. The folder measured has the
+first 200, each in a file of wavelengths and values, and factors.csv.
 """
 
 import csv
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
-ROWS = 1000
+ROWS, FILES = 1000, 200
 GROUPS = {
     "size": ("height", "width", "length", "weight", "area"),
     "age": ("rings", "years", "scars", "wear", "grey"),
@@ -67,6 +68,13 @@ def main(folder: Path) -> None:
     np.save(folder / "spectra.npy", values.astype(np.float32))
     write(folder / "spectra.csv", [f"{wavelength:g}" for wavelength in WAVELENGTHS], values)
     write(folder / "spectra_factors.csv", ["position", "height", "slope"], factors)
+    (folder / "measured").mkdir(exist_ok=True)
+    for number, spectrum in enumerate(values[:FILES]):
+        write(folder / "measured" / f"{number:03}.csv", ["wavelength", "value"], np.stack([WAVELENGTHS, spectrum], 1))
+    names = np.array([[f"{number:03}.csv"] for number in range(FILES)])
+    texts = np.concatenate([names, np.char.mod("%.6g", factors[:FILES])], axis=1)
+    with open(folder / "measured" / "factors.csv", "w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([["file", "position", "height", "slope"], *texts])
 
 
 if __name__ == "__main__":

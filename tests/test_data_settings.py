@@ -213,7 +213,7 @@ def test_how_files_are_read_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> Non
     said = ["data=own", "data.size=16", "data.crop=20", "data.grey=true", "data.factors=2021-01-01"]
     assemble.load_images(resolve(*said, "data.skip_damaged=true", "data.range=0:9", "data.key=1"), None)
     reading = {"size": 16, "crop": 20, "grey": True, "factors": "2021-01-01", "skip_damaged": True}
-    reading |= {"range": "0:9", "key": "1"}
+    reading |= {"range": "0:9", "key": "1", "scaling": None}
     assert told == [{"name": "own", **reading}]
 
 

@@ -211,6 +211,56 @@ def test_settings_of_images_are_refused_for_vectors_and_the_other_way(setting: s
         load_data(TABLE, scaling="robust")
 
 
+SPECTRA = RNG.normal(size=(4, 20)).round(4)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "line"),
+    [
+        (".csv", "{0},{1}"),
+        (".tsv", "{0}\t{1}"),
+        (".txt", "{0}   {1}"),
+        (".dat", "{0};{1}"),
+        (".txt", "{1}"),
+        (".npy", ""),
+    ],
+)
+def test_a_folder_of_spectra_has_a_row_for_each_file(suffix: str, line: str, tmp_path: Path) -> None:
+    folder = tmp_path / "spectra"
+    folder.mkdir()
+    for i, values in enumerate(SPECTRA):
+        path = folder / f"s{i}{suffix}"
+        if suffix == ".npy":
+            np.save(path, values)
+            continue
+        rows = [line.format(400 + 2.5 * j, value) for j, value in enumerate(values)]
+        path.write_text("\n".join(["# made by hand", "wavelength;value", *rows]) + "\n")
+    (folder / "factors.csv").write_text("file,kind\n" + "".join(f"s{i}{suffix},{i % 2}\n" for i in (3, 2, 1, 0)))
+    vectors = load_data(folder)
+    np.testing.assert_allclose(vectors.vectors(), SPECTRA, atol=1e-5)
+    assert names(vectors)[:2] == (("400", "402.5") if "{0}" in line else ("0", "1"))
+    assert vectors.files == [f"s{i}{suffix}" for i in range(4)]
+    np.testing.assert_array_equal(vectors.factors, [[0], [1], [0], [1]])
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("1,2\n3,4\n", r"b\.csv has 2 lines of 2 numbers, and a\.csv 3 of 2; bring all to the same positions"),
+        ("1,2\n3,4\n6,6\n", r"b\.csv has other positions than a\.csv"),
+        ("1,2\n3,nan\n5,6\n", r"b\.csv has no value in the column 3"),
+        ("1,2\n3,high\n5,6\n", r"b\.csv: line 2 is neither a number nor a position and a number"),
+        ("1,2,3\n", "line 1 is neither a number"),
+        ("\n", "has no numbers"),
+    ],
+)
+def test_spectra_that_do_not_fit_each_other_are_refused(text: str, sentence: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("1,1\n3,5\n5,3\n")
+    (tmp_path / "b.csv").write_text(text)
+    with pytest.raises(InputError, match=sentence):
+        load_data(tmp_path)
+
+
 @pytest.mark.extra
 @pytest.mark.parametrize("kind", ["dense", "csr", "csc"])
 def test_anndata_is_read_with_h5py(kind: str, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,7 +17,7 @@ from equipoise.data.factor_column import Column, are_dates, is_row_name
 from equipoise.data.factor_table import Row, Table, list_names
 from equipoise.data.images import Images
 from equipoise.data.npz import Header
-from equipoise.data.readers import anndata, arrays, named_arrays, parquet
+from equipoise.data.readers import anndata, arrays, named_arrays, parquet, spectra
 from equipoise.errors import InputError, choose
 
 TABLES = (".csv", ".tsv", ".parquet")
@@ -35,7 +35,7 @@ class Frame:
     """A table as it is read: numbers or text by column, and the factors that came with it.
 
     rows: the columns that `data.factors` may choose, as text. places: of the rows, in messages. is_named: whether the
-    columns have names of their own.
+    columns have names of their own. folder, files: of spectra, and the name of the file of each.
     """
 
     title: str
@@ -44,10 +44,12 @@ class Frame:
     places: Sequence[str] = ()
     factors: Table | None = None
     is_named: bool = True
+    folder: Path | None = None
+    files: Sequence[str] = ()
 
 
 def are_in(source: Any, key: object = None) -> bool:
-    """Whether a source holds vectors: a table, AnnData, a data frame without paths, or an array of two axes.
+    """Whether a source holds vectors: a table, AnnData, a frame without paths, an array of two axes, or spectra.
 
     Bytes of two axes are none, since they may be one picture. Reads no more than headers. A file that is missing or
     damaged holds none.
@@ -62,6 +64,8 @@ def are_in(source: Any, key: object = None) -> bool:
         return False
     path = Path(source).expanduser()
     suffix = path.suffix.lower()
+    if path.is_dir():
+        return spectra.are_in(path)
     if suffix in (*TABLES, ANNDATA) or not path.is_file():
         return suffix in (*TABLES, ANNDATA) and not (suffix == ".parquet" and parquet.holds_pictures(path))
     try:
@@ -120,6 +124,7 @@ def read(
         factor_sizes=sizes,
         factor_values=words,
         source=str(source) if isinstance(source, str | os.PathLike) else None,
+        files=frame.files or None,
     )
 
 
@@ -139,6 +144,9 @@ def _frame(source: Any, key: str | None) -> Frame:
     suffix = path.suffix.lower()
     if key is not None and suffix not in (*ARRAYS, ANNDATA):
         raise InputError("data.key: only for .npz, HDF5 and AnnData files; remove it")
+    if path.is_dir():
+        files, names, values = spectra.read(path)
+        return replace(_of_matrix(str(path), values, names), places=files, files=files, folder=path)
     if suffix in TABLES and not path.is_file():
         raise InputError(f"data: the path {path} does not exist; check it")
     if suffix == ".parquet":
@@ -227,12 +235,12 @@ def _of_rows(title: str, rows: list[Row]) -> Frame:
 
 def _factors(frame: Frame, setting: factor_table.Setting, count: int) -> tuple[Table | None, Sequence[str]]:
     """The factors of the vectors, and the columns of the table itself that are factors."""
-    if setting is None:
+    if setting is None and frame.folder is None:
         return frame.factors, ()
     path, columns = (None, ()) if factor_table.is_frame(setting) else factor_table.split(setting)
     if path is None and columns and frame.rows:
         return factor_table.of_rows(frame.title, iter(frame.rows), count, columns), columns
-    return factor_table.choose(setting, count, None, ()), ()
+    return factor_table.choose(setting, count, frame.folder, frame.files), ()
 
 
 def _features(frame: Frame, columns: Mapping[str, Cells]) -> dict[str, Values]:

@@ -1,0 +1,92 @@
+"""A folder of spectra: a text or .npy file for each vector."""
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from equipoise.data import npz
+from equipoise.data.columns import Values
+from equipoise.data.factor_table import KINDS
+from equipoise.errors import InputError
+
+TEXTS = (".csv", ".tsv", ".txt", ".dat")
+FILES = (*TEXTS, ".npy")
+
+
+def are_in(folder: Path) -> bool:
+    """Whether a folder has spectra: files of one kind of `FILES`, beside a table of factors, and nothing else."""
+    kinds = set()
+    if not os.access(folder, os.R_OK | os.X_OK):
+        return False
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            kind = Path(entry.name).suffix.lower()
+            if _is_table(entry.name) or entry.name.startswith("."):
+                continue
+            if kind not in FILES or not entry.is_file():
+                return False
+            kinds.add(kind)
+    return len(kinds) == 1
+
+
+def read(folder: Path) -> tuple[list[str], list[str] | None, Values]:
+    """Return the names of the files, sorted, the positions as text if the files have them, and the values [N, V].
+
+    A text file has a line for each value: the value alone, or a position and the value, which may follow a header and
+    lines that begin with #. Raises `InputError` for other lines, and for files of other lengths or positions.
+    """
+    files = sorted(name for name in os.listdir(folder) if not _is_table(name) and not name.startswith("."))
+    first: npt.NDArray[np.float64] | None = None
+    rows = []
+    for name in files:
+        spectrum = _spectrum(folder / name)
+        first = spectrum if first is None else first
+        if spectrum.shape != first.shape:
+            raise InputError(
+                f"{folder}: {name} has {len(spectrum)} lines of {spectrum.shape[1]} numbers, and {files[0]} "
+                f"{len(first)} of {first.shape[1]}; bring all to the same positions"
+            )
+        if first.shape[1] == 2 and not np.allclose(spectrum[:, 0], first[:, 0]):
+            raise InputError(f"{folder}: {name} has other positions than {files[0]}; interpolate all to the same ones")
+        rows.append(spectrum[:, -1])
+    assert first is not None  # as `are_in` found a file
+    return files, [f"{place:.10g}" for place in first[:, 0]] if first.shape[1] == 2 else None, np.stack(rows)
+
+
+def _is_table(name: str) -> bool:
+    return name in {f"factors{kind}" for kind in KINDS}
+
+
+def _spectrum(path: Path) -> npt.NDArray[np.float64]:
+    """The numbers of a file, [V, 1] or [V, 2]."""
+    if path.suffix.lower() == ".npy":
+        array = npz.memory_map(path)
+        if array.dtype.kind not in "biuf" or array.size != max(array.shape, default=0):
+            raise InputError(f"{path} has {array.dtype} {list(array.shape)}; expected the numbers of one spectrum, [V]")
+        return array.astype(np.float64).reshape(-1, 1)
+    with npz.naming(path):
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    places = [number for number, line in enumerate(lines, 1) if line.strip() and not line.lstrip().startswith("#")]
+    rows: list[list[float]] = []
+    for number in places:
+        try:
+            rows.append([float(cell) for cell in _cells(lines[number - 1].strip())])
+        except ValueError:
+            if number == places[0]:
+                continue  # the header
+            rows.append([])
+        if len(rows[-1]) not in (1, 2) or len(rows[-1]) != len(rows[0]):
+            raise InputError(f"{path}: line {number} is neither a number nor a position and a number, like the others")
+    if not rows:
+        raise InputError(f"{path} has no numbers; give a line for each value, or remove the file")
+    return np.array(rows)
+
+
+def _cells(line: str) -> list[str]:
+    """The cells of a line, separated by tabs, semicolons, commas or spaces; with the first two, commas are decimal."""
+    if re.search(r"[;\t]", line):
+        return [cell.replace(",", ".") for cell in re.split(r"[;\t]", line)]
+    return line.split(",") if "," in line else line.split()
