@@ -2,8 +2,8 @@
 
 table.csv has 1,000 rows of 20 named columns in different units, which follow four factors; table_factors.csv has these.
 spectra.npy has 1,000 spectra at 200 wavelengths, each of two Gaussian peaks on a sloping line, and spectra_factors.csv
-its three factors. spectra.csv has the same spectra, with the wavelengths as names of columns. The folder measured has the
-first 200, each in a file of wavelengths and values, and factors.csv.
+its three factors. spectra.csv has the same spectra, with the wavelengths as names of columns. The folder measured has
+the first 200, each in a file of wavelengths and values, and factors.csv.
 """
 
 import csv
