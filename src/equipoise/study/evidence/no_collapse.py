@@ -1,4 +1,4 @@
-"""Whether the methods that tune themselves collapse: each with its defaults, on each net and data set, as one table."""
+"""Whether methods collapse, most of them such that tune themselves: each with its defaults, on each net and data set, as one table."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -25,6 +25,8 @@ METHODS: tuple[Mapping[str, str], ...] = (
     {"name": "rf-vae"},
     {"name": "dava"},
     {"name": "geco"},
+    {"name": "info-vae"},
+    {"name": "hfs"},
 )
 NETS = ("mlp_lvae", "locatello", "burgess", "cnn_lvae")
 STEPS = 2000
