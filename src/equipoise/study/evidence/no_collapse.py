@@ -1,4 +1,4 @@
-"""Whether methods collapse, most of them such that tune themselves: each with its defaults, on each net and data set, as one table."""
+"""Whether methods collapse with their defaults, on each net and data set, as one table."""
 
 import math
 from collections.abc import Mapping, Sequence
