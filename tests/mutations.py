@@ -49,19 +49,15 @@ INFORMATION = "tests/metrics/test_information.py"
 
 MUTATIONS = [
     # --- balances -----------------------------------------------------------------------------------------------------
-    Mutation("balance/controllers.py", "update = -self.ki * self.error", "update = self.ki * self.error", CONTROLLERS),
+    Mutation("balance/controllers.py", "return -self.ki * self.error", "return self.ki * self.error", CONTROLLERS),
     Mutation(
         "balance/controllers.py",
         "self.kp * torch.sigmoid(-self.error)",
         "self.kp * torch.sigmoid(self.error)",
         CONTROLLED,
     ),
-    Mutation(
-        "balance/controllers.py", "< self.beta_min) & (update < 0)", "< self.beta_min) & (update > 0)", CONTROLLERS
-    ),
-    Mutation(
-        "balance/controllers.py", "> self.beta_max) & (update > 0)", "> self.beta_max) & (update < 0)", CONTROLLERS
-    ),
+    Mutation("balance/controllers.py", "< self.low) & (update < 0)", "< self.low) & (update > 0)", CONTROLLERS),
+    Mutation("balance/controllers.py", "> self.high) & (update > 0)", "> self.high) & (update < 0)", CONTROLLERS),
     Mutation(
         "balance/controllers.py", "self.queue.sum() / self.filled", "self.queue.sum() / len(self.queue)", CONTROLLERS
     ),
@@ -71,9 +67,11 @@ MUTATIONS = [
         "torch.sigmoid(-self.error)",
         CONTROLLERS,
     ),
-    Mutation("balance/controllers.py", "output = output.clamp(min=self.beta_min)", "output = output + 0", CONTROLLERS),
-    Mutation("balance/controllers.py", "new, update - (new - total)", "new, torch.zeros_like(total)", CONTROLLERS),
-    Mutation("balance/controllers.py", "self.output.clamp(self.beta_min, self.beta_max)", "self.output", CONTROLLERS),
+    Mutation(
+        "balance/controllers.py", "output = output.clamp(self.low, self.high)", "output = output + 0", CONTROLLERS
+    ),
+    Mutation("balance/contract.py", "new, update - (new - total)", "new, torch.zeros_like(total)", CONTROLLERS),
+    Mutation("balance/controllers.py", "self.output.clamp(self.low, self.high)", "self.output", CONTROLLERS),
     Mutation(
         "balance/set_point.py",
         ".clamp(min=0)).clamp(max=self.end)",
@@ -121,13 +119,11 @@ MUTATIONS = [
     Mutation("balance/adaptive.py", "self.lambda_max * (1 - self.r)", "self.lambda_max * self.r", ADVERSARIAL),
     Mutation("balance/learned.py", "sigma.square().reciprocal()", "sigma.abs().reciprocal()", FORMULAS),
     Mutation("balance/learned.py", "            self._lift()\n", "            pass\n", "tests/balance/test_fixed.py"),
-    Mutation(
-        "balance/learned.py", "seen[name].sum(), 1 - self.smoothing)", "seen[name].sum(), self.smoothing)", FORMULAS
-    ),
+    Mutation("balance/learned.py", ".lerp_(value, 1 - decay)", ".lerp_(value, decay)", FORMULAS),
     Mutation(
         "balance/learned.py",
-        "torch.tensor(float(initial) ** 4)",
-        "torch.tensor(float(initial) ** 2)",
+        "float(initial) ** 4 * start[name]",
+        "float(initial) ** 2 * start[name]",
         "tests/balance/test_fixed.py",
     ),
     Mutation(
@@ -267,12 +263,12 @@ MUTATIONS = [
     ),
     Mutation("training/checkpoint.py", "weights_only=True", "weights_only=False", CHECKPOINT),
     Mutation("training/checkpoint.py", 'state.get("format") != FORMAT', 'state.get("format") == 0', CHECKPOINT),
-    Mutation("training/checkpoint.py", 'row["step"] > until', 'row["step"] >= until', CHECKPOINT),
+    Mutation("training/checkpoint.py", 'row["step"] <= until', 'row["step"] < until', CHECKPOINT),
     Mutation("training/checkpoint.py", '{"format": FORMAT, **state}', '{"format": FORMAT}', CHECKPOINT),
     # --- codes --------------------------------------------------------------------------------------------------------
     Mutation("codes.py", "mean + (0.5 * logvar).exp() * noise", "mean + logvar.exp() * noise", CODES),
     Mutation("codes.py", "    model.eval()\n", "", CODES),
-    Mutation("codes.py", "per_image(x, model.decode(mean))", "per_image(x, model.decode(z))", CODES),
+    Mutation("codes.py", "per_image(x, model.decode(mean), link)", "per_image(x, model.decode(z), link)", CODES),
     Mutation("codes.py", "model.prior.kl(mean, logvar, z).sum(1)", "model.prior.kl(mean, logvar, z).mean(1)", CODES),
     Mutation("codes.py", "noise[rows]", "noise[: len(mean)]", CODES),
     Mutation("codes.py", "images.factors[index]", "images.factors[np.sort(index)]", CODES),

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 import pytest
 import yaml
+from tests.mutations import MUTATIONS
 
 import equipoise
 
@@ -89,3 +90,11 @@ def test_the_references_of_the_paper_are_in_its_bibliography() -> None:
     entries = re.findall(r"^@\w+\{(\w+),$", text_of("paper/paper.bib"), re.MULTILINE)
     body = text_of("paper/paper.md").rpartition("---")[2]
     assert sorted(entries) == sorted(set(re.findall(r"@(\w+)", body)))
+
+
+@pytest.mark.parametrize("number", range(len(MUTATIONS)))
+def test_a_mutation_still_applies_to_the_sources(number: int) -> None:
+    """Its text occurs once; otherwise `make mutations` would not put its fault anywhere."""
+    mutation = MUTATIONS[number]
+    text = (ROOT / "src" / "equipoise" / mutation.file).read_text(encoding="utf-8")
+    assert text.count(mutation.old) == 1, f"{mutation.file}: {mutation.old}"
