@@ -55,7 +55,7 @@ def test_key_chooses_among_several(tmp_path: Path) -> None:
             load_data(path, key="test/pixel")
         np.savez(tmp_path / "a.npz", first=GREY, second=255 - GREY)
         assert np.array_equal(load_data(tmp_path / "a.npz", key="second").pixels(ALL)[:, 0], 255 - GREY)
-    with pytest.raises(InputError, match=r"data\.key: only for \.npz and HDF5 files; remove it"):
+    with pytest.raises(InputError, match=r"data\.key: only for \.npz and HDF5 files and pictures in Parquet files; remove it"):
         load_data(GREY, key="images")
 
 
@@ -94,7 +94,7 @@ def test_damaged_and_other_files_are_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:700])
     with pytest.raises(InputError, match=r"a\.h5 is damaged or not what its name says"):
         load_data(path)
-    with pytest.raises(InputError, match=r"b\.h5: cannot tell which array has the images among table"):
+    with pytest.raises(InputError, match=r"b\.h5: cannot tell which array has the images or vectors among table"):
         load_data(write(tmp_path / "b.h5", table=GREY[0]))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 import torch
 
 from equipoise.data import Images, load_data
@@ -291,3 +292,69 @@ def test_anndata_is_read_with_h5py(kind: str, tmp_path: Path) -> None:
     assert load_data(path, key="obsm/X_pca").shape == (1, 1, 2)
     with pytest.raises(InputError, match="has no array raw/X; expected AnnData, and data"):
         load_data(path, key="raw/X")
+
+
+def test_booleans_of_a_text_file_are_numbers_as_in_a_data_frame(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"on": [True, False, True], "x": [1.0, 2.0, 4.0]})
+    for vectors in (load_data(frame), load_data(write(frame, tmp_path / "t.csv"))):
+        np.testing.assert_allclose(vectors.vectors(), [[1, 1], [0, 2], [1, 4]], atol=1e-6)
+
+
+def test_the_index_of_a_data_frame_is_no_feature() -> None:
+    frame = pd.DataFrame({"x": RNG.normal(size=6)}, index=pd.MultiIndex.from_product([[1, 2], [1, 2, 3]]))
+    assert names(load_data(frame)) == ("x",)
+    frame.index = pd.Index(list("ababab"), name="kind")
+    vectors = load_data(frame, factors=["kind"])
+    assert names(vectors) == ("x",)
+    assert vectors.factors is not None
+    assert vectors.factors.tolist() == [[0], [1]] * 3
+
+
+@pytest.mark.parametrize("name", ["PassengerId", "SampleID", "patient_id"])
+def test_numbers_of_rows_are_no_feature_whatever_their_case(name: str) -> None:
+    with pytest.warns(UserWarning, match=rf"not read: 1 column \({name}: row numbers\)"):
+        assert names(load_data(pd.DataFrame({name: [7, 8, 9], "x": [0.5, 1.0, 2.0]}))) == ("x",)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [("standardize", [1e200, 3e200]), ("standardize", [1e-320, 3e-320]), ("minmax", [-1.7e308, 1.7e308])],
+)
+def test_values_beyond_the_range_of_floats_are_refused(kind: str, values: list[float]) -> None:
+    with pytest.raises(InputError, match="the column a has values that are too large or too small to be scaled"):
+        load_data(pd.DataFrame({"a": values, "b": [1.0, 2.0]}), scaling=kind)
+
+
+def test_odd_arrays_are_read_rightly_or_refused() -> None:
+    values = RNG.normal(size=(5, 3))
+    plain = load_data(values).vectors()
+    np.testing.assert_array_equal(load_data(values.view(np.matrix)).vectors(), plain)
+    np.testing.assert_array_equal(load_data(torch.from_numpy(values.astype(np.float32)).to_sparse()).vectors(),
+                                  load_data(values.astype(np.float32)).vectors())  # fmt: skip
+    with pytest.raises(InputError, match=r"array: 1 values are masked; fill them: array\.filled"):
+        load_data(np.ma.masked_greater_equal(values, values.max()))
+    with pytest.raises(InputError, match=r"which is not dense; give its \.toarray"):
+        load_data(scipy.sparse.csr_matrix(values))
+    with pytest.raises(InputError, match="has one row; give a table"):
+        load_data(values[:1])
+
+
+def test_why_a_table_has_no_features_is_one_sentence(tmp_path: Path) -> None:
+    table = pd.DataFrame({"a": [1, 2, 3], "b": [3, 4, 6]})
+    with pytest.raises(InputError, match="no column of numbers that vary beside the factors; add one"):
+        load_data(table, factors=["a", "b"])
+    with pytest.raises(InputError, match=r"or columns as \[a\]"):
+        load_data(table, factors="a")
+    with pytest.raises(InputError, match=r"line 3 has 'NA' in the column a, .* leave that row out"):
+        load_data(text_file(tmp_path, "a,b\n1,2\nNA,3\n4,5\n"))
+    with pytest.warns(UserWarning, match=r"1 column \(c: no values\)"):
+        load_data(text_file(tmp_path, "a,b,c\n1,2,\n3,4,\n"))
+    (tmp_path / "cut.parquet").write_bytes(b"PAR1")
+    pytest.importorskip("pyarrow")
+    with pytest.raises(InputError, match=r"cut\.parquet cannot be read as Parquet .*; save it again"):
+        load_data(tmp_path / "cut.parquet")
+
+
+def text_file(folder: Path, text: str) -> Path:
+    (folder / "text.csv").write_text(text)
+    return folder / "text.csv"

@@ -43,15 +43,25 @@ class Scaling:
 
     @classmethod
     def fit(cls, kind: Kind, names: Sequence[str], values: Values) -> "Scaling":
-        """Return the scaling of values [N, V], of which no column is constant."""
-        count = len(names)
-        match kind:
-            case "standardize":
-                return cls(kind, tuple(names), values.mean(0), values.std(0))
-            case "minmax":
-                return cls(kind, tuple(names), values.min(0), np.ptp(values, axis=0))
-            case "none":
-                return cls(kind, tuple(names), np.zeros(count), np.ones(count))
+        """Return the scaling of values [N, V], of which no column is constant.
+
+        Raises `InputError` for a column of which the unit is too large or too small for a float.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            match kind:
+                case "standardize":
+                    offset, unit = values.mean(0), values.std(0)
+                case "minmax":
+                    offset, unit = values.min(0), np.ptp(values, axis=0)
+                case "none":
+                    offset, unit = np.zeros(len(names)), np.ones(len(names))
+        is_wrong = ~(np.isfinite(unit) & (unit >= np.finfo(np.float64).tiny))
+        if is_wrong.any():
+            name = names[int(np.argmax(is_wrong))]
+            raise InputError(
+                f"the column {name} has values that are too large or too small to be scaled; change its unit"
+            )
+        return cls(kind, tuple(names), offset, unit)
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> "Scaling":

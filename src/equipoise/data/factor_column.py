@@ -28,10 +28,10 @@ _FEW = 20  # images, up to which words that differ for most of them may be a fac
 
 
 class Column:
-    """The distinct cells of a column, each stored once, with the place where it first occurs."""
+    """The distinct cells of a column, each stored once, with the place where it first occurs; `of`: what has a cell."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, of: str = "image") -> None:
+        self.name, self.of = name, of
         self.numbers: dict[str, int] = {}
         self.places: list[str] = []
 
@@ -66,7 +66,7 @@ class Column:
         texts = list(self.numbers)
         values = self._values(texts, np.bincount(ids, minlength=len(texts)), title)
         if any(value in (float("inf"), float("-inf")) for value in values):
-            raise InputError(f"{title}: the column {self.name} contains an infinite value; leave that image out")
+            raise InputError(f"{title}: the column {self.name} contains an infinite value; leave that {self.of} out")
         distinct = sorted(set(values))  # type: ignore[type-var]
         if isinstance(values[0], float) and len(distinct) > len(ids) / 2:
             return np.array(values, np.float64)[ids], ()
@@ -113,7 +113,7 @@ class Column:
         place = self.places[self.numbers[text]]
         return InputError(
             f"{title}: {place} has {text!r} in the column {self.name}, which marks a missing value; fill it in, or "
-            "leave that image out"
+            f"leave that {self.of} out"
         )
 
     def _no_number(self, text: str, count: int, total: int, title: str) -> InputError:

@@ -112,7 +112,8 @@ def table_rows(path: Path, setting: str = "data.factors") -> list[Row]:
     """The header and the rows of a table that a setting names. Raises `InputError` for a file that is no such table."""
     kind = path.suffix.lower()
     if kind not in KINDS:
-        raise InputError(f"{setting}: {path} is not a kind of table that is read; give a .csv or .parquet file")
+        column = f", or columns as [{path}]" if setting == "data.factors" and len(path.parts) == 1 and not kind else ""
+        raise InputError(f"{setting}: {path} is not a kind of table that is read; give a .csv or .parquet file{column}")
     if not path.is_file():
         raise InputError(f"{setting}: there is no file {path}; check the path")
     try:
@@ -365,4 +366,7 @@ def read_parquet(path: Path) -> Any:
         raise InputError(f"{path} needs pandas and pyarrow; pip install equipoise[tables], or save the table as .csv")
     import pandas as pd
 
-    return pd.read_parquet(path, engine="pyarrow")
+    try:
+        return pd.read_parquet(path, engine="pyarrow")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as Parquet ({error}); save it again") from error

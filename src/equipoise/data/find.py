@@ -42,6 +42,8 @@ def find(source: Any) -> tuple[str, Any]:
         return "paths", source
     if isinstance(source, Image.Image):
         return "sequence", [source]
+    if hasattr(source, "toarray"):
+        raise InputError(f"data is a {type(source).__name__}, which is not dense; give its .toarray()")
     if isinstance(source, Sequence):
         return "sequence", source
     raise InputError(

@@ -62,21 +62,23 @@ def of_file(source: Source, path: Path, factors: Table | None = None, key: str =
 
 def of_tensor(tensor: torch.Tensor) -> Array:
     """The tensor as an array; floats of any precision as float32, since NumPy has no bfloat16."""
-    tensor = tensor.detach().cpu()
+    tensor = tensor.detach().cpu().to_dense()
     array: Array = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
     return array
+
+
+def without_mask(array: Array, name: str, values: str) -> Array:
+    """The array as a plain one. Raises `InputError` for masked values, which `values` names."""
+    if np.ma.is_masked(array):
+        raise InputError(f"{name}: {np.ma.getmaskarray(array).sum():,} {values} are masked; fill them: array.filled(0)")
+    return np.asarray(array)
 
 
 def channels_first(array: Array, name: str) -> Array:
     """The array as [N, C, H, W], a view. Raises `InputError` for other shapes, and if the axis C is ambiguous."""
     shape = list(array.shape)
     expected = f"images are [N, H, W], [N, H, W, C] or [N, C, H, W] with C up to {MOST_CHANNELS}"
-    if isinstance(array, np.ma.MaskedArray):
-        if np.ma.is_masked(array):
-            raise InputError(
-                f"{name}: {np.ma.getmaskarray(array).sum():,} pixels are masked; fill them: array.filled(0)"
-            )
-        array = array.data
+    array = without_mask(array, name, "pixels")
     if not array.size:
         raise InputError(f"{name}: an array of shape {shape} has no images; {expected}")
     if array.ndim == 3:

@@ -115,7 +115,7 @@ def _name_of_images(path: Path, headers: Mapping[str, Header], key: str | None) 
     names = names or [name for name in headers if len(headers[name].shape) > 2]
     if len(names) != 1:
         raise InputError(
-            f"{path}: cannot tell which array has the images among {', '.join(headers) or 'none'}; "
+            f"{path}: cannot tell which array has the images or vectors among {', '.join(headers) or 'none'}; "
             f"name it {', '.join(NAMES[:-1])} or {NAMES[-1]}, or choose it with data.key=NAME"
         )
     return names[0]

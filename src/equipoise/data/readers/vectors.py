@@ -28,6 +28,7 @@ TITLES = ("columns", "var_names", "feature_names", "names")  # of the array with
 HEADER = 8  # columns, from which rising or falling numbers in the first line are names
 
 Cells = Values | list[str]
+_BOOLEANS = {"False": "0", "True": "1", "false": "0", "true": "1", "FALSE": "0", "TRUE": "1"}  # as in a data frame
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,9 @@ def read(
         choose("data.scaling", scaling, get_args(Kind))
     frame = _frame(source, key)
     count = len(next(iter(frame.columns.values()), ()))
-    if not count:
-        raise InputError(f"{frame.title} has no rows; give a table of numbers with a row for each vector")
+    if count < (1 if isinstance(scaling, Scaling) else 2):
+        rows = "one row" if count else "no rows"
+        raise InputError(f"{frame.title} has {rows}; give a table of numbers with a row for each vector, two or more")
     table, own = _factors(frame, factors, count)
     columns = {name: cells for name, cells in frame.columns.items() if name not in own}
     if isinstance(scaling, Scaling):
@@ -195,7 +197,7 @@ def _of_matrix(
         raise InputError(f"{title}: values of type {matrix.dtype}; expected numbers: convert them")
     if names is not None and len(set(names)) < len(names):
         raise InputError(f"{title}: two columns have one name; give each column a name of its own")
-    columns = matrix.astype(np.float64).T
+    columns = arrays.without_mask(matrix, title, "values").astype(np.float64).T
     header = [str(number) for number in range(len(columns))] if names is None else names
     return Frame(title, dict(zip(header, columns, strict=True)), factors=factors, is_named=names is not None)
 
@@ -204,12 +206,14 @@ def _of_data_frame(title: str, frame: Any) -> Frame:
     rows = list(factor_table.frame_rows(frame))
     header = rows[0][1]
     factor_table.check_header(title, header)
-    frame = frame.reset_index() if frame.index.dtype.kind not in "iu" else frame
     columns: dict[str, Cells] = {}
-    for j, name in enumerate(header):
+    of_index = len(header) - frame.shape[1]  # columns in front, which may be factors
+    for j, name in enumerate(header[of_index:]):
         is_number = getattr(frame.dtypes.iloc[j], "kind", "O") in "biuf"
         columns[name] = (
-            frame.iloc[:, j].to_numpy(np.float64, na_value=np.nan) if is_number else [cells[j] for _, cells in rows[1:]]
+            frame.iloc[:, j].to_numpy(np.float64, na_value=np.nan)
+            if is_number
+            else [cells[of_index + j] for _, cells in rows[1:]]
         )
     return Frame(title, columns, rows, [place for place, _ in rows[1:]])
 
@@ -249,8 +253,9 @@ def _features(frame: Frame, columns: Mapping[str, Cells]) -> dict[str, Values]:
     for name, cells in columns.items():
         column = _numbers(frame, name, cells)
         if column is None:
-            reasons[name] = "dates" if are_dates([text for text in cells if isinstance(text, str) and text]) else "text"
-        elif np.ptp(column) == 0:
+            texts = [text for text in cells if text]
+            reasons[name] = "dates" if are_dates(texts) else "text" if texts else "no values"
+        elif column.min() == column.max():
             reasons[name] = "one value only"
         elif frame.is_named and _is_row_number(name, column):
             reasons[name] = "row numbers"
@@ -258,7 +263,8 @@ def _features(frame: Frame, columns: Mapping[str, Cells]) -> dict[str, Values]:
             values[name] = column
     about = [f"{name or 'the first column'}: {why}" for name, why in reasons.items()]
     if not values:
-        raise InputError(f"{frame.title} has no column of numbers that vary ({', '.join(about[:5])}); add one")
+        why = f" ({', '.join(about[:5])})" if about else " beside the factors"
+        raise InputError(f"{frame.title} has no column of numbers that vary{why}; add one")
     if about:
         remedy = ". data.factors=[NAME] makes a factor of a column" if "text" in reasons.values() else ""
         warnings.warn(f"{frame.title}: not read: {list_names(about, 'column', 'columns')}{remedy}", stacklevel=5)
@@ -293,9 +299,9 @@ def _numbers(frame: Frame, name: str, cells: Cells) -> Values | None:
                 "data.factors"
             )
         try:
-            values: Values | None = np.array(cells, np.float64)
+            values: Values | None = np.array([_BOOLEANS.get(text, text) for text in cells], np.float64)
         except ValueError:
-            column = Column(name)
+            column = Column(name, of="row")
             places = frame.places or [f"row {number + 1}" for number in range(len(cells))]
             ids = np.array([column.number(cell, place) for cell, place in zip(cells, places, strict=True)])
             values = column.values_of(ids, frame.title)
@@ -311,5 +317,5 @@ def _numbers(frame: Frame, name: str, cells: Cells) -> Values | None:
 
 def _is_row_number(name: str, column: Values) -> bool:
     """Whether a column numbers the rows: its name is one of an identifier, and its whole values all differ."""
-    is_name = is_row_name(name) or name.casefold().endswith(("_id", " id"))
+    is_name = is_row_name(name) or name.casefold().endswith(("_id", " id")) or name.endswith(("Id", "ID"))
     return is_name and len(np.unique(column)) == len(column) and bool((column == np.floor(column)).all())
