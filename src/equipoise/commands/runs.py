@@ -51,6 +51,8 @@ def train(
       equipoise train data=path/to/images data.size=64 method=beta-vae method.beta=2 --budget 30m
 
       equipoise train data=dsprites method=l-vae method.preset=paper_lvae
+
+      equipoise train data=table.csv data.factors=[kind] --budget 5m
     """
     from rich.console import Console
 
@@ -143,7 +145,9 @@ def evaluate(
 
 def encode(
     folder: RunFolder,
-    images: Annotated[str, typer.Argument(help="A data set, a folder of images, an image, an .npy or an .npz.")],
+    images: Annotated[
+        str, typer.Argument(help="A data set, a folder of images, an image, an .npy, an .npz or a table.")
+    ],
     out: Annotated[
         Path | None, typer.Option(help="An .npz, .npy, .csv or .parquet; default: <images>.codes.npz here.")
     ] = None,
@@ -153,7 +157,8 @@ def encode(
 
     An .npz gets index, mean, logvar and z [N, D], and the reconstruction error of each image; an .npy the means. A .csv
     or .parquet is a table of the means with a row for each image. Names of image files and known factors are written
-    beside the codes, except to an .npy. Images are prepared as the run's own images were.
+    beside the codes, except to an .npy. Images are prepared as the run's own images were, and columns of a table are
+    matched by name.
 
     Examples:
 
