@@ -216,6 +216,17 @@ def test_an_exported_model_takes_and_returns_values_of_the_table(table: Run, mad
     np.testing.assert_array_equal(model.scaling.restore(model.decode(codes)), table.decode(expected).vectors())
 
 
+def test_a_run_starts_from_one_of_the_same_columns_only(made: Path, tmp_path: Path) -> None:
+    header, *rows = lines(made / "table.csv")
+    with open(tmp_path / "turned.csv", "w", newline="") as file:
+        csv.writer(file).writerows([header[::-1], *(row[::-1] for row in rows)])
+    settings = {"init": str(made / "table"), "train.threads": 1, "evaluate.which": "sse"}
+    options: dict[str, Any] = {"steps": 1, "settings": settings, "progress": False}
+    assert "init" in eq.train(made / "table.csv", "vae", out=tmp_path / "a", **options).meta
+    with pytest.raises(eq.InputError, match="was trained on other columns, or on the same in another order"):
+        eq.train(tmp_path / "turned.csv", "vae", out=tmp_path / "b", **options)
+
+
 def test_an_array_and_a_table_give_the_same_run(made: Path, tmp_path: Path) -> None:
     values = np.array(lines(made / "table.csv")[1:], np.float64)
     options: dict[str, Any] = {"steps": 2, "settings": {"train.threads": 1, "evaluate.which": "sse"}, "progress": False}

@@ -46,6 +46,12 @@ def start_from(model: VAE, config: Config) -> dict[str, Any]:
             f"train.init: {run.path} was trained on images of shape {shape}, this run has {model.shape}; give images "
             "of that shape, see data.size and data.grey"
         )
+    names, own_names = (None if each is None else each.names for each in (run.scaling, model.scaling))
+    if names != own_names:
+        raise InputError(
+            f"train.init: {run.path} was trained on other columns, or on the same in another order; give those of that "
+            "run"
+        )
     if net != own:
         raise InputError(
             f"train.init: {run.path} has the net {net.name} with {net.latent} latents, this run {own.name} with "

@@ -187,6 +187,7 @@ def execute(
     data = fingerprint(config, [train_images, scored_images, *weak])
     is_unfinished = not is_finished(config)
     model, objective = build(config, train_images.shape, len(train_images))
+    model.scaling = train_images.scaling
     threads = automatic.threads(config, train_images) if is_unfinished else None
     origin: dict[str, Any] = {}  # for meta.json
     if config.train.init is not None and is_unfinished and not (run.path / "checkpoint.pt").exists():

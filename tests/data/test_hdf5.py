@@ -55,7 +55,9 @@ def test_key_chooses_among_several(tmp_path: Path) -> None:
             load_data(path, key="test/pixel")
         np.savez(tmp_path / "a.npz", first=GREY, second=255 - GREY)
         assert np.array_equal(load_data(tmp_path / "a.npz", key="second").pixels(ALL)[:, 0], 255 - GREY)
-    with pytest.raises(InputError, match=r"data\.key: only for \.npz and HDF5 files and pictures in Parquet files; remove it"):
+    with pytest.raises(
+        InputError, match=r"data\.key: only for \.npz and HDF5 files and pictures in Parquet files; remove it"
+    ):
         load_data(GREY, key="images")
 
 
