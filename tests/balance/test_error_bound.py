@@ -1,6 +1,7 @@
 """The bound on the reconstruction error, against its law by hand and on a plant of one number."""
 
 import math
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -82,6 +83,17 @@ def test_a_plant_of_five_latents_is_held_within_two_per_cent_from_any_start(step
         sse = sse + 0.02 * (torch.minimum(beta / 2, variances).sum() - sse)  # the nets follow within 50 steps
         last.append(float(sse))
     assert all(value == pytest.approx(9.0, rel=0.02) for value in last[-steps // 5 :])
+
+
+def test_the_bound_is_held_while_the_nets_still_learn() -> None:
+    """The error at a given beta shrinks by a factor of e^1.5 over the run, so beta has to rise by as much."""
+    variances = torch.tensor([14.0, 10.0, 6.0, 3.0, 1.0])
+    balance, sse, steps, last = ErrorBound(bound=9.0, start=0.01), variances.sum(), 2000, []
+    for k in range(1, steps + 1):
+        beta = balance(seen(float(sse), k, steps))["kl"] * math.exp(-1.5 * k / steps)
+        sse = sse + 0.02 * (torch.minimum(beta / 2, variances).sum() - sse)
+        last.append(float(sse))
+    assert fmean(last[-steps // 5 :]) == pytest.approx(9.0, rel=0.02)
 
 
 def test_the_report_names_a_bound_that_is_out_of_reach_or_has_no_effect() -> None:

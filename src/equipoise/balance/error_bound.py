@@ -83,7 +83,7 @@ class ErrorBound(Balance):
         explained: Positive = 1.0,
         probe: Fraction = 0.25,
         step: Literal["geco", "nupi"] = "nupi",
-        ki: NonNegative = 60.0,
+        ki: NonNegative = 90.0,
         kp: NonNegative = 1.0,
         memory: Fraction = 0.01,
         start: Positive = 1.8e-3,

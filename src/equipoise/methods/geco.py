@@ -44,7 +44,7 @@ class GECO(Noise):
     """Fraction of the schedule in which beta stays at `start`, for `explained`."""
     step: Literal["nupi", "geco"] = "nupi"
     """Rule of the multiplier. `nupi`: proportional and integral. `geco`: integral of a running mean, as published."""
-    ki: NonNegative = 60.0
+    ki: NonNegative = 90.0
     """Integral gain, in a schedule."""
     kp: NonNegative = 1.0
     """Proportional gain of `nupi`."""
