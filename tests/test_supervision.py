@@ -142,6 +142,10 @@ def test_a_table_names_files_as_a_table_of_factors_does(tmp_path: Path) -> None:
         ("index,a\n1,2\n2,2\n", {}, "a has fewer than two values among the labelled images"),
         ("index,a\n1,2\n55,3\n", {}, "fewer than two of its images are among those to train on"),
         ("file,a\nx.png,2\ny.png,3\n", {}, "add a column 'index' with the numbers of the images"),
+        ("index\n1\n2\n", {}, "has no column but index; add one for each factor"),
+        ("index,a\n1,2\n", {}, "has 1 labelled images; give at least two that differ"),
+        ("index,a,a\n1,2,3\n2,3,4\n", {}, "two columns are called a"),
+        ("index,a\n1,2\n1,3\n", {}, "two rows for one image, 1 in the column index; leave one of them"),
     ],
 )
 def test_labels_that_cannot_be_learned_are_refused(
@@ -153,6 +157,29 @@ def test_labels_that_cannot_be_learned_are_refused(
         source, some = str(tmp_path / "labels.csv"), some.subset(np.arange(50))
     with pytest.raises(InputError, match=sentence):
         labelled(some, source, **settings)
+
+
+@pytest.mark.parametrize("missing", ["", "NA", "nan"])
+def test_what_is_no_factor_is_left_out_and_named(missing: str, tmp_path: Path) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_text(f",index,size,day,id\n0,3,1,2020-01-01,10\n1,5,{missing},2020-01-02,11\n2,7,3,2020-01-03,12\n")
+    with pytest.warns(
+        UserWarning, match=r"no factors are the first column \(row .*, day \(dates\), id \(row numbers\)"
+    ):
+        few = labelled(grid(), str(table))
+    assert few.targets[:, 0].nan_to_num(9).tolist() == [0, 9, 1]
+    assert few.targets[:, 1:].isnan().all()
+    assert labelled(grid(), str(table), factors=("id",)).targets[:, 0].tolist() == [0, 0.5, 1]
+
+
+def test_a_setting_beside_the_short_form_of_the_source_keeps_both() -> None:
+    base = {"data": "dsprites", "method": "vae"}
+    for settings in (
+        {"train.labels": "labels.csv", "train.labels.weight": 3.0},
+        {"train.labels.weight": 3.0, "train.labels": "labels.csv"},
+        {"train.labels": {"source": 20, "weight": 3.0}, "train.labels.source": "labels.csv"},
+    ):
+        assert resolve(base | settings).train.labels == Labelled("labels.csv", weight=3.0)
 
 
 def test_settings_are_a_source_or_a_table_and_survive_the_file(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a terminal may lack a character, such as that for a dash
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_: print(f"note: {message}", file=sys.stderr)
+            warnings.showwarning = _printing_notes()
             app()
     except InputError as error:
         sys.exit(_print_error(str(error), 2))
@@ -96,6 +96,18 @@ def main() -> None:
         is_full = error.errno in FULL
         remedy = "; free some space and repeat the command, which resumes" if is_full else ""
         sys.exit(_print_error(f"{error.filename or 'a file'}: {error.strerror or error}{remedy}", 1))
+
+
+def _printing_notes() -> Callable[..., None]:
+    """A function that prints a warning as a note, once: data that are read again give the same ones."""
+    printed = set()
+
+    def note(message: Warning | str, *_: object) -> None:
+        if str(message) not in printed:
+            printed.add(str(message))
+            print(f"note: {message}", file=sys.stderr)
+
+    return note
 
 
 def _print_error(sentence: str, code: int) -> int:

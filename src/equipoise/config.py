@@ -177,7 +177,6 @@ class Config:
 
 
 SHORT = {"data": "data.name", "method": "method.name", "net": "net.name", "init": "train.init"}
-
 TEXT = ("out", *SHORT, *SHORT.values(), "data.factors", "data.key", "data.range", "method.preset")
 TEXT += ("train.device", "train.track")  # settings that are text, even if the text looks like a number or a date
 
@@ -266,8 +265,9 @@ def resolve(settings: Settings, complete: bool = False) -> Config:
 
 
 def expand(settings: Settings) -> dict[str, object]:
-    """The settings with `data.name`, `method.name`, `net.name` and `train.init` for their short forms."""
-    return {SHORT.get(key, key): value for key, value in settings.items()}
+    """The settings with `data.name`, `train.labels.source` and so on for their short forms."""
+    forms = SHORT | {"train.labels": "train.labels.source"}  # a table in the settings of a run
+    return {key if isinstance(value, dict) else forms.get(key, key): value for key, value in settings.items()}
 
 
 def identity(config: Config) -> str:

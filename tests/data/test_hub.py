@@ -1,11 +1,14 @@
 """Data sets of the hub: which files are read, pictures and factors of files that the library `datasets` 5.2.0 wrote."""
 
 import fnmatch
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import equipoise as eq
 from equipoise.data.readers import parquet
@@ -182,3 +185,70 @@ def test_a_run_trains_on_it_and_reads_it_again(tmp_path: Path, monkeypatch: pyte
     settings = {"train.batch": 4, "train.threads": 1, "evaluate.which": ["sse"], "data.factors": ["shape"]}
     eq.train("hf:mine/shapes", "vae", out="run", steps=2, settings=settings, progress=False)
     assert eq.open_run("run").images.factor_names == ("shape",)
+
+
+def write(path: Path, pictures: Any, schema: bytes = b"{}", **columns: Any) -> Path:
+    """A Parquet file with pictures, other columns, and what the library `datasets` notes in it."""
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet as files
+
+    table = pyarrow.table({"image": pictures, **columns}).replace_schema_metadata({"huggingface": schema})
+    files.write_table(table, path)
+    return path
+
+
+def png(value: int) -> bytes:
+    file = BytesIO()
+    Image.new("L", (8, 8), value).save(file, "png")
+    return file.getvalue()
+
+
+PNGS = [png(value) for value in (0, 80, 160, 240)]
+LABELS = b'{"info": {"features": {"label": {"names": ["cat", "dog"]}}}}'
+
+
+@pytest.mark.parametrize("label", [[0, 1, None, 1], [0, 1, -1, 1], [-1, -1, -1, -1]])
+def test_labels_that_are_missing_do_not_keep_pictures_from_being_read(label: list[int | None], tmp_path: Path) -> None:
+    path = write(tmp_path / "a.parquet", PNGS, LABELS, label=label, kind=["a", "b", "a", "b"])
+    with pytest.warns(UserWarning, match="no factors are label, in which values are missing"):
+        images = eq.load_data(path)
+    assert images.factor_names == ("kind",)
+    with pytest.raises(InputError, match="empty cell in the column label"):
+        eq.load_data(path, factors=["label"])
+
+
+def test_pictures_without_a_column_of_a_factor_are_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.parquet", PNGS, caption=[f"a cat, {i} years" for i in range(4)])
+    with pytest.warns(UserWarning, match=r"no column of a factor but caption \(a text for each image\)"):
+        assert eq.load_data(path).factors is None
+
+
+def test_categories_and_decimals_are_factors(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    kinds = pyarrow.array(["b", "a", "b", "a"]).dictionary_encode()
+    sizes = pyarrow.array([1, 2, 3, 3], pyarrow.decimal128(5, 2))
+    images = eq.load_data(write(tmp_path / "a.parquet", PNGS, kind=kinds, size=sizes))
+    assert images.factor_names == ("kind", "size")
+    assert images.factors is not None
+    assert images.factors.tolist() == [[1, 1], [0, 2], [1, 3], [0, 3]]
+
+
+@pytest.mark.parametrize("schema", [b"none", b"[1]", b'{"info": null}', b'{"info": {"features": null}}'])
+def test_notes_of_other_programs_in_the_file_are_ignored(schema: bytes, tmp_path: Path) -> None:
+    images = eq.load_data(write(tmp_path / "a.parquet", PNGS, schema, label=[0, 1, 0, 1]))
+    assert images.factors is not None
+    assert images.factors.tolist() == [[0], [1], [0], [1]]
+
+
+def test_files_that_do_not_fit_or_are_damaged_are_one_sentence(tmp_path: Path) -> None:
+    content = bytearray(write(tmp_path / "b.parquet", [bytes(range(256)) * 40] * 4).read_bytes())
+    content[20:600] = b"\xff" * 580
+    (tmp_path / "b.parquet").write_bytes(content)
+    with pytest.raises(InputError, match=r"b\.parquet cannot be read as Parquet"):
+        eq.load_data(tmp_path / "b.parquet")
+    with pytest.raises(InputError, match=r"a\.parquet has no rows; give a file with pictures"):
+        eq.load_data(write(tmp_path / "a.parquet", pytest.importorskip("pyarrow").array([], "binary")))
+    first = write(tmp_path / "a.parquet", PNGS)
+    pytest.importorskip("pandas").DataFrame({"img": PNGS}).to_parquet(tmp_path / "c.parquet")
+    with pytest.raises(InputError, match=r"hf:a/b: c\.parquet has no column image, and a\.parquet has"):
+        parquet.read([first, tmp_path / "c.parquet"], "hf:a/b")

@@ -199,19 +199,22 @@ def _origin(dataset: "Dataset") -> str:
 
 def _description(facts: Mapping[str, Any]) -> Outcome:
     """The facts as an outcome, with a line for each fact and each factor."""
+    from equipoise.data.factor_table import list_names
+
     factors = [
         f"{name}, {size or 'continuous'}"
         for name, size in zip(facts["factor_names"], facts["factor_sizes"], strict=True)
     ]
-    rows = {**facts, "images": f"{facts['images']:,} of {_by(facts['shape'])}", "shape": factors or "none known"}
+    what, shape = ("vectors", str(facts["shape"][-1])) if facts.get("scaling") else ("images", _by(facts["shape"]))
+    labels = {"shape": "factors", "images": what}
+    rows = {**facts, "images": f"{facts['images']:,} of {shape}", "shape": factors or "none known"}
     lines = []
     for key, value in rows.items():
         if value and key not in ("factor_names", "factor_sizes"):
-            label = "factors" if key == "shape" else key
             if key == "scaling":
-                value = f"{value['kind']}, of the columns {', '.join(value['names'])}"
+                value = f"{value['kind']}, of {list_names(value['names'], 'column', 'columns', 20)}"
             for number, text in enumerate(value if isinstance(value, list) else textwrap.wrap(value, 100)):
-                lines.append(f"{'' if number else label:<9} {text}")
+                lines.append(f"{'' if number else labels.get(key, key):<9} {text}")
     return Outcome(facts, "\n".join(lines))
 
 

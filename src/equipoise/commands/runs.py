@@ -176,7 +176,8 @@ def encode(
     codes = run.encode(images, beta)
     coding.write(target, codes, checkpoint.digest(folder / "checkpoint.pt"))
     count = len(codes["index"])
-    text = f"encoded {count:,} image{'' if count == 1 else 's'} into {run.model.latent} latents\nwrote {target}"
+    what = "image" if run.scaling is None else "vector"
+    text = f"encoded {count:,} {what}{'' if count == 1 else 's'} into {run.model.latent} latents\nwrote {target}"
     return Outcome({"wrote": str(target), "images": count, "latents": run.model.latent}, text)
 
 

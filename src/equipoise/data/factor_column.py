@@ -75,7 +75,7 @@ class Column:
 
     def values_of(self, ids: Indices, title: str) -> npt.NDArray[np.float64] | None:
         """The values [N] of a column of numbers, by the rules of `factor`; None for a column of text."""
-        texts = [text for text in self.numbers if text.lower() not in _MISSING | {""}]
+        texts = [text for text in self.numbers if not is_missing(text)]
         if not _numbers(texts) and not any(_form(text) for text in texts):
             return None
         values = self._values(list(self.numbers), np.bincount(ids), title)
@@ -126,6 +126,11 @@ class Column:
                 "or give all cells a word"
             )
         return InputError(f"{title}: {place} has {text!r} in the column {self.name}, {why}")
+
+
+def is_missing(text: str) -> bool:
+    """Whether a cell is empty, or marks a missing value among words as well as among numbers."""
+    return text.lower() in _MISSING | {""}
 
 
 def is_row_name(name: str) -> bool:

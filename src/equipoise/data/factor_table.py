@@ -30,6 +30,10 @@ Setting = str | os.PathLike[str] | Sequence[str] | Any
 """`factors` of `load_data`: a path, FOLDERS, names of columns (after a path or not), or a data frame."""
 
 
+class NoFactors(InputError):
+    """A table has no column of a factor."""
+
+
 class Table(NamedTuple):
     """Factors [N, K] in the order of the images: codes 0..V-1 of size V, or continuous and of size 0.
 
@@ -62,7 +66,18 @@ def choose(
     if path is not None:
         return read(Path(path).expanduser(), files or count, columns)
     if frame is not None:
-        return of_rows(title, frame_rows(frame), count, columns, in_order=True)
+        has_gaps = frame.isna().any().to_numpy() & (not columns)
+        if has_gaps.any():
+            gaps = ", ".join(frame.columns[has_gaps])
+            warnings.warn(f"{title}: no factors are {gaps}, in which values are missing", stacklevel=3)
+            frame = frame.loc[:, ~has_gaps]
+        try:
+            return of_rows(title, frame_rows(frame), count, columns, in_order=True) if frame.shape[1] else None
+        except NoFactors as error:
+            if columns:
+                raise
+            warnings.warn(str(error), stacklevel=3)
+            return None
     table = beside(folder) if folder is not None else None
     if table is None and columns:
         raise InputError(
@@ -217,12 +232,12 @@ def of_rows(
             raise InputError(f"{title} has no column {each!r}, which data.factors names; {nearest(each, header)}")
     columns = {j: Column(header[j]) for j in range(len(header)) if j != name and header[j] in (chosen or header)}
     if not columns:
-        raise InputError(f"{title} has no column of a factor; add one for each")
+        raise NoFactors(f"{title} has no column of a factor; add one for each")
     ids = _cell_numbers(title, table, columns, images, find, name)
     reasons = {j: "" if chosen else column.unfit(ids[k]) for k, (j, column) in enumerate(columns.items())}
     about = ", ".join(f"{header[j] or 'the first column'} ({why})" for j, why in reasons.items() if why)
     if all(reasons.values()):
-        raise InputError(f"{title} has no column of a factor but {about}; add one, or choose columns with data.factors")
+        raise NoFactors(f"{title} has no column of a factor but {about}; add one, or choose columns with data.factors")
     if about:
         warnings.warn(f"{title}: no factors are {about}. data.factors chooses columns", stacklevel=4)
     factors = {j: column.factor(ids[k], title) for k, (j, column) in enumerate(columns.items()) if not reasons[j]}

@@ -1,12 +1,14 @@
 """The few labelled images of a training, in batches that are a function of seed and step."""
 
 import hashlib
+import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 from equipoise.data.batches import batch_index
-from equipoise.data.factor_column import Column
+from equipoise.data.factor_column import Column, is_missing
 from equipoise.data.factors import Factors
 from equipoise.data.images import Images
 from equipoise.data.labels import labelled_rows, positions
@@ -35,7 +37,7 @@ class LabelledImages:
     def __init__(self, images: Images, labels: Labelled, latent: int, size: int, seed: int, data_seed: int) -> None:
         self.source = labels.source
         if isinstance(labels.source, str):
-            rows, factors = _of_table(labels.source, images)
+            rows, factors = _of_table(labels.source, images, labels.factors or ())
         else:
             rows, factors = _of_share(labels.source, images, data_seed)
         names = labels.factors or tuple(factors)
@@ -81,21 +83,32 @@ def _of_share(share: int | float, images: Images, seed: int) -> tuple[Indices, d
     return rows, dict(zip(images.factor_names, images.factors[rows].T.astype(np.float64), strict=True))
 
 
-def _of_table(path: str, images: Images) -> tuple[Indices, dict[str, Factors]]:
-    """The rows [n] of the images to train on that a table names, and their factors [n] by name, NaN for empty cells."""
+def _of_table(path: str, images: Images, chosen: Sequence[str]) -> tuple[Indices, dict[str, Factors]]:
+    """The rows [n] of the images to train on that a table names, and their factors [n] by name, NaN if not known.
+
+    chosen: The columns that are factors, if there are any. Otherwise row numbers, dates and free text are left out.
+    """
     title, header, index, rows = labelled_rows(path, images.whole, SETTING)
     places = positions(images)[index]
     is_used = places >= 0
     if is_used.sum() < 2:
         raise InputError(f"{title}: fewer than two of its images are among those to train on; change data.split")
-    factors = {}
+    factors, others = {}, []
     for j, name in enumerate(header):
-        column, filled = Column(name), [i for i, (_, cells) in enumerate(rows) if cells[j]]
+        column, filled = Column(name), [i for i, (_, cells) in enumerate(rows) if not is_missing(cells[j])]
         values = np.full(len(rows), np.nan)
         ids = np.array([column.number(rows[i][1][j], rows[i][0]) for i in filled], np.int64)
-        if filled:
+        why = "" if chosen or len(column.numbers) < 2 else column.unfit(ids)
+        if why:
+            others.append(f"{name or 'the first column'} ({why})")
+            continue
+        if filled and (name in chosen or not chosen):
             values[filled] = column.factor(ids, title)[0]
         factors[name] = values[is_used]
+    if others:
+        warnings.warn(f"{title}: no factors are {', '.join(others)}. {SETTING}.factors chooses columns", stacklevel=3)
+    if not factors:
+        raise InputError(f"{title} has no column of a factor; add one for each")
     return places[is_used], factors
 
 

@@ -57,7 +57,7 @@ def labelled_rows(source: Any, images: Images, setting: str) -> tuple[str, list[
         first, *rows = factor_table.table_rows(Path(source).expanduser(), setting) or [("", [])]
     header, files = [name.strip() for name in first[1]], images.files
     if len(rows) < 2:
-        raise InputError(f"{title} has {len(rows)} rows; give at least two labelled images that differ")
+        raise InputError(f"{title} has {len(rows)} labelled images; give at least two that differ")
     if short := next((place for place, cells in rows if len(cells) != len(header)), None):
         raise InputError(f"{title}: {short} has another number of cells than the header; mend that row")
     if files is not None:
@@ -70,14 +70,19 @@ def labelled_rows(source: Any, images: Images, setting: str) -> tuple[str, list[
         expected = f"a column {INDEX!r} with the numbers of the images, from 0, since they are not files"
     if column is None:
         raise InputError(f"{title} has the columns {', '.join(header) or 'none'}; add {expected}")
+    factor_table.check_header(title, header)
+    if len(header) < 2:
+        raise InputError(f"{title} has no column but {header[column]}; add one for each factor")
     places = [find(cells[column].strip()) for _, cells in rows]
     strays = [cells[column] for (_, cells), place in zip(rows, places, strict=True) if place is None]
     if strays:
         names = factor_table.list_names(strays, "row", "rows")
         raise InputError(f"{title}: {names} without an image; remove the row or add the image")
     index = np.array(places, np.int64)
-    if len(set(places)) < len(places):
-        raise InputError(f"{title} has two rows for one image; leave one of them")
+    if twice := next((cells for i, (_, cells) in enumerate(rows) if places[i] in places[:i]), None):
+        raise InputError(
+            f"{title} has two rows for one image, {twice[column]} in the column {header[column]}; leave one of them"
+        )
     others = [(place, [cell.strip() for j, cell in enumerate(cells) if j != column]) for place, cells in rows]
     return title, [name for j, name in enumerate(header) if j != column], index, others
 

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
 from io import BytesIO
@@ -118,15 +119,18 @@ def read(files: Sequence[Path], title: str, key: str | None = None) -> Source:
     """
     if find_spec("pyarrow") is None or find_spec("pandas") is None:
         raise InputError(f"{title} needs pandas and pyarrow; pip install equipoise[tables]")
-    from pyarrow import ArrowException, parquet
+    from pyarrow import parquet
 
-    try:
+    with _naming(title):
         readers = [parquet.ParquetFile(file) for file in files]
-    except (ArrowException, OSError) as error:
-        raise InputError(f"{title} cannot be read as Parquet ({error}); save or download it again") from None
     schema = readers[0].schema_arrow
     column = _picture_column(schema, title, key)
     counts = [file.metadata.num_rows for file in readers]
+    for name, reader in zip(files, readers, strict=True):
+        if column not in reader.schema_arrow.names:
+            raise InputError(f"{title}: {name.name} has no column {column}, and {files[0].name} has; make them alike")
+    if not sum(counts):
+        raise InputError(f"{title} has no rows; give a file with pictures")
 
     def label(i: int) -> str:
         return f"row {i + 1} of {title}"
@@ -137,11 +141,12 @@ def read(files: Sequence[Path], title: str, key: str | None = None) -> Source:
             number, start = start, start + count
             if start <= first:
                 continue
-            for batch in file.iter_batches(_ROWS, columns=[column]):
-                for cell in batch.column(0).to_pylist():
-                    if number >= first:
-                        yield number, cell["bytes"] if isinstance(cell, dict) else cell
-                    number += 1
+            with _naming(title):
+                for batch in file.iter_batches(_ROWS, columns=[column]):
+                    for cell in batch.column(0).to_pylist():
+                        if number >= first:
+                            yield number, cell["bytes"] if isinstance(cell, dict) else cell
+                        number += 1
 
     def read_one(number: int, cell: bytes | None) -> Raw:
         if cell is None:
@@ -170,9 +175,20 @@ def read(files: Sequence[Path], title: str, key: str | None = None) -> Source:
         plural="rows",
         in_threads=True,
         key=((title, column), state(Path(), [str(file) for file in files]), _READING),
-        frame=_frame(readers, schema, column),
+        frame=_frame(readers, schema, column, title),
         origin=title,
     )
+
+
+@contextmanager
+def _naming(title: str) -> Iterator[None]:
+    """Raise `InputError` for a damaged file."""
+    from pyarrow import ArrowException
+
+    try:
+        yield
+    except (ArrowException, OSError) as error:
+        raise InputError(f"{title} cannot be read as Parquet ({error}); save or download it again") from None
 
 
 def _picture_column(schema: Any, title: str, key: str | None) -> str:
@@ -195,23 +211,38 @@ def _holds_pictures(kind: Any) -> bool:
     from pyarrow import types
 
     if types.is_struct(kind):
-        return any(kind.field(i).name == "bytes" for i in range(kind.num_fields))
+        return any(
+            kind.field(i).name == "bytes" and _holds_pictures(kind.field(i).type) for i in range(kind.num_fields)
+        )
     return bool(types.is_binary(kind) or types.is_large_binary(kind))
 
 
-def _frame(readers: Sequence[Any], schema: Any, column: str) -> Any:
+def _frame(readers: Sequence[Any], schema: Any, column: str, title: str) -> Any:
     """The columns of numbers and words, as a data frame; None if there are none."""
     import pandas as pd
     from pyarrow import types
 
-    simple = (types.is_integer, types.is_floating, types.is_boolean, types.is_string, types.is_large_string)
+    simple = (
+        types.is_integer, types.is_floating, types.is_boolean, types.is_decimal, types.is_string,
+        types.is_large_string, types.is_dictionary,
+    )  # fmt: skip
     names = [field.name for field in schema if field.name != column and any(test(field.type) for test in simple)]
     if not names:
         return None
-    frame = pd.concat([file.read(columns=names).to_pandas() for file in readers], ignore_index=True)
-    features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
+    with _naming(title):
+        frame = pd.concat([file.read(columns=names).to_pandas() for file in readers], ignore_index=True)
     for name in names:
-        words = features.get(name, {}).get("names") if isinstance(features.get(name), dict) else None
+        words = _words(schema, name)
         if words and types.is_integer(schema.field(name).type):
-            frame[name] = [words[code] if 0 <= code < len(words) else None for code in frame[name]]
+            frame[name] = [words[int(code)] if 0 <= code < len(words) else None for code in frame[name]]
     return frame
+
+
+def _words(schema: Any, name: str) -> list[str]:
+    """The names of the labels in a column, as the library `datasets` writes them; none if there are none."""
+    try:
+        facts = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+        words = facts["info"]["features"][name]["names"]
+    except (ValueError, LookupError, TypeError):
+        return []
+    return words if isinstance(words, list) else []
