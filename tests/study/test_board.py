@@ -13,7 +13,7 @@ from equipoise.study.evidence import board, claims
 from equipoise.study.evidence.board import best_fixed, result
 from equipoise.study.evidence.claims import Runs
 from equipoise.study.evidence.effects import effect
-from equipoise.study.evidence.table import Size, Trained, read, write
+from equipoise.study.evidence.table import Size, StudyRun, read, write
 from equipoise.study.plan import plan
 from equipoise.study.published import record as records
 from equipoise.study.published.record import Record, record_name
@@ -23,7 +23,7 @@ BETAS = (1.0, 4.0)
 
 def trained(
     method: dict[str, object], migs: Iterable[float], *, sse: float = 10.0, data: str = "dsprites", **of_record: object
-) -> list[Trained]:
+) -> list[StudyRun]:
     """Return finished runs of a method, one for each MIG, with equal other scores."""
     runs = []
     contents = board.study(Size(), [method])
@@ -33,11 +33,11 @@ def trained(
         curves = {"step": [2000, 3000], "kl": [18.0, 18.0], "beta_equivalent": [3.0, 1.2]}
         settings = {"train.seed": config.train.seed}
         made = Record(record_name(config), settings, {3000: scores}, curves, {}, seconds=60.0)
-        runs.append(Trained(config, dataclasses.replace(made, **of_record)))
+        runs.append(StudyRun(config, dataclasses.replace(made, **of_record)))
     return runs
 
 
-def beta_vaes(data: str = "dsprites", best: float = 4.0) -> list[Trained]:
+def beta_vaes(data: str = "dsprites", best: float = 4.0) -> list[StudyRun]:
     """Return five seeds of two beta-VAEs, whose MIG is 0.3 at the best beta and 0.1 at the other."""
     runs = []
     for beta in BETAS:
@@ -47,7 +47,7 @@ def beta_vaes(data: str = "dsprites", best: float = 4.0) -> list[Trained]:
     return runs
 
 
-def verdicts(runs: list[Trained]) -> dict[str, str]:
+def verdicts(runs: list[StudyRun]) -> dict[str, str]:
     """Return the verdict of each claim on dSprites, of those that have their runs."""
     findings = {claim.statement: claim.test(Runs(runs), "dsprites") for claim in claims.CLAIMS}
     return {statement: each.verdict for statement, each in findings.items() if each is not None}
@@ -61,7 +61,7 @@ def test_the_board_has_every_method_with_five_seeds_on_two_sets() -> None:
 
 def test_rows_are_sorted_by_mig_and_compared_with_the_best_fixed_weight() -> None:
     better = trained({"name": "l-vae"}, [0.5, 0.5, 0.25])
-    page = board.show([*beta_vaes(), *better, Trained(better[0].config, None)], better[:1])
+    page = board.show([*beta_vaes(), *better, StudyRun(better[0].config, None)], better[:1])
     rows = page.values["rows"]
     assert [row["method"] for row in rows] == ["l-vae", "beta-vae 4", "beta-vae 1"]
     assert rows[0]["above"] == "10 of 15"  # two seeds are above all five, one is below all five
@@ -77,13 +77,13 @@ def test_a_run_without_a_mig_is_left_out_of_the_counts() -> None:
     undefined[0].record.scores[3000].pop("mig")
     rows = board.show([*beta_vaes(), *undefined]).values["rows"]
     assert [row["above"] for row in rows if row["method"] == "l-vae"] == ["5 of 5"]
-    assert claims.tuned(Runs([*beta_vaes(), *undefined]), "dsprites") is None
+    assert claims.judge_tuning(Runs([*beta_vaes(), *undefined]), "dsprites") is None
 
 
 def test_a_mig_that_still_grows_is_flagged() -> None:
     runs = trained({"name": "l-vae"}, [0.5] * 5)
     early = trained({"name": "l-vae"}, [0.3] * 5)
-    assert board.show(runs, early).values["rows"][0]["flags"] == "not settled"
+    assert board.show(runs, early).values["rows"][0]["flags"] == "MIG still rises"
     assert board.show(runs, runs).values["rows"][0]["flags"] == ""
 
 
@@ -188,7 +188,7 @@ def test_first_weights_are_equal_only_within_the_margin() -> None:
     statement = "Progressive RF-VAE is insensitive to beta_0"
     spread = [-0.005, 0.0, 0.005]
 
-    def runs(last: float) -> list[Trained]:
+    def runs(last: float) -> list[StudyRun]:
         migs = dict(zip(claims.STARTS, (0.2, 0.2, last), strict=True))
         return [
             run
@@ -212,7 +212,7 @@ def test_every_claim_finds_its_runs_in_the_study_of_the_claims() -> None:
         run
         for config in plan(claims.study(Size())).runs.values()
         for run in [
-            Trained(
+            StudyRun(
                 config,
                 Record(
                     record_name(config),

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.util import find_spec
 from io import BytesIO
@@ -69,21 +69,19 @@ def read_hub(name: str, key: str | None = None) -> Source:
 def _listing(package: Any, repository: str) -> tuple[str | None, dict[str, list[str]]]:
     """The revision and the parts of a data set; those in the cache of the hub if the hub does not answer."""
     of_set = {"repo_type": "dataset"}
-    failure: Exception | None = None
-    for revision in (None, CONVERSION):
-        try:
-            files = package.HfApi().list_repo_files(repository, revision=revision, **of_set)
-        except Exception as error:
-            failure = failure or error
-            try:
+    api = package.HfApi()
+    try:
+        if parts := _parts(api.list_repo_files(repository, revision=None, **of_set)):
+            return None, parts
+    except Exception:
+        for revision in (None, CONVERSION):
+            with suppress(Exception):  # it is not in the cache
                 folder = Path(package.snapshot_download(repository, revision=revision, local_files_only=True, **of_set))
-            except Exception:
-                continue
-            files = [path.relative_to(folder).as_posix() for path in folder.rglob("*.parquet")]
-        if parts := _parts(files):
-            return revision, parts
-    if failure is not None:
-        raise failure
+                if parts := _parts([path.relative_to(folder).as_posix() for path in folder.rglob("*.parquet")]):
+                    return revision, parts
+        raise
+    with suppress(Exception):  # the hub did not convert it
+        return CONVERSION, _parts(api.list_repo_files(repository, revision=CONVERSION, **of_set))
     return None, {}
 
 

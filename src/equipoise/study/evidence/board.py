@@ -12,7 +12,7 @@ from equipoise.study.compare import statistics, tables
 from equipoise.study.compare.comparison import Block
 from equipoise.study.compare.results import Group, Result, by_data, groups
 from equipoise.study.evidence.front import SCORES, Row, draw
-from equipoise.study.evidence.table import Evidence, Page, Size, Trained, read
+from equipoise.study.evidence.table import Evidence, Page, Size, StudyRun, read
 
 NAME = "board"
 FOLDER = Path("studies") / NAME
@@ -52,7 +52,7 @@ def study(size: Size, methods: Sequence[Mapping[str, Any]] = (*FIXED, *OTHERS)) 
     }
 
 
-def result(run: Trained) -> Result | None:
+def result(run: StudyRun) -> Result | None:
     """Return a finished run as a comparison reads it; None before it is finished."""
     if run.record is None:
         return None
@@ -81,7 +81,7 @@ def page(results: Path, size: Size) -> Page:
     return show(read(study(size), results), shorter)
 
 
-def show(runs: Sequence[Trained], shorter: Sequence[Trained] = ()) -> Page:
+def show(runs: Sequence[StudyRun], shorter: Sequence[StudyRun] = ()) -> Page:
     """Return the page of these runs; `shorter` are the runs with a third of the steps."""
     finished = [each for run in runs if (each := result(run)) is not None]
     third = [each for run in shorter if (each := result(run)) is not None]
@@ -124,7 +124,7 @@ def lines(finished: Sequence[Result], third: Sequence[Result], seconds: Mapping[
                 "MIG/3": tables.figure("mig", early.value) if early else "–",
                 "above": _above(group, best),
                 "seconds": f"{fmean(seconds[each.run] for each in group.results):.0f}",
-                "flags": ", ".join([*group.flags, *(["not settled"] if _grows(group, early) else [])]),
+                "flags": ", ".join([*group.flags, *(["MIG still rises"] if _grows(group, early) else [])]),
             }
         )
     return rows

@@ -1,8 +1,8 @@
 """Claims of the papers as hypotheses with a test: protocol, result, power and verdict.
 
 An effect is a difference of means over seeds, with the interval of Welch's t-test. It is positive in the direction of
-the claim. `MARGIN` is the difference in MIG that counts as equal. The data sets are judged by themselves. A claim is
-supported, or contradicted, if that holds on some of them and the opposite on none.
+the claim. `MARGIN` is the difference in MIG that counts as equal. Each data set is judged separately. A claim
+is supported, or contradicted, if it is so on one data set and not the opposite on the other.
 """
 
 import math
@@ -17,7 +17,7 @@ from equipoise.study.compare import tables
 from equipoise.study.evidence import board
 from equipoise.study.evidence.board import DATA
 from equipoise.study.evidence.effects import Effect, Judgement, effect, together
-from equipoise.study.evidence.table import Evidence, Page, Size, Trained, read
+from equipoise.study.evidence.table import Evidence, Page, Size, StudyRun, read
 
 NAME = "claims"
 MARGIN = 0.05  # of the MIG
@@ -58,15 +58,15 @@ class Claim(NamedTuple):
 class Runs:
     """The finished runs, by data set and settings of the method."""
 
-    def __init__(self, trained: Sequence[Trained]) -> None:
-        self.trained = [run for run in trained if run.record is not None]
+    def __init__(self, trained: Sequence[StudyRun]) -> None:
+        self.runs = [run for run in trained if run.record is not None]
 
-    def of(self, data: str, name: str, **settings: Any) -> list[Trained]:
+    def of(self, data: str, name: str, **settings: Any) -> list[StudyRun]:
         """Return the runs of a method with these settings, and the others at their defaults."""
         method = METHODS[name](**settings)
-        return [run for run in self.trained if run.data == data and run.config.method == method]
+        return [run for run in self.runs if run.data == data and run.config.method == method]
 
-    def best_fixed(self, data: str) -> tuple[float, list[Trained]]:
+    def best_fixed(self, data: str) -> tuple[float, list[StudyRun]]:
         """Return the weight of the beta-VAE with the largest mean MIG, and its runs; NaN and none before two finish."""
         by_beta = {beta: self.of(data, "beta-vae", beta=beta) for beta in board.BETAS}
         means = {beta: fmean(scores(runs)) for beta, runs in by_beta.items() if len(scores(runs)) > 1}
@@ -74,7 +74,7 @@ class Runs:
         return best, by_beta.get(best, [])
 
 
-def scores(runs: Sequence[Trained], metric: str = "mig") -> list[float]:
+def scores(runs: Sequence[StudyRun], metric: str = "mig") -> list[float]:
     """Return a score of each run that has it; the squared error as its logarithm."""
     values = [run.scores[metric] for run in runs if metric in run.scores]
     return [math.log(value) for value in values] if metric == "sse" else values
@@ -88,22 +88,22 @@ def finding(data: str, verdict: Judgement, result: str, power: Effect) -> Findin
 # --- the tests --------------------------------------------------------------------------------------------------------
 
 
-def compared(ours: Sequence[Trained], theirs: Sequence[Trained]) -> tuple[Effect, Effect] | None:
+def compare(ours: Sequence[StudyRun], theirs: Sequence[StudyRun]) -> tuple[Effect, Effect] | None:
     """Return the effects in MIG and in log squared error of `ours` minus `theirs`; None before two seeds of each."""
     mig = effect((scores(ours), scores(theirs)))
     sse = effect((scores(ours, "sse"), scores(theirs, "sse")))
     return None if mig is None or sse is None else (mig, sse)
 
 
-def last_betas(runs: Sequence[Trained]) -> list[float]:
+def last_betas(runs: Sequence[StudyRun]) -> list[float]:
     """Return the last weight of the KL of each run."""
     return [run.record.curves["beta_equivalent"][-1] for run in runs if run.record is not None]
 
 
-def tuned(runs: Runs, data: str) -> Finding | None:
+def judge_tuning(runs: Runs, data: str) -> Finding | None:
     """L-VAE beside the beta-VAE with the best of eight weights."""
     beta, best = runs.best_fixed(data)
-    effects = compared(runs.of(data, "l-vae"), best)
+    effects = compare(runs.of(data, "l-vae"), best)
     if effects is None:
         return None
     mig, sse = effects
@@ -111,14 +111,14 @@ def tuned(runs: Runs, data: str) -> Finding | None:
     return finding(data, mig.judge(-MARGIN), text, mig)
 
 
-def fixed(runs: Runs, data: str) -> Finding | None:
+def judge_fixed(runs: Runs, data: str) -> Finding | None:
     """L-VAE beside the beta-VAE whose fixed weight is nearest to the learned one."""
     ours = runs.of(data, "l-vae")
     if not ours:
         return None
     learned = fmean(last_betas(ours))
     beta = min(board.BETAS, key=lambda beta: abs(math.log(beta / learned)))
-    effects = compared(ours, runs.of(data, "beta-vae", beta=beta))
+    effects = compare(ours, runs.of(data, "beta-vae", beta=beta))
     if effects is None:
         return None
     mig, sse = effects
@@ -126,7 +126,7 @@ def fixed(runs: Runs, data: str) -> Finding | None:
     return finding(data, together([mig.judge(), sse.negative.judge()]), text, mig)
 
 
-def differs(runs: Runs, data: str) -> Finding | None:
+def judge_best(runs: Runs, data: str) -> Finding | None:
     """The best weight of this data set beside the best weight of the other one."""
     own, best = runs.best_fixed(data)
     other, _ = runs.best_fixed(next(name for name in DATA if name != data))
@@ -134,14 +134,14 @@ def differs(runs: Runs, data: str) -> Finding | None:
         return None
     if own == other:
         return Finding(data, f"beta {own:g} is best on both", "–", "contradicted")
-    effects = compared(best, runs.of(data, "beta-vae", beta=other))
+    effects = compare(best, runs.of(data, "beta-vae", beta=other))
     if effects is None:
         return None
     mig, _ = effects
     return finding(data, mig.judge(), f"MIG of its beta {own:g} against beta {other:g}: {mig}", mig)
 
 
-def trades(rival: str, learned: bool) -> Callable[[Runs, str], Finding | None]:
+def judge_isa(rival: str, learned: bool) -> Callable[[Runs, str], Finding | None]:
     """Return the test of ISA-VAE beside a rival with the same three weights."""
 
     def test(runs: Runs, data: str) -> Finding | None:
@@ -161,7 +161,7 @@ def trades(rival: str, learned: bool) -> Callable[[Runs, str], Finding | None]:
     return test
 
 
-def insensitive(runs: Runs, data: str) -> Finding | None:
+def judge_starts(runs: Runs, data: str) -> Finding | None:
     """The progressive RF-VAE from three first weights."""
     groups = [scores(runs.of(data, "progressive-rf-vae", beta_0=start)) for start in STARTS]
     pairs = [effect(pair) for pair in combinations(groups, 2) if min(map(len, pair)) > 1]
@@ -173,11 +173,11 @@ def insensitive(runs: Runs, data: str) -> Finding | None:
     return finding(data, verdict, f"largest difference in MIG of two first weights {widest}", widest)
 
 
-def sharper(runs: Runs, data: str) -> Finding | None:
+def judge_dynamic(runs: Runs, data: str) -> Finding | None:
     """DynamicVAE beside the beta-VAE with the best of eight weights."""
     beta, best = runs.best_fixed(data)
     ours = runs.of(data, "dynamic-vae")
-    effects = compared(ours, best)
+    effects = compare(ours, best)
     if effects is None:
         return None
     mig, sse = effects
@@ -190,7 +190,7 @@ def sharper(runs: Runs, data: str) -> Finding | None:
     return finding(data, together([mig.judge(-MARGIN), sse.negative.judge(), below]), text, mig)
 
 
-def holds(runs: Runs, data: str) -> Finding | None:
+def judge_set_point(runs: Runs, data: str) -> Finding | None:
     """The KL of ControlVAE over the last fifth of the training, beside its set point."""
     ours = runs.of(data, "control-vae")
     levels = [
@@ -207,7 +207,7 @@ def holds(runs: Runs, data: str) -> Finding | None:
     return Finding(data, f"{text}{TOLERANCE:.0%}", "–", verdict)
 
 
-def relevant(runs: Runs, data: str) -> Finding | None:
+def judge_relevance(runs: Runs, data: str) -> Finding | None:
     """The latents of RF-VAE with a relevance above one half."""
     ours = [run.record.latents["relevance_dims"] for run in runs.of(data, "rf-vae") if run.record is not None]
     if not ours:
@@ -222,26 +222,26 @@ CLAIMS = (
         "L-VAE is at least as good as a beta-VAE tuned by hand",
         "L-VAE, Table 2",
         f"MIG of l-vae minus that of the best of eight fixed weights is above -{MARGIN}",
-        tuned,
+        judge_tuning,
     ),
     Claim(
         "A fixed beta equal to the learned one does worse",
         "L-VAE, Table 3",
         "MIG of l-vae is above, and its squared error below, that of the fixed weight nearest to its last beta",
-        fixed,
+        judge_fixed,
     ),
     Claim(
         "The best beta differs between data sets",
         "L-VAE, Figure 2",
         "on each data set, the MIG of its own best weight is above that of the other's",
-        differs,
+        judge_best,
     ),
     *(
         Claim(
             f"ISA-VAE{' with learned exponents' if learned else ''} trades better than {rival}",
             "ISA-VAE, Figure 5",
             "mean over beta = 1, 2, 3: MIG above, squared error at most 5 % larger",
-            trades(rival, learned),
+            judge_isa(rival, learned),
         )
         for learned in (False, True)
         for rival in ("beta-vae", "beta-tcvae")
@@ -250,20 +250,25 @@ CLAIMS = (
         "Progressive RF-VAE is insensitive to beta_0",
         "Progressive RF-VAE",
         f"MIG from beta_0 = 0.64, 6.4 and 64 differs by less than {MARGIN}",
-        insensitive,
+        judge_starts,
     ),
     Claim(
         "DynamicVAE reconstructs better at equal disentanglement, with beta below 1 at the end",
         "DynamicVAE, Table 1",
         f"squared error below, MIG at most {MARGIN} below that of the best of eight fixed weights; last beta below 1",
-        sharper,
+        judge_dynamic,
     ),
-    Claim("ControlVAE holds its set point", "ControlVAE", "mean KL of the last fifth within 5 % of the target", holds),
+    Claim(
+        "ControlVAE holds its set point",
+        "ControlVAE",
+        "mean KL of the last fifth within 5 % of the target",
+        judge_set_point,
+    ),
     Claim(
         "RF-VAE finds the number of relevant latents",
         "RF-VAE",
         f"{FACTORS} of 10 latents have a relevance above 0.5, in most seeds",
-        relevant,
+        judge_relevance,
         ("dsprites",),
     ),
 )
@@ -283,7 +288,7 @@ def page(results: Path, size: Size) -> Page:
     return show(read(study(size), results))
 
 
-def show(trained: Sequence[Trained]) -> Page:
+def show(trained: Sequence[StudyRun]) -> Page:
     """Return the page of these runs."""
     runs = Runs(trained)
     rows = [["claim", "source", "data", "result", "power", "verdict"]]
@@ -306,13 +311,13 @@ def show(trained: Sequence[Trained]) -> Page:
             {"claim": claim.statement, "verdict": verdict, "findings": [each and each._asdict() for each in findings]}
         )
     summary = (
-        f"{len(runs.trained)} of {len(trained)} runs are finished. Images of 32 x 32, {board.STEPS:,} steps, "
+        f"{len(runs.runs)} of {len(trained)} runs are finished. Images of 32 x 32, {board.STEPS:,} steps, "
         f"{board.SEEDS} seeds, as on the board. Differences are means over seeds with 95 % intervals. Power: the "
         "difference that a one-sided test at 5 % finds with a probability of 0.8, given the spread over these seeds. "
         "A claim is supported or contradicted if it is so on one data set and not the opposite on the other."
     )
     text = "\n".join([*tables.lines([[*row[:1], *row[2:]] for row in rows]), "", summary])
-    return Page("Claims", text, [summary, *markdown], {}, {"claims": values}, len(runs.trained) == len(trained))
+    return Page("Claims", text, [summary, *markdown], {}, {"claims": values}, len(runs.runs) == len(trained))
 
 
 def overall(verdicts: Sequence[Judgement]) -> Judgement:

@@ -23,7 +23,7 @@ from equipoise.report.latents import ACTIVE, latent_variances
 from equipoise.study.compare import tables
 from equipoise.study.compare.udr import udr_of_seeds
 from equipoise.study.evidence import board
-from equipoise.study.evidence.table import Evidence, Page, Size, Trained, read
+from equipoise.study.evidence.table import Evidence, Page, Size, StudyRun, read
 
 NAME = "picking"
 LABELLED = {"mig": "MIG", "dci_hist_disentanglement": "DCI", "factor_vae": "FactorVAE"}
@@ -74,17 +74,17 @@ def collect(contents: Mapping[str, Any], results: Path) -> None:
     write_text(results / f"{NAME}.json", json.dumps(known, indent=0, sort_keys=True) + "\n")
 
 
-def _setting(run: Trained) -> str:
+def _setting(run: StudyRun) -> str:
     """Data and method with all settings, which the seeds of a setting share."""
     return f"{run.data} {run.config.method!r}"
 
 
-def _codes(run: Trained) -> Path:
+def _codes(run: StudyRun) -> Path:
     """Return the file with the codes of a run."""
     return Path(run.config.out) / "codes.npz"
 
 
-def _numbers(run: Trained, udr: float) -> dict[str, float]:
+def _numbers(run: StudyRun, udr: float) -> dict[str, float]:
     """Return the numbers of a run that need no labels; those of its method alone."""
     codes = load(_codes(run))
     means = {key: float(np.mean(codes[key], dtype=np.float64)) for key in ("sse", "kl", "log_px_z") if key in codes}

@@ -42,7 +42,7 @@ class Evidence(NamedTuple):
     collect: Callable[[Mapping[str, Any], Path], None] | None = None  # stores more than the records, from the runs
 
 
-class Trained(NamedTuple):
+class StudyRun(NamedTuple):
     """A run of a study, with its record if it is finished."""
 
     config: Config
@@ -74,12 +74,12 @@ def train(table: Evidence, size: Size, results: Path, workers: int | None, progr
         table.collect(contents, results)
 
 
-def read(contents: Mapping[str, Any], results: Path) -> list[Trained]:
+def read(contents: Mapping[str, Any], results: Path) -> list[StudyRun]:
     """Return the runs of a study, with the records of those that are finished."""
     records = {record.run: record for record in read_all(folder(contents, results))}
     trained = [(config, records.get(record_name(config))) for config in plan(contents).runs.values()]
     return [
-        Trained(config, record if record is not None and config.train.steps in record.scores else None)
+        StudyRun(config, record if record is not None and config.train.steps in record.scores else None)
         for config, record in trained
     ]
 
