@@ -4,6 +4,7 @@ Needs Firefox (Debian package: firefox-esr); its path can be set with FIREFOX.
 """
 
 import os
+import socket
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +33,13 @@ explorer.ready
 AXE = "const done = arguments[0]; axe.run().then(found => done(found.violations.map(each => each.id)));"
 
 
+def free_port() -> int:
+    """Return a port for the client, which several processes of pytest do not share."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
+
+
 @pytest.fixture(scope="module")
 def firefox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Headless Firefox."""
@@ -42,7 +50,7 @@ def firefox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         warnings.simplefilter("ignore", DeprecationWarning)  # of the client's own dependencies
         from marionette_driver.marionette import Marionette
 
-        client = Marionette(bin=str(FIREFOX), headless=True, gecko_log=str(log))
+        client = Marionette(port=free_port(), bin=str(FIREFOX), headless=True, gecko_log=str(log))
         client.start_session()
     client.timeout.script = 60
     yield client
