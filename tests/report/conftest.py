@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.report.explored import explored
+from tests.study.compared import page_of, write
 from torch import Tensor, nn
 
-from equipoise import metrics
+from equipoise import metrics, report
 from equipoise.config import Config, Data, Evaluate, Net, Train
 from equipoise.data import Images
 from equipoise.likelihoods import SquaredError, as_float, per_image
@@ -19,6 +21,7 @@ from equipoise.methods.l_vae import LVAE
 from equipoise.metrics import Score
 from equipoise.model import VAE
 from equipoise.priors import Prior, StandardNormal
+from equipoise.report import explorer
 
 SIDE, LATENT, PLACES = 16, 4, 8
 
@@ -178,3 +181,12 @@ def log(
             }
         )
     return out
+
+
+@pytest.fixture(scope="module")
+def pages(make: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The pages of a run and of a study, by their names."""
+    run = explored(make)
+    study = write(tmp_path_factory.mktemp("study") / "mine")
+    page_of(study)
+    return {"report": report.write(run), "explorer": explorer.write(run), "compare": study / "compare.html"}

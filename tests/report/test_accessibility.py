@@ -1,26 +1,11 @@
 """axe-core finds nothing on the report, the explorer and the comparison, in light and dark, on a phone and a desk."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.report.explored import explored
-from tests.study.compared import page_of, write
-
-from equipoise import report
-from equipoise.report import explorer
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def pages(make: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The pages of a run and of a study, by their names."""
-    run = explored(make)
-    study = write(tmp_path_factory.mktemp("study") / "mine")
-    page_of(study)
-    return {"report": report.write(run), "explorer": explorer.write(run), "compare": study / "compare.html"}
 
 
 @pytest.mark.parametrize("wide", [390, 1280])

@@ -14,9 +14,7 @@ import numpy as np
 import pytest
 import torch
 from tests.report.explored import explored
-from tests.study.compared import page_of, write
 
-from equipoise import report
 from equipoise.report import explorer
 
 # The client leaves sockets to the garbage collector.
@@ -55,15 +53,6 @@ def firefox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     client.timeout.script = 60
     yield client
     client.quit(in_app=False)
-
-
-@pytest.fixture(scope="module")
-def pages(make: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The pages of a run and of a study, by their names."""
-    run = explored(make)
-    study = write(tmp_path_factory.mktemp("study") / "mine")
-    page_of(study)
-    return {"report": report.write(run), "explorer": explorer.write(run), "compare": study / "compare.html"}
 
 
 @pytest.mark.parametrize("net", ["mlp_lvae", "burgess", "small"])
