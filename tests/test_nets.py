@@ -144,3 +144,10 @@ def test_a_decoder_that_starts_at_an_image_shows_it_with_little_contrast_from_it
     assert changed[0].endswith("bias")
     picture = decoder.eval()(torch.zeros(1, 4)).sigmoid()[0]
     assert torch.allclose(picture, image, atol=0.12)
+
+
+def test_a_net_of_images_is_refused_for_vectors_with_the_net_to_take() -> None:
+    with pytest.raises(InputError, match=r"these are 1 x 20; set net=mlp$"):
+        nets.build("burgess", (1, 1, 20), 10)
+    with pytest.raises(InputError, match=r"set data.size=32, or net=mlp_lvae$"):
+        nets.build("burgess", (1, 4, 4), 10)

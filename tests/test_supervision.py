@@ -16,7 +16,7 @@ from equipoise.assemble import load_images
 from equipoise.config import load, resolve
 from equipoise.data import Images
 from equipoise.data.labelled import LabelledImages
-from equipoise.data.settings import Labelled
+from equipoise.data.settings import LabelSettings
 from equipoise.errors import InputError
 from equipoise.methods import METHODS
 from equipoise.report.sentences import supervision
@@ -36,7 +36,7 @@ def grid() -> Images:
 
 
 def labelled(some: Images, source: int | float | str, latent: int = 5, **settings: Any) -> LabelledImages:
-    return LabelledImages(some, Labelled(source, **settings), latent, size=8, seed=0, data_seed=0)
+    return LabelledImages(some, LabelSettings(source, **settings), latent, size=8, seed=0, data_seed=0)
 
 
 @pytest.mark.parametrize("loss", ["cross-entropy", "regression"])
@@ -101,7 +101,7 @@ def test_labelled_images_are_drawn_once_and_batches_are_a_function_of_seed_and_s
     few, again = labelled(grid(), 10), labelled(grid(), 10)
     assert np.array_equal(few.images.rows, again.images.rows)
     assert few.digest() == again.digest()
-    other = LabelledImages(grid(), Labelled(10), 5, size=8, seed=0, data_seed=1)
+    other = LabelledImages(grid(), LabelSettings(10), 5, size=8, seed=0, data_seed=1)
     assert not np.array_equal(few.images.rows, other.images.rows)
     few(3)
     for left, right in zip(few(7), again(7), strict=True):
@@ -179,15 +179,15 @@ def test_a_setting_beside_the_short_form_of_the_source_keeps_both() -> None:
         {"train.labels.weight": 3.0, "train.labels": "labels.csv"},
         {"train.labels": {"source": 20, "weight": 3.0}, "train.labels.source": "labels.csv"},
     ):
-        assert resolve(base | settings).train.labels == Labelled("labels.csv", weight=3.0)
+        assert resolve(base | settings).train.labels == LabelSettings("labels.csv", weight=3.0)
 
 
 def test_settings_are_a_source_or_a_table_and_survive_the_file(tmp_path: Path) -> None:
     base = {"data": "dsprites", "method": "vae"}
-    assert resolve({**base, "train.labels": 100}).train.labels == Labelled(100)
-    assert resolve({**base, "train.labels": "labels.csv"}).train.labels == Labelled("labels.csv")
+    assert resolve({**base, "train.labels": 100}).train.labels == LabelSettings(100)
+    assert resolve({**base, "train.labels": "labels.csv"}).train.labels == LabelSettings("labels.csv")
     config = resolve({**base, "train.labels.source": 0.5, "train.labels.factors": ["shape"], "train.labels.until": 0.2})
-    assert config.train.labels == Labelled(0.5, factors=("shape",), until=0.2)
+    assert config.train.labels == LabelSettings(0.5, factors=("shape",), until=0.2)
     (tmp_path / "config.toml").write_text(config.to_toml())
     assert load(tmp_path / "config.toml") == config
     assert "train.labels" not in resolve(base).flat()

@@ -77,7 +77,7 @@ class Alignment(Part):
         super().__init__()
         self.latent, self.every, self.codes, self.gap, self.threshold = latent, every, codes, gap, threshold
         self.off_from = off_from
-        self.fixed: Sequence[int] = ()  # latents that are not rotated, since labels say what they describe
+        self.fixed: Sequence[int] = ()  # latents that are not rotated, since labels decide what they describe
         self.register_buffer("window", torch.zeros(codes, 2 * latent))
         self.register_buffer("decrease", torch.zeros(()))
 

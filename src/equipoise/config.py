@@ -17,13 +17,13 @@ from pydantic import BeforeValidator, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
 from equipoise.data.readers import vectors
-from equipoise.data.settings import Data, Labelled, Labels, check
+from equipoise.data.settings import Data, Labels, LabelSettings, check
 from equipoise.errors import InputError, check_value, choose, nearest, sentence, short
 from equipoise.files import parse_value, read_toml
 from equipoise.methods import DEFAULT, METHODS, Method, Shape
 from equipoise.methods.method import STRICT, of_vectors
 from equipoise.nets import NETS
-from equipoise.objective import Objective, supervised
+from equipoise.objective import Objective, with_labels
 from equipoise.trackers import TrackerName, split_names
 
 Section = TypeVar("Section")
@@ -302,7 +302,7 @@ def is_extendable(config: Config, objective: Objective | None = None) -> bool:
 def objective_of(config: Config, image: tuple[int, int, int], images: int) -> Objective:
     """The objective of a run on N `images` of shape `image`."""
     shape = Shape(image, config.net.latent, images, None if config.data.scaling is None else "identity")
-    return supervised(config.method.build(shape), config.train.labels)
+    return with_labels(config.method.build(shape), config.train.labels)
 
 
 def outline(config: Config) -> Objective:
@@ -360,7 +360,7 @@ def _values(section: object) -> dict[str, object]:
 
 def _plain(value: object) -> object:
     """The value as TOML returns it: tuples become lists, also in tables."""
-    if isinstance(value, Labelled):
+    if isinstance(value, LabelSettings):
         return _values(value)
     if isinstance(value, dict):
         return {key: _plain(entry) for key, entry in value.items()}

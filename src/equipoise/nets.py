@@ -66,11 +66,13 @@ def build(name: str, shape: Shape, latent: int) -> Pair:
     return NETS[name].build(shape, latent)
 
 
-def check(shape: Shape, name: str = "a convolutional net", otherwise: str = "net=mlp_lvae") -> None:
+def check(shape: Shape, name: str = "a convolutional net", otherwise: str | None = None) -> None:
     """Raise `InputError` for images that are too small for convolutions. name: of the net; otherwise: what to use."""
     _, height, width = shape
     if min(height, width) < LEAST:
-        remedy = otherwise if height == 1 else f"data.size=32, or {otherwise}"  # a vector has no size
+        is_vector = height == 1
+        other = otherwise or ("net=mlp" if is_vector else "net=mlp_lvae")
+        remedy = other if is_vector else f"data.size=32, or {other}"
         raise InputError(
             f"{name} needs images of {LEAST} x {LEAST} pixels or more, these are {height} x {width}; set {remedy}"
         )

@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from equipoise.adversary import Discriminator
 from equipoise.alignment import Alignment
 from equipoise.balance import Balance, Seen
-from equipoise.data.settings import Labelled
+from equipoise.data.settings import LabelSettings
 from equipoise.errors import InputError
 from equipoise.gates import Rates
 from equipoise.likelihoods import Likelihood
@@ -60,7 +60,7 @@ class Objective(nn.Module):
         rates: the betas of a model whose nets have gates; a term reads that of each image from the pass.
         pairing: how batches of pairs are drawn, and which latents of a pair share their posterior.
 
-    The attribute `supervision` is the term of labelled images, None without; `supervised` sets it.
+    The attribute `supervision` is the term of labelled images, None without; `with_labels` sets it.
 
     Raises:
         InputError: if the balance needs a term that is missing.
@@ -232,7 +232,7 @@ class Objective(nn.Module):
         self.load_state_dict({**state, **shared})
 
 
-def supervised(objective: Objective, labels: Labelled | None) -> Objective:
+def with_labels(objective: Objective, labels: LabelSettings | None) -> Objective:
     """Return the objective with the term of labelled images if there are any."""
     if labels is not None:
         objective.supervision = Supervision(labels.loss, labels.weight, labels.until)

@@ -30,7 +30,7 @@ from equipoise.config import Train
 from equipoise.data import Images
 from equipoise.data.batches import Batches
 from equipoise.data.labelled import LabelledImages
-from equipoise.data.settings import Labelled
+from equipoise.data.settings import LabelSettings
 from equipoise.errors import InputError, RunError
 from equipoise.methods import METHODS
 from equipoise.model import Pass, Shard
@@ -71,7 +71,7 @@ def started(case: str, shard: Shard) -> Training:
     if "labels" in case:
         pixels = np.random.default_rng(0).integers(0, 256, (20, 1, 8, 8), np.uint8)
         few = Images(pixels, name="few", factors="grid", factor_sizes=(4, 5))
-        labelled = LabelledImages(few, Labelled(15), 3, B, seed=0, data_seed=0)
+        labelled = LabelledImages(few, LabelSettings(15), 3, B, seed=0, data_seed=0)
         objective.supervision = Supervision("cross-entropy", 10.0, 0.5)
     training = Training(model, objective, train, torch.device("cpu"), shard, labelled)
     model.train()

@@ -45,11 +45,11 @@ def show(
     choose("method, metric, data set, net or section of settings", name, [*kinds, *SECTIONS])
     if name in SECTIONS:
         from equipoise import config
-        from equipoise.data.settings import Labelled
+        from equipoise.data.settings import LabelSettings
 
         settings = _settings(config.SECTIONS[name])
         if name == "train":
-            settings |= {f"labels.{key}": setting for key, setting in _settings(Labelled).items()}
+            settings |= {f"labels.{key}": setting for key, setting in _settings(LabelSettings).items()}
         return Outcome({"settings": settings}, f"[{name}]\n\n{_lines(settings)}")
     kind = kinds[name]
     if kind == "methods":

@@ -13,7 +13,7 @@ from equipoise.data.factors import Factors
 from equipoise.data.images import Images
 from equipoise.data.labels import labelled_rows, positions
 from equipoise.data.pixels import Indices
-from equipoise.data.settings import Labelled
+from equipoise.data.settings import LabelSettings
 from equipoise.errors import InputError, choose
 
 SETTING = "train.labels"
@@ -34,7 +34,9 @@ class LabelledImages:
         InputError: If there are no such labels, or more factors than latents.
     """
 
-    def __init__(self, images: Images, labels: Labelled, latent: int, size: int, seed: int, data_seed: int) -> None:
+    def __init__(
+        self, images: Images, labels: LabelSettings, latent: int, size: int, seed: int, data_seed: int
+    ) -> None:
         self.source = labels.source
         if isinstance(labels.source, str):
             rows, factors = _of_table(labels.source, images, labels.factors or ())

@@ -50,11 +50,11 @@ def _source(value: object) -> object:
 
 def _with_source(value: object) -> object:
     """Anything but a table of settings as the source of one."""
-    return value if value is None or isinstance(value, dict | Labelled) else {"source": value}
+    return value if value is None or isinstance(value, dict | LabelSettings) else {"source": value}
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
-class Labelled:
+class LabelSettings:
     """A few labelled images, of which chosen latents learn chosen factors."""
 
     source: Annotated[
@@ -89,7 +89,7 @@ class Labelled:
     ] = 0.0
 
 
-Labels = Annotated[Labelled | None, BeforeValidator(_with_source)]
+Labels = Annotated[LabelSettings | None, BeforeValidator(_with_source)]
 """Settings of labelled images, or their source alone."""
 
 

@@ -1,4 +1,4 @@
-"""Differences between seeds of two settings: the effect with its interval, its power, and what it says of a claim."""
+"""Differences between seeds of two settings: the effect with its interval, its power, and the judgement of a claim."""
 
 import math
 from collections.abc import Sequence
