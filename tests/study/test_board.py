@@ -65,6 +65,7 @@ def test_rows_are_sorted_by_mig_and_compared_with_the_best_fixed_weight() -> Non
     rows = page.values["rows"]
     assert [row["method"] for row in rows] == ["l-vae", "beta-vae 4", "beta-vae 1"]
     assert rows[0]["above"] == "10 of 15"  # two seeds are above all five, one is below all five
+    assert [row["above"] for row in rows[1:]] == ["–", "0 of 25"]  # the best is not compared with itself
     assert rows[0]["MIG"].startswith("0.417 (")
     assert rows[0]["MIG/3"] == "0.500"
     assert rows[1]["KL"] == "18.00 (18.00..18.00)"

@@ -153,7 +153,7 @@ def _cell(group: Group, metric: str) -> str:
 
 def _above(group: Group, best: Group | None) -> str:
     """Count the pairs of seeds in which the MIG of a group is above that of the best beta-VAE; ties count half."""
-    if best is None or group is best:
+    if best is None or group.label == best.label:
         return "–"
     ours, theirs = ([score for of_set in of.scores("mig").values() for score in of_set] for of in (group, best))
     count = sum((a > b) + (a == b) / 2 for a in ours for b in theirs)
