@@ -121,6 +121,8 @@ class Evaluate:
     """parameters of the metrics; carbonneau is that of the L-VAE paper"""
     n: AtLeast2 = 10_000
     """images to encode and score, the same for all runs on a data set"""
+    interval: bool = True
+    """intervals and baselines of the scores, most of the time of scoring; a study has intervals over its seeds"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,9 +155,7 @@ class Config:
 
     def to_dict(self) -> dict[str, dict[str, object] | str]:
         """Return the sections with plain values, without unset settings, as in `config.toml`."""
-        sections: dict[str, dict[str, object] | str] = {
-            section: _values(getattr(self, section)) for section in SECTIONS
-        }
+        sections = {section: _values(getattr(self, section)) for section in SECTIONS}
         method: dict[str, object] = {"name": self.method.name}
         if self.preset is not None:
             method["preset"] = self.preset
@@ -186,6 +186,7 @@ ADDED: Settings = {
     "train.weight_decay": 0.0,
     "train.start_at_mean": False,
     "train.optimizer": "adam",
+    "evaluate.interval": True,
     "method.law": "published",
 }
 """Settings that earlier runs did not have, with the value that these runs used."""
@@ -231,10 +232,8 @@ def resolve(settings: Settings, complete: bool = False) -> Config:
         section, _, rest = key.partition(".")
         field, _, entry = rest.partition(".")  # of a table, such as data.keep.shape
         if section not in fields or not field:
-            known = [*(f"{s}.{f.name}" for s, c in SECTIONS.items() for f in dataclasses.fields(c)), "out"]
-            raise InputError(
-                f"{key}: no such setting; {nearest(key, [*known, *(f'method.{f}' for f in _names(method))])}"
-            )
+            known = ["out", *(f"{s}.{f}" for s, kind in {**SECTIONS, "method": method}.items() for f in _names(kind))]
+            raise InputError(f"{key}: no such setting; {nearest(key, known)}")
         value = tuple(value) if isinstance(value, list) else value
         table = fields[section].get(field)
         fields[section][field] = {**(table if isinstance(table, dict) else {}), entry: value} if entry else value

@@ -98,7 +98,7 @@ def evaluate(
             coding.save(path, coding.encode(on_device(run).at(), run.images, index), digest, within=run.path)
     which, convention = which or settings.which, convention or settings.convention
     codes = coding.load(path)
-    scores = score_codes(codes, which, convention, progress=not console.quiet)
+    scores = score_codes(codes, which, convention, interval=settings.interval, progress=not console.quiet)
     names = {"checkpoint": digest, "convention": convention, "n": len(codes["index"])}
     file = run.results / "scores.json"
     written = scores

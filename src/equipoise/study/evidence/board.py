@@ -48,7 +48,7 @@ def study(size: Size, methods: Sequence[Mapping[str, Any]] = (*FIXED, *OTHERS)) 
         "method": [dict(method) for method in methods],
         "net": {"name": "small"},
         "train": {"steps": size.steps or (STEPS // 3 if size.quick else STEPS), **TRAINING},
-        "evaluate": {"which": list(METRICS), "n": 10_000},
+        "evaluate": {"which": list(METRICS), "n": 10_000, "interval": False},
     }
 
 

@@ -105,7 +105,7 @@ def contents(
         "method": [dict(method) for method in methods],
         "net": {"name": list(NETS)},
         "train": {"steps": steps},
-        "evaluate": {"which": ["active_units", "kl"], "n": 2000},
+        "evaluate": {"which": ["active_units", "kl"], "n": 2000, "interval": False},
     }
 
 
