@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+import equipoise as eq
 from equipoise import commands, scoring
 from equipoise.errors import InputError
 from equipoise.metrics import Score
@@ -41,6 +43,27 @@ def test_terminal_shows_value_interval_baseline_and_ceiling_in_columns() -> None
         "  irs            0.2500                 –       –  0.1250 ± 0.0100           –",
         "  sse         1234.5000                 –       –                –           –",
     ]
+
+
+def test_a_run_without_intervals_has_the_values_alone(squares: Callable[[], str], tmp_path: Path) -> None:
+    settings = {"net.name": "factor", "net.latent": 2, "train.steps": 2, "train.batch": 16, "evaluate.which": "sse,mig"}
+    runs = {
+        interval: eq.train(
+            squares(),
+            "beta-vae",
+            out=tmp_path / str(interval),
+            settings=settings | {"evaluate.interval": interval},
+            progress=False,
+        )
+        for interval in (True, False)
+    }
+    with_interval, without = (runs[interval].scores for interval in (True, False))
+    assert {name: score.value for name, score in with_interval.items()} == {
+        name: score.value for name, score in without.items()
+    }
+    assert with_interval["mig"].low is not None
+    assert (without["mig"].low, without["mig"].half) == (None, None)
+    assert "</html>" in (runs[False].path / "report.html").read_text(encoding="utf-8")
 
 
 def test_images_are_encoded_on_the_device_of_the_training_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:

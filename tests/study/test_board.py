@@ -13,7 +13,7 @@ from equipoise.study.evidence import board, claims
 from equipoise.study.evidence.board import best_fixed, result
 from equipoise.study.evidence.claims import Runs
 from equipoise.study.evidence.effects import effect
-from equipoise.study.evidence.table import Size, StudyRun, read, write
+from equipoise.study.evidence.table import Evidence, Size, StudyRun, read, train, write
 from equipoise.study.plan import plan
 from equipoise.study.published import record as records
 from equipoise.study.published.record import Record, record_name
@@ -106,6 +106,30 @@ def test_records_are_found_by_the_settings_of_the_study(tmp_path: Path) -> None:
     shorter = Record(run.run, config.flat(), {1000: {"mig": 0.25}}, {"step": [1000]}, {})
     records.write(shorter, tmp_path / "board")
     assert read(contents, tmp_path)[0].record is None  # trained for fewer steps than the table has
+
+
+def test_a_run_with_a_record_is_not_trained_again(here: Path) -> None:  # noqa: ARG001
+    contents = {
+        "out": "studies/tiny",
+        "seeds": 2,
+        "data": {"name": "squares.npz"},
+        "method": [{"name": "beta-vae"}],
+        "net": {"name": "factor", "latent": 2},
+        "train": {"steps": 4, "batch": 16, "threads": 1},
+        "evaluate": {"which": ["sse"], "interval": False},
+    }
+    first, second = plan(contents).runs.values()
+    made = Record(record_name(first), first.flat(), {4: {"sse": 12.5}}, {"step": [4]}, {})
+    records.write(made, Path("results/tiny"))
+    tiny = Evidence("tiny", lambda size: contents, lambda results, size: board.show([]))  # noqa: ARG005
+    train(tiny, Size(), Path("results"), workers=1, progress=False)
+    known, new = read(contents, Path("results"))
+    assert known.scores == {"sse": 12.5}
+    assert not Path(first.out).exists()
+    assert new.record is not None
+    assert sorted(each.name for each in Path("studies/tiny/runs").iterdir()) == [Path(second.out).name]
+    train(tiny, Size(), Path("results"), workers=1, progress=False)  # nothing is left to train
+    assert not Path(first.out).exists()
 
 
 def test_the_page_is_written_with_its_figure(tmp_path: Path) -> None:

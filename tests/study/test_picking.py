@@ -67,6 +67,12 @@ def test_the_numbers_are_those_of_the_codes(study: dict[str, object]) -> None:
     assert tc == pytest.approx([tc[0]] * 3, rel=1e-4)
 
 
+def test_a_setting_is_left_out_while_the_codes_of_one_seed_are_missing(study: dict[str, object]) -> None:
+    (Path(next(iter(plan(study).runs.values())).out) / "codes.npz").unlink()
+    picking.collect(study, Path("results"))
+    assert json.loads(Path("results/picking.json").read_text(encoding="utf-8")) == {}
+
+
 def test_without_a_codes_file_earlier_numbers_stay(study: dict[str, object]) -> None:
     picking.collect(study, Path("results"))
     before = Path("results/picking.json").read_bytes()

@@ -60,12 +60,12 @@ class Row(NamedTuple):
 
 
 def collect(contents: Mapping[str, Any], results: Path) -> None:
-    """Compute the numbers of all finished runs whose codes are here, and write them."""
-    runs = [run for run in read(contents, results) if run.record is not None and _codes(run).exists()]
-    runs.sort(key=_setting)
+    """Compute the numbers of the runs of each setting whose seeds are all finished and have their codes; write them."""
     known = _read(results)
-    for _, group in groupby(runs, key=_setting):
+    for _, group in groupby(sorted(read(contents, results), key=_setting), key=_setting):
         seeds = list(group)
+        if not all(run.record is not None and _codes(run).exists() for run in seeds):
+            continue
         paths = [Path(run.config.out) for run in seeds]
         udr = udr_of_seeds(paths) if len(paths) >= FEWEST else [math.nan] * len(paths)
         for run, each in zip(seeds, udr, strict=True):
@@ -168,4 +168,4 @@ def rows(models: Sequence[Model]) -> list[Row]:
     return listed
 
 
-TABLE = Evidence(NAME, board.study, page, collect=collect)
+TABLE = Evidence(NAME, board.study, page, collect=collect, stored=_read)

@@ -1,6 +1,6 @@
 """A table of evidence: the study whose runs it needs, the records of those that are finished, and its page."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,6 +40,7 @@ class Evidence(NamedTuple):
     page: Callable[[Path, Size], Page]
     prepare: Callable[[Mapping[str, Any]], None] | None = None  # writes the images that the study reads
     collect: Callable[[Mapping[str, Any], Path], None] | None = None  # stores more than the records, from the runs
+    stored: Callable[[Path], Collection[str]] | None = None  # the records of which that is stored
 
 
 class StudyRun(NamedTuple):
@@ -65,11 +66,17 @@ class StudyRun(NamedTuple):
 
 
 def train(table: Evidence, size: Size, results: Path, workers: int | None, progress: bool) -> None:
-    """Train the runs that are not finished, and store the records of those that are."""
+    """Train the runs that have no record, and store the records of those that are finished.
+
+    A record counts wherever its run was trained. So a table can be continued on another machine from its records.
+    """
     contents = table.study(size)
     if table.prepare is not None:
         table.prepare(contents)
-    reproduce.train(contents, workers, folder(contents, results), progress)
+    records = [(Path(run.config.out).name, run.record) for run in read(contents, results)]
+    stored = None if table.stored is None else table.stored(results)
+    finished = {name for name, record in records if record is not None and (stored is None or record.run in stored)}
+    reproduce.train(contents, workers, folder(contents, results), progress, without=finished)
     if table.collect is not None:
         table.collect(contents, results)
 

@@ -1,6 +1,6 @@
 """Reproduction of a published table: train its protocol, store runs, write the page of results."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +32,18 @@ def protocol(table: Published, dataset: str, quick: bool, steps: int | None, see
     return contents
 
 
-def train(contents: dict[str, Any], workers: int | None, results: Path, progress: bool) -> int:
-    """Sweep the protocol and store the runs that were scored. Returns the number of runs that are not finished."""
+def train(
+    contents: dict[str, Any], workers: int | None, results: Path, progress: bool, without: Collection[str] = ()
+) -> int:
+    """Sweep the protocol and store the runs that were scored. Returns the number of runs that are not finished.
+
+    Runs whose names are in `without` are not trained and do not count.
+    """
     study = plan(contents)
     check_data(study)
     file = study.folder / FILE
     write_text(file, tomli_w.dumps(contents))
-    states = sweep(file, workers=workers, progress=progress)
+    states = sweep(file, workers=workers, without=without, progress=progress)
     for config in study.runs.values():
         of_run = record(Path(config.out)) if (Path(config.out) / "meta.json").exists() else None
         if of_run is not None:

@@ -1,5 +1,7 @@
 """Running all runs of a study."""
 
+import dataclasses
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,6 +31,7 @@ def sweep(
     engine: EngineName = "local",
     gpus: float = 0,
     again: bool = False,
+    without: Collection[str] = (),
     progress: bool = True,
 ) -> list[State]:
     """Run the study that `file` describes. Finished runs are not repeated, and unfinished ones resume.
@@ -41,6 +44,7 @@ def sweep(
         engine: "local" for this machine, "ray" for a Ray cluster, "slurm" for Slurm jobs. A study can change engines.
         gpus: GPUs of each run with Ray or Slurm; with Ray also a part of one, such as 0.25.
         again: also try runs that were given up.
+        without: names of runs that are left out, such as those that were trained on another machine.
         progress: show the progress on standard error.
 
     Returns:
@@ -51,6 +55,9 @@ def sweep(
     """
     plan = read(file)
     check_data(plan)
+    if without:
+        remaining = {name: config for name, config in plan.runs.items() if name not in without}
+        plan = dataclasses.replace(plan, runs=remaining)
     place = engine_for(plan, engine, workers, gpus)
     copy_file(Path(file), plan.folder / FILE, plan.study.out)
     if again:
@@ -65,8 +72,7 @@ def sweep(
 
 def default_workers(plan: Plan) -> int:
     """Return the number of runs at once on this machine: available cores over threads of a run."""
-    threads = max(config.train.threads or 1 for config in plan.runs.values())
-    return max(1, int(joblib.cpu_count()) // threads)
+    return max(1, int(joblib.cpu_count()) // _threads(plan))
 
 
 def check_data(plan: Plan) -> None:
@@ -93,5 +99,10 @@ def engine_for(plan: Plan, name: str, workers: int | None, gpus: float) -> Engin
         raise InputError(f"gpus is {gpus:g}; expected 0 or more, with engine ray or slurm")
     if name == "local":
         return Local(workers or default_workers(plan))
-    threads = max(config.train.threads or 1 for config in plan.runs.values())
+    threads = _threads(plan)
     return OnRay(workers, threads, gpus) if name == "ray" else OnSlurm(workers, threads, gpus)
+
+
+def _threads(plan: Plan) -> int:
+    """Return the largest number of threads of a run; 1 without a run."""
+    return max((config.train.threads or 1 for config in plan.runs.values()), default=1)
