@@ -14,6 +14,7 @@ from PIL import Image
 
 import equipoise as eq
 from equipoise.methods import METHODS
+from equipoise.report.figures.animation import traversal_gif
 
 ROOT = Path(__file__).parent.parent
 MANIFEST: Any = {
@@ -97,14 +98,18 @@ def test_other_settings_nets_layouts_and_pictures_are_named(
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_every_method_has_a_small_picture_on_its_page_and_in_the_gallery(name: str) -> None:
-    picture = ROOT / "docs" / "images" / f"method-{name}.png"
-    assert picture.stat().st_size <= 40_000
+def test_every_method_has_small_pictures_on_its_page_and_in_the_gallery(name: str) -> None:
+    still, moving = (ROOT / "docs" / "images" / f"method-{name}.{suffix}" for suffix in ("png", "gif"))
+    assert still.stat().st_size <= 40_000
+    assert moving.stat().st_size <= 100_000
     page = (ROOT / "docs" / "methods" / f"{name}.md").read_text(encoding="utf-8")
-    steps = (module("method_pictures").COMMON | module("method_pictures").OWN.get(name, {}))["train.steps"]
-    assert f"](../images/{picture.name})\n\n*Traversals after {steps:,} steps" in page
+    config = module("method_pictures").config(name)
+    side = config.data.size
+    caption = f"*Traversals after {config.train.steps:,} steps on dSprites at {side} x {side}, the first of five seeds"
+    assert f"](../images/{still.name})\n\n{caption}" in page
     gallery = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
-    assert f"](images/{picture.name})" in gallery
+    assert f'src="images/{moving.name}"' in gallery
+    assert f'srcset="images/{still.name}" media="(prefers-reduced-motion: reduce)"' in gallery
     assert f"[**{name}**](methods/{name}.md)" in gallery
 
 
@@ -114,9 +119,13 @@ def test_the_picture_of_a_method_shows_the_latents_with_the_most_information(
     pictures = module("method_pictures")
     scores = {"evaluate.which": ["sse"]}
     run = eq.train(squares(), method="beta-vae", net="burgess", steps=2, out=tmp_path / "run", settings=scores)
-    pictures.draw(run, tmp_path / "method.png")
-    drawn = Image.open(tmp_path / "method.png")
-    first = [latent.index for latent in pictures.traverse.choose(run, None, None, None, 2).latents[: pictures.ROWS]]
-    whole = Image.open(BytesIO(pictures.png(run.traversals(latents=first), dpi=100))).convert("L")
-    assert drawn.size == whole.size
-    assert np.abs(np.asarray(drawn.convert("L"), float) - np.asarray(whole, float)).mean() < 2
+    still, moving = pictures.draw(run, tmp_path, "beta-vae")
+    chosen = pictures.traverse.choose(run, None, None, None, 2)
+    first = chosen.latents[: pictures.ROWS]
+    figure = pictures.png(run.traversals(latents=[latent.index for latent in first]), dpi=100)
+    for path, whole in ((still, figure), (moving, traversal_gif(run.model, chosen.reference, first))):
+        with Image.open(path) as drawn, Image.open(BytesIO(whole)) as full:
+            assert getattr(drawn, "n_frames", 1) == getattr(full, "n_frames", 1)
+            greys, exact = (np.asarray(each.convert("L"), float) for each in (drawn, full))
+        assert greys.shape == exact.shape
+        assert np.abs(greys - exact).mean() < 2
