@@ -12,7 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageSequence
 
 import equipoise as eq
 from equipoise.config import Config
@@ -64,11 +64,11 @@ def draw(run: eq.Run, out: Path, method: str) -> list[Path]:
 def fewer_greys(gif: bytes) -> bytes:
     """Return a GIF with `GREYS` levels, the same in each frame."""
     with Image.open(BytesIO(gif)) as picture:
-        frames, duration = [], picture.info["duration"]
-        palette = picture.convert("L").quantize(GREYS)
-        for number in range(picture.n_frames):
-            picture.seek(number)
-            frames.append(picture.convert("RGB").quantize(palette=palette.convert("P"), dither=Image.Dither.NONE))
+        duration, palette = picture.info["duration"], picture.convert("L").quantize(GREYS)
+        frames = [
+            frame.convert("RGB").quantize(palette=palette, dither=Image.Dither.NONE)
+            for frame in ImageSequence.Iterator(picture)
+        ]
     file = BytesIO()
     frames[0].save(file, "gif", save_all=True, append_images=frames[1:], duration=duration, loop=0, optimize=True)
     return file.getvalue()

@@ -33,6 +33,15 @@ def test_colour_photographs_are_resized_and_get_a_small_net_in_four_lines() -> N
     assert "min left" in result.lines[3]
 
 
+def test_the_lines_of_a_table_do_not_mention_images() -> None:
+    table = Facts(500, (1, 1, 20), is_vector=True, images_per_second=9000.0)
+    lines = choose(table, {}).lines
+    assert lines[0].startswith("vectors: 500 of 20 columns")
+    assert "9,000 vectors/s in a trial" in lines[2]
+    assert "passes through few vectors" in lines[3]
+    assert "images" not in "".join(lines)
+
+
 @pytest.mark.parametrize(
     ("facts", "size", "net", "likelihood"),
     [

@@ -170,6 +170,14 @@ def test_outliers_have_the_largest_value_of_their_measure(run: Run) -> None:
         np.testing.assert_allclose(result.share, [(COUNT - 1 - rank) / COUNT for rank in range(4)])
 
 
+def test_the_column_of_a_bound_with_another_sign_has_another_name(run: Run) -> None:
+    words = ["outliers", str(run.path), "--n", "1"]
+    for by, column in (("elbo", "negative_elbo"), ("kl", "kl")):
+        done = CliRunner().invoke(app, [*words, "--by", by, "--out", "far.csv"])
+        assert done.exit_code == 0, done.output
+        assert Path("far.csv").read_text(encoding="utf-8").splitlines()[0] == f"file,index,{column},share"
+
+
 def test_other_images_are_ranked_against_those_of_the_run(run: Run) -> None:
     other = np.stack([run.images.pixels([2])[0, 0], np.full((16, 16), 255, np.uint8)])
     result = run.outliers(2, "error", other)

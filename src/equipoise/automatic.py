@@ -161,7 +161,15 @@ def _fit_budget(base: Config, request: dict[str, object], array: Images | None, 
     """Set the steps of a run whose method is named so that training takes as long as the budget."""
     loaded = load_images(base, array)
     number, rate = measure(base, loaded[0])
-    facts = Facts(len(loaded[0]), loaded[0].shape, machine=_machine(base), threads=number, images_per_second=rate)
+    images = loaded[0]
+    facts = Facts(
+        len(images),
+        images.shape,
+        is_vector=images.scaling is not None,
+        machine=_machine(base),
+        threads=number,
+        images_per_second=rate,
+    )
     batch = batches_of(base, loaded[0]).size
     steps, line = choice.steps(facts, batch, base.train.steps, budget)
     settings: dict[str, object] = {"train.steps": steps}
@@ -169,7 +177,7 @@ def _fit_budget(base: Config, request: dict[str, object], array: Images | None, 
         settings["train.schedule_steps"] = steps  # of a preset: the schedule ends with the run
     if number is not None:
         settings["train.threads"] = number
-    line = f"length: {steps:,} steps of {batch} images at {rate:,.0f} images/s; {line}"
+    line = f"length: {steps:,} steps of {batch} {facts.items} at {rate:,.0f} {facts.items}/s; {line}"
     return Start(configuration.resolve(request | settings), loaded, {"lines": [line]})
 
 

@@ -43,6 +43,11 @@ class Facts:
     threads: int | None = None
     images_per_second: float | None = None
 
+    @property
+    def items(self) -> str:
+        """What the data consists of, in a word."""
+        return "vectors" if self.is_vector else "images"
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -111,7 +116,7 @@ def choose(facts: Facts, overrides: Settings, budget: float | None = None) -> Ch
         f"machine: {facts.machine}, {_count(threads)}{precision}",
     ]
     if facts.images_per_second is not None:
-        lines[2] += f", {facts.images_per_second:,.0f} images/s in a trial"
+        lines[2] += f", {facts.images_per_second:,.0f} {facts.items}/s in a trial"
     assert isinstance(batch, int)
     total, why = int(str(defaults.get("train.steps", Train.steps))), "the default of the method"
     if "train.steps" in overrides:
@@ -120,7 +125,7 @@ def choose(facts: Facts, overrides: Settings, budget: float | None = None) -> Ch
         total, why = steps(facts, batch, total, budget)
         settings["train.steps"] = total
         why = f"about {duration(total * batch / speed(facts))} left; {why}"
-    lines.append(f"length: {total:,} steps of {batch} images, learning rate {rate:g}, {why}")
+    lines.append(f"length: {total:,} steps of {batch} {facts.items}, learning rate {rate:g}, {why}")
     return Choice(settings, tuple(lines))
 
 
@@ -151,7 +156,8 @@ def steps(facts: Facts, batch: int, default: int, budget: float | None) -> tuple
         return number, "fewer steps would not separate the factors; --budget 5m or train.steps sets another length"
     reason = "about ten minutes"
     if affordable > min(longest, epochs):
-        reason = "more steps add little" if longest <= epochs else f"at most {EPOCHS:,} passes through few images"
+        few = f"at most {EPOCHS:,} passes through few {facts.items}"
+        reason = "more steps add little" if longest <= epochs else few
     return number, f"{reason}; --budget 30m or train.steps sets another length"
 
 

@@ -155,7 +155,7 @@ WRONG = {
     "no factor": (["file", "a.png"], r"has no column of a factor; add one"),
     "no name": (["file,", *ROWS], r"a column has no name; give each column"),
     "same name": (["file,x,x", "a.png,1,1"], r"two columns are called x; give each column"),
-    "open quote": (["file,x", 'a.png,"1'], r"cannot be read as CSV in UTF-8 \(.+\); save it again"),
+    "open quote": (["file,x", 'a.png,"1'], r"cannot be read as CSV \(.+\); save it in UTF-8, with a comma, semicolon"),
 }
 
 
@@ -187,7 +187,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"data\.factors: there is no file .*a\.csv; check the path"):
         factor_table.read(tmp_path / "a.csv", NAMES)
     (tmp_path / "a.csv").write_bytes(b"file,x\na.png,\xff\n")
-    with pytest.raises(InputError, match=r"a\.csv cannot be read as CSV in UTF-8 .*; save it again"):
+    with pytest.raises(InputError, match=r"a\.csv cannot be read as CSV .*; save it in UTF-8"):
         factor_table.read(tmp_path / "a.csv", NAMES)
 
 

@@ -26,8 +26,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def training(steps: int, first: int = 0) -> Any:
-    return SimpleNamespace(train=SimpleNamespace(steps=steps), step=first)
+def training(steps: int, first: int = 0, scaling: object = None) -> Any:
+    return SimpleNamespace(train=SimpleNamespace(steps=steps), step=first, model=SimpleNamespace(scaling=scaling))
 
 
 def row(step: int) -> dict[str, Any]:
@@ -65,6 +65,16 @@ def test_later_lines_come_for_each_tenth_with_the_time_left(clock: Clock) -> Non
     lines = out.getvalue().splitlines()
     assert len(lines) == 10  # the run was over before the first line was due
     assert lines[1] == "step 20 of 100: loss 1.00  rec 0.50  100 images/s  8 s left"
+
+
+def test_vectors_are_not_called_images(clock: Clock) -> None:
+    out = io.StringIO()
+    with watch.bar(Console(file=out, width=200), training(100, scaling="standardize"), batch=10, remark="fine") as show:
+        clock.now = 10.0
+        show.step(10)
+        show.row(row(10))
+    assert out.getvalue().count(" vectors/s") == 2
+    assert "images" not in out.getvalue()
 
 
 def test_a_quiet_console_gets_nothing(clock: Clock) -> None:

@@ -160,8 +160,9 @@ def outliers(
         (run.codes["index"], run.codes.get("files")) if source is None else (range(len(source)), source.files)
     )
     files = _files(numbers, names)
+    column = "negative_elbo" if by == "elbo" else by
     rows = [
-        {"file": files.get(index, ""), "index": index, by: value, "share": share}
+        {"file": files.get(index, ""), "index": index, column: value, "share": share}
         for index, value, share in zip(result.index.tolist(), result.value.tolist(), result.share.tolist(), strict=True)
     ]
 

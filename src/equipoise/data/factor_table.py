@@ -138,8 +138,11 @@ def table_rows(path: Path, setting: str = "data.factors") -> list[Row]:
     except PermissionError as error:
         raise InputError(f"{path} may not be read by you ({error.strerror}); change its permissions") from error
     except (OSError, UnicodeError, csv.Error, ValueError) as error:
-        kind = "Parquet" if kind == ".parquet" else "CSV in UTF-8"
-        raise InputError(f"{path} cannot be read as {kind} ({error}); save it again") from error
+        if kind == ".parquet":
+            raise InputError(f"{path} cannot be read as Parquet ({error}); save it again") from error
+        raise InputError(
+            f"{path} cannot be read as CSV ({error}); save it in UTF-8, with a comma, semicolon or tab between cells"
+        ) from error
 
 
 def is_frame(value: object) -> bool:

@@ -63,6 +63,7 @@ def bar(console: Console, training: Training, batch: int, remark: str) -> Iterat
         remark: a phrase on the length of the run.
     """
     steps, first = training.train.steps, training.step
+    items = "images" if training.model.scaling is None else "vectors"
     start, is_first = monotonic(), True
 
     def say(step: int, text: str) -> None:
@@ -74,13 +75,13 @@ def bar(console: Console, training: Training, batch: int, remark: str) -> Iterat
         if is_first and seconds > FIRST and step >= first + FEWEST:
             is_first = False
             rate = batch * (step - first) / seconds
-            say(step, f"{rate:,.0f} images/s, {left(rate, step)}; {remark}")
+            say(step, f"{rate:,.0f} {items}/s, {left(rate, step)}; {remark}")
 
     def left(rate: float, step: int) -> str:
         return f"{duration((steps - step) * batch / rate)} left"
 
     def summary(row: Row) -> str:
-        return f"{_summary(row)}  {left(row['images_per_second'], row['step'])}"
+        return f"{_summary(row, items)}  {left(row['images_per_second'], row['step'])}"
 
     if not console.is_terminal:
         tenths = {math.ceil(steps * tenth / 10) for tenth in range(1, 11)}
@@ -105,11 +106,11 @@ def bar(console: Console, training: Training, batch: int, remark: str) -> Iterat
         yield Display(lambda row: progress.update(task, description=summary(row)), advance)
 
 
-def _summary(row: Row) -> str:
-    """Loss, reconstruction error, KL, beta and speed of a row, as far as it has them."""
+def _summary(row: Row, items: str) -> str:
+    """Loss, reconstruction error, KL, beta and speed in `items` of a row, as far as it has them."""
     words = [f"loss {row['loss']:.2f}", f"rec {row['rec']:.2f}"]
     if "kl" in row:
         words.append(f"kl {row['kl']:.2f}")
     if "beta_equivalent" in row:
         words.append(f"beta {row['beta_equivalent']:.3g}")
-    return "  ".join([*words, f"{row['images_per_second']:,.0f} images/s"])
+    return "  ".join([*words, f"{row['images_per_second']:,.0f} {items}/s"])
