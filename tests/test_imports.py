@@ -37,6 +37,7 @@ def test_import_equipoise_imports_no_large_library() -> None:
         ["list", "methods"],
         ["list", "metrics"],
         ["list", "data"],
+        ["models", "list"],
         ["show", "locatello"],
     ],
     ids=" ".join,

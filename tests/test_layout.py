@@ -18,6 +18,7 @@ ORDER = [
     "progress",
     "outcome",
     "hub",
+    "zoo",
     "data",
     "nets",
     "gates",

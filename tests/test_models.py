@@ -15,11 +15,11 @@ import pytest
 import torch
 
 import equipoise as eq
-from equipoise import commands
+from equipoise import commands, zoo
 from equipoise.export import source
 from equipoise.export.folder import unchanged
 
-NAMES = sorted(source.models())
+NAMES = sorted(zoo.models())
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_model_of_the_package_loads_and_its_files_are_whole(name: str) -> None:
-    about = source.models()[name]
+    about = zoo.models()[name]
     assert unchanged(source.find(name)) == about
     assert (source.find(name) / "model.safetensors").stat().st_size < 2e6
     model = eq.load_model(name)
@@ -67,7 +67,7 @@ def test_a_model_of_the_package_loads_and_its_files_are_whole(name: str) -> None
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name in ("dsprites", "rooms3d")])
 def test_the_codes_of_a_model_of_the_package_give_the_scores_in_its_description(name: str) -> None:
-    about = source.models()[name]
+    about = zoo.models()[name]
     images = eq.load_data(about["settings"]["data.name"], size=about["image"][1])
     index = np.random.default_rng(1).choice(len(images), 3000, replace=False)
     mean, logvar = eq.load_model(name).encode(torch.as_tensor(images.pixels(index)))
@@ -166,6 +166,6 @@ def test_without_huggingface_hub_the_hub_is_refused(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_card_of_a_model_names_the_command() -> None:
-    settings: dict[str, Any] = dict(source.models()["dsprites"]["settings"])
+    settings: dict[str, Any] = dict(zoo.models()["dsprites"]["settings"])
     card = (source.find("dsprites") / "README.md").read_text(encoding="utf-8")
     assert f"train.steps={settings['train.steps']}" in card

@@ -17,7 +17,7 @@ def models_list() -> Outcome:
 
     From Python: `equipoise.load_model("NAME")`.
     """
-    from equipoise.export.source import models
+    from equipoise.zoo import models
 
     cells = [["name", "method", "images", "size", "latents", *SCORES]]
     values = {}

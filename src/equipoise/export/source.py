@@ -1,28 +1,13 @@
 """Models to take away: those that the package contains, by name, and those of the Hugging Face hub."""
 
-import json
-from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
-from typing import Any
 
-from equipoise import hub
+from equipoise import hub, zoo
 from equipoise.errors import InputError, cut, nearest
 from equipoise.export.folder import CONFIG, check, unchanged
 from equipoise.hub import HUB
 
 _FILES = ("config.json", "model.safetensors", "README.md", "pictures/*.png")  # that are downloaded
-
-
-def models() -> dict[str, Mapping[str, Any]]:
-    """Return the models of the package: by name, the content of config.json.
-
-    Example:
-        >>> models()["dsprites"]["latent"]
-        10
-    """
-    folders = sorted(path for path in _package().iterdir() if (path / CONFIG).is_file())
-    return {path.name: json.loads((path / CONFIG).read_text(encoding="utf-8")) for path in folders}
 
 
 def find(source: str | Path) -> Path:
@@ -45,11 +30,10 @@ def find(source: str | Path) -> Path:
         return _download(name.removeprefix(HUB))
     if Path(source).exists() or Path(source).parent != Path("."):
         return Path(source)
-    if isinstance(source, str) and (_package() / name / CONFIG).is_file():
-        return _package() / name
-    raise InputError(
-        f"{cut(name)}: no such folder or model; expected a folder, {HUB}owner/name or a name; {nearest(name, models())}"
-    )
+    if isinstance(source, str) and (zoo.folder() / name / CONFIG).is_file():
+        return zoo.folder() / name
+    known = nearest(name, zoo.models())
+    raise InputError(f"{cut(name)}: no such folder or model; expected a folder, {HUB}owner/name or a name; {known}")
 
 
 def push(folder: str | Path, repository: str, private: bool = False) -> str:
@@ -89,8 +73,3 @@ def _download(repository: str) -> Path:
     api = hub.package()
     with hub.connecting(f"{HUB}{repository} could not be downloaded"):
         return Path(api.snapshot_download(repository, allow_patterns=list(_FILES)))
-
-
-def _package() -> Path:
-    """Return the folder of the models that the package contains."""
-    return Path(str(resources.files("equipoise") / "export" / "models"))
