@@ -1,21 +1,27 @@
 """The engine for Slurm: each run is a job, submitted in arrays through submitit."""
 
+import io
+import math
 import shutil
 import signal
 import threading
 from collections.abc import Collection, Sequence
+from contextlib import redirect_stderr
 from importlib import import_module
 from pathlib import Path
-from time import sleep
+from time import monotonic, sleep
 from typing import Any
 
 from equipoise.config import Config
-from equipoise.errors import InputError
+from equipoise.errors import InputError, RunError
+from equipoise.study.run.slurm_queue import Queue, cancel
 from equipoise.study.run.work import record_failure, work
 
 CLUSTER = "slurm"  # the cluster's name in submitit
 HOURS = 24  # time limit of a job without SBATCH_TIMELIMIT; a longer run resumes in another job
 AT_ONCE = 500  # jobs in the queue without --workers; most clusters accept 1,000 in an array
+LOST = ("BOOT_FAIL", "NODE_FAIL", "PREEMPTED")  # ends of a job that are not failures of its run
+LAG = 60.0  # seconds until the result of a job is visible on every machine, with the caches of NFS
 
 
 class OnSlurm:
@@ -38,43 +44,72 @@ class OnSlurm:
             "gpus_per_node": int(gpus),
             "slurm_array_parallelism": self.slots,
         }
+        self._queue = Queue()
+        self._stopped: list[str] = []
 
     def start(self, configs: Sequence[Config], study: Path) -> list["Job"]:
-        """Submit an array with a job for each configuration."""
+        """Submit an array with a job for each configuration. Raises `RunError` if Slurm does not accept it."""
         executor = self._submitit.AutoExecutor(study / "slurm", cluster=CLUSTER)
         executor.update_parameters(**self._parameters)
-        jobs = executor.map_array(_work, configs, [study] * len(configs))
-        return [Job(job, config, study) for job, config in zip(jobs, configs, strict=True)]
+        try:
+            with redirect_stderr(io.StringIO()):  # submitit prints the message of sbatch, which the error repeats
+                jobs = executor.map_array(_work, configs, [study] * len(configs))
+        except RuntimeError as error:
+            reason = str(error).strip().rpartition("\n")[2].removeprefix("sbatch: ").removeprefix("error: ")
+            raise RunError(
+                f"Slurm did not accept the jobs: {reason}; check squeue and the variables SBATCH_*, then sweep again"
+            ) from None
+        self._queue.look_again()
+        return [Job(job, config, study, self._queue, self._stopped) for job, config in zip(jobs, configs, strict=True)]
 
     def wait(self, jobs: "Collection[Job]", seconds: float) -> None:  # noqa: ARG002
-        """Wait for `seconds`."""
+        """Cancel the stopped jobs, and wait for `seconds`."""
+        self._cancel_stopped()
         sleep(seconds)
 
     def close(self) -> None:
-        """Do nothing: no resource is open."""
+        """Cancel the stopped jobs. A running one saves and ends, for which Slurm allows half a minute by default."""
+        self._cancel_stopped()
+
+    def _cancel_stopped(self) -> None:
+        cancel(self._stopped)
+        self._stopped.clear()
 
 
 class Job:
-    """A run in a job of Slurm."""
+    """A run in a job of Slurm. A job that was not killed leaves a file with its result."""
 
-    def __init__(self, job: Any, config: Config, study: Path) -> None:
+    def __init__(self, job: Any, config: Config, study: Path, queue: Queue, stopped: list[str]) -> None:
         self._job, self._run, self._study = job, Path(config.out).name, study
+        self._queue, self._stopped = queue, stopped
+        self._end_seen = math.inf  # when the queue first listed the job as over
 
     def has_ended(self) -> bool:
         """Return whether the job is over. If it died, and its node did not, a failure of its run is recorded."""
-        if not self._job.done():
+        if self._job.paths.result_pickle.exists():
+            if self._job.exception() is not None:
+                self._record("FAILED")
+            return True
+        end = self._queue.end(self._job.job_id)
+        if not end:
             return False
-        if self._job.exception() is not None and self._job.state not in ("NODE_FAIL", "PREEMPTED"):
-            how = f"its job {self._job.job_id} ended as {self._job.state}"
-            record_failure(self._study, self._run, f"{how}; see {self._job.paths.stderr}")
+        self._end_seen = min(self._end_seen, monotonic())
+        if monotonic() - self._end_seen < LAG:
+            return False
+        if end not in LOST:
+            self._record(end)
         return True
 
+    def _record(self, end: str) -> None:
+        how = f"its job {self._job.job_id} ended as {end}"
+        record_failure(self._study, self._run, f"{how}; see {self._job.paths.stderr}")
+
     def stop(self) -> None:
-        """Cancel the job: a running one saves and ends, a waiting one does not start."""
-        self._job.cancel(check=False)
+        """Let the engine cancel the job, in one command with the others. A job that waits does not start."""
+        self._stopped.append(self._job.job_id)
 
     def join(self) -> None:
-        """Do nothing: Slurm allows cancelled jobs half a minute to save, and they do not need the driver."""
+        """Do nothing: the jobs do not need the driver."""
 
 
 def _work(config: Config, study: Path) -> str:
