@@ -4,7 +4,7 @@ BIN = .venv/bin
 # Two processes with one thread each. More threads than cores make a training step many times slower.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: help demo pictures test test-all test-extras test-browser gpu matrix soak mutations check docs build test-wheel clean
+.PHONY: help demo pictures test test-all test-extras test-browser test-slurm gpu matrix soak mutations check docs build test-wheel clean
 
 help:
 	@echo "make demo          install into .venv, train aligned-vae on dSprites for a few minutes, write a report"
@@ -13,6 +13,7 @@ help:
 	@echo "make test-all      the same with the slow tests"
 	@echo "make test-extras   run the tests of the optional dependencies"
 	@echo "make test-browser  run the tests in headless Chromium and Firefox (Debian packages: chromium, firefox-esr)"
+	@echo "make test-slurm    run studies on a Slurm that is started here (root; Debian packages: slurm-wlm, munge)"
 	@echo "make gpu           run the tests that need a GPU, and measure training on it, or skip both with a sentence"
 	@echo "make matrix        run the fast tests on other versions of Python and with the lowest dependencies (MATRIX, TESTS)"
 	@echo "make soak          kill, damage and race hundreds of commands and compare the results (about an hour; SOAK=--quick: minutes)"
@@ -40,10 +41,10 @@ check: .venv/ready
 	$(BIN)/mypy
 
 test: check
-	$(PYTEST) -m "not slow and not extra and not browser"
+	$(PYTEST) -m "not slow and not extra and not browser and not slurm"
 
 test-all: check
-	$(PYTEST) -m "not extra and not browser"
+	$(PYTEST) -m "not extra and not browser and not slurm"
 
 .venv/extras: .venv/ready
 	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev,hdf5,tables,ray,slurm,search,multi,onnx,hub,video,docs,notebooks]' tensorboard
@@ -75,6 +76,14 @@ mutations: .venv/ready
 
 test-browser: .venv/browser
 	$(PYTEST) -m browser
+
+.venv/slurm: .venv/ready
+	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev,slurm]'
+	touch .venv/slurm
+
+# One process: a test has jobs for both cores.
+test-slurm: .venv/slurm
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 0 -rs -m slurm tests/slurm
 
 gpu: .venv/ready
 	CUBLAS_WORKSPACE_CONFIG=:4096:8 $(BIN)/python -m pytest -rs -m gpu tests/gpu tests/training/test_resume.py

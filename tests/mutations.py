@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 TIMEOUT = 600  # seconds; a mutation whose tests do not end is caught
-FAST = "not slow and not extra and not browser"
+FAST = "not slow and not extra and not browser and not slurm"
 
 
 class Mutation(NamedTuple):
