@@ -62,9 +62,11 @@ def draw(run: eq.Run, out: Path, method: str) -> list[Path]:
 
 
 def fewer_greys(gif: bytes) -> bytes:
-    """Return a GIF with `GREYS` levels, the same in each frame."""
+    """Return a GIF with `GREYS` levels from black to white."""
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([255 * level // (GREYS - 1) for level in range(GREYS) for _ in "RGB"])
     with Image.open(BytesIO(gif)) as picture:
-        duration, palette = picture.info["duration"], picture.convert("L").quantize(GREYS)
+        duration = picture.info["duration"]
         frames = [
             frame.convert("RGB").quantize(palette=palette, dither=Image.Dither.NONE)
             for frame in ImageSequence.Iterator(picture)
