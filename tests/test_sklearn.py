@@ -8,6 +8,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from equipoise.data import load_data
 from equipoise.errors import InputError
 from equipoise.sklearn import Disentangler
 
@@ -29,6 +30,21 @@ def test_vectors_are_reconstructed_in_their_own_units() -> None:
     assert Z.shape == (400, 2)
     error = np.abs(model.inverse_transform(Z) - X).mean(0)
     assert (error < [5, 0.1, 5, 1e-6]).all(), "a tenth of each column's range, and a constant column exactly"
+
+
+def test_vectors_are_scaled_and_decoded_as_those_of_a_table() -> None:
+    X = np.random.default_rng(0).normal([5, -100], [1, 20], (200, 2))
+    model = Disentangler("beta-vae", latent=2, steps=2).fit(X)
+    run_scaling = load_data(X).scaling
+    assert model.model_.scaling is not None
+    assert run_scaling is not None
+    assert np.allclose(model.model_.scaling.offset, run_scaling.offset)
+    assert np.allclose(model.model_.scaling.unit, run_scaling.unit)
+    assert model.model_.likelihood.name == "squared-error"
+    other = Disentangler("beta-vae", latent=2, steps=2, settings={"data.scaling": "minmax"}).fit(X)
+    assert np.allclose(other.model_.scaling.unit, np.ptp(X, axis=0))
+    with pytest.raises(InputError, match=r"a million units of data\.scaling=standardize away"):
+        model.transform(X * 1e9)
 
 
 def test_images_are_taken_as_bytes_or_floats_alike() -> None:

@@ -1,7 +1,6 @@
 """The methods as a scikit-learn estimator."""
 
 import copy
-import dataclasses
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -17,6 +16,7 @@ from equipoise import config as configuration
 from equipoise.config import Config
 from equipoise.data import load_data
 from equipoise.data.batches import batch_index
+from equipoise.data.columns import Kind, Scaling
 from equipoise.errors import InputError, choose
 from equipoise.methods import DEFAULT, METHODS
 from equipoise.training import speed
@@ -29,7 +29,8 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     """An encoder whose latents are disentangled; `transform` returns posterior means.
 
     X is either vectors [N, F] or images [N, C, H, W] or [N, H, W, C], uint8 in 0..255 or float in [0, 1]. The columns
-    of vectors are scaled to [0, 1] by the minimum and maximum of the training data.
+    of vectors are scaled to mean 0 and standard deviation 1 of the training data; `data.scaling` in `settings` sets
+    another scaling. A constant column becomes 0, and `inverse_transform` restores it.
 
     Args:
         method: A name of `eq.METHODS`; the default is that of `equipoise train`.
@@ -37,7 +38,7 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         steps: Training steps.
         batch: Images per step, at most N; None: the method's choice.
         lr: Learning rate; None: the method's choice.
-        net: A name of `eq.nets.NETS`; None: `mlp_lvae` for vectors, the method's choice for images.
+        net: A name of `eq.nets.NETS`; None: `mlp` for vectors, the method's choice for images.
         likelihood: A name of `eq.LIKELIHOODS`; None: `mse` for vectors, the method's choice for images.
         device: auto, cpu or cuda.
         random_state: Seed of weights, batches and noise.
@@ -46,6 +47,7 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     Attributes:
         model_: The trained `VAE`.
+        is_constant_: For vectors, which of the F columns have one value in X.
         n_features_in_: Number of columns of X, or of pixels and channels of an image.
         logs_: Rows of the log, one every 100 steps; means in nats per image.
 
@@ -55,8 +57,6 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         >>> eq.Disentangler("beta-vae", latent=2, steps=3).fit(X).transform(X).shape
         (64, 2)
     """
-
-    low_: Array | None
 
     def __init__(
         self,
@@ -97,9 +97,10 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             InputError: If a setting or the images cannot be used.
             RunError: If a value or a weight is not finite.
         """
-        x = self._read(X, reset=True)
+        is_image = _is_image(X)
+        config = self._config(is_image)
+        x, scaling = (self._images(X), None) if is_image else self._vectors(X, config.data.scaling or "standardize")
         n = len(x)
-        config = self._config(vectors=self.low_ is not None)
         outline = configuration.outline(config)
         if outline.pairing is not None:
             raise InputError(f"{self.method} learns from pairs of images, which X has not; train it with eq.train")
@@ -118,6 +119,7 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             model, objective = assemble.build(config, (x.shape[1], x.shape[2], x.shape[3]), n)
             training = Training(model, objective, config.train, device(config.train.device))
             fit(training, batch, log=rows.append, save=_ignore, after=_ignore, stop=lambda: False)
+        model.scaling = scaling
         self.model_ = model.cpu().eval()
         self.logs_ = rows
         return self
@@ -135,7 +137,7 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             InputError: If X has another shape than in `fit`.
         """
         check_is_fitted(self)
-        x, model = self._read(X, reset=False), self.model_
+        x, model = self._read(X), self.model_
         if getattr(X, "dtype", None) == np.float64:
             x, model = x.double(), copy.deepcopy(model).double()
         with torch.no_grad():
@@ -153,18 +155,17 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             Vectors [N, F] in the units of `fit`, or images [N, C, H, W] in [0, 1].
         """
         check_is_fitted(self)
-        out = self.model_.decode(torch.as_tensor(np.asarray(Z, dtype=np.float32))).cpu().numpy()
-        if self.low_ is None:
-            return out
-        vectors: Array = out.reshape(len(out), -1) * self.range_ + self.low_
-        return vectors
+        out: Array = self.model_.decode(torch.as_tensor(np.asarray(Z, dtype=np.float32))).cpu().numpy()
+        scaling = self.model_.scaling
+        return out if scaling is None else np.where(self.is_constant_, scaling.offset, scaling.restore(out))
 
     @property
     def _n_features_out(self) -> int:
         return self.model_.latent
 
-    def _config(self, vectors: bool) -> Config:
+    def _config(self, is_image: bool) -> Config:
         """The settings of the training. Raises `InputError` for settings that cannot be used."""
+        choose("method", self.method, METHODS)
         options: dict[str, object] = {
             "data": "array",
             "method": self.method,
@@ -173,43 +174,51 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             "train.device": self.device,
             "train.seed": int(check_random_state(self.random_state).randint(2**31 - 1)),
         }
-        method: type = METHODS[choose("method", self.method, METHODS)]
-        has_likelihood = "likelihood" in {field.name for field in dataclasses.fields(method)}  # sigma-VAE has its own
         optional: dict[str, object] = {
+            "data.scaling": None if is_image else "standardize",  # which also chooses net and likelihood of vectors
             "train.batch": self.batch,
             "train.lr": self.lr,
-            "net": self.net or ("mlp_lvae" if vectors else None),
-            "method.likelihood": self.likelihood or ("mse" if vectors and has_likelihood else None),
+            "net": self.net,
+            "method.likelihood": self.likelihood,
         }
         options |= {key: value for key, value in optional.items() if value is not None}
         return configuration.resolve(options | dict(self.settings or {}))
 
-    def _read(self, X: npt.ArrayLike, reset: bool) -> torch.Tensor:
-        """X as float32 [N, C, H, W] in the range of the nets. Vectors become images of one row."""
-        if getattr(X, "ndim", 2) == 4:
-            return self._read_images(X, reset)
-        values = validate_data(
-            self, X, reset=reset, dtype=[np.float64, np.float32], ensure_min_samples=2 if reset else 1
-        )
-        if reset:
-            self.low_, self.range_ = values.min(0), values.max(0) - values.min(0)
-        elif self.low_ is None:
-            raise InputError(
-                f"X has vectors of {values.shape[1]} columns; expected images of shape {self.model_.shape}"
-            )
-        # A constant column becomes 0, and `inverse_transform` restores it.
-        scaled = ((values - self.low_) / np.where(self.range_ > 0, self.range_, 1)).astype(np.float32)
-        return torch.from_numpy(scaled).reshape(len(scaled), 1, 1, -1)
+    def _vectors(self, X: npt.ArrayLike, kind: Kind) -> tuple[torch.Tensor, Scaling]:
+        """X as the nets take it, float32 [N, 1, 1, F], and the scaling of its columns."""
+        values = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        names = list(map(str, getattr(self, "feature_names_in_", [f"x{j}" for j in range(values.shape[1])])))
+        scaling = Scaling(kind, tuple(names), values.min(0).astype(np.float64), np.ones(len(names)))
+        self.is_constant_ = np.ptp(values, axis=0) == 0
+        varying = np.flatnonzero(~self.is_constant_)
+        fitted = Scaling.fit(kind, [names[j] for j in varying], values[:, varying].astype(np.float64))
+        scaling.offset[varying], scaling.unit[varying] = fitted.offset, fitted.unit
+        return torch.from_numpy(scaling.scale(values, "X")), scaling
 
-    def _read_images(self, X: Any, reset: bool) -> torch.Tensor:
+    def _images(self, X: Any) -> torch.Tensor:
+        """X as the nets take it, float32 [N, C, H, W] from 0 to 1."""
         images = load_data(X)
         x = images.floats(np.arange(len(images)))
-        if reset:
-            self.low_ = None  # the mark of images
-            self.n_features_in_ = x[0].numel()
-        elif tuple(x.shape[1:]) != self.model_.shape:
-            raise InputError(f"X has images of shape {tuple(x.shape[1:])}; expected those of fit, {self.model_.shape}")
+        self.n_features_in_ = x[0].numel()
         return x
+
+    def _read(self, X: npt.ArrayLike) -> torch.Tensor:
+        """X after `fit`, as the nets take it. Raises `InputError` if it has another shape than that of `fit`."""
+        model = self.model_
+        if _is_image(X):
+            images = load_data(X)
+            if model.scaling is not None or images.shape != model.shape:
+                raise InputError(f"X has images of shape {images.shape}; expected those of fit, {model.shape}")
+            return images.floats(np.arange(len(images)))
+        if model.scaling is None:
+            raise InputError(f"X has vectors; expected images of shape {model.shape}")
+        values = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        return torch.from_numpy(model.scaling.scale(values, "X"))
+
+
+def _is_image(X: npt.ArrayLike) -> bool:
+    """Whether X has images, and not vectors."""
+    return getattr(X, "ndim", 2) == 4
 
 
 def _ignore(*_: object) -> None:
