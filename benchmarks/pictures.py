@@ -96,10 +96,11 @@ def caption_changes(text: str, manifest: Any) -> list[str]:
 
 
 def settings_digest(resolved: Config, model: VAE) -> str:
-    """Return a digest of all settings but the folder, and of the layers of the nets with their shapes."""
+    """Return a digest of the settings that tell runs apart, and of the layers of the nets with their shapes."""
     layers = [type(module).__name__ for module in model.modules()]
     shapes = [list(weights.shape) for weights in model.parameters()]
-    return digest(json.dumps([resolved.flat(), layers, shapes], default=str, sort_keys=True).encode())
+    settings = config.distinguishing(resolved.flat())
+    return digest(json.dumps([settings, layers, shapes], default=str, sort_keys=True).encode())
 
 
 def layout_digest(model: VAE, latents: list[dict[str, Any]]) -> str:
