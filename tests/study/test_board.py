@@ -4,6 +4,7 @@ import dataclasses
 import math
 from collections.abc import Iterable
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 from scipy import stats
@@ -14,10 +15,12 @@ from equipoise.study.evidence.board import best_fixed, result
 from equipoise.study.evidence.claims import Runs
 from equipoise.study.evidence.effects import effect
 from equipoise.study.evidence.table import Evidence, Size, StudyRun, read, train, write
+from equipoise.study.folder import read as read_study
 from equipoise.study.plan import plan
 from equipoise.study.published import record as records
 from equipoise.study.published.record import Record, record_name
 
+ROOT = Path(__file__).parent.parent.parent
 BETAS = (1.0, 4.0)
 
 
@@ -139,6 +142,21 @@ def test_the_page_is_written_with_its_figure(tmp_path: Path) -> None:
     assert text.startswith("# Board\n\nMeans over seeds")
     assert "](board.svg)" in text
     assert "## dsprites" in text
+
+
+def test_the_readme_has_the_scores_of_the_records() -> None:
+    stored = {record.run: record for record in records.read_all(ROOT / "results" / "board")}
+    migs: dict[str, list[float]] = {}
+    for run in read_study(ROOT / "examples" / "gallery.toml").runs.values():
+        score = stored[record_name(run)].scores[run.train.steps]["mig"]
+        migs.setdefault(f"{run.method.name} {getattr(run.method, 'beta', '')}".strip(), []).append(score)
+    means = {method: f"{fmean(scores):.2f}"[1:] for method, scores in migs.items()}
+    fixed = sorted(mean for method, mean in means.items() if method.startswith("beta-vae"))
+    assert len(fixed) == 3
+    for page in ("README.md", "docs/gallery.md"):
+        text = " ".join((ROOT / page).read_text(encoding="utf-8").split())
+        assert f"{fixed[0]} to {fixed[-1]}" in text, page
+        assert f" {means['aligned-vae']}" in text, page
 
 
 # --- claims -----------------------------------------------------------------------------------------------------------
