@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from equipoise.study import open_study, sweep
     from equipoise.study.auto.auto import auto
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if "torch" not in sys.modules:  # which reads them once. Threads that wait must not take a core from another program.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
