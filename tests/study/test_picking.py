@@ -59,7 +59,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
 
 def test_the_numbers_are_those_of_the_codes(study: dict[str, object]) -> None:
     picking.collect(study, Path("results"))
-    stored = json.loads(Path("results/picking.json").read_text(encoding="utf-8"))
+    stored = json.loads(Path("results/picking/numbers.json").read_text(encoding="utf-8"))
     assert sorted(numbers["sse"] for numbers in stored.values()) == [2.0, 3.0, 4.0]
     assert min(numbers["udr"] for numbers in stored.values()) > 0.85  # the seeds found the same latents
     assert {(numbers["elbo"], numbers["kl"], numbers["active"]) for numbers in stored.values()} == {(-32.0, 12.0, 3.0)}
@@ -70,16 +70,16 @@ def test_the_numbers_are_those_of_the_codes(study: dict[str, object]) -> None:
 def test_a_setting_is_left_out_while_the_codes_of_one_seed_are_missing(study: dict[str, object]) -> None:
     (Path(next(iter(plan(study).runs.values())).out) / "codes.npz").unlink()
     picking.collect(study, Path("results"))
-    assert json.loads(Path("results/picking.json").read_text(encoding="utf-8")) == {}
+    assert json.loads(Path("results/picking/numbers.json").read_text(encoding="utf-8")) == {}
 
 
 def test_without_a_codes_file_earlier_numbers_stay(study: dict[str, object]) -> None:
     picking.collect(study, Path("results"))
-    before = Path("results/picking.json").read_bytes()
+    before = Path("results/picking/numbers.json").read_bytes()
     for config in plan(study).runs.values():
         (Path(config.out) / "codes.npz").unlink()
     picking.collect(study, Path("results"))
-    assert Path("results/picking.json").read_bytes() == before
+    assert Path("results/picking/numbers.json").read_bytes() == before
 
 
 def test_the_command_prints_what_there_is_and_refuses_a_damaged_file(
@@ -89,7 +89,7 @@ def test_the_command_prints_what_there_is_and_refuses_a_damaged_file(
     outcome = commands.reproduce("picking")
     assert "(0 of 310)" in outcome.text
     assert not outcome.is_complete
-    Path("results").mkdir()
-    Path("results/picking.json").write_text("{", encoding="utf-8")
-    with pytest.raises(InputError, match=r"picking.json is damaged .*delete it, and add --run to compute it anew"):
+    Path("results/picking").mkdir(parents=True)
+    Path("results/picking/numbers.json").write_text("{", encoding="utf-8")
+    with pytest.raises(InputError, match=r"numbers.json is damaged .*delete it, and add --run to compute it anew"):
         commands.reproduce("picking")

@@ -71,7 +71,7 @@ def collect(contents: Mapping[str, Any], results: Path) -> None:
         for run, each in zip(seeds, udr, strict=True):
             assert run.record is not None
             known[run.record.run] = {name: value for name, value in _numbers(run, each).items() if math.isfinite(value)}
-    write_text(results / f"{NAME}.json", json.dumps(known, indent=0, sort_keys=True) + "\n")
+    write_text(_file(results), json.dumps(known, indent=0, sort_keys=True) + "\n")
 
 
 def _setting(run: StudyRun) -> str:
@@ -102,13 +102,18 @@ def _numbers(run: StudyRun, udr: float) -> dict[str, float]:
 
 def _read(results: Path) -> dict[str, dict[str, float]]:
     """Return the stored numbers by record; none without the file."""
-    file = results / f"{NAME}.json"
+    file = _file(results)
     try:
         return TypeAdapter(dict[str, dict[str, float]]).validate_json(file.read_bytes())
     except FileNotFoundError:
         return {}
     except ValidationError as error:
         raise InputError(f"{file} is damaged ({fault(error)}); delete it, and add --run to compute it anew") from None
+
+
+def _file(results: Path) -> Path:
+    """Return the file of the numbers, in a folder of its own, because `results` itself has records."""
+    return results / NAME / "numbers.json"
 
 
 def page(results: Path, size: Size) -> Page:
