@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -234,7 +235,10 @@ def _fabric(train: Train) -> Any:
     except ImportError:
         raise InputError("train.devices and train.nodes need Lightning Fabric; pip install equipoise[multi]") from None
     kind = device(train.device).type
-    return fabric(accelerator=kind, devices=train.devices or 1, num_nodes=train.nodes or 1, strategy="ddp")
+    with warnings.catch_warnings():
+        # On a machine of a Slurm cluster, Fabric advises srun, also for processes of this machine alone.
+        warnings.filterwarnings("ignore", "The `srun` command is available")
+        return fabric(accelerator=kind, devices=train.devices or 1, num_nodes=train.nodes or 1, strategy="ddp")
 
 
 def _is_launched(train: Train) -> bool:
