@@ -160,8 +160,8 @@ def _choose(base: Config, request: dict[str, object], array: Images | None, budg
 def _fit_budget(base: Config, request: dict[str, object], array: Images | None, budget: float | None) -> Start:
     """Set the steps of a run whose method is named so that training takes as long as the budget."""
     loaded = load_images(base, array)
-    number, rate = measure(base, loaded[0])
     images = loaded[0]
+    number, rate = measure(base, images)
     facts = Facts(
         len(images),
         images.shape,
@@ -170,7 +170,7 @@ def _fit_budget(base: Config, request: dict[str, object], array: Images | None, 
         threads=number,
         images_per_second=rate,
     )
-    batch = batches_of(base, loaded[0]).size
+    batch = batches_of(base, images).size
     steps, line = choice.steps(facts, batch, base.train.steps, budget)
     settings: dict[str, object] = {"train.steps": steps}
     if "train.schedule_steps" not in request and base.train.schedule_steps is not None:

@@ -236,7 +236,7 @@ def _fabric(train: Train) -> Any:
         raise InputError("train.devices and train.nodes need Lightning Fabric; pip install equipoise[multi]") from None
     kind = device(train.device).type
     with warnings.catch_warnings():
-        # On a machine of a Slurm cluster, Fabric advises srun, also for processes of this machine alone.
+        # Where Slurm is installed, Fabric recommends srun, also if all processes are on this machine.
         warnings.filterwarnings("ignore", "The `srun` command is available")
         return fabric(accelerator=kind, devices=train.devices or 1, num_nodes=train.nodes or 1, strategy="ddp")
 
