@@ -188,6 +188,7 @@ ADDED: Settings = {
     "train.optimizer": "adam",
     "evaluate.interval": True,
     "method.law": "published",
+    "method.awake": 0.0,
 }
 """Settings that earlier runs did not have, with the value that these runs used."""
 
@@ -216,7 +217,7 @@ def resolve(settings: Settings, complete: bool = False) -> Config:
     name = overrides.pop("method.name", DEFAULT)
     method = METHODS[choose("method", name, METHODS)]
     preset = overrides.pop("method.preset", None)
-    layers = {"method.law": ADDED["method.law"]} if complete and "law" in _names(method) else {}
+    layers = {key: value for key, value in ADDED.items() if complete and key.removeprefix("method.") in _names(method)}
     if not complete:
         layers |= method.defaults
         if preset is not None:
