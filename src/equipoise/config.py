@@ -189,6 +189,7 @@ ADDED: Settings = {
     "evaluate.interval": True,
     "method.law": "published",
     "method.awake": 0.0,
+    "method.first": 0.02,
 }
 """Settings that earlier runs did not have, with the value that these runs used."""
 
@@ -380,8 +381,7 @@ def _section(section: str, kind: type[Section], values: Mapping[str, object], ow
 
 def _check_combination(config: Config) -> Objective:
     """The outline. Raises `InputError` for settings that are valid alone but not together."""
-    objective = outline(config)
-    train = config.train
+    objective, train = outline(config), config.train
     if train.schedule != "constant" and train.steps > train.schedule_length:
         raise InputError(
             f"train.steps is {train.steps}, but the {train.schedule} schedule ends after {train.schedule_length} "

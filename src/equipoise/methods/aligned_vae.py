@@ -20,10 +20,10 @@ from equipoise.priors import StandardNormal
 class AlignedVAE(Noise):
     """Minimise  rec + beta * KL,  in nats per image, with a beta that falls; every few steps, rotate the latent axes.
 
-    beta is small until codes are in use. It then falls from `start` to `end`, in units of the spread: the nats per
-    image by which `rec` of the mean image exceeds that of a perfect reconstruction. It pauses while the latents of the
-    strongest factors settle, at the start or when the KL exceeds `entry`, and falls geometrically. The weaker factors
-    follow, while the latents of the strong ones stay.
+    beta falls from `start` to `end`, both in units of the spread: the nats per image by which `rec` of the mean image
+    exceeds that of a perfect reconstruction. It pauses while the latents of the strongest factors settle, at the start
+    or when the KL exceeds `entry`, and then falls geometrically. The weaker factors follow, while the latents of the
+    strong ones stay.
 
     The KL does not change under rotations of the latent space, so factors of similar strength, such as the positions in
     x and in y, can share their latents at any angle. The rotation to the least total correlation of the codes gives
@@ -56,10 +56,9 @@ class AlignedVAE(Noise):
     third could share them."""
     until: Fraction = 0.5
     """Fraction of the schedule at which beta reaches `end`. Afterwards weak factors settle."""
-    awake: NonNegative = 1.0
-    """KL until which beta is `first`, in nats; 0: beta is `start` from the first step on. Default: codes are in use
-    before beta becomes high. A high beta from the first step on keeps them at 0 for a quarter of the training in most
-    seeds of rooms3d."""
+    awake: NonNegative = 0.0
+    """KL until which beta is `first`, in nats; 0: beta is `start` from the first step on. Default: enough where codes
+    are in use soon, as on dSprites. The preset `colour` sets it."""
     first: Positive = 0.02
     """beta of the first steps, in units of the spread."""
     every: Steps = 200
@@ -71,7 +70,7 @@ class AlignedVAE(Noise):
 
     name: ClassVar[str] = "aligned-vae"
     summary: ClassVar[str] = "beta falls, and the latent axes are rotated to independent directions"
-    defaults: ClassVar[Settings] = {**FAST, "net.name": "small_edges", "train.steps": 10_000}
+    defaults: ClassVar[Settings] = {**FAST, "train.steps": 10_000}
     presets: ClassVar[Mapping[str, Preset]] = presets("aligned-vae")
 
     def build(self, shape: Shape) -> Objective:
