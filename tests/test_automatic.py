@@ -44,7 +44,7 @@ def test_a_folder_gets_its_choice_and_lines(photos: Path, tmp_path: Path) -> Non
     config = start.config
     assert (config.method.name, config.net.name, config.data.size, config.train.batch) == (
         "aligned-vae",
-        "small_edges",
+        "small",
         32,
         20,
     )

@@ -18,9 +18,8 @@ def test_colour_photographs_are_resized_and_get_a_small_net_in_four_lines() -> N
     result = choose(PHOTOS, {})
     expected = {
         "method.name": "aligned-vae",
-        "method.preset": "colour",
         "data.size": 32,
-        "net.name": "small_edges",
+        "net.name": "small",
         "method.likelihood": "mse",
         "train.precision": "fp32",
         "train.batch": 64,
@@ -48,11 +47,11 @@ def test_the_lines_of_a_table_do_not_mention_images() -> None:
     [
         (replace(PHOTOS, shape=(1, 28, 28)), None, "small", "mse"),
         (replace(PHOTOS, shape=(1, 28, 28), is_black_and_white=True), None, "small", "bernoulli"),
-        (replace(PHOTOS, shape=(3, 32, 20)), None, "small_edges", "mse"),
-        (replace(PHOTOS, shape=(3, 32, 20), is_uniform=False), 32, "small_edges", "mse"),
-        (replace(PHOTOS, shape=(3, 20, 33)), 32, "small_edges", "mse"),
+        (replace(PHOTOS, shape=(3, 32, 20)), None, "small", "mse"),
+        (replace(PHOTOS, shape=(3, 32, 20), is_uniform=False), 32, "small", "mse"),
+        (replace(PHOTOS, shape=(3, 20, 33)), 32, "small", "mse"),
         (replace(PHOTOS, shape=(3, 5, 9)), None, "mlp_lvae", "mse"),
-        (replace(PHOTOS, shape=(3, 28, 28), is_black_and_white=True), None, "small_edges", "bernoulli"),
+        (replace(PHOTOS, shape=(3, 28, 28), is_black_and_white=True), None, "small", "bernoulli"),
     ],
 )
 def test_size_net_and_likelihood_follow_from_the_images(

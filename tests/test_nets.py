@@ -90,31 +90,6 @@ def test_every_net_takes_images_of_any_sides_from_8_pixels_up(name: str, shape: 
     assert decoder(code[:, :4]).shape == (2, *shape)
 
 
-def test_the_map_of_edges_does_not_depend_on_the_colours() -> None:
-    """Two colours on the left and right of column 2: the last pixels before the edge are marked, others are not."""
-    colours = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.2, 0.9, 0.4]])
-    maps = []
-    for left, right in ((0, 1), (1, 0), (1, 2)):
-        image = colours[left][None, :, None, None].repeat(1, 1, 4, 6)
-        image[..., 3:] = colours[right][None, :, None, None]
-        out = nets.Edges()(image)
-        assert torch.equal(out[:, :3], image)
-        maps.append(out[0, 3])
-    marked = torch.zeros(4, 6)
-    marked[:, 2] = 1
-    for each in maps:
-        assert torch.allclose(each, marked, atol=0.02)
-
-
-def test_small_edges_is_small_for_grey_images_and_has_one_more_channel_for_colour() -> None:
-    with torch.random.fork_rng():
-        grey, colour = (nets.build("small_edges", (channels, 32, 32), 5) for channels in (1, 3))
-        plain = nets.build("small", (3, 32, 32), 5)
-    assert [layer.weight.shape[1] for layer in (grey[0][0], colour[0][1])] == [1, 4]
-    assert count(colour[0]) - count(plain[0]) == 16 * 4 * 4
-    assert count(colour[1]) == count(plain[1])
-
-
 @pytest.mark.parametrize("name", ["small", "locatello", "higgins_h"])
 def test_every_pixel_of_an_odd_image_is_read_and_written(name: str) -> None:
     shape = (1, 31, 46)

@@ -13,7 +13,6 @@ from equipoise.errors import InputError
 from equipoise.methods import DEFAULT, METHODS
 from equipoise.nets import LEAST
 
-COLOUR = "colour"  # the preset of a method for images in colour, if it has one
 SIZE = 32  # pixels a side to which larger images are resized
 SECONDS = 600.0  # of training, if the user gives no budget
 SHORTEST, LONGEST = 0.2, 2.0  # steps without a budget, as a multiple of the method's default
@@ -87,10 +86,7 @@ def choose(facts: Facts, overrides: Settings, budget: float | None = None) -> Ch
         return value
 
     name = str(take("method.name", DEFAULT))
-    defaults = dict(METHODS[name].defaults)
-    if facts.shape[0] > 1 and COLOUR in METHODS[name].presets:
-        take("method.preset", COLOUR)
-        defaults |= METHODS[name].presets[COLOUR].settings
+    defaults = METHODS[name].defaults
     size = side(facts, overrides)
     if size is not None:
         take("data.size", size)

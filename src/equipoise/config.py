@@ -188,8 +188,6 @@ ADDED: Settings = {
     "train.optimizer": "adam",
     "evaluate.interval": True,
     "method.law": "published",
-    "method.awake": 0.0,
-    "method.first": 0.02,
 }
 """Settings that earlier runs did not have, with the value that these runs used."""
 
@@ -218,7 +216,7 @@ def resolve(settings: Settings, complete: bool = False) -> Config:
     name = overrides.pop("method.name", DEFAULT)
     method = METHODS[choose("method", name, METHODS)]
     preset = overrides.pop("method.preset", None)
-    layers = {key: value for key, value in ADDED.items() if complete and key.removeprefix("method.") in _names(method)}
+    layers = {"method.law": ADDED["method.law"]} if complete and "law" in _names(method) else {}
     if not complete:
         layers |= method.defaults
         if preset is not None:
@@ -381,7 +379,8 @@ def _section(section: str, kind: type[Section], values: Mapping[str, object], ow
 
 def _check_combination(config: Config) -> Objective:
     """The outline. Raises `InputError` for settings that are valid alone but not together."""
-    objective, train = outline(config), config.train
+    objective = outline(config)
+    train = config.train
     if train.schedule != "constant" and train.steps > train.schedule_length:
         raise InputError(
             f"train.steps is {train.steps}, but the {train.schedule} schedule ends after {train.schedule_length} "

@@ -23,7 +23,6 @@ Size = tuple[int, int]
 Pair = tuple[nn.Module, nn.Module]
 
 LEAST = 8  # pixels a side for a convolutional net
-EDGE = 0.1  # contrast at which the map of edges is a half
 LEVEL = 1e-2  # least distance of a first picture from black and white
 
 
@@ -184,24 +183,10 @@ def small(shape: Shape, latent: int) -> Pair:
 
     Its activation is SiLU, with which weak factors are learned from a fraction of the images that ReLU needs.
     """
-    return _small(shape, latent, [])
-
-
-def small_edges(shape: Shape, latent: int) -> Pair:
-    """Net as `small`, whose encoder also gets a map of the edges of colour images.
-
-    Position, size and shape change this map in the same way for all colours. In the pixels, the sign of the change
-    depends on the colours on both sides of the edge.
-    """
-    return _small(shape, latent, [Edges()] if shape[0] > 1 else [])
-
-
-def _small(shape: Shape, latent: int, first: list[nn.Module]) -> Pair:
-    """Return `small`; first: modules of the encoder that each add a channel."""
     sizes = _sizes(shape)
     n, flat = len(sizes) - 1, 32 * math.prod(sizes[-1])
-    down = _down(shape[0] + len(first), _last([16, 32, 32], n), _silu)
-    encoder = nn.Sequential(*first, *down, nn.Flatten(), *_dense([flat, 128, 2 * latent], nn.SiLU))
+    down = _down(shape[0], _last([16, 32, 32], n), _silu)
+    encoder = nn.Sequential(*down, nn.Flatten(), *_dense([flat, 128, 2 * latent], nn.SiLU))
     return encoder, _from_a_grid([latent, 128, flat], _first([32, 32, 16, 16], n), shape[0], sizes, _silu)
 
 
@@ -228,21 +213,6 @@ def image_discriminator(shape: Shape) -> nn.Module:
     down = _down(shape[0], widths, lambda width: [nn.InstanceNorm2d(width, affine=True), nn.LeakyReLU(0.2)])
     flat = 64 * math.prod(sizes[-1])
     return nn.Sequential(*down, nn.Flatten(), nn.Linear(flat, 256), nn.LeakyReLU(0.2), nn.Linear(256, 1))
-
-
-class Edges(nn.Module):
-    """A map of edges as a further channel: images [B, C, H, W] in [0, 1] to [B, C + 1, H, W].
-
-    With g, the sum over channels of the squared differences to the pixels on the right and below, it is
-    g / (g + 0.1^2): near 1 at an edge, whatever its colours, and near 0 elsewhere.
-    """
-
-    def forward(self, images: Tensor) -> Tensor:
-        """The images and the map [B, C + 1, H, W]."""
-        across = nn.functional.pad(images[..., 1:] - images[..., :-1], (0, 1))
-        down = nn.functional.pad(images[..., 1:, :] - images[..., :-1, :], (0, 0, 0, 1))
-        contrast = (across.square() + down.square()).sum(1, keepdim=True)
-        return torch.cat([images, contrast / (contrast + EDGE**2)], 1)
 
 
 def _to_a_point(shape: Shape, latent: int, point: int) -> Pair:
@@ -350,7 +320,6 @@ NETS: dict[str, Net] = {
     "factor": Net("FactorVAE and RF-VAE for dSprites", factor),
     "higgins_h": Net("ControlVAE and DynamicVAE, after beta-VAE", higgins_h),
     "small": Net("small convolutional net for training on processors at 32 x 32", small),
-    "small_edges": Net("small, whose encoder also gets a map of the edges of colour images", small_edges),
     "conv_bn": Net("beta-TCVAE and ISA-VAE for faces and cars, with batch normalisation", conv_bn),
 }
 """All nets by name."""

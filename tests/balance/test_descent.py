@@ -64,27 +64,6 @@ def test_the_pause_begins_with_the_running_mean_and_is_saved() -> None:
     assert float(descent.term_mean) == mean, "evaluation leaves the state as it is"
 
 
-def test_the_weight_is_small_until_the_codes_are_in_use_and_high_from_then_on() -> None:
-    descent = Descent(16.0, 1.0, entry=0.0, hold=0.2, until=0.5, awake=1.0, first=0.5)
-    kls = [0.0] * 9 + [1.5] + [0.1] * 190
-    curve = [float(descent(seen(step, kl))["kl"]) for step, kl in enumerate(kls, start=1)]
-    assert curve == [0.5] * 9 + [16.0] * 191
-    assert bool(descent.is_awake)
-
-
-def test_without_codes_the_weight_is_high_after_a_tenth() -> None:
-    curve = weights(Descent(16.0, 1.0, entry=0.0, hold=0.2, until=0.5, awake=1.0, first=0.5), kl_at=2000)
-    assert curve[:100] == [0.5] * 100
-    assert curve[100:200] == [16.0] * 100
-
-
-def test_the_small_weight_is_in_units_too_and_its_end_is_saved() -> None:
-    descent = Descent(16.0, 1.0, awake=1.0, first=0.5, unit="spread")
-    assert float(descent({**seen(1, 0.0), "spread": torch.tensor(4.0)})["kl"]) == pytest.approx(2)
-    assert not bool(descent.state_dict()["is_awake"])
-    assert "is_awake" not in Descent(16.0, 1.0).state_dict(), "runs from before this setting resume"
-
-
 def test_an_end_above_the_start_is_refused() -> None:
     with pytest.raises(InputError, match="end has to be at most start"):
         Descent(1.0, 2.0)

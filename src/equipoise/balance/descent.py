@@ -1,4 +1,4 @@
-"""A weight that is high once codes are in use, pauses while the first latents settle, and falls."""
+"""A weight that pauses its fall when the first latents are encoded."""
 
 import math
 from typing import Annotated, ClassVar
@@ -12,7 +12,6 @@ from equipoise.errors import InputError
 
 RATE = 0.02  # of the running mean of the term: about the last 50 steps
 SHORTEST = 0.05  # fraction of the schedule that the fall after the pause takes at least
-AWAKE_BY = 0.1  # fraction of the schedule after which the weight no longer waits for codes
 
 
 class Descent(Balance):
@@ -23,9 +22,6 @@ class Descent(Balance):
     the first latents are encoded, so these settle before weaker ones enter. If the term never exceeds `entry`,
     the weight falls to `end`. In evaluation it is `end`.
 
-    With `awake` the weight is `first` until the term exceeds `awake`, and for `AWAKE_BY` of the schedule at most. A
-    large weight of the KL from the first step on drives all codes to 0, from where they grow slowly.
-
     Args:
         start: first weight, above 0.
         end: last weight, above 0 and at most `start`.
@@ -33,8 +29,6 @@ class Descent(Balance):
         halving: fraction of the schedule in which the weight is halved before the pause.
         hold: fraction of the schedule for which it stays.
         until: fraction of the schedule at which it reaches `end`; later if the pause ends less than 5 % before.
-        awake: value of the term, in nats, until which the weight is `first`; 0: it is `start` from the first step on.
-        first: weight of the first steps, above 0.
         term: the term that is weighted and watched.
         unit: the term in whose mean `start` and `end` are expressed, such as `spread`; the mean is taken over the first
             steps and then stays. Default: nats of the term itself.
@@ -58,7 +52,6 @@ class Descent(Balance):
     is_scheduled = True
     term_mean: Tensor
     entered: Tensor
-    is_awake: Tensor
 
     def __init__(
         self,
@@ -68,8 +61,6 @@ class Descent(Balance):
         halving: Fraction = 0.1,
         hold: Annotated[float, Field(ge=0, lt=1)] = 0.1,
         until: Fraction = 0.5,
-        awake: NonNegative = 0.0,
-        first: Positive = 0.02,
         term: str = "kl",
         unit: str | None = None,
     ) -> None:
@@ -77,12 +68,9 @@ class Descent(Balance):
         if end > start:
             raise InputError(f"descent goes from {start:g} to {end:g}; end has to be at most start")
         self.start, self.end, self.entry, self.halving = start, end, entry, halving
-        self.hold, self.until, self.awake, self.first = hold, until, awake, first
-        self.term, self.unit = term, unit
+        self.hold, self.until, self.term, self.unit = hold, until, term, unit
         self.terms = (term,)
         self.register_buffer("term_mean", torch.zeros(()))
-        if awake > 0:
-            self.register_buffer("is_awake", torch.zeros((), dtype=torch.bool))
         self.register_buffer("entered", torch.tensor(1.0 if entry > 0 else 0.0))  # progress at which it pauses; 1: none
         measure_unit(self, unit)
 
@@ -91,15 +79,7 @@ class Descent(Balance):
         weight = torch.full_like(seen["progress"], self.end)
         if self.training:
             weight = self._weight(seen["progress"], self._pause(seen))
-            if self.awake > 0:
-                weight = torch.where(self._wake(seen), weight, self.first)
         return {self.term: in_nats(self, weight, self.unit, seen)}
-
-    @torch.no_grad()
-    def _wake(self, seen: Seen) -> Tensor:
-        """Whether the term has exceeded `awake`, or should have, []."""
-        self.is_awake |= (seen[self.term].sum() > self.awake) | (seen["progress"] > AWAKE_BY)
-        return self.is_awake
 
     @torch.no_grad()
     def _pause(self, seen: Seen) -> Tensor:

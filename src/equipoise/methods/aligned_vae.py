@@ -56,11 +56,6 @@ class AlignedVAE(Noise):
     third could share them."""
     until: Fraction = 0.5
     """Fraction of the schedule at which beta reaches `end`. Afterwards weak factors settle."""
-    awake: NonNegative = 0.0
-    """KL until which beta is `first`, in nats; 0: beta is `start` from the first step on. Default: enough where codes
-    are in use soon, as on dSprites. The preset `colour` sets it."""
-    first: Positive = 0.02
-    """beta of the first steps, in units of the spread."""
     every: Steps = 200
     """Steps between two rotations."""
     codes: Annotated[int, Field(ge=16)] = 4096
@@ -78,15 +73,7 @@ class AlignedVAE(Noise):
         return Objective(
             terms={"rec": terms.rec, "kl": terms.kl},
             balance=Descent(
-                self.start,
-                self.end,
-                self.entry,
-                self.halving,
-                hold=self.hold,
-                until=self.until,
-                awake=self.awake,
-                first=self.first,
-                unit="spread",
+                self.start, self.end, self.entry, self.halving, hold=self.hold, until=self.until, unit="spread"
             ),
             likelihood=likelihood_of(self, shape),
             prior=StandardNormal(shape.latent),

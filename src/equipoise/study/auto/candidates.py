@@ -17,7 +17,7 @@ from equipoise.study.plan import Plan, Study, run_settings, varied
 
 RECIPES: Mapping[str, Settings] = {
     "aligned-vae": {"method.name": "aligned-vae"},
-    "aligned-vae, entry 0.1": {"method.name": "aligned-vae", "method.awake": 0.0, "method.entry": 0.1},
+    "aligned-vae, entry 0.1": {"method.name": "aligned-vae", "method.entry": 0.1},
     "l-vae": {"method.name": "l-vae", "net.name": "small"},
     "dynamic-vae": {"method.name": "dynamic-vae", "net.name": "small"},
 }
