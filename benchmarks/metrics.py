@@ -113,7 +113,8 @@ def together(names: Sequence[str], convention: str = "", **params: Any) -> Calla
 
     def all_of(data: Inputs) -> list[Score]:
         shared = Codes(data["codes"])
-        return [call(name, data, shared, **METRICS[name].conventions.get(convention, {}) | params) for name in names]
+        settings = [{**METRICS[name].conventions.get(convention, {}), **params} for name in names]
+        return [call(name, data, shared, **each) for name, each in zip(names, settings, strict=True)]
 
     return all_of
 
