@@ -19,6 +19,7 @@ from tests.conftest import SMALL as LITTLE
 from tests.test_runs import same_training
 
 from equipoise.cli import main
+from equipoise.commands import COMMANDS
 from equipoise.methods import METHODS
 from equipoise.training import checkpoint
 
@@ -189,6 +190,12 @@ def test_help_teaches_without_importing_torch(words: tuple[str, ...]) -> None:
     assert "equipoise train" in equipoise(*words).stdout
     code = "import sys, equipoise.cli; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_is_the_whole_docstring(name: str, here: Here) -> None:
+    """Brackets, such as those of `data.factors=[kind]`, are no markup."""
+    assert " ".join((COMMANDS[name].__doc__ or "-").split()) in " ".join(here(name, "--help").out.split())
 
 
 SETTINGS = {

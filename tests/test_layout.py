@@ -20,6 +20,7 @@ ORDER = [
     "hub",
     "zoo",
     "data",
+    "convolutions",
     "nets",
     "gates",
     "part",

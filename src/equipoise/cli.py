@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 import equipoise
-from equipoise.commands import COMMANDS, DATA_COMMANDS, MODEL_COMMANDS
+from equipoise.commands import DATA_COMMANDS, MODEL_COMMANDS, PANELS
 from equipoise.errors import InputError, RunError
 from equipoise.files import FULL
 from equipoise.outcome import Outcome
@@ -21,7 +22,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 app = typer.Typer(
     help="Disentangled representation learning with variational autoencoders whose trade-off tunes itself.",
-    epilog="First steps:  equipoise train data=dsprites method=l-vae train.steps=2000 out=runs/first",
+    epilog="First steps:  equipoise train data=dsprites --budget 4m out=runs/first",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -47,6 +48,16 @@ def printing(command: Callable[..., Outcome]) -> Callable[..., None]:
     return run
 
 
+def help_of(command: Callable[..., Outcome]) -> str:
+    """The docstring of a command for terminals of any width: a paragraph is one line, examples have no empty lines."""
+    text = ""
+    for block in inspect.cleandoc(command.__doc__ or "").split("\n\n"):
+        is_example = block.startswith(" ")
+        follows = is_example and text.rpartition("\n")[2].startswith(" ")
+        text += ("\n" if follows else "\n\n") * bool(text) + (block if is_example else block.replace("\n", " "))
+    return escape(text)
+
+
 def print_version(requested: bool) -> None:
     """Print the version and exit, if `requested`."""
     if requested:
@@ -63,14 +74,15 @@ def before_command(
     """Accept the options that stand before a command."""
 
 
-for name, command in COMMANDS.items():
-    app.command(name)(printing(command))
+for panel, commands in PANELS.items():
+    for name, command in commands.items():
+        app.command(name, help=help_of(command), rich_help_panel=panel)(printing(command))
 for name, command in DATA_COMMANDS.items():
-    data.command(name)(printing(command))
+    data.command(name, help=help_of(command))(printing(command))
 for name, command in MODEL_COMMANDS.items():
-    models.command(name)(printing(command))
-app.add_typer(data, name="data")
-app.add_typer(models, name="models")
+    models.command(name, help=help_of(command))(printing(command))
+app.add_typer(data, name="data", rich_help_panel="Data and models")
+app.add_typer(models, name="models", rich_help_panel="Data and models")
 
 
 def main() -> None:

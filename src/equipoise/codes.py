@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 
 from equipoise import likelihoods
+from equipoise.convolutions import products
 from equipoise.data import Images, factor_table, npz
 from equipoise.errors import InputError
 from equipoise.files import replacing, write_text
@@ -85,21 +86,11 @@ def encode(model: VAE, images: Images, index: npt.NDArray[np.int64], batch: int 
     model.eval()
     noise = torch.randn(len(index), model.latent, generator=torch.Generator().manual_seed(0))
     parts: dict[str, list[torch.Tensor]] = defaultdict(list)
-    for start in range(0, len(index), batch):
-        rows = slice(start, start + batch)
-        x = torch.from_numpy(images.pixels(index[rows]))
-        mean, logvar = model.encode(x)
-        link = model.likelihood.link
-        x = likelihoods.as_float(x, link).to(mean.device)
-        z = mean + (0.5 * logvar).exp() * noise[rows].to(mean.device)
-        out = model.out(z)
-        of_mean = likelihoods.per_image(x, model.decode(mean), link)
-        of_sample = likelihoods.per_image(x, model.likelihood.mean(out), link)
-        values = {"mean": mean, "logvar": logvar, "z": z, **of_mean}
-        values |= {f"sampled_{name}": errors for name, errors in of_sample.items()}
-        values |= {"log_px_z": model.likelihood.log_prob(out, x), "kl": model.prior.kl(mean, logvar, z).sum(1)}
-        for name, value in values.items():
-            parts[name].append(value.cpu())
+    with products(model):
+        for start in range(0, len(index), batch):
+            rows = slice(start, start + batch)
+            for name, value in _coded(model, torch.from_numpy(images.pixels(index[rows])), noise[rows]).items():
+                parts[name].append(value.cpu())
     codes = Codes(index=index, **{name: torch.cat(values).numpy() for name, values in parts.items()})
     codes["pixels"] = np.array(math.prod(images.shape))
     if images.factors is not None:
@@ -107,6 +98,20 @@ def encode(model: VAE, images: Images, index: npt.NDArray[np.int64], batch: int 
     if (files := images.files) is not None:
         codes["files"] = np.array([files[i] for i in index])
     return codes
+
+
+def _coded(model: VAE, pixels: torch.Tensor, noise: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The arrays of `encode` for a batch of images [B, C, H, W] and the noise of their samples [B, D]."""
+    mean, logvar = model.encode(pixels)
+    link = model.likelihood.link
+    x = likelihoods.as_float(pixels, link).to(mean.device)
+    z = mean + (0.5 * logvar).exp() * noise.to(mean.device)
+    out = model.out(z)
+    of_mean = likelihoods.per_image(x, model.decode(mean), link)
+    of_sample = likelihoods.per_image(x, model.likelihood.mean(out), link)
+    values = {"mean": mean, "logvar": logvar, "z": z, **of_mean}
+    values |= {f"sampled_{name}": errors for name, errors in of_sample.items()}
+    return values | {"log_px_z": model.likelihood.log_prob(out, x), "kl": model.prior.kl(mean, logvar, z).sum(1)}
 
 
 def save(path: Path, codes: Codes, checkpoint: str, within: Path | None = None) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from equipoise.convolutions import Conv2d, ConvTranspose2d
 from equipoise.errors import InputError, choose
 
 Shape = tuple[int, int, int]
@@ -169,11 +170,11 @@ def conv_bn(shape: Shape, latent: int) -> Pair:
     sizes = _sizes(shape)
     n = len(sizes) - 1
     layers = _down(shape[0], _last([32, 32, 64, 64], n), _normalised)
-    layers += [nn.Conv2d(64, 512, sizes[-1]), *_normalised(512), nn.Conv2d(512, 2 * latent, 1), nn.Flatten()]
+    layers += [Conv2d(64, 512, sizes[-1]), *_normalised(512), Conv2d(512, 2 * latent, 1), nn.Flatten()]
 
     back: list[nn.Module] = [nn.Unflatten(1, (latent, 1, 1))]
-    back += [nn.ConvTranspose2d(latent, 512, 1), *_normalised(512)]
-    back += [nn.ConvTranspose2d(512, 64, sizes[-1]), *_normalised(64)]
+    back += [ConvTranspose2d(latent, 512, 1), *_normalised(512)]
+    back += [ConvTranspose2d(512, 64, sizes[-1]), *_normalised(64)]
     back += _up(_first([64, 64, 32, 32], n), shape[0], sizes, _normalised)
     return nn.Sequential(*layers), nn.Sequential(*back)
 
@@ -220,12 +221,12 @@ def _to_a_point(shape: Shape, latent: int, point: int) -> Pair:
     sizes = _sizes(shape)
     n = len(sizes) - 1
     down = _down(shape[0], _last([32, 32, 64, 64], n))
-    last = [nn.Conv2d(64, point, sizes[-1]), nn.ReLU(), nn.Flatten(), nn.Linear(point, 2 * latent)]
+    last = [Conv2d(64, point, sizes[-1]), nn.ReLU(), nn.Flatten(), nn.Linear(point, 2 * latent)]
     decoder = nn.Sequential(
         nn.Linear(latent, 256),
         nn.ReLU(),
         nn.Unflatten(1, (256, 1, 1)),
-        nn.ConvTranspose2d(256, 64, sizes[-1]),
+        ConvTranspose2d(256, 64, sizes[-1]),
         nn.ReLU(),
         *_up(_first([64, 64, 32, 32], n), shape[0], sizes),
     )
@@ -277,7 +278,7 @@ def _down(
     """Return convolutions that halve the image, each with the layers `after(width)`. Kernels are 4 x 4 by default."""
     layers: list[nn.Module] = []
     for width, kernel in zip(widths, kernels or [(4, 4)] * len(widths), strict=True):
-        layers += [nn.Conv2d(before, width, kernel, 2, 1 if kernel == (4, 4) else 0), *after(width)]
+        layers += [Conv2d(before, width, kernel, 2, 1 if kernel == (4, 4) else 0), *after(width)]
         before = width
     return layers
 
@@ -296,7 +297,7 @@ def _up(
     for k, (before, width) in enumerate(itertools.pairwise([*widths, channels])):
         (height, across), (small, narrow) = sizes[-2 - k], sizes[-1 - k]
         odd = (height - 2 * small, across - 2 * narrow)
-        layers += [nn.ConvTranspose2d(before, width, 4, 2, 1, output_padding=odd), *after(width)]
+        layers += [ConvTranspose2d(before, width, 4, 2, 1, output_padding=odd), *after(width)]
     return layers[: -len(after(channels))]
 
 

@@ -234,5 +234,6 @@ def speed_of(training: Training) -> dict[str, Any]:
     parts: dict[str, Any] = {
         "fused_adam": training.train.fast,
         "channels_last": training.layout is torch.channels_last,
+        "products": training.train.fast and training.device.type == "cpu",
     }
     return parts | ({"processes": training.shard.processes} if training.shard.processes > 1 else {})

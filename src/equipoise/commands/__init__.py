@@ -16,31 +16,38 @@ from equipoise.commands.toys import toys
 from equipoise.commands.using import decode, nearest, outliers, pipe, sample, traverse
 from equipoise.outcome import Outcome
 
-COMMANDS: dict[str, Callable[..., Outcome]] = {
-    "train": train,
-    "auto": auto,
-    "evaluate": evaluate,
-    "encode": encode,
-    "sample": sample,
-    "decode": decode,
-    "traverse": traverse,
-    "nearest": nearest,
-    "outliers": outliers,
-    "pipe": pipe,
-    "report": report,
-    "explore": explore,
-    "export": export,
-    "sweep": sweep,
-    "status": status,
-    "check": check,
-    "compare": compare,
-    "select": select,
-    "search": search,
-    "reproduce": reproduce,
-    "list": list_,
-    "show": show,
-    "toys": toys,
+PANELS: dict[str, dict[str, Callable[..., Outcome]]] = {
+    "Train and look": {
+        "train": train,
+        "auto": auto,
+        "report": report,
+        "explore": explore,
+        "evaluate": evaluate,
+        "check": check,
+    },
+    "Use a trained model": {
+        "encode": encode,
+        "decode": decode,
+        "sample": sample,
+        "traverse": traverse,
+        "nearest": nearest,
+        "outliers": outliers,
+        "pipe": pipe,
+        "export": export,
+    },
+    "Many runs": {
+        "sweep": sweep,
+        "search": search,
+        "status": status,
+        "compare": compare,
+        "select": select,
+        "reproduce": reproduce,
+    },
+    "Look things up": {"list": list_, "show": show, "toys": toys},
 }
+"""The commands by name, in the panels of `equipoise --help`."""
+
+COMMANDS = {name: command for panel in PANELS.values() for name, command in panel.items()}
 DATA_COMMANDS: dict[str, Callable[..., Outcome]] = {
     "list": data_list,
     "info": data_info,

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from equipoise import nets
+from equipoise import convolutions, nets
 from equipoise.config import Train
 from equipoise.data.labelled import LabelledImages
 from equipoise.errors import InputError, RunError
@@ -60,6 +60,7 @@ class Training:
         self.layout = speed.memory_format(model) if train.fast else torch.contiguous_format
         # `to` applies channels_last to 4-D weights only.
         self.model = model.to(device, memory_format=self.layout)  # type: ignore[call-overload]
+        convolutions.use_products(self.model, train.fast)
         self.model.bf16 = train.precision == "bf16"
         self.model.pairing = objective.pairing
         self.objective = objective.to(device)
