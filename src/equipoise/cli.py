@@ -21,13 +21,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 app = typer.Typer(
     help="Disentangled representation learning with variational autoencoders whose trade-off tunes itself.",
-    epilog="First steps:  equipoise train data=dsprites method=l-vae train.steps=2000 out=runs/first",
+    epilog="First steps:  equipoise train data=dsprites --budget 4m out=runs/first",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 data = typer.Typer(help="Data sets and images of your own.", no_args_is_help=True)
-models = typer.Typer(help="Trained models to take away.", no_args_is_help=True)
+models = typer.Typer(help="Trained models that are ready to use.", no_args_is_help=True)
 
 
 def printing(command: Callable[..., Outcome]) -> Callable[..., None]:
@@ -60,7 +60,7 @@ def before_command(
         bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Accept the options that stand before a command."""
+    """Accept the options that precede a command."""
 
 
 for name, command in COMMANDS.items():
@@ -80,7 +80,7 @@ def main() -> None:
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal may lack a character, such as that for a dash
+            stream.reconfigure(errors="replace")  # a terminal may lack a character, such as a dash
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _printing_notes()
