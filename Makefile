@@ -14,7 +14,7 @@ help:
 	@echo "make test-extras   run the tests of the optional dependencies"
 	@echo "make test-browser  run the tests in headless Chromium and Firefox (Debian packages: chromium, firefox-esr)"
 	@echo "make test-slurm    run studies on a Slurm that is started here (root; Debian packages: slurm-wlm, munge)"
-	@echo "make gpu           run the tests that need a GPU, and measure training on it, or skip both with a sentence"
+	@echo "make gpu           run the tests that need a GPU, and measure training on it, or skip both"
 	@echo "make matrix        run the fast tests on other versions of Python and with the lowest dependencies (MATRIX, TESTS)"
 	@echo "make soak          kill, damage and race hundreds of commands and compare the results (about an hour; SOAK=--quick: minutes)"
 	@echo "make mutations     change the sources fault by fault and check that a test fails each time (about 15 minutes)"

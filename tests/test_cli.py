@@ -298,7 +298,7 @@ def test_an_output_folder_that_holds_another_run_is_refused(squares: Callable[[]
     [
         (("evaluate",), "give one of the two"),
         (("evaluate", "nowhere"), "nowhere is not a run"),
-        (("report", "nowhere"), "nowhere is no run and has no scored run in it"),
+        (("report", "nowhere"), "nowhere is not a run and contains no scored run"),
         (("show", "l-va"), "did you mean l-vae?"),
         (("list", "method"), "did you mean methods?"),
         (("data", "info", "dsprits"), "did you mean dsprites?"),

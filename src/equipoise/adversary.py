@@ -67,7 +67,7 @@ class Adversary(Discriminator):
         view: function from codes [B, D] to the input of the discriminator, [B, D], such as a mask; unset: identity.
         second: source of the shuffled codes. "other" is a second batch (the publication); "split" is the second half of
             the batch, with the first half as samples; "same" is the samples themselves.
-        lr, betas: of its own Adam; the defaults are the publication's.
+        lr, betas: of its own Adam; the defaults are those of the publication.
 
     Source:
         Kim & Mnih, Disentangling by Factorising, ICML 2018, https://arxiv.org/abs/1802.05983

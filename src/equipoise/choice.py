@@ -22,7 +22,7 @@ OVERHEAD = 0.05  # of the time of a step: rotations, logs and checkpoints, which
 
 @dataclass(frozen=True)
 class Facts:
-    """What the choice depends on.
+    """The facts on which the choice depends.
 
     images: number of training images N.
     shape: (C, H, W) of the largest image, before `data.size`.
@@ -66,8 +66,8 @@ def choose(facts: Facts, overrides: Settings, budget: float | None = None) -> Ch
         budget: Time for training in seconds; default: about ten minutes, within bounds on the steps.
 
     Returns:
-        The chosen settings, and four lines that say what is used and why. Without a measured speed, the steps are those
-        that are set or the method's.
+        The chosen settings, and four lines that explain them. Without a measured speed, the steps are those that are
+        set, or those of the method.
 
     Example:
         >>> choice = choose(Facts(images=3000, shape=(3, 64, 96), images_per_second=2000.0), {"train.lr": 5e-4})

@@ -28,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 data = typer.Typer(help="Data sets and images of your own.", no_args_is_help=True)
-models = typer.Typer(help="Trained models to take away.", no_args_is_help=True)
+models = typer.Typer(help="Trained models that are ready to use.", no_args_is_help=True)
 
 
 def printing(command: Callable[..., Outcome]) -> Callable[..., None]:
@@ -71,7 +71,7 @@ def before_command(
         bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Accept the options that stand before a command."""
+    """Accept the options that precede a command."""
 
 
 for panel, commands in PANELS.items():
@@ -92,7 +92,7 @@ def main() -> None:
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal may lack a character, such as that for a dash
+            stream.reconfigure(errors="replace")  # a terminal may lack a character, such as a dash
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _printing_notes()

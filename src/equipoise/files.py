@@ -27,11 +27,11 @@ PART = re.compile(r"\..+\.[0-9a-f]{8}\.part")  # names of unfinished files, see 
 def replacing(path: Path, within: Path | None = None) -> Iterator[BinaryIO]:
     """Open a new file that replaces `path` when the block ends without an error, and is deleted otherwise.
 
-    Readers see the old file or the whole new file, never a part. Missing parent folders are made, but none at or above
-    `within`, so that a run whose folder was moved is not begun anew at the old place.
+    Readers get the old file or the whole new file, never a part. Missing parent folders are created, but none at or
+    above `within`, so that the folder of a run that was moved is not created again at the old place.
 
     Raises:
-        OSError: when a folder cannot be made.
+        OSError: when a folder cannot be created.
         RunError: when `within` does not exist.
     """
     _make_parents(path, within)

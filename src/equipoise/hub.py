@@ -1,4 +1,4 @@
-"""The Hugging Face hub: the package that speaks to it, and its errors."""
+"""The Hugging Face hub: the package that accesses it, and its errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -35,7 +35,7 @@ def complete(settings: Settings) -> Settings:
 def start_from(model: VAE, config: Config) -> dict[str, Any]:
     """Load the weights of encoder and decoder from the run in `train.init`, and return its description for meta.json.
 
-    Likelihood, prior, weights of the terms and optimisers start anew. Raises `InputError` if images or nets differ from
+    Likelihood, prior, weights of the terms and optimisers are new. Raises `InputError` if images or nets differ from
     those of that run, or if an interrupted start used another checkpoint of it.
     """
     run = _open(str(config.train.init))

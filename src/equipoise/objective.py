@@ -105,7 +105,7 @@ class Objective(nn.Module):
         self.pairing = pairing
         self.supervision: Supervision | None = None
         available = [*terms, *self.monitors]
-        for verb, names, known in (("weighs", balance.terms, list(terms)), ("measures", balance.measures, available)):
+        for verb, names, known in (("weights", balance.terms, list(terms)), ("measures", balance.measures, available)):
             for name in names:
                 if name not in known:
                     raise InputError(f"the balance {verb} {name}, which is not among the terms, {', '.join(known)}")

@@ -41,7 +41,7 @@ class Part(nn.Module):
     """A likelihood, prior, balance or adversary.
 
     A part has a `name`, and keeps each argument of its constructor as an attribute of the same name. The first line of
-    its docstring is a sentence. What it learns is a parameter, what it remembers is a buffer.
+    its docstring is a sentence. Learned values are parameters, and state is in buffers.
     """
 
     name: ClassVar[str]
@@ -57,7 +57,7 @@ class Part(nn.Module):
         return f"{sentence} ({settings})." if settings else f"{sentence}."
 
     def logs(self) -> dict[str, Tensor]:
-        """Values that the part learned or remembers, [] or [D] by name, for a row of the log."""
+        """Learned values and state of the part, [] or [D] by name, for a row of the log."""
         return {}
 
     def aims(self, rows: Rows) -> Aims:  # noqa: ARG002

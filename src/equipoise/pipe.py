@@ -1,4 +1,4 @@
-"""PIPE: whether pictures of independently drawn latents can be told from reconstructions, without labels."""
+"""PIPE: whether pictures of independently drawn latents can be distinguished from reconstructions, without labels."""
 
 from typing import Literal
 
@@ -18,7 +18,7 @@ Latents = Literal["shuffled", "uniform"]
 LEAST = 20  # codes, of which half are for the test
 BATCH = 64  # pictures in a step, half of each kind
 WIDTH = 256  # units of the hidden layers for vectors
-LR = 1e-4  # of Adam, the publication's
+LR = 1e-4  # of Adam, as published
 DECODED = 500  # codes that are decoded at a time
 
 

@@ -227,7 +227,7 @@ class Run:
         """Return the encoded images of the run whose codes are nearest to those of other images.
 
         Args:
-            source: The images, as for `encode`. An image of the run finds itself, at the distance 0.
+            source: The images, as for `encode`. The nearest image of an image of the run is itself, at distance 0.
             n: Neighbours of each image, 1 to the number of encoded images.
             latents: The latents to compare, each in 0..D-1; default: all.
 
@@ -266,13 +266,13 @@ class Run:
         """Return PIPE, a score without labels: 1 if pictures of independently drawn latents look like reconstructions.
 
         A discriminator learns to tell them apart, in about a minute for images of 64 pixels on a processor. The score
-        is twice its error rate in a test. 1 is necessary for disentangled latents, and not sufficient: latents without
-        information have it, too.
+        is twice its error rate in a test. A score of 1 is necessary for disentangled latents, but not sufficient:
+        latents without information have it, too.
 
         Args:
             latents: `shuffled`: each latent takes the value of another image. `uniform`: a value between the smallest
                 and the largest, as in the authors' program.
-            seen: Pictures from which the discriminator learns.
+            seen: Pictures on which the discriminator is trained.
             seed: The same seed gives the same score.
 
         Raises:

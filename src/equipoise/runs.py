@@ -292,7 +292,7 @@ def _train_first(
                 tracker.row(scoring.score_now(run, training), "scores")
 
         def save() -> None:
-            claim.confirm()  # before a moved folder is made anew
+            claim.confirm()  # before a moved folder is created again
             os.fsync(file.fileno())  # the log is never shorter than its checkpoint
             state = {"settings": identity(run.config), "log": digest.hexdigest(), **training.state()}
             if run.config.train.keep == "model" and training.step == run.config.train.steps:

@@ -18,8 +18,8 @@ except ModuleNotFoundError:
 class Disentanglement(Metric):
     """Metrics of codes and factors as one `torchmetrics.Metric`, such as MIG, DCI, SAP and FactorVAE.
 
-    It stores the codes of all batches, those of all processes included, and scores them together, since scores of
-    batches have no mean of use. Computing is on the CPU, in float64, without gradients.
+    It stores the codes of all batches, those of all processes included, and scores them together, because the mean of
+    the scores of batches is not the score of all codes. Scores are computed on the CPU, in float64, without gradients.
 
     Args:
         which: A name of `eq.metrics.METRICS`, or several; those that need codes and factors only.

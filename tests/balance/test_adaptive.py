@@ -197,5 +197,5 @@ def test_balances_are_joined_and_never_weigh_a_term_twice() -> None:
     both = Joint(Fixed({"rec": 2.0}), relevance(2, relevant=(1, 0)), feedback())
     assert set(both(seen(0.9))) == {"rec", "kl", "tc"} == set(both.terms)
     assert "beta" in both.logs()
-    with pytest.raises(InputError, match="two balances weigh kl"):
+    with pytest.raises(InputError, match="two balances weight kl"):
         Joint(Fixed({"kl": 2.0}), relevance(2))

@@ -274,7 +274,7 @@ def test_folder_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytes
         return scan(path)
 
     monkeypatch.setattr(os, "scandir", locked)
-    with pytest.raises(InputError, match=r"a may not be read by you \(Permission denied\); change its permissions"):
+    with pytest.raises(InputError, match=r"a cannot be read \(Permission denied\); change its permissions"):
         load_data(tmp_path)
 
 

@@ -72,7 +72,7 @@ def test_file_that_may_not_be_read_is_not_called_damaged(tmp_path: Path, monkeyp
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("builtins.open", locked)
-    with pytest.raises(InputError, match=r"a\.png may not be read by you \(Permission denied\)") as said:
+    with pytest.raises(InputError, match=r"a\.png cannot be read \(Permission denied\)") as said:
         pictures.decode(tmp_path / "a.png", name="a.png")
     assert not isinstance(said.value, pictures.Damaged)
 

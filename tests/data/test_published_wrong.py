@@ -224,7 +224,7 @@ WRONG: dict[str, tuple[Spoil, str]] = {
         lambda folder: replaced(
             small_sets.norb, folder, {f"{PARTS[0]}-cat.mat.gz": matrix(norb_matrices()[f"{PARTS[0]}-cat.mat"]) + b"x"}
         ),
-        "cat.mat.gz goes on after its 16 rows",
+        "cat.mat.gz has more than the 16 rows of its header",
     ),
     "smallnorb empty file": (
         lambda folder: replaced(small_sets.norb, folder, {f"{PARTS[0]}-cat.mat.gz": b""}),

@@ -131,7 +131,7 @@ LEARNED = {"name": "learned", "terms": ["rec", "kl"]}
             {"terms": ("kl", "tc"), "balance": ("pi", {"name": "pi", "term": "tc"})},
             "two balances log error, integral, set_point",
         ),
-        ({"balance": ("capacity", {"name": "fixed", "weights": {"kl": 2.0}})}, "two balances weigh kl"),
+        ({"balance": ("capacity", {"name": "fixed", "weights": {"kl": 2.0}})}, "two balances weight kl"),
         ({"balance": ("accuracy",), "terms": ("kl", "tc")}, "follows a discriminator, and there is none"),
         ({"balance": ("relevance",), "prior": NESTED}, "one for each subspace"),
         ({"adversary": {"width": 8}}, "no term needs it"),

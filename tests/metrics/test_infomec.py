@@ -43,7 +43,7 @@ def test_latent_that_tells_of_no_factor_is_left_out_unless_strict() -> None:
     codes, factors = load("permscale_mpi3d")
     assert math.isnan(metrics.infom(codes, factors, strict=True).value)
     ours = metrics.infom(codes, factors, level=1.0)
-    silent = [int(latent.split()[1]) for latent, reason in ours.left_out.items() if reason == "tells of no factor"]
+    silent = [int(latent.split()[1]) for latent, reason in ours.left_out.items() if reason == "no information"]
     assert silent
     assert np.isnan(ours.per_latent[silent]).all()
     kept = np.delete(np.arange(codes.shape[1]), silent)
@@ -112,7 +112,7 @@ def test_latents_and_factors_without_information_count_for_nothing() -> None:
     factors = rng.integers((3, 4, 5), size=(1000, 3))
     codes = np.column_stack([factors[:, :2] + 0.1 * rng.standard_normal((1000, 2)), rng.standard_normal((1000, 3))])
     modular, compact = metrics.infom(codes, factors), metrics.infoc(codes, factors)
-    assert [latent for latent, reason in modular.left_out.items() if reason == "tells of no factor"] == [
+    assert [latent for latent, reason in modular.left_out.items() if reason == "no information"] == [
         "latent 2",
         "latent 3",
         "latent 4",

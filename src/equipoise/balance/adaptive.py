@@ -33,8 +33,8 @@ class AccuracyFeedback(Balance):
     (`smoothing=0` here); and it has no limits, so a discriminator that fails takes beta to 0.
 
     Args:
-        term: term that is weighed.
-        target: accuracy to hold, 0.5 to 1.
+        term: term that is weighted.
+        target: set point of the accuracy, 0.5 to 1.
         target_end: target at the end of the schedule, to which it moves linearly, 0.5 to 1; unset: `target`.
         window: distance from the target within which beta stays, 0 or more.
         scale: factor of one step, above 0 and at most 1.

@@ -30,12 +30,12 @@ class Balance(Part):
     read from a tensor in a step.
     """
 
-    terms: tuple[str, ...]  # terms that it weighs
+    terms: tuple[str, ...]  # terms that it weights
     measures: tuple[str, ...] = ()  # terms whose means it needs
     is_scheduled: bool = False  # whether the weights depend on `progress`
     needs_nonnegative: ClassVar[bool] = False  # whether its terms must not become negative
     needs_adversary: ClassVar[bool] = False  # whether it needs `accuracy`
-    needs_latent_kl: ClassVar[bool] = False  # whether it weighs the KL of each latent by itself
+    needs_latent_kl: ClassVar[bool] = False  # whether it weights the KL of each latent by itself
     travel: float | None = None  # how far Adam moves its parameters in a schedule; None: by the learning rate
 
     def penalty(self, seen: Seen) -> Tensor:
@@ -59,7 +59,7 @@ class Joint(Balance):
         balances: the balances.
 
     Raises:
-        InputError: if two weigh the same term, or log values under the same name.
+        InputError: if two weight the same term, or log values under the same name.
 
     Example:
         >>> from equipoise.balance import Fixed, WarmUp
@@ -74,7 +74,7 @@ class Joint(Balance):
         self.balances = torch.nn.ModuleList(balances)
         self.terms = tuple(name for balance in balances for name in balance.terms)
         self.measures = tuple(name for balance in balances for name in balance.measures)
-        for does, names in (("weigh", self.terms), ("log", [key for one in balances for key in one.logs()])):
+        for does, names in (("weight", self.terms), ("log", [key for one in balances for key in one.logs()])):
             twice = ", ".join(sorted({name for name in names if names.count(name) > 1}))
             if twice:
                 raise InputError(f"two balances {does} {twice}; take one of them, or give each terms of its own")

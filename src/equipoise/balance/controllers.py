@@ -36,7 +36,7 @@ Target = Positive | SetPoint
 
 
 class Controller(Balance):
-    """What the two controllers share: the set point, the error, and what they report."""
+    """The common part of the two controllers: the set point, the error and the remarks."""
 
     rest: Tensor
     output: Tensor
@@ -190,7 +190,7 @@ class PI(Controller):
             dSprites program, integrates only if the last unclipped output was beta_min or more, so a single update of
             I below -kp stops it for good. "paper", as the pseudo-code is commonly read, always integrates: 20,000 steps
             at an error of 0.5 nats later cost 10 units of beta.
-        term: term that is weighed.
+        term: term that is weighted.
         measures: terms whose sum is held at the set point; unset: `term`. With measures=("mi", "tc", "dim_kl") and
             term="tc", the weight of the total correlation alone holds the KL.
         unit: monitor in whose mean over the first steps beta_min and beta_max are expressed, such as `spread`. Then

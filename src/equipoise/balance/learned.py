@@ -35,7 +35,7 @@ class LearnedWeights(Balance):
     infinity, so each step first lifts a sigma_i^2 that fell below `floor`; its gradient stays, so it can rise again.
 
     Args:
-        terms: terms that are weighed; they must not become negative.
+        terms: terms that are weighted; they must not become negative.
         regulariser: "squares" adds the sum of sigma_i^2 (L-VAE, Eq. 5). "log" adds the sum of log sigma_i (L-VAE,
             Eq. 4): there sigma_i^2 is twice the term and beta = R / K, but the loss has no lower bound as the KL goes
             to 0.
@@ -194,10 +194,10 @@ class ClosedFormWeights(Balance):
     R / sigma_rec^2 + K / sigma_kl^2 + sigma_rec^2 + sigma_kl^2 over the sigmas; the minimum is 2 sqrt(R) + 2 sqrt(K).
 
     Args:
-        terms: terms that are weighed; they must not become negative.
+        terms: terms that are weighted; they must not become negative.
         smoothing: decay of the running means in each step, from 0 to below 1.
         floor, initial, reference, least: as in `LearnedWeights`.
-        memory: fraction of the schedule over which the running means forget, above 0 and at most 1; it replaces
+        memory: fraction of the schedule over which the running means average, above 0 and at most 1; it replaces
             `smoothing`.
 
     Example:

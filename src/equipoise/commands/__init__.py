@@ -1,6 +1,6 @@
-"""The commands of Equipoise, one function each: it does the work and returns an `Outcome`.
+"""The commands of Equipoise. Each is a function that does the work and returns an `Outcome`.
 
-A function's docstring, its annotations and its defaults are what `equipoise COMMAND --help` shows. The modules of the
+`equipoise COMMAND --help` prints the docstring, the annotations and the defaults of the function. The modules of the
 library are imported inside the functions, so that `equipoise --help` does not wait for torch.
 """
 

@@ -36,10 +36,10 @@ def auto(
 ) -> Outcome:
     """Train many models within a budget, and pick one without labels.
 
-    Methods that tune themselves are trained from several random starts, on all cores. At 60 % of the training all
-    but a few stop. The method is chosen by how well its models agree with the others, the model by its loss. It is
-    copied to the folder best, with a report that gives the reasons. The same command resumes after a kill, and ends
-    with the same choice.
+    Methods that tune themselves are trained from several random starts, on all cores. At 60 % of the training all but a
+    few are stopped. The method is chosen by how well its models agree with the others, and the model by its loss. It is
+    copied to the folder best, with a report that gives the reasons. The same command resumes after a kill, and makes
+    the same choice.
 
     Examples:
 

@@ -74,8 +74,8 @@ def data_add(
 ) -> Outcome:
     """Download a data set and convert it once for all runs.
 
-    The same command resumes an interrupted download or conversion. Every file is compared with its published checksum
-    before it is read. Data sets are stored in the folder that EQUIPOISE_CACHE names; default: ~/.cache/equipoise.
+    The same command resumes an interrupted download or conversion. A file is compared with its published checksum, if
+    there is one, before it is read. Data sets are stored in the folder EQUIPOISE_CACHE; default: ~/.cache/equipoise.
 
     Examples:
 
@@ -107,7 +107,7 @@ def data_render(
 ) -> Outcome:
     """Write the images of a data set and their factors for other programs.
 
-    An .npz holds images [N, C, H, W], factors [N, K] and factor_names. A folder holds a .png for each image and
+    An .npz contains images [N, C, H, W], factors [N, K] and factor_names. A folder contains a .png for each image and
     factors.csv. Both can be used as data of a run.
 
     Examples:
@@ -160,7 +160,7 @@ def describe(dataset: "Dataset") -> Outcome:
 
 
 def _facts(dataset: "Dataset") -> dict[str, Any]:
-    """What the library knows of a data set without reading its images."""
+    """The facts about a data set that are available without reading its images."""
     from equipoise.data import store
 
     get = f"equipoise data add {dataset.name}"

@@ -31,7 +31,7 @@ SECTIONS = ("data", "net", "train", "evaluate")
 def list_(
     kind: Annotated[str, typer.Argument(metavar="methods|metrics|data|nets", help="What to list.")],
 ) -> Outcome:
-    """List all methods, metrics, data sets or nets, one a line."""
+    """List all methods, metrics, data sets or nets, one per line."""
     summaries = _summaries(choose("list", kind, TABLES))
     width = max(map(len, summaries), default=0)
     return Outcome(summaries, "\n".join(f"{name:<{width}}  {summary}" for name, summary in summaries.items()))

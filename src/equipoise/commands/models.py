@@ -1,4 +1,4 @@
-"""The commands of models to take away."""
+"""The commands of trained models."""
 
 import shutil
 from pathlib import Path
@@ -32,7 +32,7 @@ def models_list() -> Outcome:
 
 
 def models_get(
-    name: Annotated[str, typer.Argument(help="A name of the list, or hf:owner/name of the Hugging Face hub.")],
+    name: Annotated[str, typer.Argument(help="A name from models list, or hf:owner/name on the Hugging Face hub.")],
     out: Annotated[Path | None, typer.Option(help="The new folder; default: the name.")] = None,
 ) -> Outcome:
     """Copy a model to a folder: weights, description and model card.
@@ -59,7 +59,7 @@ def models_push(
 ) -> Outcome:
     """Upload an exported model to the Hugging Face hub. Log in with `hf auth login` first.
 
-    Everybody can load the model of a public repository, as equipoise.load_model("hf:owner/name").
+    Everybody can load the model of a public repository with equipoise.load_model("hf:owner/name").
 
     Examples:
 

@@ -157,7 +157,7 @@ def encode(
 
     An .npz gets index, mean, logvar and z [N, D], and the reconstruction error of each image; an .npy the means. A .csv
     or .parquet is a table of the means with a row for each image. Names of image files and known factors are written
-    beside the codes, except to an .npy. Images are prepared as the run's own images were, and columns of a table are
+    beside the codes, except to an .npy. Images are preprocessed like those of the run, and columns of a table are
     matched by name.
 
     Examples:
@@ -201,7 +201,7 @@ def report(
         page = "explorer.html" if explorer else "report.html"
         scored = sorted(path.parent for path in folder.rglob("codes.npz") if (path.parent / "config.toml").is_file())
         if not scored:
-            raise InputError(f"{folder} is no run and has no scored run in it; give the folder of a run or a study")
+            raise InputError(f"{folder} is not a run and contains no scored run; give the folder of a run or a study")
         folders = [run for run in scored if not (run / page).exists()]
     pages, busy = [], []
     for run in (runs.open_run(path).at(beta) for path in folders):
@@ -226,8 +226,8 @@ def explore(
     """Write a page with a slider for each latent, and open it.
 
     The page is one file, explorer.html in the run's folder. It contains the trained nets and needs neither network nor
-    server. It encodes pictures, changes, swaps and animates latents, and saves PNG and GIF. On a machine without a
-    display nothing is opened.
+    server. It encodes images, changes, swaps and animates latents, and saves PNG. On a machine without a display the
+    page is not opened.
 
     Examples:
 
@@ -246,7 +246,7 @@ def explore(
     with hold(folder), console.status("writing the explorer"):
         path = explorer.write(run)
     size = path.stat().st_size
-    lines = [f"{size / 1e6:.1f} MB in one file, which loads nothing"]
+    lines = [f"{size / 1e6:.1f} MB in one file, which needs no network"]
     is_open = False
     if serve:
         console.print(f"serving {path} at http://127.0.0.1:{port}/; stop with Ctrl-C", markup=False, soft_wrap=True)
@@ -266,7 +266,7 @@ def export(
 ) -> Outcome:
     """Export the model of a run: to a folder that `equipoise.load_model` reads, or to ONNX graphs.
 
-    A hub-folder also has the model card, with its scores, and pictures. Nothing is uploaded.
+    A hub-folder also has a model card with the scores, and pictures. The command does not upload anything.
 
     Examples:
 
@@ -292,8 +292,8 @@ def check(
 ) -> Outcome:
     """Check every file of a run, or of all runs in a folder. Nothing is changed.
 
-    Compares settings, data, checkpoint, log, codes and scores with each other and the checkpoint with its digest. Exits
-    with 1 if a file is damaged, missing or of another checkpoint.
+    Compares settings, data, checkpoint, log, codes and scores with each other, and the checkpoint with its digest.
+    Exits with 1 if a file is damaged, missing or belongs to another checkpoint.
 
     Examples:
 
@@ -322,7 +322,7 @@ def _values(scores: Mapping[str, "Score"]) -> dict[str, Any]:
 
 
 def _table(scores: Mapping[str, "Score"]) -> str:
-    """The scores as a table for the terminal, with a dash for what a metric does not have."""
+    """The scores as a table for the terminal, with a dash for a figure that a metric does not have."""
     cells: list[Sequence[str]] = [["metric", "value", "95 % interval", "half", "baseline", "attainable"]]
     for name, score in scores.items():
         interval = "–" if score.low is None else f"[{score.low:.4f}, {score.high:.4f}]"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from equipoise.study import Plan, State
     from equipoise.study.evidence.table import Evidence, Size
 
-UNFINISHED = ("running", "waiting")  # stages of a run that has to go on
+UNFINISHED = ("running", "waiting")  # stages of a run that is not over
 
 
 def sweep(
@@ -46,8 +46,8 @@ def sweep(
 
       train.steps = 20000
 
-    The same command resumes the study after a kill, a crash or Ctrl-C. No finished run is repeated. Exits with 1 unless
-    all runs are done.
+    The same command resumes the study after a kill, a crash or Ctrl-C, without repeating finished runs. Exits with 1
+    unless all runs are done.
 
     Examples:
 
@@ -85,8 +85,9 @@ def status(
 ) -> Outcome:
     """Print the state of a study or run: runs done, running, waiting and failed with their errors, rate, time left.
 
-    A run that a process works on is listed with machine and process. The command only reads the folder, so it works
-    beside a sweep, from any machine that sees the folder, and after a crash. Exits with 1 unless all runs are done.
+    A run that is being trained is listed with machine and process. The command only reads the folder, so it works
+    during a sweep, from any machine with access to the folder, and after a crash. Exits with 1 unless all runs are
+    done.
 
     Examples:
 
@@ -153,7 +154,7 @@ def compare(
 
 
 def select(folder: StudyFolder, progress: Progress = True) -> Outcome:
-    """Rank the models of a study without labels, by UDR over seeds, beside the choice that labels would have made.
+    """Rank the models of a study without labels, by UDR over seeds, and compare with the choice by labels, if any.
 
     Writes select.csv to the study's folder.
 
@@ -234,8 +235,8 @@ def reproduce(
 ) -> Outcome:
     """Print a published table beside our results, or train its protocol first.
 
-    Without --run it only reads the results folder. With --run the protocol is the study studies/<table>-<dataset>: the
-    same command resumes it after a kill, and a longer run extends a shorter one.
+    Without --run the command only reads the results folder. With --run it trains the protocol as the study
+    studies/<table>-<dataset>: the same command resumes it after a kill, and a longer run extends a shorter one.
 
     Examples:
 
@@ -261,7 +262,7 @@ def reproduce(
     if to is not None and to.suffix != ".md":
         raise InputError(f"--to is {to}; give a file that ends in .md")
     if table == reproduce.ALL and (run or add or dataset):
-        raise InputError("all only shows stored runs; name one table to train it, to add runs or to choose its data")
+        raise InputError("all only prints stored runs; name one table to train it, to add runs or to choose its data")
     if table in EVIDENCE:
         if dataset or add:
             raise InputError(f"{table} has its own data sets and runs; leave --dataset and --add out")

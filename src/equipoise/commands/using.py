@@ -21,8 +21,8 @@ Latents = Annotated[list[int] | None, typer.Option("--latent", help="The number 
 Pictures = Annotated[
     Path | None,
     typer.Option(
-        help="A .png of all, an .npz, an .npy, or a folder of pictures; default: a .png here. Of vectors: a .csv, "
-        "which is their default, .parquet, .npz or .npy."
+        help="A .png with all pictures, an .npz, an .npy, or a folder of pictures; default: a .png here. For vectors: "
+        "a .csv (the default), .parquet, .npz or .npy."
     ),
 ]
 List = Annotated[Path | None, typer.Option(help="A .csv of the list, or a .png of the images.")]
@@ -37,7 +37,7 @@ def sample(
 ) -> Outcome:
     """Decode samples of the prior.
 
-    A folder gets a .png for each sample and factors.csv with its code; an .npz the images and their codes.
+    A folder gets a .png for each sample and factors.csv with the codes; an .npz gets the images and their codes.
 
     Examples:
 
@@ -64,8 +64,7 @@ def decode(
 ) -> Outcome:
     """Decode a file of codes to images.
 
-    A table has the columns z0, z1 and so on, and may have others. Codes may be changed in any program before they are
-    decoded.
+    A table has the columns z0, z1 and so on, and may have others. The codes can be changed in any program before.
 
     Examples:
 
@@ -88,7 +87,7 @@ def decode(
 
 def nearest(
     folder: RunFolder,
-    images: Annotated[str, typer.Argument(metavar="IMAGE", help="An image, or what encode reads.")],
+    images: Annotated[str, typer.Argument(metavar="IMAGE", help="An image, or any source that encode reads.")],
     n: Annotated[int, typer.Option(help="Neighbours of each image.")] = 10,
     latent: Latents = None,
     out: List = None,
@@ -140,8 +139,8 @@ def outliers(
     """List the images that are most unlike the others, the most unlike first.
 
     By elbo: the evidence lower bound in nats, with its sign changed; error: the squared error of the reconstruction;
-    kl: the KL of posterior and prior in nats; code: the mean distance to the 10 nearest codes of the run. The share is
-    that of the run's encoded images with a smaller value.
+    kl: the KL of posterior and prior in nats; code: the mean distance to the 10 nearest codes of the run. The column
+    share is the fraction of the run's encoded images with a smaller value.
 
     Examples:
 
@@ -176,14 +175,15 @@ def outliers(
 def pipe(
     folder: RunFolder,
     latents: Annotated[str, typer.Option(help="shuffled or uniform.")] = "shuffled",
-    seen: Annotated[int, typer.Option(help="Pictures from which the discriminator learns.")] = 50_000,
+    seen: Annotated[int, typer.Option(help="Pictures on which the discriminator is trained.")] = 50_000,
     seed: Annotated[int, typer.Option(help="Seed of latents and discriminator.")] = 0,
     beta: Beta = None,
 ) -> Outcome:
-    """Compute PIPE, a score of independent latents without labels.
+    """Compute PIPE, a score for the independence of the latents, without labels.
 
     A discriminator learns to tell pictures of independently drawn latents from reconstructions. PIPE is twice its error
-    rate in a test: 1 if they look alike. Latents without information have 1, too, so read it beside the error.
+    rate in a test: 1 if they cannot be distinguished. Latents without information also have a PIPE of 1, so compare it
+    with the reconstruction error.
 
     Examples:
 
@@ -196,7 +196,7 @@ def pipe(
     chosen: Any = choose("choice of latents", latents, ("shuffled", "uniform"))
     score = runs.open_run(folder).at(beta).pipe(chosen, seen, seed)
     text = f"PIPE {score.value:.3f} [{score.low:.3f}, {score.high:.3f}]\n"
-    text += f"the discriminator is right for {score.extra['accuracy']:.1%} of the pictures; 50 % is chance"
+    text += f"the discriminator classifies {score.extra['accuracy']:.1%} of the pictures correctly; chance is 50 %"
     return Outcome(score.to_dict(), text)
 
 
@@ -208,14 +208,16 @@ def traverse(
         str | None,
         typer.Option("--range", help="LOW:HIGH, such as -2:2; default: 5th to 95th percentile of each latent."),
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Pictures of each latent; default: 11, if they move 15.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Pictures of each latent; default: 11 in a .png, 15 in a .gif or .mp4.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="A .png, .gif or .mp4; default: traversals.png here.")] = None,
     beta: Beta = None,
 ) -> Outcome:
-    """Draw how the picture changes with each latent, from one image.
+    """Draw traversals: how one image changes with each latent.
 
-    A .png has a row for each latent, by default for the active ones, sorted by information. A .gif or .mp4 moves each
-    latent from low to high and back; an .mp4 needs the extra `video`.
+    A .png has a row for each latent, by default for the active ones, sorted by information. A .gif or .mp4 varies each
+    latent from low to high and back; an .mp4 needs `pip install equipoise[video]`.
 
     Examples:
 

@@ -1,4 +1,4 @@
-"""What is known of a data set by name before any of its files is there."""
+"""Data sets by name: their properties, which are known before any file is present."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

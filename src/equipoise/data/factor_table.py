@@ -136,7 +136,7 @@ def table_rows(path: Path, setting: str = "data.factors") -> list[Row]:
     except InputError:
         raise
     except PermissionError as error:
-        raise InputError(f"{path} may not be read by you ({error.strerror}); change its permissions") from error
+        raise InputError(f"{path} cannot be read ({error.strerror}); change its permissions") from error
     except (OSError, UnicodeError, csv.Error, ValueError) as error:
         if kind == ".parquet":
             raise InputError(f"{path} cannot be read as Parquet ({error}); save it again") from error

@@ -39,7 +39,7 @@ def naming(path: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist; check the path") from error
     except PermissionError as error:
-        raise InputError(f"{path} may not be read by you ({error.strerror}); change its permissions") from error
+        raise InputError(f"{path} cannot be read ({error.strerror}); change its permissions") from error
     except (OSError, EOFError, ValueError, RuntimeError, MemoryError, struct.error, zlib.error, *_DAMAGE) as error:
         reason = str(error).partition("\n")[0]
         raise InputError(f"{path} is damaged or not what its name says ({reason}); copy or make it again") from error

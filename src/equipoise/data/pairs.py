@@ -15,7 +15,7 @@ from equipoise.errors import InputError
 
 FACTORS, NEIGHBOURS = "factors", "neighbours"
 SETTING = "method.pairs"
-PATIENCE = 10  # tries to find the second image of a pair, after which the first is drawn anew
+PATIENCE = 10  # tries to find the second image of a pair, after which the first is drawn again
 TRIES = 1000  # of one step
 
 

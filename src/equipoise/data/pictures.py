@@ -215,7 +215,7 @@ def reading(name: str) -> Iterator[None]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise bomb(name) from error
     except PermissionError as error:
-        raise InputError(f"{name} may not be read by you ({error.strerror}); change its permissions") from error
+        raise InputError(f"{name} cannot be read ({error.strerror}); change its permissions") from error
     except InputError:
         raise
     except UnidentifiedImageError as error:

@@ -74,7 +74,7 @@ def scale(source: Source, form: Form, *, skip_damaged: bool = False) -> Images:
 
 @dataclass
 class Record:
-    """What decoding finds out about the pictures; beside their pixels in the cache.
+    """The record of decoding the pictures, which is stored beside their pixels in the cache.
 
     levels: of all pictures so far; None before the first.
     damaged: labels of the damaged pictures, and the reasons.

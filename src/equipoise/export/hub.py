@@ -41,7 +41,7 @@ def check(run: Run) -> None:
 
 
 def write(run: Run, folder: Path, about: Mapping[str, Any]) -> list[str]:
-    """Write README.md and its pictures to `folder`. Return what the user should know, one sentence each."""
+    """Write README.md and its pictures to `folder`. Return notes for the user, one sentence each."""
     (folder / "pictures").mkdir()
     pictures = [name for name in PICTURES if (run.results / "pictures" / f"{name}.png").exists()]
     for name in pictures:
@@ -55,7 +55,7 @@ def write(run: Run, folder: Path, about: Mapping[str, Any]) -> list[str]:
 def card(run: Run, about: Mapping[str, Any], pictures: list[str], licence: str | None = None) -> str:
     """Return the model card in Markdown, with front matter where huggingface_hub is installed. Names are escaped.
 
-    Without a licence the card asks for one.
+    Without a licence, the card has a note to add one.
     """
     template = resources.files(__package__).joinpath("card.md").read_text(encoding="utf-8")
     environment = Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False)

@@ -32,7 +32,7 @@ def write(model: VAE, folder: Path) -> None:
 def load_model(source: str | Path) -> VAE:
     """Load a model by name, or from a folder that `equipoise export` wrote, to safetensors or hub-folder.
 
-    Codes and pictures equal those of the run. Loading unpickles nothing.
+    Codes and pictures equal those of the run. Loading does not unpickle anything.
 
     Args:
         source: The folder of the export; the name of a model of the package, as `equipoise models list` prints them; or

@@ -1,4 +1,4 @@
-"""Models to take away: those that the package contains, by name, and those of the Hugging Face hub."""
+"""Trained models by name: those that the package contains, and those of the Hugging Face hub."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def find(source: str | Path) -> Path:
 
 
 def push(folder: str | Path, repository: str, private: bool = False) -> str:
-    """Upload an exported model to a repository of the Hugging Face hub, which is made if it does not exist.
+    """Upload an exported model to a repository of the Hugging Face hub, which is created if it does not exist.
 
     Args:
         folder: the folder of an export to safetensors or hub-folder, unchanged but for README.md.

@@ -1,4 +1,4 @@
-"""Annealed VAE: a penalty keeps the KL close to a capacity that grows."""
+"""Annealed VAE: a penalty keeps the KL close to a growing capacity."""
 
 from typing import Annotated, ClassVar
 
@@ -29,18 +29,18 @@ class AnnealedVAE(Noise):
     """
 
     gamma: NonNegative = 1000.0
-    """Weight of the distance from the capacity. Default: the publication's."""
+    """Weight of the distance from the capacity. Default: as published."""
     c_start: NonNegative = 0.0
     """Capacity at the start, nats."""
     c_end: NonNegative = 25.0
-    """Capacity at the end, nats. Default: the publication's."""
+    """Capacity at the end, nats. Default: as published."""
     until: Annotated[float, Field(gt=0, le=1)] = 0.6
     """Fraction of the schedule after which the capacity is constant; 0.6 as in all ramps here."""
     until_steps: Annotated[int | None, Field(gt=0)] = None
     """The same in steps, as publications state it; unset: `until` applies."""
 
     name: ClassVar[str] = "annealed-vae"
-    summary: ClassVar[str] = "a penalty keeps the KL close to a capacity that grows"
+    summary: ClassVar[str] = "a penalty keeps the KL close to a growing capacity"
     defaults: ClassVar[Settings] = {}
     presets: ClassVar[Presets] = presets("annealed-vae")
 

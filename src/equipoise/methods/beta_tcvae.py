@@ -47,7 +47,7 @@ class BetaTCVAE(Noise):
     alpha: NonNegative = 1.0
     """Weight of the mutual information; 0 leaves it out."""
     beta: NonNegative = 6.0
-    """Weight of the total correlation. Default: the published code's."""
+    """Weight of the total correlation. Default: as in the published code."""
     gamma: NonNegative = 1.0
     """Weight of the marginal KLs. Default: as published."""
     weights: Weights = "mws"

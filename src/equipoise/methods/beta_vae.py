@@ -29,7 +29,7 @@ class BetaVAE(Noise):
     """
 
     beta: NonNegative = 4.0
-    """Weight of the KL. Default: the publication's for dSprites. Values below 1 can help (MPI3D, Isaac3D)."""
+    """Weight of the KL. Default: as published for dSprites. Values below 1 can help (MPI3D, Isaac3D)."""
     warmup: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Fraction of the schedule in which the weight rises from 0; 0: none, as published."""
     squared_error: Positive | None = None

@@ -22,7 +22,7 @@ from equipoise.priors import PRIORS, Prior
 from equipoise.terms import MONITORS, SIGNED, TERMS, Term
 
 ADVERSARIAL = "adversarial_tc"
-# Two estimates of one quantity share its name: a balance weighs `kl` however it is computed.
+# Two estimates of one quantity share its name: a balance weights `kl` however it is computed.
 QUANTITY = {"kl_mc": "kl", ADVERSARIAL: "tc"}
 RESERVED = ("latent", "view", "betas", "link")  # arguments of parts that are not options in settings
 
@@ -32,7 +32,7 @@ class Compose:
     """Minimise  rec + sum over terms of (weight * term) + the penalties of the balances,  in nats per image.
 
     A part is a name, or a table of a name and its options: {name = "tc", weights = "mss"}. A term has weight 1 unless a
-    balance weighs it. Several balances are allowed if each has terms of its own. For a balance, `kl_mc` is called kl
+    balance weights it. Several balances are allowed if each has terms of its own. For a balance, `kl_mc` is called kl
     and `adversarial_tc` tc. Compositions that cannot work are errors, such as learned weights on a term that can be
     negative.
 
@@ -60,7 +60,7 @@ class Compose:
     prior_lr: Annotated[float, Field(gt=0, description="learning rate of learned exponents; ISA-VAE's")] = 5e-4
 
     name: ClassVar[str] = "compose"
-    summary: ClassVar[str] = "terms, prior, likelihood and balance of your own choice"
+    summary: ClassVar[str] = "terms, prior, likelihood and balance of your choice"
     defaults: ClassVar[Settings] = {}
     presets: ClassVar[Presets] = presets("compose")
 
@@ -151,7 +151,7 @@ def _check(names: list[str], balances: list[Balance], prior: Prior, likelihood: 
             )
         if balance.needs_latent_kl and set(prior.sizes) != {1}:
             raise InputError(
-                f"{balance.name} weighs the KL of each latent, and this prior has one for each subspace; take "
+                f"{balance.name} weights the KL of each latent, and this prior has one for each subspace; take "
                 "standard-normal"
             )
         if balance.needs_adversary and ADVERSARIAL not in names:

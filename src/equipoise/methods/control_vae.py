@@ -1,4 +1,4 @@
-"""ControlVAE: a proportional-integral controller holds the KL at a set point."""
+"""ControlVAE: a proportional-integral controller keeps the KL at a set point."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
@@ -23,9 +23,9 @@ class RisingSetPoint(Noise):
     ramp: bool = True
     """Whether the set point rises. Without it the set point is `target` from the first step."""
     start: NonNegative = 0.5
-    """Set point at the start, nats. Default: the publication's."""
+    """Set point at the start, nats. Default: as published."""
     increment: Positive = 0.15
-    """Height of a step of the set point, nats. Default: the publication's."""
+    """Height of a step of the set point, nats. Default: as published."""
     until: Annotated[float, Field(gt=0, le=1)] = 0.6
     """Fraction of the schedule at which `target` is reached; 0.6 as in all ramps."""
     every: Annotated[int | None, Field(gt=0)] = None
@@ -53,7 +53,7 @@ PUBLISHED = {"kp": 0.01, "ki": 0.001, "beta_min": 1.0}
 
 @dataclass(frozen=True, config=STRICT)
 class ControlVAE(RisingSetPoint):
-    """Minimise  rec + beta_t * KL,  in nats per image; beta_t holds the KL at the set point C_t.
+    """Minimise  rec + beta_t * KL,  in nats per image; beta_t keeps the KL at the set point C_t.
 
     beta_t = S b_t, with S the spread of the images: the nats by which rec of the mean image exceeds that of a perfect
     reconstruction. log b_t = clip(kp sigmoid(-e) + I + log beta_min, log beta_min, log beta_max), and I <- I - ki e / T
@@ -75,23 +75,23 @@ class ControlVAE(RisingSetPoint):
     """
 
     target: Positive = 18.0
-    """Set point of the KL at the end, nats; 16 and 18 are the publication's for dSprites."""
+    """Set point of the KL at the end, nats; 16 and 18 are the published values for dSprites."""
     kp: NonNegative | None = None
     """Proportional gain; unset: 0.5, so beta changes by a factor of up to 1.6, or with law=published its 0.01."""
     ki: NonNegative | None = None
     """Integral gain; unset: 8 in a schedule, with which five active latents close an error in a twentieth of it; or
     with law=published its 0.001 in a step."""
     beta_min: NonNegative | None = None
-    """Lowest beta; unset: the publication's 1 for disentangling, which is 0.0018 of the spread of dSprites."""
+    """Lowest beta; unset: the published value for disentangling, 1, which is 0.0018 of the spread of dSprites."""
     beta_max: Positive | None = None
     """Highest beta; unset: 0.15 of the spread, where at most one latent of dSprites is active; with law=published
     none."""
     anti_windup: Literal["conditional", "code", "paper"] = "conditional"
     """The integral when beta is at a limit. `conditional` leaves out updates that would push beta further. `code`, the
-    released program, can freeze for ever. `paper` always integrates."""
+    released program, can freeze permanently. `paper` always integrates."""
 
     name: ClassVar[str] = "control-vae"
-    summary: ClassVar[str] = "a controller holds the KL at a set point"
+    summary: ClassVar[str] = "a controller keeps the KL at a set point"
     defaults: ClassVar[Settings] = {"net.name": "higgins_h", **AT_MEAN}  # the net is the publication's
     presets: ClassVar[Presets] = presets("control-vae")
 

@@ -40,9 +40,9 @@ class DAVA(Noise):
     """
 
     gamma: NonNegative = 500.0
-    """Weight of the distance from the capacity. Default: the published readme's."""
+    """Weight of the distance from the capacity. Default: as in the published readme."""
     c_max: Positive = 8.0
-    """Highest capacity, nats per dimension. Default: the published readme's."""
+    """Highest capacity, nats per dimension. Default: as in the published readme."""
     c_min: Annotated[float, Field(le=0)] = 0.0
     """Lowest capacity; a KL cannot be negative, although the capacity of the published code can."""
     law: Literal["scaled", "published"] = "scaled"
@@ -51,9 +51,9 @@ class DAVA(Noise):
     """Change of the capacity, nats per dimension; unset: 6 in a schedule, as in the published 150,000 steps, or with
     law=published their 4e-5 in a step."""
     encoder_weight: NonNegative = 0.3
-    """Weight of the encoder's adversarial phase. Default: the published readme's."""
+    """Weight of the encoder's adversarial phase. Default: as in the published readme."""
     decoder_weight: NonNegative = 1e-3
-    """Weight of the decoder's adversarial phase. Default: the published readme's."""
+    """Weight of the decoder's adversarial phase. Default: as in the published readme."""
     accumulate: bool = False
     """Whether to add the gradients of the first phase to those of the third, as the published code does."""
     adversary_lr: Positive = 1e-4

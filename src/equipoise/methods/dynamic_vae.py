@@ -41,7 +41,7 @@ class DynamicVAE(RisingSetPoint):
     """
 
     target: Positive = 20.0
-    """Set point of the KL at the end, nats; 18 to 20 are the publication's."""
+    """Set point of the KL at the end, nats; published: 18 to 20."""
     kp: NonNegative | None = None
     """Proportional gain; unset: 0.5, so beta changes by a factor of up to 1.6, or with law=published its 0.01."""
     ki: NonNegative | None = None
@@ -51,17 +51,17 @@ class DynamicVAE(RisingSetPoint):
     """beta at the start; unset: 0.15 of the spread, where at most one latent of dSprites is active; with law=published
     its 150 (the released programs have 50, 90 and 100), at which none is."""
     beta_min: NonNegative | None = None
-    """Lowest beta; unset: the publication's 0.1, which is 0.00018 of the spread of dSprites."""
+    """Lowest beta; unset: the published value, 0.1, which is 0.00018 of the spread of dSprites."""
     window: Annotated[int, Field(ge=1)] = 5
     """Number of batches in the mean KL that is controlled; published: 5."""
     anti_windup: Literal["conditional", "code"] = "conditional"
     """The step after beta reached beta_min. `conditional` continues from the clipped beta. `code`, the released
-    program, continues from the unclipped one, which can stay below beta_min for ever."""
+    program, continues from the unclipped one, which can stay below beta_min permanently."""
     zero_pad: bool = False
     """Whether the first means include zeros for missing batches, as in the released program."""
 
     name: ClassVar[str] = "dynamic-vae"
-    summary: ClassVar[str] = "beta starts high and comes down until the KL is at a set point"
+    summary: ClassVar[str] = "beta starts high and falls until the KL is at a set point"
     defaults: ClassVar[Settings] = {"net.name": "higgins_h", **AT_MEAN}  # the net is the publication's
     presets: ClassVar[Presets] = presets("dynamic-vae")
 

@@ -21,7 +21,7 @@ class GECO(Noise):
     steps of the schedule, with e = log(E / tau) limited to -1 to 1, and by kp times the change of the running mean of e
     ("nupi"); or by ki / T times that running mean ("geco").
 
-    Deviations: the published multiplier weighs rec, and here its inverse weighs the KL, which has the same minimum. The
+    Deviations: the published multiplier weights rec, and here its inverse weights the KL, with the same minimum. The
     published error is E - tau, whose gain depends on the size of the images. The published rule is step="geco".
 
     Source:

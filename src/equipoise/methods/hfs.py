@@ -17,8 +17,8 @@ class HFS(Noise):
     """Minimise  rec + beta * KL + gamma * H,  in nats per image.
 
     H is the Hausdorff distance of the codes of a batch and the product of their marginals, summed over pairs of
-    latents. It asks that every combination of the values of two latents occurs, and not that they are independent, so
-    factors may be correlated.
+    latents. It is small if every combination of the values of two latents occurs. The latents need not be independent,
+    so factors may be correlated.
 
     Source:
         Roth, Ibrahim, Akata, Vincent & Bouchacourt, Disentanglement of Correlated Factors via Hausdorff Factorized
@@ -36,7 +36,7 @@ class HFS(Noise):
     """Weight of the KL."""
 
     name: ClassVar[str] = "hfs"
-    summary: ClassVar[str] = "every combination of the values of two latents occurs, though factors may be correlated"
+    summary: ClassVar[str] = "codes with every combination of the values of two latents, for correlated factors"
     defaults: ClassVar[Settings] = FAST
     presets: ClassVar[Presets] = presets("hfs")
 

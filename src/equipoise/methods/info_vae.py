@@ -18,8 +18,8 @@ class InfoVAE(Noise):
     """Minimise  rec + (1 - alpha) KL + (alpha + lambda - 1) MMD,  in nats per image.
 
     MMD is the squared maximum mean discrepancy of the codes of a batch and the prior. The KL of each image pulls its
-    posterior to the prior, which costs information; the MMD asks this of all codes together only. With alpha = 0 and
-    lambda = 1 it is the VAE, with alpha = 1 the MMD-VAE.
+    posterior to the prior, which costs information; the MMD moves only the distribution of all codes. With alpha = 0
+    and lambda = 1 it is the VAE, with alpha = 1 the MMD-VAE.
 
     Source:
         Zhao, Song & Ermon, InfoVAE: Balancing Learning and Inference in Variational Autoencoders, AAAI 2019, Eq. 6,
@@ -34,7 +34,7 @@ class InfoVAE(Noise):
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Part of the KL that is left out. Default: half way from the VAE to the MMD-VAE."""
     lambda_mmd: NonNegative = 1000.0
-    """Weight of the MMD. Default: the publication's for images."""
+    """Weight of the MMD. Default: as published for images."""
 
     name: ClassVar[str] = "info-vae"
     summary: ClassVar[str] = "the distance of all codes from the prior replaces a part of the KL"

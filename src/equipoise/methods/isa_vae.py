@@ -33,9 +33,9 @@ class Subspaces(Noise):
     layout: Annotated[tuple[Any, ...], Field(min_length=1)] = (4, 4, 4, 4, 4)
     """Sizes of the subspaces, or lists of lists for a deeper tree; their sum is the number of latents."""
     p0: Positive = 2.1
-    """Exponent between subspaces, never learned. Default: the paper's."""
+    """Exponent between subspaces, never learned. Default: as in the paper."""
     p: Annotated[float, Field(ge=1)] = 2.2
-    """Exponent within each subspace. Default: the paper's for dSprites. With p = p0 the prior factorises."""
+    """Exponent within each subspace. Default: as in the paper for dSprites. With p = p0 the prior factorises."""
     scale: float | Literal["unit_variance"] = 1.0
     """s of the radial density; 1 in the published code, 2 is the standard normal for p = p0 = 2, `unit_variance` gives
     latents of variance 1."""
@@ -44,7 +44,7 @@ class Subspaces(Noise):
     p_min: Annotated[float, Field(ge=1)] = 1.0
     """Lower bound of learned exponents; 1, or 1.8 as in the published code."""
     prior_lr: Positive = 5e-4
-    """Learning rate of the exponents. Default: the published code's."""
+    """Learning rate of the exponents. Default: as in the published code."""
 
     @property
     def latent(self) -> int:
@@ -83,13 +83,13 @@ class ISAVAE(Subspaces):
     """
 
     beta: NonNegative = 1.0
-    """Weight of the KL; 1 is the paper's main result."""
+    """Weight of the KL; the main result of the paper is for 1."""
     estimator: Literal["mc", "entropy", "stl"] = "mc"
     """Estimator of the KL from one sample. `mc`: as published. `entropy`: the entropy of q in closed form. `stl`:
     without the gradient that has mean 0 (Roeder et al., 2017)."""
 
     name: ClassVar[str] = "isa-vae"
-    summary: ClassVar[str] = "a prior of independent subspaces in place of a weight"
+    summary: ClassVar[str] = "a prior of independent subspaces instead of a weight"
     defaults: ClassVar[Settings] = PROTOCOL
     presets: ClassVar[Presets] = presets("isa-vae")
 

@@ -51,7 +51,7 @@ class LVAE:
     """Decay of those running means with law=published. With 0.999 the weight of the KL grows faster than the KL, which
     then collapses."""
     memory: Fraction | None = None
-    """Fraction of the schedule over which the running means forget with law=scaled; unset: 0.1."""
+    """Fraction of the schedule over which the running means average with law=scaled; unset: 0.1."""
     travel: Positive | None = None
     """The farthest that Adam moves a sigma in a schedule with law=scaled; unset: 10, so by 1 in a tenth of it."""
     reference: Positive | None = None
@@ -68,11 +68,11 @@ class LVAE:
     """Lowest sigma^2; unset: 1e-4, or 1e-2 with the log regulariser, whose loss has no lower bound as the KL goes to
     0."""
     initial: Positive = 1.0
-    """Both sigmas at the start. Default: the paper's. With law=scaled it is relative to the stationary values of a
+    """Both sigmas at the start. Default: as in the paper. With law=scaled it is relative to the stationary values of a
     model that explains nothing."""
     likelihood: Spec = "mse"
-    """Noise of the decoder; `mse` is the paper's. A likelihood that can be negative is an error, because the loss would
-    have no minimum."""
+    """Noise of the decoder; `mse` as in the paper. A likelihood that can be negative is an error, because the loss then
+    has no minimum."""
 
     name: ClassVar[str] = "l-vae"
     summary: ClassVar[str] = "both weights are learned with the network"

@@ -1,4 +1,4 @@
-"""What a method is: a frozen dataclass of settings, and `build`, which returns an objective."""
+"""The contract of methods: a frozen dataclass of settings, and `build`, which returns an objective."""
 
 import dataclasses
 import tomllib

@@ -42,9 +42,9 @@ class MRVAE(Noise):
     """
 
     beta_min: Positive = 0.01
-    """Lowest beta. Default: the publication's."""
+    """Lowest beta. Default: as published."""
     beta_max: Positive = 10.0
-    """Highest beta. Default: the publication's."""
+    """Highest beta. Default: as published."""
     beta: Positive = 1.0
     """The beta of codes, scores, report and exports for which none is given; training does not depend on it."""
     prior: Spec = "standard-normal"

@@ -18,13 +18,13 @@ class Progressive:
     """Settings of the rule that both progressive methods share."""
 
     target: Annotated[float, Field(ge=0.5, le=1)] = 0.75
-    """Set point of the discriminator's accuracy. Default: the paper's. At 0.75 about 0.9 nats remain."""
+    """Set point of the discriminator's accuracy. Default: as in the paper. At 0.75 about 0.9 nats remain."""
     target_end: Annotated[float | None, Field(ge=0.5, le=1)] = None
     """The target moves linearly to this one over the schedule; unset: constant."""
     window: NonNegative = 0.05
-    """Distance from the target within which beta does not change. Default: the paper's."""
+    """Distance from the target within which beta does not change. Default: as in the paper."""
     scale: Annotated[float, Field(gt=0, le=1)] = 0.999
-    """Factor of one step. Default: the paper's slowest, which averages out the noise of single batches."""
+    """Factor of one step. Default: the slowest of the paper, which averages out the noise of single batches."""
     smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.99
     """Decay of the running mean of the accuracy; 0: the accuracy of one step, as in the paper."""
     beta_0: Positive = 6.4

@@ -36,12 +36,12 @@ class QLAE(Noise):
     """
 
     values: Annotated[int, Field(ge=2, le=1024)] = 12
-    """Number of values of each latent. Default: the publication's."""
+    """Number of values of each latent. Default: as published."""
     learned: bool = True
     """Whether the values are learned. Otherwise they are equal steps from -1 to 1, and tanh limits the output of the
     encoder to that range, as in FSQ; Q and C are then not needed and left out."""
     quantise: NonNegative = 0.01
-    """Weight of Q. Default: the publication's, for a mean over pixels."""
+    """Weight of Q. Default: as published, for a mean over pixels."""
     commit: NonNegative = 0.01
     """Weight of C. Default: as Q."""
 

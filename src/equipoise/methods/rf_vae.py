@@ -20,21 +20,21 @@ class Relevant(Discriminator):
     relevance: tuple[Annotated[int, Field(ge=0, le=1)], ...] = ()
     """1 or 0 for each latent, if it is known which ones are relevant; empty: it is learned."""
     lambda_min: NonNegative = 0.1
-    """Weight of the KL of a relevant latent. Default: the publication's."""
+    """Weight of the KL of a relevant latent. Default: as published."""
     lambda_max: NonNegative = 10.0
-    """Weight of the KL of an irrelevant latent. Default: the publication's."""
+    """Weight of the KL of an irrelevant latent. Default: as published."""
     eta_s: NonNegative = 1.0
-    """Weight of the sum of r. Default: the publication's."""
+    """Weight of the sum of r. Default: as published."""
     eta_h: NonNegative = 100.0
-    """Weight of the entropy of r. Default: the publication's."""
+    """Weight of the entropy of r. Default: as published."""
     eta_h_warmup: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Fraction of the schedule in which eta_h rises from 0; 0: none, as published."""
     layers: Annotated[int, Field(ge=1)] = 5
-    """Hidden layers of the discriminator. Default: the published code's."""
+    """Hidden layers of the discriminator. Default: as in the published code."""
 
 
 def relevance_objective(settings: Relevant, shape: Shape, balance: Balance) -> Objective:
-    """Return the objective of RF-VAE, in which `balance` weighs the total correlation of r z.
+    """Return the objective of RF-VAE, in which `balance` weights the total correlation of r z.
 
     Raises `InputError` if `relevance` does not have one entry for each latent.
     """
@@ -73,7 +73,7 @@ class RFVAE(Relevant):
     """
 
     gamma: NonNegative = 6.4
-    """Weight of the total correlation. Default: the published code's."""
+    """Weight of the total correlation. Default: as in the published code."""
 
     name: ClassVar[str] = "rf-vae"
     summary: ClassVar[str] = "FactorVAE that learns which latents are relevant"

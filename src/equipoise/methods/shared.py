@@ -48,7 +48,7 @@ class Discriminator(Noise):
     """Settings of the discriminator that estimates the total correlation."""
 
     width: Annotated[int, Field(ge=1)] = 1000
-    """Units in each hidden layer of the discriminator. Default: the publication's."""
+    """Units in each hidden layer of the discriminator. Default: as published."""
     layers: Annotated[int, Field(ge=1)] = 6
     """Hidden layers of the discriminator. Default: FactorVAE's."""
     second: Literal["other", "split", "same"] = "other"

@@ -76,7 +76,7 @@ def infom(
         scores = (largest - 1 / count) / (1 - 1 / count)
         informative = scores[on & ~silent]
         value = float(informative.mean()) if len(informative) else _of_nothing(on)
-    left_out = _inactive(on) | {f"latent {j}": "tells of no factor" for j in np.flatnonzero(silent)}
+    left_out = _inactive(on) | {f"latent {j}": "no information" for j in np.flatnonzero(silent)}
     value = math.nan if strict and silent.any() else value
     return data.score(value, per_latent=scores, matrix=information, left_out=left_out)
 

@@ -34,7 +34,7 @@ def udr(
     A matrix of agreement compares the active latents of the model with those of each other model. A row or column of it
     scores max^2 / sum; a pair of models scores the mean of the mean over rows and the mean over columns; the model
     scores the median over the others. No labels are needed. It ranks settings and runs, because a rotated code, which
-    another seed rotates differently, agrees with nothing.
+    another seed rotates differently, does not agree with others.
 
     Args:
         codes: [N, L] floats.

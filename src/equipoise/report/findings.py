@@ -1,4 +1,4 @@
-"""What the codes and scores of a run show about its latents and factors. All pictures and sentences start from this."""
+"""Findings on the latents and factors of a run, from its codes and scores, for all pictures and sentences."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

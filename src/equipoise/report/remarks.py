@@ -17,7 +17,7 @@ FEW = 400  # steps; in fewer, latents are inactive with most methods, whatever t
 
 
 def notes(run: Run) -> list[str]:
-    """Return sentences on what a reader of the run should know: inactive latents, weights at a limit, missing scores.
+    """Return notes and warnings about a run, one sentence each: inactive latents, weights at a limit, missing scores.
 
     Args:
         run: A run that is encoded.

@@ -271,7 +271,7 @@ def _start_workers(train: Train, settings: Path) -> list[Worker]:
 
 
 def _report_ready() -> None:
-    """Tell rank 0 that this worker is ready to join, and end this worker when rank 0 ends."""
+    """Signal to rank 0 that this worker is ready to join, and end this worker when rank 0 ends."""
 
     def end_with_rank_0() -> None:
         os.read(sys.stdin.fileno(), 1)  # returns when the pipe closes, since nothing is written to it

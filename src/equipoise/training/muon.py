@@ -99,8 +99,8 @@ def _factor(square: Tensor) -> Tensor:
 def hidden_weights(model: VAE) -> list[nn.Parameter]:
     """Return the weights of encoder and decoder that are matrices or kernels, without the layers beside the latents.
 
-    The last layer of the encoder and the first of the decoder have a row or a column for each latent, which enter one
-    after the other. Steps of the same size in all directions would let them enter at once.
+    The last layer of the encoder and the first of the decoder have a row or a column for each latent. With steps of the
+    same size in all directions, all latents would become active at once instead of one after the other.
     """
     weights = []
     for module, own in ((model.encoder, slice(None, -1)), (model.decoder, slice(1, None))):

@@ -83,7 +83,7 @@ def _rows(path: Path, kind: str, shape: tuple[int | None, ...]) -> Iterator[npt.
         for _ in range(actual[0]):
             yield np.frombuffer(file.read(row), kind).reshape(actual[1:])
         if file.read(1):  # at the end gzip compares its checksum
-            raise InputError(f"{path} goes on after its {actual[0]:,} rows; get it as published")
+            raise InputError(f"{path} has more than the {actual[0]:,} rows of its header; get it as published")
 
 
 def _images(matrices: Sequence[tuple[Path, tuple[int, ...]]]) -> Bytes:

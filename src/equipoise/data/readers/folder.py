@@ -146,7 +146,7 @@ def listing(path: Path) -> list[str]:
     """
 
     def refuse(error: OSError) -> None:
-        raise InputError(f"{error.filename} may not be read by you ({error.strerror}); change its permissions")
+        raise InputError(f"{error.filename} cannot be read ({error.strerror}); change its permissions")
 
     names: list[str] = []
     others: Counter[str] = Counter()

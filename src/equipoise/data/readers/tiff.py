@@ -141,7 +141,7 @@ class _File:
 
     def _damaged(self, error: Exception) -> InputError:
         if isinstance(error, PermissionError):
-            return InputError(f"{self.name} may not be read by you ({error.strerror}); change its permissions")
+            return InputError(f"{self.name} cannot be read ({error.strerror}); change its permissions")
         return pictures.Damaged(self.name, str(error) or type(error).__name__)
 
 

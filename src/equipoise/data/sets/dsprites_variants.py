@@ -142,7 +142,7 @@ def load_scream() -> Images:
     """dSprites on The Scream as Images: 737,280 of (3, 64, 64), the factors of dSprites.
 
     The painting is read from the file in the environment variable EQUIPOISE_SCREAM. Without it, a rendered texture is
-    used, and the name of the images and their source say so. Raises `InputError` if the file cannot be read.
+    used, which the name of the images and their source state. Raises `InputError` if the file cannot be read.
     """
     if path := os.environ.get(PAINTING):
         picture, name, of = painting(Path(path).expanduser()), "dsprites-scream", f"the painting in {path}"

@@ -1,6 +1,6 @@
 """Rooms3D: 480,000 rendered colour pictures of an object in a room, with the six factors of Shapes3D.
 
-A stand-in for Shapes3D (Burgess and Kim 2018, https://github.com/google-deepmind/3d-shapes) that needs no download.
+A substitute for Shapes3D (Burgess and Kim 2018, https://github.com/google-deepmind/3d-shapes) that needs no download.
 Names, order, sizes and values of the factors are the same. The pictures differ: the scene was fitted to published
 frames, and docs/rooms3d.md shows both side by side.
 
@@ -273,7 +273,7 @@ def _towards_light(shape: int, size: float, x: _Floats, y: _Floats, z: _Floats) 
 ROOMS3D = Dataset(
     name="rooms3d",
     summary="480,000 rendered pictures of an object in a room with the factors of Shapes3D: 10 hues each of floor, "
-    "wall and object, 8 scales, 4 shapes, 15 orientations; a stand-in that needs no download",
+    "wall and object, 8 scales, 4 shapes, 15 orientations; it needs no download",
     draw=load,
     images=N,
     shape=(3, 64, 64),

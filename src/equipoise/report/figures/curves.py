@@ -25,7 +25,7 @@ MOST_POINTS = 400  # of a curve; more cannot be distinguished on a page
 SAME = 1e-6  # relative difference up to which values are equal
 
 PARTS = ("mi", "tc", "dim_kl")  # whose sum is the KL
-EQUIVALENTS = {"beta_equivalent": "kl", "tc_equivalent": "tc"}  # and the terms that they weigh
+EQUIVALENTS = {"beta_equivalent": "kl", "tc_equivalent": "tc"}  # and the terms that they weight
 # Not drawn, because another curve has the same information: the error of a controller is the gap between two lines, its
 # integral and the beta of accuracy feedback are a weight, and the loss of a discriminator follows its accuracy. The
 # spread of the images, the unit made of it, and the errors of a perfect reconstruction and of the mean image do not

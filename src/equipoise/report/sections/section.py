@@ -1,4 +1,4 @@
-"""What a section of the report is made of."""
+"""Sections of the report and their contents."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

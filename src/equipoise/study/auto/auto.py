@@ -79,12 +79,12 @@ def auto(
     settings: Settings | None = None,
     progress: bool = True,
 ) -> Pick:
-    """Train many models within a budget, and return the best of the method whose latents are found again.
+    """Train many models within a budget, and pick one without labels.
 
     Methods that tune themselves are trained from several seeds, as many at once as there are cores. After 60 % of the
-    training all but a few stop. The method is chosen by the agreement of its models with the others, and among its
-    models the one with the smallest loss. The same call resumes after an interruption.
-    Trainings are processes that load this program again, so a script calls `auto` under `if __name__ == "__main__":`.
+    training all but a few are stopped. The method is chosen by the agreement of its models with the others, and among
+    its models the one with the smallest loss. The same call resumes after an interruption. Each training is a process
+    that loads this program again, so a script calls `auto` under `if __name__ == "__main__":`.
 
     Args:
         images: The name of a data set, the path of images, or images as `eq.load_data` reads them, which are stored in

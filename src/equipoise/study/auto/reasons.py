@@ -1,4 +1,4 @@
-"""Why `auto` picked its model, in sentences for people who have never heard of beta, and as a table."""
+"""Why `auto` picked its model, in sentences that need no knowledge of the methods, and as a table."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -16,7 +16,7 @@ from equipoise.study.compare.results import Group, Result, by_data, groups, scor
 from equipoise.study.compare.statistics import Estimate, Ranks
 from equipoise.study.run.status import State
 
-FEW = 5  # with fewer seeds a note asks for more
+FEW = 5  # with fewer seeds a note recommends more
 RIVALS = 8  # groups compared pair by pair; of more groups, the best setting of each method
 MOST = 200  # settings in a table to read
 LEADING = 25  # of more settings, those that have one of these ranks in a metric

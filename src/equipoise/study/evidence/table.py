@@ -22,7 +22,7 @@ class Size(NamedTuple):
 
 
 class Page(NamedTuple):
-    """What a table shows: as text for the terminal, as Markdown with figures, and as values for JSON."""
+    """The content of a table: as text for the terminal, as Markdown with figures, and as values for JSON."""
 
     title: str
     text: str

@@ -11,7 +11,7 @@ from time import monotonic
 
 LOOK = 30.0  # seconds between calls of squeue
 PATIENCE = 60.0  # seconds after which a command of Slurm is given up
-GONE = "UNKNOWN"  # the state of a job that Slurm does not list; it forgets jobs a few minutes after their end
+GONE = "UNKNOWN"  # the state of a job that Slurm does not list; it drops jobs a few minutes after their end
 ENDS = {
     *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL"),
     *("OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT", GONE),
