@@ -177,6 +177,8 @@ def latent_columns(latents: Sequence[int] | None, count: int) -> list[int]:
     chosen = list(range(count)) if latents is None else list(latents)
     if not chosen or not set(chosen) <= set(range(count)):
         raise InputError(f"latents are {chosen}; expected indices from 0 to {count - 1}")
+    if len(set(chosen)) < len(chosen):
+        raise InputError(f"latents are {chosen}, one of them twice; name each once")
     return chosen
 
 

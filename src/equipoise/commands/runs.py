@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from equipoise.commands.arguments import Beta, Progress, RunFolder
+from equipoise.commands.arguments import Beta, Progress, RunFolder, keep_input
 from equipoise.errors import InputError
 from equipoise.files import replacing, write_text
 from equipoise.outcome import Outcome, align
@@ -115,6 +115,8 @@ def evaluate(
 
     if bool(folders) == bool(codes):
         raise InputError("evaluate takes the folders of runs, or --codes FILE.npz; give one of the two")
+    if codes is not None and beta is not None:
+        raise InputError("--beta is for runs of mr-vae, and --codes are those of one beta; leave one of the two out")
     if to is not None:
         table.check(to)
     names = None if not which else which[0] if len(which) == 1 else tuple(which)
@@ -172,6 +174,7 @@ def encode(
 
     target = out or Path(f"{Path(images).stem}.codes.npz")
     coding.check_kind(target)
+    keep_input(target, images)
     run = runs.open_run(folder)
     codes = run.encode(images, beta)
     coding.write(target, codes, checkpoint.digest(folder / "checkpoint.pt"))
