@@ -233,7 +233,7 @@ REFUSALS = {
     "nearest runs/first photo.png --out a.json": "a.json: a list is written to a .csv and its images to a .png",
     "outliers runs/first --by elb": "elb: no such measure of outliers; did you mean elbo?",
     "outliers runs/first --n 0": "n is 0; there are 40 encoded images, so give 1 to 40",
-    "outliers runs/first path/to/images --out path/to/images/x.png": "x.png would be one of the images in path/to/image",
+    "outliers runs/first path/to/images --out path/to/images/x.png": "x.png would be one of the images in path/to",
     "pipe runs/first --latents uniforn": "uniforn: no such choice of latents; did you mean uniform?",
     "pipe runs/first --seen 9": "seen is 9; expected at least 64 pictures",
     "pipe runs/first --seed -1": "seed is -1; expected a whole number from 0 on",

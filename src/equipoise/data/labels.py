@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from equipoise.data import factor_table
+from equipoise.data import factor_table, image_names
 from equipoise.data.factor_table import Row, Table
 from equipoise.data.images import Images
 from equipoise.data.pixels import Indices
@@ -61,8 +61,8 @@ def labelled_rows(source: Any, images: Images, setting: str) -> tuple[str, list[
     if short := next((place for place, cells in rows if len(cells) != len(header)), None):
         raise InputError(f"{title}: {short} has another number of cells than the header; mend that row")
     if files is not None:
-        find = factor_table.finder(files)
-        column = factor_table.file_column(title, header, rows, find, has_files=True)
+        find = image_names.finder(files)
+        column = image_names.file_column(title, header, rows, find, has_files=True)
         expected = "a column 'file' with the paths of the images"
     else:
         find = number_below(len(images))
@@ -79,7 +79,8 @@ def labelled_rows(source: Any, images: Images, setting: str) -> tuple[str, list[
         names = factor_table.list_names(strays, "row", "rows")
         raise InputError(f"{title}: {names} without an image; remove the row or add the image")
     index = np.array(places, np.int64)
-    if twice := next((cells for i, (_, cells) in enumerate(rows) if places[i] in places[:i]), None):
+    if len(set(places)) < len(places):
+        twice = next(cells for i, (_, cells) in enumerate(rows) if places[i] in places[:i])
         raise InputError(
             f"{title} has two rows for one image, {twice[column]} in the column {header[column]}; leave one of them"
         )
@@ -89,7 +90,13 @@ def labelled_rows(source: Any, images: Images, setting: str) -> tuple[str, list[
 
 def number_below(count: int) -> Callable[[str], int | None]:
     """A function that reads the number of an image; None for text that is no number below `count`."""
-    return lambda cell: int(cell) if cell.isdecimal() and int(cell) < count else None
+
+    def find(cell: str) -> int | None:
+        digits = cell.lstrip("0") or "0"  # Python refuses to read thousands of them
+        is_number = cell.isdecimal() and len(digits) <= len(str(count))
+        return int(digits) if is_number and int(digits) < count else None
+
+    return find
 
 
 def positions(images: Images) -> Indices:
