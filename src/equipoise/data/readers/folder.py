@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from equipoise import progress
 from equipoise.data import pictures
+from equipoise.data.factor_column import natural
 from equipoise.data.intensity import Raw
 from equipoise.data.pixels import Shape
 from equipoise.data.readers import tiff
@@ -180,11 +180,9 @@ def _is_visible(name: str) -> bool:
 def _natural(name: str) -> tuple[str, str]:
     """Sort key: runs of digits by their number, upper and lower case together, then the plain name.
 
-    The key is a text, since lists of words and numbers take ten times the memory: a number becomes the count of its
-    digits, followed by them. The end of a folder's name and the beginning of a number sort before any letter.
+    The end of a folder's name sorts before any letter.
     """
-    key = re.sub(r"\d+", lambda run: "\1" + chr(len(number := str(int(run[0])))) + number, name.casefold())
-    return key.replace("/", "\0"), name
+    return natural(name.casefold()).replace("/", "\0"), name
 
 
 def state(path: Path, names: Sequence[str]) -> str:
