@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from equipoise.commands.arguments import Beta, Progress, RunFolder, keep_input
+from equipoise.commands.arguments import Beta, Progress, RunFolder, keep_input, settings_of
 from equipoise.errors import InputError
 from equipoise.files import replacing, write_text
 from equipoise.outcome import Outcome, align
@@ -61,7 +61,7 @@ def train(
 
     words = words or []
     file = words[:1] if words and "=" not in words[0] else []
-    settings = (config.read(Path(file[0])) if file else {}) | config.parse(words[len(file) :])
+    settings = (config.read(Path(file[0])) if file else {}) | settings_of(words[len(file) :])
     console = Console(stderr=True, quiet=not progress)
     show = functools.partial(console.print, markup=False, highlight=False, soft_wrap=True)
     start = automatic.complete(settings, budget=budget, show=show)

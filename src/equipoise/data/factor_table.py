@@ -16,6 +16,7 @@ from equipoise.data.factors import Factors
 from equipoise.data.image_names import FILE, Row, file_column, finder, is_file_header
 from equipoise.data.pixels import Indices
 from equipoise.errors import InputError, nearest
+from equipoise.files import user_path
 
 FOLDERS = "folders"  # the setting for the sub-folders
 KINDS = (".csv", ".parquet", ".tsv")
@@ -59,7 +60,7 @@ def choose(
             raise InputError("data.factors=folders is for a folder of images; give the path of a table instead")
         return of_folders(folder, files)
     if path is not None:
-        return read(Path(path).expanduser(), files or count, columns)
+        return read(user_path(path), files or count, columns)
     if frame is not None:
         has_gaps = frame.isna().any().to_numpy() & (not columns)
         if has_gaps.any():
@@ -159,15 +160,22 @@ def has_paths(frame: Any) -> bool:
 
 
 def _are_paths(cells: Iterable[Any]) -> bool:
-    texts = [str(cell) for cell in cells]
-    return bool(texts) and all(Path(text).suffix.lower() in pictures.KINDS for text in texts)
+    """Whether all cells are paths of images, or none but a few that `paths_of` refuses."""
+    are_paths = [Path(str(cell)).suffix.lower() in pictures.KINDS for cell in cells]
+    return 2 * sum(are_paths) > len(are_paths)
 
 
 def paths_of(frame: Any) -> tuple[list[str], Any]:
-    """The paths of images in a data frame that `has_paths`, and the frame without them."""
+    """The paths of images in a data frame that `has_paths`, and the frame without them.
+
+    Raises `InputError` for a missing path.
+    """
     frame = frame.reset_index() if frame.index.dtype.kind not in "iu" else frame
     names = sorted(frame.columns, key=lambda name: not is_file_header(str(name)))
     name = next(name for name in names if _are_paths(frame[name]))
+    missing = np.flatnonzero(frame[name].isna())
+    if len(missing):
+        raise InputError(f"the data frame: row {missing[0] + 1} has no path in the column {name}; leave that row out")
     return [str(cell) for cell in frame[name]], frame.drop(columns=[name])
 
 

@@ -1,7 +1,6 @@
 """Labels of some of the images: a table of factors that has a row for each image whose factors are known."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +10,7 @@ from equipoise.data.factor_table import Row, Table
 from equipoise.data.images import Images
 from equipoise.data.pixels import Indices
 from equipoise.errors import InputError
+from equipoise.files import user_path
 
 INDEX = "index"  # the column with the numbers of images that are not files, as `equipoise encode` writes it
 SETTING = "--labels"
@@ -54,7 +54,7 @@ def labelled_rows(source: Any, images: Images, setting: str) -> tuple[str, list[
         title, (first, *rows) = "the data frame", list(factor_table.frame_rows(source))
     else:
         title = str(source)
-        first, *rows = factor_table.table_rows(Path(source).expanduser(), setting) or [("", [])]
+        first, *rows = factor_table.table_rows(user_path(source), setting) or [("", [])]
     header, files = [name.strip() for name in first[1]], images.files
     if len(rows) < 2:
         raise InputError(f"{title} has {len(rows)} labelled images; give at least two that differ")

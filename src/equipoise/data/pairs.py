@@ -13,6 +13,7 @@ from equipoise.data.images import Images
 from equipoise.data.labels import number_below, positions
 from equipoise.data.pixels import Indices
 from equipoise.errors import InputError
+from equipoise.files import user_path
 
 FACTORS, NEIGHBOURS = "factors", "neighbours"
 SETTING = "method.pairs"
@@ -35,7 +36,7 @@ def draw_pairs(images: Images, source: str, changed: int | None) -> Draw:
     """
     if source == FACTORS:
         return FactorPairs(images, changed)
-    pairs = neighbours(images) if source == NEIGHBOURS else read_pairs(Path(source).expanduser(), images)
+    pairs = neighbours(images) if source == NEIGHBOURS else read_pairs(user_path(source), images)
     return ListedPairs(pairs)
 
 
