@@ -73,7 +73,7 @@ class Column:
         if isinstance(values[0], float) and len(distinct) > len(ids) / 2:
             return np.array(values, np.float64)[ids], ()
         if isinstance(values[0], str):
-            distinct.sort(key=natural)  # type: ignore[arg-type]
+            distinct.sort(key=lambda value: natural(str(value)))
         code = {value: code for code, value in enumerate(distinct)}
         return np.array([code[value] for value in values], np.int64)[ids], [f"{value}" for value in distinct]
 

@@ -78,15 +78,15 @@ def file_column(
     if FILE in names:
         return names.index(FILE)
     some = table[:100]
-    found = [[find(cells[j]) for _, cells in some] for j in range(len(header))]
-    counts = [len({*of_column} - {None}) for of_column in found]  # a column of labels names few images, each often
+    matches = [[find(cells[j]) for _, cells in some] for j in range(len(header))]
+    counts = [len({*of_column} - {None}) for of_column in matches]  # a column of labels names few images, each often
     best = max(counts, default=0)
     usual = [j for j in range(len(header)) if names[j] in _FILES]
     if not best or (2 * best <= len(some) and not usual):
         return usual[0] if usual else None
     columns = [j for j in range(len(header)) if counts[j] == best]
     columns = [j for j in columns if j in usual] or [j for j in columns if names[j] not in _INDEX] or columns
-    if any(found[j] != found[columns[0]] for j in columns):
+    if any(matches[j] != matches[columns[0]] for j in columns):
         raise InputError(
             f"{title}: the columns {' and '.join(header[j] for j in columns)} both name the images, and not the same "
             f"ones; call the right one {FILE!r}"
