@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from equipoise.data import factor_table, image_names
-from equipoise.data.factor_table import Row, Table
+from equipoise.data.factor_table import Table
+from equipoise.data.image_names import Row
 from equipoise.data.images import Images
 from equipoise.data.pixels import Indices
 from equipoise.errors import InputError

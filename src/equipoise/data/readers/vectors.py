@@ -14,7 +14,8 @@ import torch
 from equipoise.data import factor_table, h5, npz, pictures
 from equipoise.data.columns import Columns, Kind, Scaling, Values
 from equipoise.data.factor_column import Column, are_dates, is_row_name
-from equipoise.data.factor_table import Row, Table, list_names
+from equipoise.data.factor_table import Table, list_names
+from equipoise.data.image_names import Row
 from equipoise.data.images import Images
 from equipoise.data.npz import Header
 from equipoise.data.readers import anndata, arrays, named_arrays, parquet, spectra
