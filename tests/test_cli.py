@@ -304,6 +304,12 @@ def test_an_output_folder_that_holds_another_run_is_refused(squares: Callable[[]
         (("data", "info", "dsprits"), "did you mean dsprites?"),
         (("train", "missing.toml"), "missing.toml: no such file"),
         (("train",), "data is missing"),
+        (
+            ("train", "data=a", "train.steps=2", "train.steps=3"),
+            "train.steps is set twice, to 2 and to 3; leave",
+        ),
+        (("train", "data=a", "data.name=b"), "data.name is set twice, to a and to b; leave one of them out"),
+        (("auto", "a", "b"), "data.name is set twice, to a and to b; leave one of them out"),
     ],
 )
 def test_other_commands_refuse_in_one_sentence_too(words: tuple[str, ...], expected: str, here: Here) -> None:

@@ -355,6 +355,33 @@ def test_own_images_are_checked_by_their_path(squares: Callable[[], str], here: 
     assert "every combination once" in said.out
 
 
+@pytest.mark.parametrize(
+    ("words", "file"),
+    [
+        (("info", "photo.png"), "photo.png"),
+        (("info", "photo.png", "--out", "../here/photo.png"), "photo.png"),
+        (("render", "faces.npz"), "faces.npz"),
+    ],
+)
+def test_no_command_writes_over_the_file_that_it_reads(words: tuple[str, ...], file: str, here: Here) -> None:
+    Image.fromarray(PIXELS[0, 0]).save("photo.png")
+    np.savez("faces.npz", images=PIXELS.astype(np.float32) / 255)
+    before = Path(file).read_bytes()
+    assert (
+        f"{file} is the file that is read, and would be lost; choose another name with --out" in here(*words).refusal()
+    )
+    assert Path(file).read_bytes() == before
+
+
+def test_a_picture_of_the_images_is_not_put_among_them(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("squares").mkdir()
+    monkeypatch.chdir("squares")
+    Image.fromarray(PIXELS[0, 0]).save("0.png")
+    assert "squares.png would be one of the images in .; choose another place with --out" in here("info", ".").refusal()
+    assert here("info", ".", "--out", "../squares.png").code == 0
+    assert [path.name for path in Path().iterdir()] == ["0.png"]
+
+
 @pytest.mark.parametrize("command", ["info", "add", "render", "check"])
 def test_help_teaches_by_example(command: str, here: Here) -> None:
     assert f"equipoise data {command} " in here(command, "--help").out

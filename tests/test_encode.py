@@ -101,6 +101,33 @@ def test_names_with_commas_quotes_and_umlauts_come_back(tmp_path: Path) -> None:
     assert rows[0][2] == "0.33333334"  # all digits of a float32, and no more
 
 
+def test_factors_with_the_names_of_other_columns_are_kept(tmp_path: Path) -> None:
+    codes = Codes(index=np.arange(2), files=np.array(["a.png", "b.png"]), mean=np.array([[0.5], [0.25]], np.float32))
+    codes |= {"factors": np.array([[7, 1, 3, 5], [8, 2, 4, 6]])}
+    codes |= {"factor_names": np.array(["index", "z0", "file", "factor_z0"])}
+    coding.write(tmp_path / "a.csv", codes, "")
+    lines = (tmp_path / "a.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "index,file,factor_index,factor_z0,factor_file,factor_factor_z0,z0"
+    assert lines[1:] == ["0,a.png,7,1,3,5,0.5", "1,b.png,8,2,4,6,0.25"]
+
+
+def test_grey_images_are_encoded_by_a_run_on_images_in_colour(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    pixels = RNG.integers(0, 256, (4, 12, 12, 3), dtype=np.uint8)
+    for i, picture in enumerate(pixels):
+        Image.fromarray(picture).save(tmp_path / "images" / f"{i}.png")
+    grey = pixels[0, :, :, 0]
+    Image.fromarray(grey).save(tmp_path / "images" / "grey.png")
+    settings = SETTINGS | {"train.batch": 2}
+    trained = eq.train(
+        tmp_path / "images", "vae", net="mlp_lvae", steps=1, out=tmp_path / "run", settings=settings, progress=False
+    )
+    expected = trained.encode(tmp_path / "images")["mean"][4]
+    for source in (tmp_path / "images" / "grey.png", grey, grey[None]):
+        np.testing.assert_allclose(trained.encode(source)["mean"][0], expected, atol=1e-6)
+    assert trained.prepare(grey).pixels([0]).tolist() == np.stack([grey] * 3)[None].tolist()
+
+
 def test_one_image_is_encoded_however_it_is_given(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = images(run) / "3.png"
     expected = run.codes["mean"][run.codes["index"] == 3]

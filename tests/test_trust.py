@@ -303,6 +303,30 @@ def test_what_a_killed_process_left_half_written_is_removed(finished: dict[str, 
     assert contents(path) == before
 
 
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOTDIR, "a file is where a folder is needed, so choose another place"),
+        (errno.EACCES, "choose a place that you may write to, or change its permissions"),
+    ],
+)
+def test_a_place_that_cannot_be_written_to_is_named_with_the_remedy(
+    number: int, remedy: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def refuse(path: Path, **_: object) -> None:
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.chdir(tmp_path)
+    np.save("a.npy", np.zeros((2, 8, 8), np.uint8))
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    monkeypatch.setattr("sys.argv", ["equipoise", "data", "render", "a.npy", "--out", "folder/a.npz"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 1
+    error = capsys.readouterr().err.strip()
+    assert error == f"equipoise: folder: {os.strerror(number)}; {remedy}"
+
+
 def test_a_full_disk_is_named_with_the_file_and_the_run_goes_on_later(
     finished: dict[str, object],
     tmp_path: Path,
@@ -322,8 +346,8 @@ def test_a_full_disk_is_named_with_the_file_and_the_run_goes_on_later(
         fsync(number)
 
     monkeypatch.setattr(os, "fsync", full)
-    words = [word(key, value) for key, value in finished.items()]
-    monkeypatch.setattr("sys.argv", ["equipoise", "train", *words, "train.steps=12", "--no-progress"])
+    words = [word(key, value) for key, value in {**finished, "train.steps": 12}.items()]
+    monkeypatch.setattr("sys.argv", ["equipoise", "train", *words, "--no-progress"])
     with pytest.raises(SystemExit) as end:
         main()
     assert end.value.code == 1

@@ -76,7 +76,7 @@ def complete(
     identifying = {key: value for key, value in request.items() if key not in configuration.ELSEWHERE}
     record = json.loads(json.dumps({"settings": identifying, "budget": budget}, default=str))
     digest = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:10]
-    out = str(request.get("out") or f"runs/{Path(base.data.name).stem or 'data'}-{base.method.name}-{digest}")
+    out = base.out if request.get("out") else f"runs/{Path(base.data.name).stem or 'data'}-{base.method.name}-{digest}"
     earlier = _earlier(Path(out), record)
     if earlier is not None:
         _show_all(earlier["lines"][:3], show)  # the last one has the time left at the first start

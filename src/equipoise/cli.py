@@ -1,5 +1,6 @@
 """The command line: it parses words, calls the functions of `equipoise.commands` and prints their results."""
 
+import errno
 import functools
 import inspect
 import io
@@ -19,6 +20,13 @@ from equipoise.files import FULL
 from equipoise.outcome import Outcome
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+REMEDIES = {
+    FULL: "; free some space and repeat the command, which resumes",
+    (errno.EEXIST, errno.ENOTDIR): "; a file is where a folder is needed, so choose another place",
+    (errno.EACCES, errno.EPERM, errno.EROFS): "; choose a place that you may write to, or change its permissions",
+}
+"""What to do about errors of the operating system, by their numbers."""
 
 app = typer.Typer(
     help="Disentangled representation learning with variational autoencoders whose trade-off tunes itself.",
@@ -105,8 +113,7 @@ def main() -> None:
         reason = f" ({error})" if str(error) else ""
         sys.exit(_print_error(f"the memory of this machine is full{reason}; use smaller data, nets or batches", 1))
     except OSError as error:  # the message of the operating system is the reason
-        is_full = error.errno in FULL
-        remedy = "; free some space and repeat the command, which resumes" if is_full else ""
+        remedy = next((remedy for numbers, remedy in REMEDIES.items() if error.errno in numbers), "")
         sys.exit(_print_error(f"{error.filename or 'a file'}: {error.strerror or error}{remedy}", 1))
 
 

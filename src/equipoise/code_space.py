@@ -64,7 +64,8 @@ def outliers(codes: Codes, others: Codes | None, count: int, by: str) -> Outlier
         raise RunError(f"the codes of the run have no array {missing[0]}; run equipoise evaluate on the run")
     ranked = codes if others is None else others
     if not 1 <= count <= len(ranked["index"]):
-        raise InputError(f"n is {count}; there are {len(ranked['index']):,} encoded images, so give at most as many")
+        most = len(ranked["index"])
+        raise InputError(f"n is {count}; there are {most:,} encoded images, so give 1 to {most:,}")
     own = _measure(codes, None, by)
     values = own if others is None else _measure(codes, others, by)
     order = np.argsort(-values, kind="stable")[:count]

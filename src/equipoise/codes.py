@@ -34,6 +34,7 @@ class Codes(dict[str, npt.NDArray[Any]]):
 
         Returns:
             The columns index, file (if the images are from files), the factors, and the posterior means z0, z1 and on.
+            A factor whose name is that of another column is called factor_NAME.
 
         Raises:
             InputError: pandas is not installed.
@@ -52,11 +53,21 @@ class Codes(dict[str, npt.NDArray[Any]]):
         return pd.DataFrame(self._columns())
 
     def _columns(self) -> dict[str, npt.NDArray[Any]]:
-        columns = {"index": self["index"]} | ({"file": self["files"]} if "files" in self else {})
+        columns = {"index": self["index"]} | ({"file": _texts(self["files"])} if "files" in self else {})
+        latents = {f"z{j}": column for j, column in enumerate(self["mean"].T)}
         if "factors" in self:
             names = self.get("factor_names", [f"factor_{k}" for k in range(self["factors"].shape[1])])
-            columns |= {str(name): column for name, column in zip(names, self["factors"].T, strict=True)}
-        return columns | {f"z{j}": column for j, column in enumerate(self["mean"].T)}
+            for name, column in zip(map(str, names), self["factors"].T, strict=True):
+                taken = columns.keys() | latents.keys()
+                while name in taken:  # such as the factor z0 of decoded codes
+                    name = f"factor_{name}"
+                columns[name] = column
+        return columns | latents
+
+
+def _texts(names: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Names of files with ? for bytes that are no UTF-8, which a table cannot hold."""
+    return np.array([str(name).encode("utf-8", "replace").decode() for name in names])
 
 
 ERRORS = ("sse", "bce", "pixels", "sampled_sse", "sampled_bce", "log_px_z", "kl")  # what metrics call `recon`
@@ -182,6 +193,8 @@ def latent_columns(latents: Sequence[int] | None, count: int) -> list[int]:
     chosen = list(range(count)) if latents is None else list(latents)
     if not chosen or not set(chosen) <= set(range(count)):
         raise InputError(f"latents are {chosen}; expected indices from 0 to {count - 1}")
+    if len(set(chosen)) < len(chosen):
+        raise InputError(f"latents are {chosen}, one of them twice; name each once")
     return chosen
 
 

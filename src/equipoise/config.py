@@ -19,7 +19,7 @@ from pydantic.dataclasses import dataclass
 from equipoise.data.readers import vectors
 from equipoise.data.settings import Data, Labels, LabelSettings, check
 from equipoise.errors import InputError, check_value, choose, nearest, sentence, short
-from equipoise.files import parse_value, read_toml
+from equipoise.files import parse_value, read_toml, user_path
 from equipoise.methods import DEFAULT, METHODS, Method, Shape
 from equipoise.methods.method import STRICT, of_vectors
 from equipoise.nets import NETS
@@ -260,7 +260,7 @@ def resolve(settings: Settings, complete: bool = False) -> Config:
     check_value("out", out)
     if not isinstance(out, str) or not out:
         raise InputError(f"out is {short(out)}; expected the path of a folder")
-    return dataclasses.replace(config, out=out)
+    return dataclasses.replace(config, out=str(user_path(out)) if out.startswith("~") else out)
 
 
 def expand(settings: Settings) -> dict[str, object]:

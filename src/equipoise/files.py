@@ -23,6 +23,14 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # errors of writing to a full 
 PART = re.compile(r"\..+\.[0-9a-f]{8}\.part")  # names of unfinished files, see `_beside`
 
 
+def user_path(path: str | os.PathLike[str]) -> Path:
+    """Return the path with the home folder in place of a leading ~; as it is where there is no such home folder."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 @contextmanager
 def replacing(path: Path, within: Path | None = None) -> Iterator[BinaryIO]:
     """Open a new file that replaces `path` when the block ends without an error, and is deleted otherwise.
@@ -91,9 +99,12 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str, within: Path | None = None) -> None:
-    """Write `text` to `path` as UTF-8, atomically; `within` as for `replacing`."""
+    """Write `text` to `path` as UTF-8, atomically; `within` as for `replacing`.
+
+    Names of files may have bytes that are no UTF-8; each is written as ?.
+    """
     with replacing(path, within) as file:
-        file.write(text.encode())
+        file.write(text.encode("utf-8", "replace"))
 
 
 def read_json(path: Path, kind: type[Content]) -> Content:

@@ -47,6 +47,8 @@ def pipe(model: VAE, mean: npt.NDArray[np.float32], latents: Latents, seen: int,
         raise InputError(f"there are {len(mean)} codes; expected at least {LEAST}; raise evaluate.n")
     if seen < BATCH:
         raise InputError(f"seen is {seen}; expected at least {BATCH} pictures")
+    if seed < 0:
+        raise InputError(f"seed is {seed}; expected a whole number from 0 on")
     rng = np.random.default_rng([seed, *b"pipe"])
     low, high = mean.min(axis=0), mean.max(axis=0)
     drawn = rng.permuted(mean, axis=0) if latents == "shuffled" else rng.uniform(low, high, mean.shape)

@@ -96,3 +96,9 @@ def test_writing_that_fails_leaves_nothing(out: str, tmp_path: Path, monkeypatch
     with pytest.raises(InputError, match="broke off"):
         WRITE[out](images, tmp_path / out)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_factor_called_file_does_not_hide_the_names_of_the_files(tmp_path: Path) -> None:
+    images = Images(np.zeros((2, 1, 8, 8), np.uint8), name="a", factors=np.array([[0], [1]]), factor_names=["file"])
+    export.to_path(images, tmp_path / "a")
+    assert (tmp_path / "a" / "factors.csv").read_text().splitlines() == ["file,factor_file", "0.png,0", "1.png,1"]

@@ -8,7 +8,7 @@ import pytest
 
 from equipoise.data import Images, load_data
 from equipoise.data.batches import Batches, batch_index, fitting_size
-from equipoise.data.pairs import draw_pairs
+from equipoise.data.pairs import draw_pairs, read_pairs
 from equipoise.errors import InputError
 
 SIZES = (3, 4, 5)
@@ -98,9 +98,18 @@ def test_images_that_are_no_files_have_numbers_in_the_table(tmp_path: Path) -> N
     assert sorted(map(tuple, draw(4, 0, 0, 0).reshape(-1, 2).tolist())) == [(3, 17), (5, 4)]
 
 
+def test_row_numbers_before_the_pairs_are_no_images(tmp_path: Path) -> None:
+    for number, header in enumerate((",first,second", "index,first,second", "Unnamed: 0,first,second")):
+        path = tmp_path / f"{number}.csv"
+        path.write_text(f"{header}\n0,3,17\n1,5,4\n")
+        assert read_pairs(path, grid()).tolist() == [[3, 17], [5, 4]]
+
+
 @pytest.mark.parametrize(
     ("rows", "sentence"),
     [
+        ("0,sixty\n1,2\n", r"1 row \(0 and sixty\) without two images"),
+        ("0,0\n1,2\n", r"1 row \(0 and 0\) without two images"),
         ("first,second\n3,60\n", r"1 row \(3 and 60\) without two images; each row has the numbers of two images"),
         ("first,second\n3,3\n1,2\n7,7\n", r"2 rows \(3 and 3, 7 and 7\) without two images"),
         ("first,second\n", "has no rows; each row"),

@@ -38,8 +38,8 @@ WORDS = [f"{key}={value}" for key, value in SETTINGS.items()]
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Speeds that are not measured: 45 steps for each of six models within ten seconds, two at once."""
-    monkeypatch.setattr(module, "speeds", lambda configs, _: dict.fromkeys(configs, 10.8))
+    """Speeds that are not measured: 45 steps for each of six models within two minutes, two at once."""
+    monkeypatch.setattr(module, "speeds", lambda configs, _: dict.fromkeys(configs, 1.457))
 
 
 def in_this_process(plan: Any, *_: Any) -> None:
@@ -53,10 +53,10 @@ def in_this_process(plan: Any, *_: Any) -> None:
     ("budget", "workers", "full", "count", "finalists", "seconds"),
     [
         (1200, 2, 290, 10, 2, 328.2),  # 20 minutes on two cores
-        (360, 2, 290, 6, 2, 152.2),  # never fewer than six
-        (360, 1, 290, 6, 2, 76.1),
+        (360, 2, 290, 6, 2, 140.0),  # six, though they train for less than the default length
+        (360, 1, 290, 6, 2, 62.73),
         (1200, 16, 290, 16, 16, 1116.0),
-        (60, 4, 290, 8, 4, 34.9),  # all workers are busy
+        (120, 4, 290, 8, 4, 47.5),  # all workers are busy
         (10**6, 2, 290, 24, 2, 122_368.0),  # a longer training instead of hundreds of models
     ],
 )
@@ -67,8 +67,49 @@ def test_candidates_fill_the_workers_and_the_budget(
     assert (candidates, last) == (count, finalists)
     assert each == pytest.approx(seconds, rel=1e-3)
     spent = candidates * each * listing.FIRST + last * each * (1 - listing.FIRST)
-    assert spent == pytest.approx(0.93 * budget * workers)
+    # 20 s around the trainings and 8 s for each, the finalists twice, or 7 % of a long budget.
+    assert spent == pytest.approx(min(0.93 * budget * workers, (budget - 20) * workers - 8 * (candidates + last)), 1e-3)
     assert candidates % workers == last % workers == 0
+    assert listing.expected(candidates, last, each, workers) <= budget * (1 + 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("budget", "workers", "count", "seconds", "total"),
+    [
+        (100, 2, 4, 35.0, 100),  # 100 s = 20 + (4 * 35 * .6 + 2 * 35 * .4 + 6 * 8) / 2
+        (60, 2, 4, 10.0, 60),
+        (60, 4, 4, 24.0, 60),
+        (120, 1, 3, 23.08, 120),  # 120 s = 20 + 3 * 23.08 * .6 + 2 * 23.08 * .4 + 5 * 8
+        (10, 2, 4, 0.625, 45),  # a tenth of the budget for training, and 44 s of all else
+    ],
+)
+def test_a_short_budget_trains_fewer_models(
+    budget: float, workers: int, count: int, seconds: float, total: float
+) -> None:
+    candidates, finalists, each = listing.numbers(budget, workers, 290)
+    assert (candidates, finalists) == (count, max(2, workers))
+    assert each == pytest.approx(seconds, rel=1e-3)
+    assert listing.expected(candidates, finalists, each, workers) == pytest.approx(total)
+
+
+def test_the_least_sensible_budget_leaves_half_of_it_to_training() -> None:
+    assert listing.least_budget(2) == 88  # twice 20 + 6 * 8 / 2
+    assert listing.least_budget(1) == 120
+    for workers in (1, 2, 4, 16):
+        budget = listing.least_budget(workers)
+        count, finalists, each = listing.numbers(budget, workers, 290)
+        assert (0.6 * count + 0.4 * finalists) * each == pytest.approx(budget * workers / 2)
+        assert listing.expected(count, finalists, each, workers) == pytest.approx(budget)
+
+
+@pytest.mark.usefixtures("here", "quick")
+def test_a_budget_that_is_too_small_names_the_least_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(module, "_drive", lambda *_: None)
+    with pytest.raises(RunError, match="no training could be finished"):
+        eq.auto("squares.npz", budget="10s", workers=2, out="study", settings=SETTINGS)
+    assert "so this takes about 45 s; the least sensible budget here is 88 s" in capsys.readouterr().err
 
 
 def test_candidates_are_recipes_with_seeds_of_their_own_and_equal_times() -> None:
@@ -143,7 +184,7 @@ def test_agreement_picks_the_recipe_and_the_loss_the_model(tmp_path: Path) -> No
 @pytest.mark.usefixtures("here", "quick")
 def test_one_run_is_handed_over_with_its_reasons(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.setattr(module, "_drive", in_this_process)
-    outcome = commands.auto(["squares.npz", *WORDS], budget="10s", workers=2, out=Path("study"), progress=False)
+    outcome = commands.auto(["squares.npz", *WORDS], budget="120s", workers=2, out=Path("study"), progress=False)
     values = outcome.values
     assert values["run"] == "study/best"
     assert len(values["rows"]) == 6
@@ -169,7 +210,7 @@ def test_one_run_is_handed_over_with_its_reasons(monkeypatch: pytest.MonkeyPatch
     assert run.encode("squares.npz")["mean"].shape == (25, 2)
     assert len(open_study("study").runs) == 6
     assert "mig" in commands.compare(Path("study"), metric=["mig"]).text
-    same = commands.auto(["data=squares.npz", *WORDS], budget="10s", workers=2, out=Path("study"), progress=False)
+    same = commands.auto(["data=squares.npz", *WORDS], budget="120s", workers=2, out=Path("study"), progress=False)
     assert same.values == values, "nothing is trained again"
     with pytest.raises(InputError, match="study holds another study, or one of other settings or budget"):
         eq.auto("squares.npz", budget="20s", out="study", settings=SETTINGS, progress=False)
@@ -182,14 +223,14 @@ def test_a_few_labels_are_compared_with_the_choice_and_do_not_change_it(monkeypa
     monkeypatch.setattr(module, "_drive", in_this_process)
     with np.load("squares.npz") as file:
         images, factors = file["images"], file["factors"]
-    without = eq.auto(images, budget="10s", workers=2, out="a", settings=SETTINGS, progress=False)
+    without = eq.auto(images, budget="120s", workers=2, out="a", settings=SETTINGS, progress=False)
     assert without.choice["labels_pick"] is None
     assert "labels would" not in " ".join(without.choice["sentences"])
     Path("some.csv").write_text(
         "index,x\n" + "".join(f"{i},{factors[i, 0]}\n" for i in range(0, 25, 2)), encoding="utf-8"
     )
     with_labels = eq.auto(
-        images, budget="10s", workers=2, out="a", labels="some.csv", settings=SETTINGS, progress=False
+        images, budget="120s", workers=2, out="a", labels="some.csv", settings=SETTINGS, progress=False
     )
     assert with_labels.choice["run"] == without.choice["run"]
     text = " ".join(with_labels.choice["sentences"])
@@ -199,7 +240,7 @@ def test_a_few_labels_are_compared_with_the_choice_and_do_not_change_it(monkeypa
     assert with_labels.choice["labels_pick"] == max(rows, key=lambda row: row["mig"])["run"]
     Path("some.csv").write_text("index,x\n3,1\n99,2\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"some\.csv: 1 row \(99\) without an image"):
-        eq.auto(images, budget="10s", out="b", labels="some.csv", settings=SETTINGS, progress=False)
+        eq.auto(images, budget="120s", out="b", labels="some.csv", settings=SETTINGS, progress=False)
     assert not list(Path("b").glob("runs/*")), "refused before any training"
 
 
@@ -208,7 +249,7 @@ def test_without_a_method_the_recipes_differ(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(module, "_drive", lambda *_: None)
     settings = {key: value for key, value in SETTINGS.items() if key != "method.name"}
     with pytest.raises(RunError, match="no training could be finished"):
-        eq.auto("squares.npz", budget="50m", workers=2, out="study", settings=settings, progress=False)
+        eq.auto("squares.npz", budget="370m", workers=2, out="study", settings=settings, progress=False)
     methods = [each.method.name for each in open_study("study").runs.values()]
     assert sorted(methods) == ["aligned-vae"] * 6 + ["dynamic-vae", "l-vae"]
     assert all(each.train.threads == 1 for each in open_study("study").runs.values())
@@ -241,8 +282,8 @@ def test_killed_twice_it_ends_with_the_same_choice(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(module, "_drive", lambda *_: None)
     for folder in ("whole", "killed"):
         with pytest.raises(RunError):
-            eq.auto("squares.npz", budget="10s", workers=2, out=folder, settings=SETTINGS, progress=False)
-    command = ("auto", "squares.npz", *WORDS, "--budget", "10s", "--out")
+            eq.auto("squares.npz", budget="120s", workers=2, out=folder, settings=SETTINGS, progress=False)
+    command = ("auto", "squares.npz", *WORDS, "--budget", "120s", "--out")
     code, _, error = equipoise(*command, "whole")
     assert code == 0, error
     for sign in ("runs/*/report.html", "first.json"):

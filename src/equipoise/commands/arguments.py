@@ -1,9 +1,13 @@
 """Arguments that several commands share."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from equipoise.errors import InputError, cut
+from equipoise.files import user_path
 
 Beta = Annotated[
     float | None, typer.Option(help="For a run of mr-vae: the beta of the model; default: that of its settings.")
@@ -12,3 +16,31 @@ RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a 
 StudyFolder = Annotated[Path, typer.Argument(metavar="STUDY", help="The folder of a study.", show_default=False)]
 NameOrPath = Annotated[str, typer.Argument(metavar="NAME|PATH", help="A data set, or the path of images.")]
 Progress = Annotated[bool, typer.Option(hidden=True)]
+
+
+def keep_input(target: Path, source: str | Path | None) -> None:
+    """Raise `InputError` if a command would write over the file that it reads, or a picture among its images."""
+    if source is None:
+        return
+    try:
+        path = user_path(source).resolve()
+        folder, is_same = path.is_dir(), target.exists() and target.samefile(path)
+    except (OSError, RuntimeError, ValueError):  # there is no such file
+        return
+    if is_same and not folder:
+        raise InputError(f"{target} is the file that is read, and would be lost; choose another name with --out")
+    if folder and target.suffix.lower() == ".png" and path in target.resolve().parents:
+        raise InputError(f"{target} would be one of the images in {source}; choose another place with --out")
+
+
+def settings_of(words: Sequence[str]) -> dict[str, object]:
+    """Return the settings of words `key=value`. Raises `InputError` for one that is set to two different values."""
+    from equipoise import config
+
+    before: dict[str, str] = {}
+    for word in words:
+        key, _, value = word.partition("=")
+        name = config.SHORT.get(key, key)
+        if before.setdefault(name, value) != value:
+            raise InputError(f"{name} is set twice, to {cut(before[name])} and to {cut(value)}; leave one of them out")
+    return config.parse(words)

@@ -7,7 +7,7 @@ from typing import Annotated, get_args
 
 import typer
 
-from equipoise.commands.arguments import Progress
+from equipoise.commands.arguments import Progress, settings_of
 from equipoise.errors import InputError, choose
 from equipoise.outcome import Outcome, align
 
@@ -49,13 +49,12 @@ def auto(
 
       equipoise auto dsprites data.size=32 --budget 20m --out studies/dsprites
     """
-    from equipoise import config
     from equipoise.study.auto.auto import auto as pick
     from equipoise.study.run.sweep import EngineName
 
     engines: dict[str, EngineName] = {name: name for name in get_args(EngineName)}
     name = engines[choose("engine", engine, engines)]
-    settings = config.parse([f"data={word}" if "=" not in word else word for word in words])
+    settings = settings_of([f"data={word}" if "=" not in word else word for word in words])
     images = settings.pop("data", settings.pop("data.name", None))
     if not images:
         raise InputError("the images are missing; give a data set or their path, such as equipoise auto path/to/images")

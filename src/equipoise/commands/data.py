@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from equipoise.commands.arguments import NameOrPath
+from equipoise.commands.arguments import NameOrPath, keep_input
 from equipoise.errors import InputError, choose
 from equipoise.files import replacing
 from equipoise.outcome import Outcome, align
@@ -52,11 +52,12 @@ def data_info(
     dataset = DATASETS.get(name)
     if dataset is not None and dataset.state == "not here":
         return describe(dataset)
+    target = out or Path(f"{Path(name).resolve().stem}.png")
+    keep_input(target, name)
     images = load_data(name)
     description = describe(dataset) if dataset else _description(images.describe())
     sample = np.random.default_rng(0).choice(len(images), min(48, len(images)), replace=False)
     values = images.floats(sample).double().numpy()
-    target = out or Path(f"{Path(name).resolve().stem}.png")
     with replacing(target) as file:
         if images.scaling is not None:
             file.write(saving.png(vectors.samples(images.scaling, values)))
@@ -123,6 +124,7 @@ def data_render(
     target = out or Path(f"{Path(name).resolve().stem}.npz")
     if target.suffix.lower() in (".npy", ".zip", ".h5", ".hdf5", ".png"):
         raise InputError(f"--out is {target}; give a file that ends in .npz, or a folder for pictures")
+    keep_input(target, name)
     images = load_data(name)
     if n is not None:
         if not 0 < n <= len(images):

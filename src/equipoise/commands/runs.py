@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from equipoise.commands.arguments import Beta, Progress, RunFolder
+from equipoise.commands.arguments import Beta, Progress, RunFolder, keep_input, settings_of
 from equipoise.errors import InputError
 from equipoise.files import replacing, write_text
 from equipoise.outcome import Outcome, align
@@ -61,7 +61,7 @@ def train(
 
     words = words or []
     file = words[:1] if words and "=" not in words[0] else []
-    settings = (config.read(Path(file[0])) if file else {}) | config.parse(words[len(file) :])
+    settings = (config.read(Path(file[0])) if file else {}) | settings_of(words[len(file) :])
     console = Console(stderr=True, quiet=not progress)
     show = functools.partial(console.print, markup=False, highlight=False, soft_wrap=True)
     start = automatic.complete(settings, budget=budget, show=show)
@@ -115,6 +115,8 @@ def evaluate(
 
     if bool(folders) == bool(codes):
         raise InputError("evaluate takes the folders of runs, or --codes FILE.npz; give one of the two")
+    if codes is not None and beta is not None:
+        raise InputError("--beta is for runs of mr-vae, and --codes are those of one beta; leave one of the two out")
     if to is not None:
         table.check(to)
     names = None if not which else which[0] if len(which) == 1 else tuple(which)
@@ -172,6 +174,7 @@ def encode(
 
     target = out or Path(f"{Path(images).stem}.codes.npz")
     coding.check_kind(target)
+    keep_input(target, images)
     run = runs.open_run(folder)
     codes = run.encode(images, beta)
     coding.write(target, codes, checkpoint.digest(folder / "checkpoint.pt"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from equipoise.commands.arguments import Beta, RunFolder
+from equipoise.commands.arguments import Beta, RunFolder, keep_input
 from equipoise.errors import InputError, choose
 from equipoise.files import replacing, write_text
 from equipoise.outcome import Outcome, align
@@ -78,6 +78,7 @@ def decode(
     run = runs.open_run(folder).at(beta)
     target = out or Path(f"{codes.stem}.png" if run.scaling is None else f"{codes.stem}.decoded.csv")
     export.check_path(target, run.scaling is not None)
+    keep_input(target, codes)
     images = run.decode(codes)
     export.to_path(images, target)
     count = len(images)
@@ -107,7 +108,7 @@ def nearest(
     from equipoise import runs
     from equipoise.report.figures import images as figures
 
-    _check_list(out)
+    _check_list(out, images)
     run = runs.open_run(folder).at(beta)
     queries = run.prepare(images)
     result = run.nearest(queries, n, latent)
@@ -151,7 +152,7 @@ def outliers(
     from equipoise import runs
     from equipoise.report.figures import images as figures
 
-    _check_list(out)
+    _check_list(out, images)
     run = runs.open_run(folder).at(beta)
     source = None if images is None else run.prepare(images)
     result = run.outliers(n, by, source)
@@ -232,6 +233,7 @@ def traverse(
     kind = target.suffix.lower()
     if kind not in (".png", ".gif", ".mp4"):
         raise InputError(f"{target}: traversals are written to a .png, .gif or .mp4; give one of these")
+    keep_input(target, image)
     ends = None if limits is None else _range(limits)
     run = runs.open_run(folder).at(beta)
     if kind == ".png":
@@ -252,9 +254,12 @@ def _range(text: str) -> tuple[float, float]:
     return low, high
 
 
-def _check_list(out: Path | None) -> None:
-    if out is not None and out.suffix.lower() not in (".csv", ".png"):
+def _check_list(out: Path | None, images: str | None) -> None:
+    if out is None:
+        return
+    if out.suffix.lower() not in (".csv", ".png"):
         raise InputError(f"{out}: a list is written to a .csv and its images to a .png; give one of these")
+    keep_input(out, images)
 
 
 def _files(numbers: Iterable[Any], files: Iterable[Any] | None) -> dict[int, str]:

@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +74,7 @@ def to_table(vectors: Images, path: Path) -> None:
     assert vectors.scaling is not None
     columns = dict(zip(vectors.scaling.names, vectors.vectors().T, strict=True))
     if vectors.factors is not None:
-        columns |= dict(zip(vectors.factor_names, vectors.factors.T, strict=True))
+        columns |= dict(zip(_free(vectors.factor_names, [*columns]), vectors.factors.T, strict=True))
     if path.suffix.lower() == ".parquet":
         import pandas as pd
 
@@ -138,11 +138,16 @@ def to_folder(images: Images, folder: Path) -> None:
             if images.factors is not None:
                 with open(part / "factors.csv", "w", newline="", encoding="utf-8") as file:
                     writer = csv.writer(file)
-                    writer.writerow(("file", *images.factor_names))
+                    writer.writerow(("file", *_free(images.factor_names, ["file"])))
                     writer.writerows((name, *row) for name, row in zip(names, images.factors.tolist(), strict=True))
         os.replace(part, folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _free(names: Sequence[str], taken: Sequence[str]) -> list[str]:
+    """The names of factors, of which one that is that of another column is called factor_NAME."""
+    return [f"factor_{name}" if name in taken else name for name in names]
 
 
 def _check_channels(images: Images) -> None:

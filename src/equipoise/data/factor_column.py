@@ -21,6 +21,7 @@ _PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?inf(inity)?", re.I
 _COMMA = re.compile(r"[+-]?(\d*,\d+|\d+,)(e[+-]?\d+)?", re.IGNORECASE)  # 2,5
 _GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}([ ',.\u00a0\u202f\u2019]\d{3})+([.,]\d+)?")  # 1,500 or 1 500
 _UNIT = re.compile(r"(?P<number>.*[\d.,])\s*(?P<unit>[^\d\s.,+-][^\d.,]*)")  # 5% or 12.5 cm
+_CURRENCIES = "$€£¥"  # which are also written before a number
 
 _ROW_NUMBERS = ("", "unnamed: 0", "index", "id", "row")  # headers of a column that numbers the rows
 _DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}\b|\d{1,2}([-/.])\d{1,2}\1\d{4}\b")
@@ -59,9 +60,10 @@ class Column:
     def factor(self, ids: Indices, title: str) -> tuple[Factors, Sequence[str]]:
         """The factor [N] of images with these cells, by number, and its V values as text, none if it is continuous.
 
-        A column of numbers may have a decimal comma in place of the point, or one unit behind every number, such as %.
-        Raises `InputError` for an infinite value, for a marker of a missing value, and for a column in which at least
-        half of the cells are numbers and others are not.
+        A column of numbers may have a decimal comma in place of the point, one unit behind every number, such as %, or
+        a sign of a currency before it. Words are in the order of `natural`. Raises `InputError` for an infinite value,
+        for a marker of a missing value, and for a column in which at least half of the cells are numbers and others are
+        not.
         """
         texts = list(self.numbers)
         values = self._values(texts, np.bincount(ids, minlength=len(texts)), title)
@@ -70,6 +72,8 @@ class Column:
         distinct = sorted(set(values))  # type: ignore[type-var]
         if isinstance(values[0], float) and len(distinct) > len(ids) / 2:
             return np.array(values, np.float64)[ids], ()
+        if isinstance(values[0], str):
+            distinct.sort(key=lambda value: natural(str(value)))
         code = {value: code for code, value in enumerate(distinct)}
         return np.array([code[value] for value in values], np.int64)[ids], [f"{value}" for value in distinct]
 
@@ -128,6 +132,20 @@ class Column:
         return InputError(f"{title}: {place} has {text!r} in the column {self.name}, {why}")
 
 
+def natural(text: str) -> str:
+    """Sort key: runs of digits by their number, so that step 2 precedes step 10.
+
+    The key is a text, since lists of words and numbers take ten times the memory: a number becomes the count of its
+    digits, followed by them. The beginning of a number sorts before any letter.
+    """
+
+    def key(run: re.Match[str]) -> str:
+        number = "".join(str(int(digit)) for digit in run[0]).lstrip("0") or "0"  # digits of any script
+        return f"\1{chr(len(number))}{number}"
+
+    return re.sub(r"\d+", key, text)
+
+
 def is_missing(text: str) -> bool:
     """Whether a cell is empty, or marks a missing value among words as well as among numbers."""
     return text.lower() in _MISSING | {""}
@@ -160,7 +178,7 @@ def _form(text: str) -> str:
 
 def _numbers(texts: Sequence[str]) -> list[float]:
     """The texts as numbers, all written in the same way; empty otherwise."""
-    return _plain(texts) or _decimal_commas(texts) or _with_unit(texts)
+    return _plain(texts) or _decimal_commas(texts) or _with_unit(texts) or _with_currency(texts)
 
 
 def _plain(texts: Sequence[str]) -> list[float]:
@@ -188,6 +206,15 @@ def _with_unit(texts: Sequence[str]) -> list[float]:
     if len(cells) < len(texts) or len({match["unit"] for match in cells}) != 1:
         return []
     numbers = [match["number"] for match in cells]
+    return _plain(numbers) or _decimal_commas(numbers)
+
+
+def _with_currency(texts: Sequence[str]) -> list[float]:
+    """Numbers that are all preceded by the same sign of a currency, such as `$5`."""
+    signs = {text[:1] for text in texts}
+    if len(signs) != 1 or not signs < set(_CURRENCIES):
+        return []
+    numbers = [text[1:].strip() for text in texts]
     return _plain(numbers) or _decimal_commas(numbers)
 
 

@@ -5,7 +5,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,18 +13,14 @@ import numpy as np
 from equipoise.data import pictures
 from equipoise.data.factor_column import Column
 from equipoise.data.factors import Factors
+from equipoise.data.image_names import FILE, Row, file_column, finder, is_file_header
 from equipoise.data.pixels import Indices
 from equipoise.errors import InputError, nearest
+from equipoise.files import user_path
 
-FILE = "file"  # the column that names the image
 FOLDERS = "folders"  # the setting for the sub-folders
 KINDS = (".csv", ".parquet", ".tsv")
-# Headers of the column that names the images, without case, spaces and underscores.
-_FILES = ("file", "filename", "filepath", "path", "image", "imagefile", "imagename", "imagepath", "img", "picture")
 _DELIMITERS = ",;\t|"
-
-Row = tuple[str, list[str]]
-"""The place of a row, for messages, and its cells as text."""
 
 Setting = str | os.PathLike[str] | Sequence[str] | Any
 """`factors` of `load_data`: a path, FOLDERS, names of columns (after a path or not), or a data frame."""
@@ -64,7 +60,7 @@ def choose(
             raise InputError("data.factors=folders is for a folder of images; give the path of a table instead")
         return of_folders(folder, files)
     if path is not None:
-        return read(Path(path).expanduser(), files or count, columns)
+        return read(user_path(path), files or count, columns)
     if frame is not None:
         has_gaps = frame.isna().any().to_numpy() & (not columns)
         if has_gaps.any():
@@ -91,6 +87,12 @@ def split(setting: Setting) -> tuple[str | None, Sequence[str]]:
     """The path of a table or FOLDERS, if one is set, and the columns that are chosen; none: those that are factors."""
     if setting is None or isinstance(setting, str | os.PathLike):
         return None if setting is None else os.fspath(setting), ()
+    names = setting if isinstance(setting, list | tuple) else ()
+    if not names or not all(isinstance(name, str | os.PathLike) for name in names):
+        raise InputError(
+            f"data.factors is a {type(setting).__name__}; expected the path of a table, names of its columns, or a "
+            "data frame with a column for each factor, such as pandas.DataFrame({'shape': shapes})"
+        )
     first, *rest = setting
     has_path = Path(first).suffix.lower() in KINDS
     return (first, rest) if has_path else (None, list(setting))
@@ -158,15 +160,22 @@ def has_paths(frame: Any) -> bool:
 
 
 def _are_paths(cells: Iterable[Any]) -> bool:
-    texts = [str(cell) for cell in cells]
-    return bool(texts) and all(Path(text).suffix.lower() in pictures.KINDS for text in texts)
+    """Whether all cells are paths of images, or none but a few that `paths_of` refuses."""
+    are_paths = [Path(str(cell)).suffix.lower() in pictures.KINDS for cell in cells]
+    return 2 * sum(are_paths) > len(are_paths)
 
 
 def paths_of(frame: Any) -> tuple[list[str], Any]:
-    """The paths of images in a data frame that `has_paths`, and the frame without them."""
+    """The paths of images in a data frame that `has_paths`, and the frame without them.
+
+    Raises `InputError` for a missing path.
+    """
     frame = frame.reset_index() if frame.index.dtype.kind not in "iu" else frame
-    names = sorted(frame.columns, key=lambda name: _plain(str(name)) not in _FILES)
+    names = sorted(frame.columns, key=lambda name: not is_file_header(str(name)))
     name = next(name for name in names if _are_paths(frame[name]))
+    missing = np.flatnonzero(frame[name].isna())
+    if len(missing):
+        raise InputError(f"the data frame: row {missing[0] + 1} has no path in the column {name}; leave that row out")
     return [str(cell) for cell in frame[name]], frame.drop(columns=[name])
 
 
@@ -249,69 +258,6 @@ def of_rows(
     values: Factors = stacked.astype(np.int64) if all(sizes) else stacked.astype(np.float64)
     named = {header[j]: words for j, (_, words) in factors.items() if words}
     return Table(values, tuple(header[j] for j in factors), sizes, named)
-
-
-def finder(images: Sequence[str]) -> Callable[[str], int | None]:
-    """A function that finds the image that a cell names; None if there is none, or if several are meant.
-
-    A cell may be the path of the image in its folder, or a longer one that ends with it, with either slash, in other
-    case, without the suffix, or without the folders.
-    """
-
-    def plain(name: str) -> str:
-        return name
-
-    def without_suffix(name: str) -> str:
-        return str(PurePosixPath(name).with_suffix("")).casefold()
-
-    forms: list[tuple[Callable[[str], str], dict[str, int | None]]] = []
-    for form in (plain, str.casefold, without_suffix, lambda name: PurePosixPath(name).name.casefold()):
-        numbers: dict[str, int | None] = {}
-        for i, image in enumerate(images):
-            key = form(str(PurePosixPath(image.replace("\\", "/"))))
-            numbers[key] = None if key in numbers else i
-        forms.append((str.casefold if form is not plain else plain, numbers))
-
-    def find(cell: str) -> int | None:
-        parts = PurePosixPath(cell.replace("\\", "/")).parts
-        for of_cell, numbers in forms:
-            for first in range(len(parts)):
-                number = numbers.get(of_cell("/".join(parts[first:]).replace("//", "/")))
-                if number is not None:
-                    return number
-        return None
-
-    return find
-
-
-def file_column(
-    title: str, header: list[str], table: Sequence[Row], find: Callable[[str], int | None], has_files: bool
-) -> int | None:
-    """The column that names the images, by its header or its cells; None if there is none.
-
-    Raises `InputError` if there is one, although the images are not files.
-    """
-    names = [_plain(name) for name in header]
-    if not has_files:
-        if FILE in names and any(PurePosixPath(cells[names.index(FILE)]).suffix for _, cells in table):
-            raise InputError(
-                f"{title} has a column {FILE!r}, but the images are not files; give a row for each image in order "
-                "instead"
-            )
-        return None
-    if FILE in names:
-        return names.index(FILE)
-    some = table[:100]
-    counts = [sum(find(cells[j]) is not None for _, cells in some) for j in range(len(header))]
-    best = max(counts, default=0)
-    usual = [j for j in range(len(header)) if names[j] in _FILES]
-    if best and (2 * best > len(some) or usual):
-        return next((j for j in usual if counts[j] == best), counts.index(best))
-    return usual[0] if usual else None
-
-
-def _plain(header: str) -> str:
-    return header.casefold().replace("_", "").replace(" ", "")
 
 
 def check_header(title: str, header: Sequence[str]) -> None:

@@ -1,7 +1,6 @@
 """Stage "find": what a source of images is, and so which reader reads it."""
 
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from equipoise.data.readers.parquet import holds_pictures
 from equipoise.data.readers.sequence import Sequence
 from equipoise.data.sets import DATASETS
 from equipoise.errors import InputError, nearest
+from equipoise.files import user_path
 from equipoise.hub import HUB
 
 # How to bring other files of arrays to a kind that is read.
@@ -36,6 +36,8 @@ def find(source: Any) -> tuple[str, Any]:
         return _find_path(os.fspath(source), is_name=isinstance(source, str))
     if isinstance(source, Images):
         return "images", source
+    if isinstance(source, np.ndarray) and source.ndim == 1 and source.dtype.kind in "UO":
+        source = source.tolist()
     if isinstance(source, np.ndarray | torch.Tensor):
         return "array", source
     if isinstance(source, list | tuple) and source and all(isinstance(item, str | os.PathLike) for item in source):
@@ -57,8 +59,12 @@ def _find_path(text: str, is_name: bool) -> tuple[str, Any]:
         return "set", DATASETS[text]
     if text.startswith(HUB):
         return "hub", text.removeprefix(HUB)
-    path = Path(text).expanduser()
+    path = user_path(text)
     if path.is_dir():
+        if any((path / name).exists() for name in (".zarray", ".zgroup", "zarr.json")):
+            raise InputError(
+                f"data: {path} is a Zarr array, which is not read; {_INSTEAD['.zarr']}, and give images.npy"
+            )
         return "folder", path
     if not path.exists():
         if path.suffix or len(path.parts) > 1:

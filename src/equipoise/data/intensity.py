@@ -14,6 +14,7 @@ WHITE = {"b": 1.0, "f": 1.0}  # the value that becomes 255, by the kind of a typ
 WHITE_OF_WHOLE = {"uint8": 255.0, "uint16": 65535.0}
 
 MOST_CHANNELS = 16  # of images of your own
+_ROUNDING = 1e-5  # of the range, by which floats may exceed it
 FEW = 32  # of the 256 levels; images of your own that use fewer are reported
 
 _RANGE = re.compile(r"\s*([^\s:%]+)\s*(%?)\s*:\s*([^\s:%]+)\s*(%?)\s*")
@@ -113,7 +114,8 @@ def _scaled(values: npt.NDArray[Any], white: float | None, limits: Range | None,
                 f"{name}: pixels of type {values.dtype} from {low:g} to {high:g}, whose range is not known; {remedy}, "
                 "or give uint8"
             )
-        if low < 0 or high > white:
+        slack = _ROUNDING * white if values.dtype.kind == "f" else 0
+        if low < -slack or high > white + slack:
             raise InputError(f"{name}: pixels from {low:g} to {high:g}, expected 0..{white:g}; {remedy}, or give uint8")
         limits = Range(0, white)
     scaled = (values.astype(np.float64) - limits.low) * 255 / (limits.high - limits.low)

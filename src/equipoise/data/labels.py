@@ -1,16 +1,17 @@
 """Labels of some of the images: a table of factors that has a row for each image whose factors are known."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from equipoise.data import factor_table
-from equipoise.data.factor_table import Row, Table
+from equipoise.data import factor_table, image_names
+from equipoise.data.factor_table import Table
+from equipoise.data.image_names import Row
 from equipoise.data.images import Images
 from equipoise.data.pixels import Indices
 from equipoise.errors import InputError
+from equipoise.files import user_path
 
 INDEX = "index"  # the column with the numbers of images that are not files, as `equipoise encode` writes it
 SETTING = "--labels"
@@ -54,15 +55,15 @@ def labelled_rows(source: Any, images: Images, setting: str) -> tuple[str, list[
         title, (first, *rows) = "the data frame", list(factor_table.frame_rows(source))
     else:
         title = str(source)
-        first, *rows = factor_table.table_rows(Path(source).expanduser(), setting) or [("", [])]
+        first, *rows = factor_table.table_rows(user_path(source), setting) or [("", [])]
     header, files = [name.strip() for name in first[1]], images.files
     if len(rows) < 2:
         raise InputError(f"{title} has {len(rows)} labelled images; give at least two that differ")
     if short := next((place for place, cells in rows if len(cells) != len(header)), None):
         raise InputError(f"{title}: {short} has another number of cells than the header; mend that row")
     if files is not None:
-        find = factor_table.finder(files)
-        column = factor_table.file_column(title, header, rows, find, has_files=True)
+        find = image_names.finder(files)
+        column = image_names.file_column(title, header, rows, find, has_files=True)
         expected = "a column 'file' with the paths of the images"
     else:
         find = number_below(len(images))
@@ -79,7 +80,8 @@ def labelled_rows(source: Any, images: Images, setting: str) -> tuple[str, list[
         names = factor_table.list_names(strays, "row", "rows")
         raise InputError(f"{title}: {names} without an image; remove the row or add the image")
     index = np.array(places, np.int64)
-    if twice := next((cells for i, (_, cells) in enumerate(rows) if places[i] in places[:i]), None):
+    if len(set(places)) < len(places):
+        twice = next(cells for i, (_, cells) in enumerate(rows) if places[i] in places[:i])
         raise InputError(
             f"{title} has two rows for one image, {twice[column]} in the column {header[column]}; leave one of them"
         )
@@ -89,7 +91,13 @@ def labelled_rows(source: Any, images: Images, setting: str) -> tuple[str, list[
 
 def number_below(count: int) -> Callable[[str], int | None]:
     """A function that reads the number of an image; None for text that is no number below `count`."""
-    return lambda cell: int(cell) if cell.isdecimal() and int(cell) < count else None
+
+    def find(cell: str) -> int | None:
+        digits = cell.lstrip("0") or "0"  # Python refuses to read thousands of them
+        is_number = cell.isdecimal() and len(digits) <= len(str(count))
+        return int(digits) if is_number and int(digits) < count else None
+
+    return find
 
 
 def positions(images: Images) -> Indices:

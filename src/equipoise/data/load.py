@@ -13,7 +13,7 @@ from equipoise.data.columns import Scaling
 from equipoise.data.find import find
 from equipoise.data.images import Images
 from equipoise.data.pictures import Form
-from equipoise.data.pixels import Shape
+from equipoise.data.pixels import Coloured, Shape
 from equipoise.data.readers import READERS, vectors
 from equipoise.data.scale import scale
 from equipoise.data.sets import DATASETS
@@ -146,12 +146,29 @@ def load_like(
         images = load_data(source, size=data.size, crop=data.crop, grey=data.grey, range=text, key=key)
     else:
         images = load_data(source, size=side, crop=data.crop, grey=channels == 1, range=text)
+    if (channels, images.shape) == (3, (1, height, width)):
+        images = _in_colour(images)
     if images.shape != shape:
         raise InputError(
             f"{images.name} has images of shape {images.shape}, the run was trained on {shape}; give images of that "
             "shape"
         )
     return images
+
+
+def _in_colour(images: Images) -> Images:
+    """The same grey images with three equal channels, as in a folder in which others are in colour."""
+    return Images(
+        Coloured(images.pixels, len(images), images.shape),
+        name=images.name,
+        factors=images.factors,
+        factor_names=images.factor_names if images.factor_sizes else None,
+        factor_sizes=images.factor_sizes,
+        factor_values=images.factor_values,
+        source=images.source,
+        files=images.files,
+        limits=images.limits,
+    )
 
 
 def stored_shapes(

@@ -6,12 +6,14 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from equipoise.data import factor_table
+from equipoise.data import factor_table, image_names
 from equipoise.data.batches import Draw, batch_index
+from equipoise.data.factor_column import is_row_name
 from equipoise.data.images import Images
 from equipoise.data.labels import number_below, positions
 from equipoise.data.pixels import Indices
 from equipoise.errors import InputError
+from equipoise.files import user_path
 
 FACTORS, NEIGHBOURS = "factors", "neighbours"
 SETTING = "method.pairs"
@@ -34,7 +36,7 @@ def draw_pairs(images: Images, source: str, changed: int | None) -> Draw:
     """
     if source == FACTORS:
         return FactorPairs(images, changed)
-    pairs = neighbours(images) if source == NEIGHBOURS else read_pairs(Path(source).expanduser(), images)
+    pairs = neighbours(images) if source == NEIGHBOURS else read_pairs(user_path(source), images)
     return ListedPairs(pairs)
 
 
@@ -158,14 +160,17 @@ def neighbours(images: Images) -> Indices:
 def read_pairs(path: Path, images: Images) -> Indices:
     """The pairs [P, 2] in the first two columns of a table, .csv, .tsv or .parquet, with or without a header.
 
-    Its cells name image files as in a table of factors, or are numbers from 0 for images that are not files. Pairs of
-    images that are left out of the training are left out. Raises `InputError` for a cell that names no image, a pair of
-    an image and itself, and if no pair is left.
+    Its cells name image files as in a table of factors, or are numbers from 0 for images that are not files. A column
+    of row numbers before them, as data frames write it, is left out, and so are pairs of images that are left out of
+    the training. Raises `InputError` for a cell that names no image, a pair of an image and itself, and if no pair is
+    left.
     """
     whole = images.whole
-    find = number_below(len(whole)) if whole.files is None else factor_table.finder(whole.files)
-    rows = [[cell.strip() for cell in cells[:2]] for _, cells in factor_table.table_rows(path, SETTING)]
-    if rows and not any(_places(rows[0], find)):
+    find = number_below(len(whole)) if whole.files is None else image_names.finder(whole.files)
+    table = [[cell.strip() for cell in cells] for _, cells in factor_table.table_rows(path, SETTING)]
+    begin = 1 if table and len(table[0]) > 2 and is_row_name(table[0][0]) else 0  # after the numbers of the rows
+    rows = [cells[begin : begin + 2] for cells in table]
+    if rows and all(place is None for place in _places(rows[0], find)):
         rows = rows[1:]  # the header
     pairs = [_places(cells, find) for cells in rows]
     strays = [" and ".join(cells) for cells, pair in zip(rows, pairs, strict=True) if len({*pair} - {None}) < 2]

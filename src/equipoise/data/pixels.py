@@ -1,6 +1,7 @@
 """How the pixels of images are stored: as bytes, as bits, or not at all but computed for each batch."""
 
 import math
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -59,6 +60,22 @@ class Packed:
     def bytes(self, rows: Indices) -> Bytes:
         """Pixels 0 and 255, uint8 [B, C, H, W]."""
         return np.unpackbits(self.array[rows], axis=1).reshape(-1, *self.shape) * np.uint8(255)
+
+
+class Coloured:
+    """Grey pictures with three equal channels; implements `Pixels`. `read` returns uint8 [B, 1, H, W] of some rows."""
+
+    def __init__(self, read: Callable[[Indices], Bytes], count: int, shape: Shape) -> None:
+        self.read, self.count = read, count
+        self.shape: Shape = (3, *shape[1:])
+
+    def __len__(self) -> int:
+        """N."""
+        return self.count
+
+    def bytes(self, rows: Indices) -> Bytes:
+        """Pixels 0..255, uint8 [B, 3, H, W]."""
+        return np.repeat(self.read(rows), 3, axis=1)
 
 
 def from_array(array: npt.NDArray[Any], shape: Shape | None, name: str) -> Pixels:

@@ -8,7 +8,7 @@ import numpy as np
 
 from equipoise.data import h5
 from equipoise.data.columns import Values
-from equipoise.data.factor_table import Row
+from equipoise.data.image_names import Row
 from equipoise.data.readers.named_arrays import text
 from equipoise.errors import InputError
 

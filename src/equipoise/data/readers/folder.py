@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,15 +13,18 @@ from pathlib import Path
 
 from equipoise import progress
 from equipoise.data import pictures
+from equipoise.data.factor_column import natural
 from equipoise.data.intensity import Raw
 from equipoise.data.pixels import Shape
 from equipoise.data.readers import tiff
 from equipoise.data.source import Picture, Source
 from equipoise.errors import InputError
+from equipoise.files import user_path
 
 _BLOCK = 512  # files whose heads are read at once
 _OF_STACKS = 32  # pictures at once where files have several, which are read one after the other
 _READING = 3  # counted up when files are decoded to other pixels than before, which are in the cache
+_RESULTS = (frozenset(("config.toml", "meta.json")), frozenset(("study.toml",)))  # files of a run, and of a study
 _PLAIN = frozenset(  # suffixes of tables and text, which nobody expects to be images
     ".csv .tsv .parquet .txt .md .json .jsonl .yaml .yml .toml .xml .html .log .ini .db".split()  # noqa: SIM905
 )
@@ -31,8 +33,9 @@ _PLAIN = frozenset(  # suffixes of tables and text, which nobody expects to be i
 def read(path: Path) -> Source:
     """The image files of a folder and its sub-folders, in the natural order of their names: frame2 before frame10.
 
-    Hidden files are left out, and links to folders are not followed. Warns of files of other kinds, unless they hold
-    text. Raises `InputError` for a folder without images.
+    Hidden files are left out, and so are runs and studies, whose pictures are results. Warns of links to folders, which
+    are not followed, and of files of other kinds unless they hold text. Raises `InputError` for a folder without
+    images.
     """
     source = _of_files(path, listing(path), str(path), place="")
     return replace(source, folder=path, origin=str(path))
@@ -45,7 +48,7 @@ def read_one(path: Path) -> Source:
 
 def read_paths(paths: Iterable[str | os.PathLike[str]]) -> Source:
     """The pictures in files anywhere, in the order of their paths."""
-    files = [str(Path(path).expanduser()) for path in paths]
+    files = [str(user_path(path)) for path in paths]
     return _of_files(Path(), files, "files", place="\0".join(files))
 
 
@@ -142,7 +145,8 @@ def heads(
 def listing(path: Path) -> list[str]:
     """Paths of the image files relative to the folder, in natural order.
 
-    Warns of files of other kinds. Raises `InputError` if there is no image.
+    The folders of runs and studies are left out: their pictures are results. Warns of files of other kinds and of links
+    to folders. Raises `InputError` if there is no image.
     """
 
     def refuse(error: OSError) -> None:
@@ -150,21 +154,34 @@ def listing(path: Path) -> list[str]:
 
     names: list[str] = []
     others: Counter[str] = Counter()
+    links: list[str] = []
+    parquet: list[str] = []
     for place, folders, files in os.walk(path, onerror=refuse):
+        if place != str(path) and any(marks <= {*files} for marks in _RESULTS):
+            folders.clear()
+            continue
         folders[:] = [folder for folder in folders if _is_visible(folder)]
+        links += [folder for folder in folders if os.path.islink(os.path.join(place, folder))]
         inside = os.path.relpath(place, path).replace(os.sep, "/") + "/"
         inside = "" if inside == "./" else inside
         for file in filter(_is_visible, files):
             kind = os.path.splitext(file)[1].lower()
             if kind in pictures.KINDS:
                 names.append(inside + file)
+            elif kind == ".parquet":
+                parquet.append(inside + file)
             elif kind not in _PLAIN:
                 others[kind or "without a suffix"] += 1
     listed = ", ".join(f"{count:,} {kind}" for kind, count in others.most_common())
+    tables = f"; give one of its .parquet files as data, such as {parquet[0]}" if parquet else ""
+    linked = f"links to folders are not followed ({', '.join(sorted(links))}). Give a folder with the images themselves"
     if not names:
         kinds = ", ".join(kind[1:] for kind in pictures.KINDS)
         instead = f", and here are {listed}; convert them to png" if listed else ""
+        instead += tables + (f"; {linked}" if links else "")
         raise InputError(f"{path}: there are no images in this folder; expected {kinds} files{instead}")
+    if links:
+        warnings.warn(f"{path}: {linked}", stacklevel=4)
     if others:
         warnings.warn(
             f"{path}: files of other kinds are left out ({listed}). Convert them to png to use them",
@@ -180,11 +197,9 @@ def _is_visible(name: str) -> bool:
 def _natural(name: str) -> tuple[str, str]:
     """Sort key: runs of digits by their number, upper and lower case together, then the plain name.
 
-    The key is a text, since lists of words and numbers take ten times the memory: a number becomes the count of its
-    digits, followed by them. The end of a folder's name and the beginning of a number sort before any letter.
+    The end of a folder's name sorts before any letter.
     """
-    key = re.sub(r"\d+", lambda run: "\1" + chr(len(number := str(int(run[0])))) + number, name.casefold())
-    return key.replace("/", "\0"), name
+    return natural(name.casefold()).replace("/", "\0"), name
 
 
 def state(path: Path, names: Sequence[str]) -> str:

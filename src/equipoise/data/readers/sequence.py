@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -16,6 +15,7 @@ from equipoise.data.pixels import Shape
 from equipoise.data.readers import arrays, folder
 from equipoise.data.source import Picture, Source
 from equipoise.errors import InputError
+from equipoise.files import user_path
 
 NAMES = ("image", "img", "pixel_values", "x")  # of the picture in a mapping: the first that is there
 
@@ -87,7 +87,7 @@ def _raw_of(item: Any, name: str) -> Raw:
     if isinstance(item, np.ndarray):
         return intensity.raw(arrays.channels_first(item[None], name)[0])
     if isinstance(item, str | os.PathLike):
-        return folder.read_file(Path(item).expanduser())
+        return folder.read_file(user_path(item))
     if not isinstance(item, Image.Image):
         raise InputError(
             f"{name} is a {type(item).__name__}; expected a Pillow image, an array, a tensor or a path, or a tuple or "

@@ -65,7 +65,10 @@ def _spectrum(path: Path) -> npt.NDArray[np.float64]:
     if path.suffix.lower() == ".npy":
         array = npz.memory_map(path)
         if array.dtype.kind not in "biuf" or array.size != max(array.shape, default=0):
-            raise InputError(f"{path} has {array.dtype} {list(array.shape)}; expected the numbers of one spectrum, [V]")
+            raise InputError(
+                f"{path} has {array.dtype} {list(array.shape)}; expected the numbers of one spectrum, [V]. Save images "
+                "to one .npy file [N, H, W], with np.stack"
+            )
         return array.astype(np.float64).reshape(-1, 1)
     with npz.naming(path):
         lines = path.read_text(encoding="utf-8-sig").splitlines()

@@ -14,11 +14,13 @@ import torch
 from equipoise.data import factor_table, h5, npz, pictures
 from equipoise.data.columns import Columns, Kind, Scaling, Values
 from equipoise.data.factor_column import Column, are_dates, is_row_name
-from equipoise.data.factor_table import Row, Table, list_names
+from equipoise.data.factor_table import Table, list_names
+from equipoise.data.image_names import Row
 from equipoise.data.images import Images
 from equipoise.data.npz import Header
 from equipoise.data.readers import anndata, arrays, named_arrays, parquet, spectra
 from equipoise.errors import InputError, choose
+from equipoise.files import user_path
 
 TABLES = (".csv", ".tsv", ".parquet")
 ANNDATA = ".h5ad"
@@ -63,7 +65,7 @@ def are_in(source: Any, key: object = None) -> bool:
         return source.scaling is not None
     if not isinstance(source, str | os.PathLike):
         return False
-    path = Path(source).expanduser()
+    path = user_path(source)
     suffix = path.suffix.lower()
     if path.is_dir():
         return spectra.are_in(path)
@@ -142,7 +144,7 @@ def _frame(source: Any, key: str | None) -> Frame:
         return _of_data_frame("the data frame", source)
     if isinstance(source, np.ndarray | torch.Tensor):
         return _of_matrix("array", arrays.of_tensor(source) if isinstance(source, torch.Tensor) else source)
-    path = Path(source).expanduser()
+    path = user_path(source)
     suffix = path.suffix.lower()
     if key is not None and suffix not in (*ARRAYS, ANNDATA):
         raise InputError("data.key: only for .npz, HDF5 and AnnData files; remove it")
@@ -293,7 +295,8 @@ def _named(frame: Frame, columns: Mapping[str, Cells], names: Sequence[str]) -> 
 def _numbers(frame: Frame, name: str, cells: Cells) -> Values | None:
     """The values of a column; None if it has text. Raises `InputError` for missing or infinite values and for paths."""
     if isinstance(cells, list):
-        if all(Path(text).suffix.lower() in pictures.KINDS for text in cells):  # 1.png is no number with a unit
+        # 1.png is no number with a unit, and a cell may be empty.
+        if 2 * sum(Path(text).suffix.lower() in pictures.KINDS for text in cells) > len(cells):
             raise InputError(
                 f"{frame.title}: the column {name} names image files; give their folder as data, and this table with "
                 "data.factors"

@@ -22,6 +22,7 @@ from equipoise.data.pictures import decode
 from equipoise.data.pixels import Bytes, Indices, Shape
 from equipoise.data.sets import dsprites
 from equipoise.errors import InputError
+from equipoise.files import user_path
 
 PAINTING = "EQUIPOISE_SCREAM"  # environment variable, the path of a picture of Munch's The Scream
 _LARGEST = (350, 274)  # width and height that the painting is shrunk to fit, as in disentanglement_lib
@@ -145,7 +146,7 @@ def load_scream() -> Images:
     used, which the name of the images and their source state. Raises `InputError` if the file cannot be read.
     """
     if path := os.environ.get(PAINTING):
-        picture, name, of = painting(Path(path).expanduser()), "dsprites-scream", f"the painting in {path}"
+        picture, name, of = painting(user_path(path)), "dsprites-scream", f"the painting in {path}"
     else:
         picture, name, of = stand_in(), "dsprites-scream (stand-in)", "a rendered texture in place of the painting"
     digest = hashlib.sha256(repr(picture.shape).encode() + picture.tobytes()).hexdigest()

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from equipoise.data.columns import Scaling
-from equipoise.errors import InputError
+from equipoise.errors import InputError, check_value
 from equipoise.likelihoods import as_float, per_image
 from equipoise.model import VAE
 from equipoise.report.figures import vectors
@@ -145,6 +145,7 @@ def prior_codes(model: VAE, n: int, seed: int) -> torch.Tensor:
     """Return n samples [n, D] of the prior of a model. Raises `InputError` for n below 1."""
     if n < 1:
         raise InputError(f"n is {n}, but it must be at least 1; give the number of pictures to draw")
+    check_value("seed", seed)
     tensors = chain(model.prior.parameters(), model.prior.buffers())
     device = next((tensor.device for tensor in tensors), torch.device("cpu"))
     with torch.no_grad():

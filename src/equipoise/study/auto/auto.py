@@ -222,10 +222,16 @@ def _begin(
     )
     contents["auto"]["lines"].append(listing.line(contents))
     if each_seconds < full / 2:
-        least = choice.duration(seconds * full / each_seconds)
+        usual_time = choice.duration(listing.expected(count, finalists, full, workers))
         contents["auto"]["lines"].append(
-            f"the budget is short: each model trains for {each_seconds / full:.0%} of the usual length; "
-            f"all of it takes about {least}"
+            f"the budget is short: each model trains for {each_seconds / full:.0%} of the usual length, with which all "
+            f"of it would take about {usual_time}"
+        )
+    if seconds < listing.least_budget(workers):
+        contents["auto"]["lines"].append(
+            "most of the budget is for starting, scoring and drawing the models, so this takes about "
+            f"{choice.duration(listing.expected(count, finalists, each_seconds, workers))}; the least sensible budget "
+            f"here is {choice.duration(listing.least_budget(workers))}"
         )
     return contents
 

@@ -25,10 +25,14 @@ RECIPES: Mapping[str, Settings] = {
 
 ALIGNED = ("aligned-vae", "aligned-vae", "aligned-vae, entry 0.1")
 MIX = (*ALIGNED, *ALIGNED, "l-vae", "dynamic-vae")  # of eight candidates; later ones repeat it
-CANDIDATES = 6  # the least number
+CANDIDATES = 6  # the least number, unless the budget is short
+FEWEST = 3  # models, of which agreement can be computed
 MOST = 24  # candidates, unless there are more workers
 FIRST = 0.6  # share of the training after which all but the finalists stop; before it, losses do not tell models apart
-SHARE = 0.93  # of the budget is for training steps; the rest for the start, codes, scores and reports
+SHARE = 0.93  # of the budget is for training steps at most; the rest for the start, codes, scores and reports
+AROUND = 20.0  # seconds before the first and after the last training: the measurement, all scores, and the last report
+EACH = 8.0  # seconds of a training besides its steps: the start of its process, codes, scores and report
+LEAST_SHARE = 0.1  # of the budget is for training steps, even if all of it then takes longer
 FILE = "first.json"  # of a study: the result of the first stage
 
 
@@ -77,19 +81,40 @@ def numbers(budget: float, workers: int, full: float) -> tuple[int, int, float]:
     """Return the number of candidates, that of finalists, and the seconds of training of each finalist.
 
     There are as many finalists as workers, at least two, and as many candidates as the budget allows if finalists train
-    for `full` seconds, at least six. From 24 candidates on the training is longer instead.
+    for `full` seconds, at least six. From 24 candidates on the training is longer instead. With a short budget, of
+    which six candidates would leave less than half to training, there are three, or as many as fill the workers.
 
     Args:
         budget: seconds.
         workers: trainings at once.
         full: seconds of a training of the default length.
     """
-    total = SHARE * budget * workers
     finalists = max(2, workers)
-    rounds = int((total - finalists * (1 - FIRST) * full) / (FIRST * full * workers))
-    rounds = max(math.ceil(CANDIDATES / workers), min(rounds, MOST // workers))
-    candidates = rounds * workers
+    rest = (budget - AROUND) * workers - finalists * ((1 - FIRST) * full + EACH)
+    rounds = min(int(rest / ((FIRST * full + EACH) * workers)), MOST // workers)
+    candidates = max(math.ceil(CANDIDATES / workers), rounds) * workers
+    if _training(budget, workers, candidates, finalists) < budget * workers / 2:
+        candidates = math.ceil(FEWEST / workers) * workers
+    total = _training(budget, workers, candidates, finalists)
     return candidates, finalists, total / (FIRST * candidates + (1 - FIRST) * finalists)
+
+
+def expected(candidates: int, finalists: int, seconds: float, workers: int) -> float:
+    """Return the seconds that all of it takes, for the result of `numbers`."""
+    steps = seconds * (FIRST * candidates + (1 - FIRST) * finalists)
+    return AROUND + (steps + EACH * (candidates + finalists)) / workers
+
+
+def least_budget(workers: int) -> float:
+    """Return the seconds of the smallest budget of which half is for training steps."""
+    trainings = math.ceil(FEWEST / workers) * workers + max(2, workers)
+    return 2 * (AROUND + EACH * trainings / workers)
+
+
+def _training(budget: float, workers: int, candidates: int, finalists: int) -> float:
+    """The seconds of training steps, over all workers, that a budget leaves; a finalist is started twice."""
+    left = (budget - AROUND) * workers - EACH * (candidates + finalists)
+    return max(min(SHARE * budget * workers, left), LEAST_SHARE * budget * workers)
 
 
 def recipes(request: Settings) -> list[str]:

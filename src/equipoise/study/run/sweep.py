@@ -10,6 +10,7 @@ from rich.console import Console
 
 from equipoise.data import DATASETS, load_data
 from equipoise.errors import InputError, choose
+from equipoise.files import user_path
 from equipoise.study.folder import FILE, read
 from equipoise.study.plan import Plan, copy_file
 from equipoise.study.run.board import live
@@ -81,7 +82,7 @@ def check_data(plan: Plan) -> None:
         if name in DATASETS:
             if DATASETS[name].state == "not here":
                 raise DATASETS[name].missing()
-        elif not Path(name).expanduser().exists():
+        elif not user_path(name).exists():
             load_data(name)  # raises an error with a hint
 
 

@@ -1,0 +1,103 @@
+"""The column of a table that names the images, and the image that a cell means."""
+
+import unicodedata
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+
+from equipoise.data import pictures
+from equipoise.errors import InputError
+
+FILE = "file"  # the header of the column
+# Other headers that it may have, without case, spaces and underscores.
+_FILES = ("file", "filename", "filepath", "path", "image", "imagefile", "imagename", "imagepath", "img", "picture")
+_INDEX = ("", "unnamed:0", "index")  # headers, in the same form, of a column that numbers the rows
+
+Row = tuple[str, list[str]]
+"""The place of a row, for messages, and its cells as text."""
+
+
+def finder(images: Sequence[str]) -> Callable[[str], int | None]:
+    """A function that finds the image that a cell names; None if there is none, or if several are meant.
+
+    A cell may be the path of the image in its folder, or a longer one that ends with it, with either slash, in other
+    case, without the suffix, or its name without any folder.
+    """
+
+    def plain(name: str) -> str:
+        return name
+
+    def folded(name: str) -> str:
+        return unicodedata.normalize("NFC", name).casefold()  # an accent may be a character of its own
+
+    def without_suffix(name: str) -> str:
+        return folded(str(PurePosixPath(name).with_suffix("")))
+
+    def name_alone(name: str) -> str:
+        return folded(PurePosixPath(name).name)
+
+    forms: list[tuple[Callable[[str], str], dict[str, int | None]]] = []
+    for form in (plain, folded, without_suffix, name_alone):
+        numbers: dict[str, int | None] = {}
+        for i, image in enumerate(images):
+            key = form(str(PurePosixPath(image.replace("\\", "/"))))
+            numbers[key] = None if key in numbers else i
+        forms.append((form, numbers))
+
+    def find(cell: str) -> int | None:
+        parts = PurePosixPath(cell.replace("\\", "/")).parts
+        for form, numbers in forms:
+            if form is name_alone and len(parts) > 1:  # train/1.png is not test/1.png
+                continue
+            for first in range(len(parts)):
+                text = "/".join(parts[first:]).replace("//", "/")
+                number = numbers.get(text if form is plain else folded(text))
+                if number is not None:
+                    return number
+        return None
+
+    return find
+
+
+def file_column(
+    title: str, header: list[str], table: Sequence[Row], find: Callable[[str], int | None], has_files: bool
+) -> int | None:
+    """The column that names the images, by its header or its cells; None if there is none.
+
+    Raises `InputError` if there is one, although the images are not files.
+    """
+    names = [_plain(name) for name in header]
+    if has_files and any(Path(name).suffix.lower() in pictures.KINDS and find(name) is not None for name in header):
+        raise InputError(f"{title}: the first line names an image; add a line with the names of the columns before it")
+    if not has_files:
+        if FILE in names and any(PurePosixPath(cells[names.index(FILE)]).suffix for _, cells in table):
+            raise InputError(
+                f"{title} has a column {FILE!r}, but the images are not files; give a row for each image in order "
+                "instead"
+            )
+        return None
+    if FILE in names:
+        return names.index(FILE)
+    some = table[:100]
+    matches = [[find(cells[j]) for _, cells in some] for j in range(len(header))]
+    counts = [len({*of_column} - {None}) for of_column in matches]  # a column of labels names few images, each often
+    best = max(counts, default=0)
+    usual = [j for j in range(len(header)) if names[j] in _FILES]
+    if not best or (2 * best <= len(some) and not usual):
+        return usual[0] if usual else None
+    columns = [j for j in range(len(header)) if counts[j] == best]
+    columns = [j for j in columns if j in usual] or [j for j in columns if names[j] not in _INDEX] or columns
+    if any(matches[j] != matches[columns[0]] for j in columns):
+        raise InputError(
+            f"{title}: the columns {' and '.join(header[j] for j in columns)} both name the images, and not the same "
+            f"ones; call the right one {FILE!r}"
+        )
+    return columns[0]
+
+
+def is_file_header(header: str) -> bool:
+    """Whether a column with this header usually names image files."""
+    return _plain(header) in _FILES
+
+
+def _plain(header: str) -> str:
+    return header.casefold().replace("_", "").replace(" ", "")
