@@ -33,6 +33,7 @@ class Codes(dict[str, npt.NDArray[Any]]):
 
         Returns:
             The columns index, file (if the images are from files), the factors, and the posterior means z0, z1 and on.
+            A factor with the name of another column, as codes that were decoded have, becomes factor_z0 and so on.
 
         Raises:
             InputError: pandas is not installed.
@@ -52,10 +53,15 @@ class Codes(dict[str, npt.NDArray[Any]]):
 
     def _columns(self) -> dict[str, npt.NDArray[Any]]:
         columns = {"index": self["index"]} | ({"file": self["files"]} if "files" in self else {})
+        latents = {f"z{j}": column for j, column in enumerate(self["mean"].T)}
         if "factors" in self:
             names = self.get("factor_names", [f"factor_{k}" for k in range(self["factors"].shape[1])])
-            columns |= {str(name): column for name, column in zip(names, self["factors"].T, strict=True)}
-        return columns | {f"z{j}": column for j, column in enumerate(self["mean"].T)}
+            for factor, column in zip(names, self["factors"].T, strict=True):
+                name = str(factor)
+                while name in columns or name in latents:
+                    name = f"factor_{name}"
+                columns[name] = column
+        return columns | latents
 
 
 ERRORS = ("sse", "bce", "pixels", "sampled_sse", "sampled_bce", "log_px_z", "kl")  # what metrics call `recon`
