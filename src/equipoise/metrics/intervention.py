@@ -202,9 +202,7 @@ def _by_vote(
     """Return the score of votes for the latent that `winner` chooses by relative variance within batches."""
     if batch < 2 or train < 1 or evaluate < 1:
         raise InputError(f"batch = {batch}, train = {train}, evaluate = {evaluate}: expected at least 2, 1 and 1")
-    spread = np.ptp(data.codes, axis=0)  # divided by first, so that no square over- or underflows
-    relative = (data.codes / np.where(data.live, spread, 1)).std(axis=0, ddof=1)
-    deviation = relative * spread
+    deviation = data.codes.std(axis=0, ddof=1)
     used = np.flatnonzero(data.live & (deviation >= threshold))
     reason = f"standard deviation below {threshold}"
     left_out = data.constant | {f"latent {j}": reason for j in np.flatnonzero(data.live & (deviation < threshold))}
@@ -217,7 +215,7 @@ def _by_vote(
     rng = np.random.default_rng(seed)
     chosen = rng.integers(len(groups), size=train + evaluate)
     ratios = np.empty((train + evaluate, len(used)))
-    latents = data.codes.T[used] / spread[used, None] / relative[used, None]
+    latents = data.codes.T[used] / deviation[used, None]
     for k, values in enumerate(groups):
         mine = np.flatnonzero(chosen == k)
         rows = draw_batches(rng, values, len(mine), batch)
