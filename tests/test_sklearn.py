@@ -108,7 +108,7 @@ def test_a_data_frame_has_the_codes_of_its_array() -> None:
 
 def test_codes_of_another_number_of_latents_are_refused() -> None:
     model = Disentangler("beta-vae", latent=2, steps=2).fit(np.random.default_rng(0).normal(size=(40, 3)))
-    with pytest.raises(InputError, match="^Z has 4 columns; expected one for each of 2 latents$"):
+    with pytest.raises(InputError, match=r"^Z has 4 columns; expected one for each of 2 latents$"):
         model.inverse_transform(np.zeros((5, 4)))
     with pytest.raises(ValueError, match="Z contains NaN"):
         model.inverse_transform([[0.0, np.nan]])
