@@ -290,8 +290,8 @@ def test_a_frame_of_several_types_of_numbers_has_the_score_of_its_array() -> Non
 def test_masked_values_are_not_scored() -> None:
     factors = np.random.default_rng(0).integers((2, 3), size=(200, 2))
     hidden = np.ma.masked_array(factors, mask=np.arange(400).reshape(200, 2) < 3)
-    with pytest.raises(InputError, match="^factors: 3 of 400 values are masked; fill them in"):
+    with pytest.raises(InputError, match=r"^factors: 3 of 400 values are masked; fill them in"):
         METRICS["mig"].function(factors + 0.5, hidden)
-    with pytest.raises(InputError, match="^codes: 3 of 400 values are masked"):
+    with pytest.raises(InputError, match=r"^codes: 3 of 400 values are masked"):
         METRICS["mig"].function(hidden + 0.5, factors)
     assert METRICS["mig"].function(factors + 0.5, np.ma.masked_array(factors)).value > 0.9
