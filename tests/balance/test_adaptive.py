@@ -202,5 +202,5 @@ def test_balances_are_joined_and_never_weigh_a_term_twice() -> None:
 
 
 def test_a_first_weight_outside_its_limits_is_refused_and_not_moved() -> None:
-    with pytest.raises(InputError, match="beta_0 is 6.4; expected a value from beta_min, 0.01, to beta_max, 1"):
+    with pytest.raises(InputError, match=r"beta_0 is 6.4; expected a value from beta_min, 0.01, to beta_max, 1"):
         AccuracyFeedback(beta_max=1.0)
