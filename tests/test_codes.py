@@ -1,6 +1,7 @@
 """Codes of a model: what is kept of each image, and what it says of the evidence lower bound."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -61,6 +62,19 @@ def test_factors_and_images_are_those_of_the_index() -> None:
     codes = coding.encode(model(), Images(pixels, name="noise", factors=factors), INDEX)
     assert np.array_equal(codes["index"], INDEX)
     assert np.array_equal(codes["factors"], factors[INDEX])
+
+
+def test_a_factor_with_the_name_of_another_column_is_in_the_table_under_its_own(tmp_path: Path) -> None:
+    """Pictures that were decoded have their codes as factors, z0 and so on; an index is a usual column of a table."""
+    codes = coding.Codes(
+        index=np.array([7, 9]),
+        mean=np.array([[0.5, 1.5], [2.5, 3.5]], np.float32),
+        factors=np.array([[1, 10, 20], [2, 11, 21]]),
+        factor_names=np.array(["index", "z1", "size"]),
+    )
+    coding.write(tmp_path / "codes.csv", codes, "")
+    lines = (tmp_path / "codes.csv").read_text().splitlines()
+    assert lines == ["index,factor_index,factor_z1,size,z0,z1", "7,1,10,20,0.5,1.5", "9,2,11,21,2.5,3.5"]
 
 
 def test_codes_do_not_depend_on_the_batches(pictures: Images) -> None:

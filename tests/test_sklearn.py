@@ -93,3 +93,41 @@ def test_other_methods_learn_from_vectors_and_from_fewer_rows_than_two_batches(
     codes = Disentangler(method, latent=3, steps=5, settings=settings).fit_transform(X)
     assert codes.shape == (90, 3)
     assert np.isfinite(codes).all()
+
+
+def test_a_data_frame_has_the_codes_of_its_array() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(np.random.default_rng(0).normal(size=(40, 3)), columns=["a", "b", "c"])
+    model = Disentangler("beta-vae", latent=2, steps=2).fit(frame)
+    of_frame = model.transform(frame)
+    assert of_frame.dtype == np.float64
+    model.fit(frame.to_numpy())
+    assert np.array_equal(of_frame, model.transform(frame.to_numpy()))
+    assert model.transform(frame.to_numpy(np.float32)).dtype == np.float32
+
+
+def test_codes_of_another_number_of_latents_are_refused() -> None:
+    model = Disentangler("beta-vae", latent=2, steps=2).fit(np.random.default_rng(0).normal(size=(40, 3)))
+    with pytest.raises(InputError, match=r"^Z has 4 columns; expected one for each of 2 latents$"):
+        model.inverse_transform(np.zeros((5, 4)))
+    with pytest.raises(ValueError, match="Z contains NaN"):
+        model.inverse_transform([[0.0, np.nan]])
+    with pytest.raises(ValueError, match="Expected 2D array"):
+        model.inverse_transform([0.0, 0.0])
+
+
+def test_a_fit_of_images_leaves_nothing_of_an_earlier_fit_of_vectors() -> None:
+    pandas = pytest.importorskip("pandas")
+    model = Disentangler("beta-vae", latent=2, steps=1)
+    model.fit(pandas.DataFrame(np.random.default_rng(0).normal(size=(20, 3)), columns=["a", "b", "c"]))
+    model.set_params(net="burgess").fit(np.zeros((10, 1, 16, 16), np.uint8))
+    assert model.n_features_in_ == 256
+    assert not hasattr(model, "feature_names_in_")
+    assert not hasattr(model, "is_constant_")
+
+
+def test_a_grid_may_have_numbers_of_numpy() -> None:
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    for latent in np.arange(2, 4):
+        model = Disentangler("beta-vae", latent=latent, steps=np.int64(2), settings={"train.batch": np.int32(8)})
+        assert model.fit(X).transform(X).shape == (40, latent)

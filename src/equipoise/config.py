@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
+import numpy as np
 import tomli_w
 import torch
 from pydantic import BeforeValidator, Field, ValidationError
@@ -264,9 +265,13 @@ def resolve(settings: Settings, complete: bool = False) -> Config:
 
 
 def expand(settings: Settings) -> dict[str, object]:
-    """The settings with `data.name`, `train.labels.source` and so on for their short forms."""
+    """The settings with `data.name`, `train.labels.source` and so on for their short forms.
+
+    Numbers of NumPy, such as those of a grid of scikit-learn, become numbers of Python.
+    """
     forms = SHORT | {"train.labels": "train.labels.source"}  # a table in the settings of a run
-    return {key if isinstance(value, dict) else forms.get(key, key): value for key, value in settings.items()}
+    plain = {key: value.item() if isinstance(value, np.generic) else value for key, value in settings.items()}
+    return {key if isinstance(value, dict) else forms.get(key, key): value for key, value in plain.items()}
 
 
 def identity(config: Config) -> str:

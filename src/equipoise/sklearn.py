@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from equipoise import assemble
 from equipoise import config as configuration
@@ -131,14 +131,15 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             X: Vectors [N, F] or images of the shape of `fit`.
 
         Returns:
-            Posterior means [N, D], computed in float64 if X is float64, else in float32.
+            Posterior means [N, D], computed in float32 if X is float32 or has images of bytes, else in float64.
 
         Raises:
             InputError: If X has another shape than in `fit`.
         """
         check_is_fitted(self)
-        x, model = self._read(X), self.model_
-        if getattr(X, "dtype", None) == np.float64:
+        x, is_double = self._read(X)
+        model = self.model_
+        if is_double:
             x, model = x.double(), copy.deepcopy(model).double()
         with torch.no_grad():
             mean = torch.cat([model.posterior(x[i : i + 1000])[0] for i in range(0, len(x), 1000)])
@@ -153,9 +154,15 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
         Returns:
             Vectors [N, F] in the units of `fit`, or images [N, C, H, W] in [0, 1].
+
+        Raises:
+            InputError: If Z has another number of latents.
         """
         check_is_fitted(self)
-        out: Array = self.model_.decode(torch.as_tensor(np.asarray(Z, dtype=np.float32))).cpu().numpy()
+        codes = check_array(Z, dtype=np.float32, input_name="Z")
+        if codes.shape[1] != self.model_.latent:
+            raise InputError(f"Z has {codes.shape[1]} columns; expected one for each of {self.model_.latent} latents")
+        out: Array = self.model_.decode(torch.from_numpy(codes)).cpu().numpy()
         scaling = self.model_.scaling
         return out if scaling is None else np.where(self.is_constant_, scaling.offset, scaling.restore(out))
 
@@ -200,20 +207,26 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         images = load_data(X)
         x = images.floats(np.arange(len(images)))
         self.n_features_in_ = x[0].numel()
+        for name in ("feature_names_in_", "is_constant_"):  # of vectors in an earlier fit
+            if hasattr(self, name):
+                delattr(self, name)
         return x
 
-    def _read(self, X: npt.ArrayLike) -> torch.Tensor:
-        """X after `fit`, as the nets take it. Raises `InputError` if it has another shape than that of `fit`."""
+    def _read(self, X: npt.ArrayLike) -> tuple[torch.Tensor, bool]:
+        """X after `fit`, as the nets take it, and whether it is float64.
+
+        Raises `InputError` if it has another shape than that of `fit`.
+        """
         model = self.model_
         if _is_image(X):
             images = load_data(X)
             if model.scaling is not None or images.shape != model.shape:
                 raise InputError(f"X has images of shape {images.shape}; expected those of fit, {model.shape}")
-            return images.floats(np.arange(len(images)))
+            return images.floats(np.arange(len(images))), getattr(X, "dtype", None) == np.float64
         if model.scaling is None:
             raise InputError(f"X has vectors; expected images of shape {model.shape}")
         values = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
-        return torch.from_numpy(model.scaling.scale(values, "X"))
+        return torch.from_numpy(model.scaling.scale(values, "X")), values.dtype == np.float64
 
 
 def _is_image(X: npt.ArrayLike) -> bool:

@@ -199,3 +199,8 @@ def test_balances_are_joined_and_never_weigh_a_term_twice() -> None:
     assert "beta" in both.logs()
     with pytest.raises(InputError, match="two balances weight kl"):
         Joint(Fixed({"kl": 2.0}), relevance(2))
+
+
+def test_a_first_weight_outside_its_limits_is_refused_and_not_moved() -> None:
+    with pytest.raises(InputError, match=r"beta_0 is 6.4; expected a value from beta_min, 0.01, to beta_max, 1"):
+        AccuracyFeedback(beta_max=1.0)

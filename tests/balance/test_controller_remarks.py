@@ -40,7 +40,7 @@ def test_a_weight_at_its_lower_limit_is_said_with_what_to_do() -> None:
     said, flag = remarked(PI(target=18.0), rows(1.0, 12.3))
     assert "weight of kl stayed at its lower limit 1 " in said
     assert "kl was 12.30 nats and its set point 18.00" in said
-    assert said.endswith("take a target below 12.30 nats, or a smaller beta_min.")
+    assert said.endswith("out of reach: train longer, or take a target below 12.30 nats, or a smaller beta_min.")
     assert flag == "saturated"
     said, flag = remarked(IncrementalPI(target=18.0), rows(0.1, 12.3))
     assert "lower limit 0.1" in said
@@ -59,7 +59,7 @@ def test_a_weight_one_update_short_of_its_limit_is_at_it() -> None:
 def test_a_weight_at_its_upper_limit_is_said_with_what_to_do() -> None:
     said, flag = remarked(PI(target=18.0, beta_min=0.0, beta_max=1.0), rows(1.0, 30.0))
     assert "upper limit 1" in said
-    assert said.endswith("take a target above 30.00 nats, or a larger beta_max.")
+    assert said.endswith("out of reach: take a target above 30.00 nats, or a larger beta_max.")
     assert flag == "saturated"
 
 

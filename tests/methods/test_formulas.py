@@ -222,6 +222,8 @@ def test_info_vae_weighs_the_kl_of_each_image_and_the_distance_of_all_codes() ->
         assert torch.allclose(loss, rec + (1 - alpha) * kl + (alpha + weight - 1) * mmd)
     vae = loss_and_gradients(PlainVAE(**MSE), images(B), noise(B))
     assert torch.allclose(vae[0], loss_and_gradients(InfoVAE(alpha=0.0, lambda_mmd=1.0, **MSE), images(B), noise(B))[0])
+    with pytest.raises(InputError, match=r"method.alpha is 0.5 and method.lambda_mmd 0; their sum has to be 1 or more"):
+        build(InfoVAE(alpha=0.5, lambda_mmd=0.0))
 
 
 def test_hfs_is_beta_vae_and_the_distance_of_the_support() -> None:

@@ -11,6 +11,7 @@ import torch
 from tests.metrics.inputs import BOOSTED, FEW, FIT, SUPERVISED, evaluate, perfect, rows, toy, value
 from threadpoolctl import threadpool_limits
 
+from equipoise.errors import InputError
 from equipoise.metrics import METRICS, Score, ScoreWarning, score
 
 RANDOM = [name for name, metric in METRICS.items() if metric.repeats]
@@ -265,3 +266,32 @@ def test_table_says_of_every_metric_what_it_is() -> None:
         assert "Source:" in metric.function.__doc__
         assert set(metric.needs) <= {"codes", "factors", "logvar", "sample", "recon", "sampled", "group"}
         assert set(metric.conventions) <= {"carbonneau", "locatello"}
+
+
+def test_a_frame_of_several_types_of_numbers_has_the_score_of_its_array() -> None:
+    factors = np.random.default_rng(0).integers((2, 3), size=(200, 2))
+    codes = factors + 0.5
+    expected = METRICS["sap"].function(codes, factors).value
+    frames = {
+        "a missing value of its own": pd.DataFrame(factors).astype("Int64"),
+        "a column of truths": pd.DataFrame({"a": factors[:, 0] == 1, "b": factors[:, 1]}),
+        "floats beside integers": pd.DataFrame({"a": factors[:, 0] / 2, "b": factors[:, 1]}).astype({"b": "Int32"}),
+    }
+    for name, frame in frames.items():
+        assert METRICS["sap"].function(codes, frame).value == pytest.approx(expected, abs=1e-12), name
+        of_codes = METRICS["sap"].function(frame.astype("Float64"), factors).value
+        assert of_codes == pytest.approx(expected, abs=1e-12), name
+    missing = pd.DataFrame(factors).astype("Int64")
+    missing.iloc[3, 1] = pd.NA
+    with pytest.raises(InputError, match="factors, column 1: 1 of 200 values are NaN or infinite"):
+        METRICS["sap"].function(codes, missing)
+
+
+def test_masked_values_are_not_scored() -> None:
+    factors = np.random.default_rng(0).integers((2, 3), size=(200, 2))
+    hidden = np.ma.masked_array(factors, mask=np.arange(400).reshape(200, 2) < 3)
+    with pytest.raises(InputError, match=r"^factors: 3 of 400 values are masked; fill them in"):
+        METRICS["mig"].function(factors + 0.5, hidden)
+    with pytest.raises(InputError, match=r"^codes: 3 of 400 values are masked"):
+        METRICS["mig"].function(hidden + 0.5, factors)
+    assert METRICS["mig"].function(factors + 0.5, np.ma.masked_array(factors)).value > 0.9

@@ -332,6 +332,9 @@ def test_nan_and_infinity_survive_strict_json() -> None:
     assert math.isnan(again.value)
     assert np.array_equal(again.per_latent, odd.per_latent, equal_nan=True)
     assert Score.from_dict({**data, "value": "-inf"}).value == -math.inf
+    perfect = Score(math.inf, low=math.inf, high=math.inf, half=math.inf)  # psnr of perfect reconstructions
+    again = Score.from_dict(json.loads(json.dumps(perfect.to_dict(), allow_nan=False)))
+    assert (again.low, again.high, again.half, again.baseline) == (math.inf, math.inf, math.inf, None)
 
 
 def test_plain_functions_are_attributes_of_the_package() -> None:

@@ -76,6 +76,14 @@ def test_without_factors_nothing_is_said() -> None:
     ] == ["", ""]
 
 
+def test_an_inactive_latent_follows_no_factor_however_exactly_its_tiny_codes_do() -> None:
+    """The mutual information of binned codes does not depend on their scale."""
+    codes = np.stack([FACTORS[:, 0] / 10, 1e-3 * FACTORS[:, 1]], axis=1)
+    place, turn = read(codes)
+    assert (place.factor, place.active) == ("place", True)
+    assert (turn.factor, turn.words, turn.mutual_information, turn.active) == (None, "", None, False)
+
+
 def test_curves_are_the_mean_and_deviation_of_the_codes_at_each_value() -> None:
     codes = RNG.standard_normal((N, 3)) + FACTORS[:, :1]
     place, _ = factors_over(codes, FACTORS, NAMES)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from equipoise import report
+from equipoise import report, runs
 from equipoise.export import hub
 from equipoise.methods.beta_vae import BetaVAE
 from equipoise.methods.isa_vae import ISAVAE
@@ -313,6 +313,17 @@ def test_a_collapsed_run_shows_that_nothing_moves(make: Make) -> None:
     assert "No latent is active: every image is decoded to the same picture." in read.text
     assert not (run.path / "pictures" / "latents-vs-factors.png").exists()
     assert "4 unused" in read.text
+
+
+def test_a_short_run_of_three_images_and_one_latent_is_described_as_it_was(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(256, size=(3, 16, 16), dtype=np.uint8)
+    settings = {"net.latent": 1, "evaluate.which": "sse", "train.batch": 64}
+    run = runs.train(pixels, "vae", net="burgess", steps=1, out=tmp_path / "run", settings=settings, progress=False)
+    text = " ".join(Reader(run.path / "report.html").text.split())
+    assert "It encodes each image as 1 number, its latent, and decodes the image from it." in text
+    assert "1 latent, 1 step with batches of 3." in text
+    assert "No latent is active. Each latent is varied by" in text
+    assert "The traversals show what each latent encodes" not in text
 
 
 def test_a_run_without_log_says_so(make: Make) -> None:

@@ -182,6 +182,27 @@ def test_single_seeds_have_no_interval(tmp_path: Path) -> None:
     json.dumps(outcome.values, allow_nan=False)
 
 
+def test_a_score_that_is_undefined_on_one_data_set_has_no_mean_over_several(tmp_path: Path) -> None:
+    """beta=4 has the largest MIG on dsprites, 0.6, and none on rooms3d: 0.6 is not a mean of two data sets."""
+
+    def made(config: Config) -> Made:
+        run, is_undefined = known(config), config.data.name == "rooms3d" and config.flat().get("method.beta") == 4.0
+        return Made(run.sse, {**run.scores, "mig": np.nan}) if is_undefined else run
+
+    write(tmp_path, data='["dsprites", "rooms3d"]', made=made)
+    found = comparison(tmp_path)
+    dsprites, _, both = found.blocks
+    assert dsprites.best("mig") == {"beta-vae beta=4"}
+    assert both.best("mig") == {"l-vae"}
+    (group,) = (group for group in both.groups if group.label == "beta-vae beta=4")
+    assert group.estimate("mig") is None
+    assert [group.label for group in both.scored("mig")] == ["beta-vae beta=1", "l-vae"]
+    outcome = commands.compare(tmp_path)
+    averaged = outcome.text[outcome.text.index("all 2 data sets") :].splitlines()
+    assert next(line for line in averaged if line.startswith("  beta-vae beta=4")).split()[2:4] == ["6", "–"]
+    json.dumps(outcome.values, allow_nan=False)
+
+
 def test_several_data_sets_are_averaged_and_ranked(tmp_path: Path) -> None:
     write(tmp_path, data='["dsprites", "rooms3d"]')
     outcome = commands.compare(tmp_path)

@@ -93,6 +93,17 @@ def test_each_data_set_has_a_ranking_of_its_own(tmp_path: Path) -> None:
     assert outcome.values["data"][0]["labels"][0]["spearman"] is None, "all scores are equal"
 
 
+def test_a_score_that_the_choice_of_udr_lacks_is_null(tmp_path: Path) -> None:
+    def lacking(config: Config) -> Made:
+        run = made(config)
+        return Made(run.sse, {**run.scores, "mig": np.nan}, mean=run.mean) if setting(config) == "beta=4" else run
+
+    outcome = commands.select(write(tmp_path, what=lacking), progress=False)
+    labels = {each["metric"]: each for each in outcome.values["data"][0]["labels"]}
+    assert labels["mig"]["score_of_udr"] is None
+    json.dumps(outcome.values, allow_nan=False)
+
+
 def test_settings_with_too_few_seeds_are_left_out_and_named(tmp_path: Path) -> None:
     def fewer(config: Config) -> Made | None:
         return None if config.method.name == "l-vae" and config.train.seed == 2 else made(config)

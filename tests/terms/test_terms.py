@@ -1,13 +1,14 @@
 """What holds for every term, and the table of them."""
 
 import inspect
+import math
 
 import pytest
 import torch
 from tests.terms.conftest import codes, of
 
 from equipoise import priors, terms
-from equipoise.likelihoods import Bernoulli, Likelihood, SquaredError
+from equipoise.likelihoods import Bernoulli, CalibratedGaussian, Likelihood, SquaredError
 from equipoise.model import Pass
 from equipoise.terms.basic import compute_once
 
@@ -94,3 +95,21 @@ def test_the_spread_is_the_variance_of_the_batch_under_squared_error() -> None:
     assert spread(SquaredError(0.5)) == pytest.approx((0.5 * (x - mean).square().flatten(1).sum(1)).tolist())
     divergence = x * (x / mean).log() + (1 - x) * ((1 - x) / (1 - mean)).log()
     assert spread(Bernoulli()) == pytest.approx(divergence.flatten(1).sum(1).tolist())
+
+
+def test_the_spread_leaves_a_fitted_noise_as_it_is() -> None:
+    """The noise is fitted to reconstructions that are off by 0.2; the mean image is off by 0.5 and has that noise."""
+    x = torch.tensor([0.0, 1.0]).view(2, 1, 1, 1).expand(2, 1, 4, 4)
+    out = torch.tensor([0.2, 0.8]).logit().view(2, 1, 1, 1).expand(2, 1, 4, 4)
+    z = torch.zeros(2, 3)
+    likelihood = CalibratedGaussian()
+    p = Pass(x, z, z, z, out, 100, priors.StandardNormal(3), likelihood)
+    nats = terms.rec(p)
+    for _ in range(3):
+        spread = terms.spread(Pass(x, z, z, z, out, 100, priors.StandardNormal(3), likelihood))
+        assert spread.tolist() == pytest.approx([16 * 0.5**2 / (2 * 0.2**2)] * 2, rel=0.05), (
+            "the floor moves sigma by 2 %"
+        )
+    assert float(likelihood.logs()["sigma"]) == pytest.approx(0.2, rel=0.03)
+    assert likelihood.training
+    assert float(nats[0]) == pytest.approx(16 * (0.5 + math.log(0.2) + 0.5 * math.log(2 * math.pi)), abs=0.1)

@@ -18,6 +18,7 @@ from equipoise.balance.contract import (
     Weights,
     schedule_share,
 )
+from equipoise.errors import InputError
 from equipoise.part import Aims, Remark, Rows, column, late
 
 Accuracy = Annotated[float, Field(ge=0.5, le=1)]
@@ -39,8 +40,11 @@ class AccuracyFeedback(Balance):
         window: distance from the target within which beta stays, 0 or more.
         scale: factor of one step, above 0 and at most 1.
         smoothing: decay of the running mean, from 0 to below 1.
-        beta_0: weight at the start, above 0.
+        beta_0: weight at the start, from beta_min to beta_max.
         beta_min, beta_max: limits of the weight, above 0.
+
+    Raises:
+        InputError: if beta_0 is outside its limits.
 
     Source:
         Akinola & Fobi, Progressive Disentanglement Using Relevant Factor VAE, section 3
@@ -69,6 +73,10 @@ class AccuracyFeedback(Balance):
         beta_max: Positive = 1e3,
     ) -> None:
         super().__init__()
+        if not beta_min <= beta_0 <= beta_max:
+            raise InputError(
+                f"beta_0 is {beta_0:g}; expected a value from beta_min, {beta_min:g}, to beta_max, {beta_max:g}"
+            )
         self.term, self.terms = term, (term,)
         self.target, self.target_end, self.window = target, target_end, window
         self.scale, self.smoothing = scale, smoothing

@@ -145,7 +145,9 @@ class Controller(Balance):
                 f"where {measures} was {value:.2f} nats and its set point {target:.2f}. "
             )
             if out_of_reach or self.anti_windup == "conditional":
-                sentence += f"At that limit the set point is out of reach: take a target {instead}."
+                # A net that has learned little has a small KL, whatever its weight.
+                longer = "train longer, or " if word == "lower" else ""
+                sentence += f"At that limit the set point is out of reach: {longer}take a target {instead}."
             else:
                 sentence += f'anti_windup="{self.anti_windup}" keeps it there: take "conditional".'
             remarks.append(Remark(sentence, "saturated"))

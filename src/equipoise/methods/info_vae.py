@@ -8,6 +8,7 @@ from pydantic.dataclasses import dataclass
 from equipoise import terms
 from equipoise.balance import Fixed
 from equipoise.balance.contract import NonNegative
+from equipoise.errors import InputError
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
 from equipoise.methods.shared import FAST, Noise, gaussian_objective
 from equipoise.objective import Objective
@@ -34,7 +35,7 @@ class InfoVAE(Noise):
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Part of the KL that is left out. Default: half way from the VAE to the MMD-VAE."""
     lambda_mmd: NonNegative = 1000.0
-    """Weight of the MMD. Default: as published for images."""
+    """lambda, at least 1 - alpha. Default: as published for images."""
 
     name: ClassVar[str] = "info-vae"
     summary: ClassVar[str] = "the distance of all codes from the prior replaces a part of the KL"
@@ -42,6 +43,12 @@ class InfoVAE(Noise):
     presets: ClassVar[Presets] = presets("info-vae")
 
     def build(self, shape: Shape) -> Objective:
-        """Return the objective for images and latents of this shape."""
-        weights = {"kl": 1 - self.alpha, "mmd": max(self.alpha + self.lambda_mmd - 1, 0.0)}
+        """Return the objective for images and latents of this shape. Raises `InputError` for a weight below 0."""
+        of_mmd = self.alpha + self.lambda_mmd - 1
+        if of_mmd < -1e-9:  # rounding of 0
+            raise InputError(
+                f"method.alpha is {self.alpha:g} and method.lambda_mmd {self.lambda_mmd:g}; their sum has to be 1 or "
+                "more, because the weight of the MMD is alpha + lambda - 1"
+            )
+        weights = {"kl": 1 - self.alpha, "mmd": max(of_mmd, 0.0)}
         return gaussian_objective(self, shape, Fixed(weights), {"kl": terms.kl, "mmd": terms.mmd})

@@ -172,8 +172,11 @@ def floats(values: ArrayLike, name: str) -> Floats:
 
 
 def numbers(values: ArrayLike, name: str) -> NDArray[Any]:
-    """Return real numbers of any shape as int64 or float64; `InputError` for other types."""
+    """Return real numbers of any shape as int64 or float64; `InputError` for other types and for masked values."""
     source: Any = values
+    _check_mask(source, name)
+    if _is_frame(source):
+        source = _of_frame(source)
     if hasattr(source, "detach"):  # a torch tensor, perhaps on a GPU, with a graph, or of a type that NumPy lacks
         source = source.detach().cpu()
         source = source.double() if source.is_floating_point() else source
@@ -183,12 +186,37 @@ def numbers(values: ArrayLike, name: str) -> NDArray[Any]:
     return array.astype(np.float64 if array.dtype.kind == "f" else np.int64, copy=False)
 
 
+def _is_frame(values: Any) -> bool:
+    """Return whether values are a data frame."""
+    return hasattr(values, "columns") and hasattr(values, "dtypes")
+
+
+def _of_frame(frame: Any) -> Any:
+    """Return a data frame of numbers as an array; others are returned as they are.
+
+    The columns may have different types, or those with a missing value of their own, such as Int64, which becomes NaN.
+    """
+    kinds = {getattr(kind, "kind", "O") for kind in frame.dtypes}
+    if not kinds <= set("biuf") or not hasattr(frame, "isna"):
+        return frame
+    if "f" in kinds or bool(frame.isna().to_numpy().any()):
+        return frame.to_numpy(dtype=np.float64, na_value=np.nan)
+    return frame.to_numpy(dtype=np.int64)
+
+
+def _check_mask(values: Any, name: str) -> None:
+    """Raise `InputError` if values of an array are masked, as its program marked them as invalid."""
+    if isinstance(values, np.ma.MaskedArray) and (count := int(np.ma.getmaskarray(values).sum())):
+        raise InputError(f"{name}: {count} of {values.size} values are masked; fill them in, or leave those rows out")
+
+
 def words_as_codes(factors: Any) -> Any:
     """Return factors [N, K] whose columns of words are codes in the order of the alphabet, as in a table of factors.
 
-    Takes data frames and arrays; other factors are returned as they are. `InputError` for a missing value.
+    Takes data frames and arrays; other factors are returned as they are. `InputError` for a missing or masked value.
     """
-    is_frame = hasattr(factors, "columns") and hasattr(factors, "dtypes")
+    _check_mask(factors, "factors")
+    is_frame = _is_frame(factors)
     kinds = list(factors.dtypes) if is_frame else [getattr(factors, "dtype", np.dtype(int))]
     if all(getattr(kind, "kind", "O") not in "OUST" for kind in kinds) or np.ndim(factors) != 2:
         return factors

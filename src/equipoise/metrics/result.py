@@ -15,6 +15,8 @@ from equipoise.metrics import html
 
 Floats = NDArray[np.float64]
 
+_NUMBERS = ("low", "high", "half", "baseline", "baseline_spread", "attainable")  # of a score, which may be infinite
+
 
 class ScoreWarning(UserWarning):
     """A score is defined but needs care, for example because a factor was left out or there are few rows."""
@@ -82,7 +84,8 @@ class Score:
             name: None if data[name] is None else np.asarray(_to_floats(data[name]), dtype=np.float64)
             for name in ("per_factor", "per_latent", "matrix")
         }
-        return cls(**{**data, "value": _to_floats(data["value"]), **arrays})
+        numbers = {name: _to_floats(data[name]) for name in _NUMBERS if data.get(name) is not None}
+        return cls(**{**data, "value": _to_floats(data["value"]), **numbers, **arrays})
 
 
 def as_html(scores: Mapping[str, Score]) -> str:

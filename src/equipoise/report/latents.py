@@ -37,8 +37,8 @@ class Latent:
     variance: float
     low: float
     high: float
-    factor: str | None  # the factor that it follows, if any
-    words: str  # its relation to the factors as a phrase; empty where no factor is known
+    factor: str | None  # the factor that it follows, if any; none of an inactive latent
+    words: str  # its relation to the factors as a phrase; empty for an inactive latent, or where no factor is known
     mutual_information: float | None = None  # with that factor, in nats; None without the score mig
 
     @property
@@ -147,7 +147,9 @@ def latents_over(
     ends = np.where(variance > ACTIVE, np.percentile(codes, (5, 95), axis=0), [-2 * deviation, 2 * deviation])
     latents = []
     for j in np.argsort(-nats, kind="stable"):
-        factor, words = _follows(int(j), factors, information) if factors else (None, "")
+        # The mutual information of an inactive latent, whose scale it ignores, has no effect on any picture.
+        has_words = bool(factors) and variance[j] > ACTIVE
+        factor, words = _follows(int(j), factors, information) if has_words else (None, "")
         low, high = ends[:, j].tolist()
         nats_of_factor = None
         if factor is not None and information is not None:

@@ -10,7 +10,7 @@ from equipoise.part import Flag, Remark
 from equipoise.report.findings import Findings, analyse
 from equipoise.report.latents import ACTIVE, Array, Information, latent_variances
 from equipoise.report.log import with_context
-from equipoise.report.sentences import listing
+from equipoise.report.sentences import listing, same
 from equipoise.scoring import Run
 
 FEW = 400  # steps; in fewer, latents are inactive with most methods, whatever the settings
@@ -56,7 +56,7 @@ def remarks(run: Run, findings: Findings) -> list[Remark]:
     every = [*_batch(run), *_collapse(run, latent_variances(findings.codes)), *_training(run)]
     if findings.information is not None and findings.active:
         every += _missing_factors(findings.information, [latent.index for latent in findings.active])
-    return every + _scores(run, has_factors=bool(findings.factors))
+    return every + _scores(run, findings)
 
 
 def _batch(run: Run) -> list[Remark]:
@@ -71,7 +71,7 @@ def _collapse(run: Run, variances: Array) -> list[Remark]:
     inactive = [f"z{j}" for j in np.flatnonzero(variances <= ACTIVE)]
     if not inactive:
         return []
-    steps = run.config.train.steps
+    steps, is_vector = run.config.train.steps, run.config.data.scaling is not None
     if len(inactive) == len(variances) and steps < FEW:
         sentence = (
             f"The run is too short: no latent is active after {steps:,} steps, which does not show yet whether latents "
@@ -80,8 +80,9 @@ def _collapse(run: Run, variances: Array) -> list[Remark]:
         return [Remark(sentence, "collapsed")]
     if len(inactive) == len(variances):
         sentence = (
-            f"Posterior collapse: no latent is active (variance of the posterior means above {ACTIVE}), so every image "
-            "is decoded to the same picture. Lower the weight of the KL, raise it later in training, or train longer."
+            f"Posterior collapse: no latent is active (variance of the posterior means above {ACTIVE}), so every "
+            f"{'row' if is_vector else 'image'} is decoded to the same {same(is_vector)}. Lower the weight of the KL, "
+            "raise it later in training, or train longer."
         )
         return [Remark(sentence, "collapsed")]
     verb = "is" if len(inactive) == 1 else "are"
@@ -115,13 +116,10 @@ def _missing_factors(information: Information, active: Sequence[int]) -> list[Re
     return [Remark(sentence)]
 
 
-def _scores(run: Run, has_factors: bool) -> list[Remark]:
-    if not has_factors:
-        sentence = (
-            "The factors of variation of these images are not known, so there are no scores of disentanglement. The "
-            "traversals show what each latent encodes."
-        )
-        return [Remark(sentence)]
+def _scores(run: Run, findings: Findings) -> list[Remark]:
+    if not findings.factors:
+        sentence = "The factors of variation of these images are not known, so there are no scores of disentanglement."
+        return [Remark(sentence + (" The traversals show what each latent encodes." if findings.active else ""))]
     if not run.scores:
         return [Remark(f"There are no scores, because the run was not evaluated. Run equipoise evaluate {run.path}.")]
     undefined = [name for name, score in run.scores.items() if math.isnan(score.value)]

@@ -20,13 +20,14 @@ def lead(run: Run, findings: Findings) -> list[str]:
     labels = f", {supervision(run.config) or 'without their labels'}" if findings.factors else ""
     scaling = run.images.scaling
     one = "image" if scaling is None else "row"
-    of = "" if scaling is None else f" of {len(scaling.names):,} columns"
+    of = "" if scaling is None else f" of {counted(len(scaling.names), 'column')}"
+    numbers, them = ("1 number, its latent", "it") if latents == 1 else (f"{latents} numbers, its latents", "them")
     sentences = [
         f"The model was trained on {images:,} {one}s{of} of {Path(run.images.name).name}{labels}. "
-        f"It encodes each {one} as {latents} numbers, its latents, and decodes the {one} from them."
+        f"It encodes each {one} as {numbers}, and decodes the {one} from {them}."
     ]
     if not findings.active:
-        return [*sentences, f"No latent is active: every {one} is decoded to the same picture."]
+        return [*sentences, f"No latent is active: every {one} is decoded to the same {same(scaling is not None)}."]
     nats = float(findings.kl.sum())
     sentences.append(f"Its latents: {findings.usage}. They encode {nats:.1f} nats ({nats / BIT:.0f} bits) per {one}.")
     return sentences + _followers(findings.main, [factor.name for factor in findings.factors])
@@ -52,6 +53,16 @@ def _followers(latents: Sequence[Latent], factors: Sequence[str]) -> list[str]:
     missing = [name for name, z in followers.items() if not z]
     sentences = [f"Compared with the labels, {'; '.join(phrases[:MOST])}."] if phrases else []
     return [*sentences, f"No latent follows {listing(missing, 'or')}."] if missing else sentences
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number of things, such as "1 column" or "1,200 columns"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def same(is_vector: bool) -> str:
+    """Return what all images or vectors are decoded to if no latent is active."""
+    return "values" if is_vector else "picture"
 
 
 def listing(names: Sequence[str], last: str = "and") -> str:

@@ -67,14 +67,21 @@ def sse_of_mean(p: Pass) -> Tensor:
 
 @torch.no_grad()
 def _limits(p: Pass) -> tuple[Tensor, Tensor]:
-    """Return `rec` [B] of the mean image of the batch and of a perfect reconstruction."""
+    """Return `rec` [B] of the mean image of the batch and of a perfect reconstruction.
+
+    A noise that is fitted to each batch is that of the reconstructions for both, not fitted to these pictures.
+    """
     x = p.x
     mean = p.shard.whole(x.mean(0, keepdim=True)).mean(0, keepdim=True)
     constant, perfect = (p.likelihood.out(value, PIXEL).expand_as(x) for value in (mean, x))
     errors = torch.stack([p.likelihood.error(out, x) for out in (constant, perfect)], 1)
     errors = p.shard.whole(errors)
-    pixels = x[0].numel()
-    return p.likelihood.nats(errors[:, 0], pixels), p.likelihood.nats(errors[:, 1], pixels)
+    pixels, was_training = x[0].numel(), p.likelihood.training
+    p.likelihood.eval()
+    try:
+        return p.likelihood.nats(errors[:, 0], pixels), p.likelihood.nats(errors[:, 1], pixels)
+    finally:
+        p.likelihood.train(was_training)
 
 
 def compute_once(p: Pass, key: Hashable, compute: Callable[[], T]) -> T:

@@ -50,7 +50,7 @@ class Block:
 
     def scored(self, metric: str) -> list[Group]:
         """Return the listed groups with a mean of the metric."""
-        return [group for group in self.listed if metric in self.averaged and group.scores(metric)]
+        return [group for group in self.listed if metric in self.averaged and group.estimate(metric)]
 
     @property
     def compared(self) -> list[Group]:

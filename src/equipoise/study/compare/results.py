@@ -63,11 +63,15 @@ class Group:
         return {data: np.array(scores) for data, scores in by.items()}
 
     def estimate(self, metric: str, statistic: statistics.Statistic = statistics.mean) -> Estimate | None:
-        """Return the statistic over seeds with its interval; None where no seed has this score."""
+        """Return the statistic over seeds with its interval; None unless a seed of each data set has this score.
+
+        Scores of fewer data sets could not be compared with those of the other groups.
+        """
         key = metric, statistic
         if key not in self._estimates:
-            sample = list(self.scores(metric).values())
-            self._estimates[key] = statistics.estimate(sample, statistic) if sample else None
+            by = self.scores(metric)
+            is_complete = by.keys() == {result.data for result in self.results}
+            self._estimates[key] = statistics.estimate(list(by.values()), statistic) if is_complete else None
         return self._estimates[key]
 
     @property

@@ -105,7 +105,8 @@ def _values(data: str, models: Sequence[Result], metrics: Sequence[str]) -> dict
 def _choice(models: Sequence[Result], metric: str) -> dict[str, Any] | None:
     """Return the best model by a metric, and the rank correlation of the metric with UDR.
 
-    It is None where fewer than three models have the metric; the correlation is None where all values are equal.
+    It is None where fewer than three models have the metric; the correlation is None where all values are equal, and
+    the score of the first model by UDR where it is undefined.
     """
     scored = [model for model in models if not math.isnan(model.scores.get(metric, math.nan))]
     if len(scored) < FEWEST:
@@ -113,14 +114,14 @@ def _choice(models: Sequence[Result], metric: str) -> dict[str, Any] | None:
     scores = [METRICS[metric].better * model.scores[metric] for model in scored]
     ranks = [model.scores["udr"] for model in scored]
     varied = len(set(scores)) > 1 and len(set(ranks)) > 1
-    best = scored[int(np.argmax(scores))]
+    best, of_udr = scored[int(np.argmax(scores))], models[0].scores.get(metric, math.nan)
     return {
         "metric": metric,
         "spearman": float(spearmanr(ranks, scores).statistic) if varied else None,
         "models": len(scored),
         "run": best.run,
         "score": best.scores[metric],
-        "score_of_udr": models[0].scores.get(metric),
+        "score_of_udr": None if math.isnan(of_udr) else of_udr,
     }
 
 
