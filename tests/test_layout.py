@@ -36,6 +36,7 @@ ORDER = [
     "objective",
     "methods",
     "trackers",
+    "sections",
     "config",
     "shell",
     "choice",

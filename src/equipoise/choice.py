@@ -8,10 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from math import log10
 
-from equipoise.config import Config, Net, Settings, Train
+from equipoise.config import Config, Settings
 from equipoise.errors import InputError
 from equipoise.methods import DEFAULT, METHODS
 from equipoise.nets import LEAST
+from equipoise.sections import Net, Train
 
 SIZE = 32  # pixels a side to which larger images are resized
 SECONDS = 600.0  # of training, if the user gives no budget

@@ -134,8 +134,8 @@ def test_by_default_the_set_point_follows_the_schedule_and_in_steps_or_fixed_it_
 
 
 def test_presets_name_settings_that_exist(kind: type[Method]) -> None:
-    from equipoise.config import Net, Train
     from equipoise.nets import NETS
+    from equipoise.sections import Net, Train
 
     fields = {"method": kind, "net": Net, "train": Train}
     for source in kind.presets.values():

@@ -14,7 +14,7 @@ from tests.study.compared import page_of, write
 from torch import Tensor, nn
 
 from equipoise import metrics, report
-from equipoise.config import Config, Data, Evaluate, Net, Train
+from equipoise.config import Config, Data
 from equipoise.data import Images
 from equipoise.likelihoods import SquaredError, as_float, per_image
 from equipoise.methods.l_vae import LVAE
@@ -22,6 +22,7 @@ from equipoise.metrics import Score
 from equipoise.model import VAE
 from equipoise.priors import Prior, StandardNormal
 from equipoise.report import explorer
+from equipoise.sections import Evaluate, Net, Train
 
 SIDE, LATENT, PLACES = 16, 4, 8
 

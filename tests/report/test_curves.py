@@ -12,10 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from tests.conftest import SHAPE, images, small, toy
 
-from equipoise.config import Config, Net, Train, resolve
+from equipoise.config import Config, resolve
 from equipoise.methods import METHODS
 from equipoise.report.figures.curves import _widths, constant_weights, training_curves
 from equipoise.report.figures.saving import png, svg
+from equipoise.sections import Net, Train
 from equipoise.training.loop import Training
 
 Make = Callable[..., Any]

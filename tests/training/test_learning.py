@@ -9,10 +9,10 @@ from torch import Tensor, nn
 import equipoise as eq
 from equipoise import priors, terms
 from equipoise.balance import Fixed
-from equipoise.config import Train
 from equipoise.likelihoods import Likelihood
 from equipoise.model import VAE
 from equipoise.objective import Objective
+from equipoise.sections import Train
 from equipoise.training.loop import Training, fit
 
 NOISE = 0.25  # variance of the decoder

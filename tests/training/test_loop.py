@@ -9,7 +9,7 @@ from tests.conftest import build, images, small, toy
 from torch import Tensor
 
 from equipoise.balance import WarmUp
-from equipoise.config import Train
+from equipoise.sections import Train
 from equipoise.training.loop import Training, fit
 
 BATCH = 8

@@ -26,7 +26,6 @@ from torch import Tensor, multiprocessing
 import equipoise as eq
 from equipoise import config as configuration
 from equipoise import runs
-from equipoise.config import Train
 from equipoise.data import Images
 from equipoise.data.batches import Batches
 from equipoise.data.labelled import LabelledImages
@@ -34,6 +33,7 @@ from equipoise.data.settings import LabelSettings
 from equipoise.errors import InputError, RunError
 from equipoise.methods import METHODS
 from equipoise.model import Pass, Shard
+from equipoise.sections import Train
 from equipoise.supervision import Supervision
 from equipoise.training import checkpoint, devices
 from equipoise.training.loop import ASK, Stopped, Training, fit

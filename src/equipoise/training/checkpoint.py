@@ -14,9 +14,9 @@ from zipfile import BadZipFile, ZipFile
 import torch
 from pydantic import TypeAdapter, ValidationError
 
-from equipoise.config import Train
 from equipoise.errors import RunError, fault
 from equipoise.files import replacing
+from equipoise.sections import Train
 
 FORMAT = 1
 SEAL = b"sha256 "  # start of the comment of a checkpoint

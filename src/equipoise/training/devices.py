@@ -23,9 +23,10 @@ import torch.distributed as dist
 from torch import nn
 
 from equipoise import nets
-from equipoise.config import Config, Train
+from equipoise.config import Config
 from equipoise.errors import InputError, RunError
 from equipoise.model import Shard
+from equipoise.sections import Train
 from equipoise.training.loop import device
 
 PROGRAM = "import sys; from equipoise import runs; runs.join(sys.argv[1])"  # of a worker

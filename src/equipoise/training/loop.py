@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from equipoise import convolutions, nets
-from equipoise.config import Train
 from equipoise.data.labelled import LabelledImages
 from equipoise.errors import InputError, RunError
 from equipoise.model import VAE, Shard
 from equipoise.objective import Group, Objective
+from equipoise.sections import Train
 from equipoise.training import muon, speed
 from equipoise.training.schedule import rate
 
