@@ -146,6 +146,17 @@ def test_latent_of_small_range_is_inactive() -> None:
     assert metrics.infoc(codes, factors, discrete_latents=True).left_out == {}
 
 
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_scale_of_the_codes_does_not_matter(scale: float) -> None:
+    """Squares of these codes underflow or overflow."""
+    rng = np.random.default_rng(0)
+    factors = rng.integers((3, 4), size=(300, 2))
+    codes = factors + 0.3 * rng.standard_normal((300, 2))
+    for name in ("infom", "infoc", "infoe"):
+        expected = getattr(infomec, name)(codes, factors).value
+        assert getattr(infomec, name)(scale * codes, factors).value == pytest.approx(expected, abs=1e-4), name
+
+
 def test_edges_of_infomec() -> None:
     codes, factors = load("edge_one_factor")
     with pytest.warns(ScoreWarning, match="with one factor there is nothing to tell apart"):

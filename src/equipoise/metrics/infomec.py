@@ -13,7 +13,7 @@ from sklearn.preprocessing import OneHotEncoder
 from equipoise.errors import InputError
 from equipoise.metrics.chance import LEVEL, chance_of_pairs, check_level
 from equipoise.metrics.discretise import encoded, entropy, factor_labels, mutual_information, tables
-from equipoise.metrics.inputs import Pair, once, pair, warn
+from equipoise.metrics.inputs import Pair, once, pair, scaled, warn
 from equipoise.metrics.intervention import Seed
 from equipoise.metrics.neighbours import with_labels
 from equipoise.metrics.result import Floats, Metric, Score
@@ -169,14 +169,20 @@ def _by_counts(data: Pair, *_: object) -> Floats:
 
 def _by_neighbours(data: Pair, neighbours: int, seed: Seed) -> Floats:
     """Return I / H [K', L] from distances between codes."""
-    deviation = np.where(data.live, data.codes.std(axis=0), 1)
-    standardised = (data.codes - data.codes.mean(axis=0)) / deviation
+    standardised = _standardised(data)
     standardised += 1e-10 * np.random.default_rng(seed).standard_normal(standardised.shape)
     rows = [
         with_labels(standardised, labels, values, neighbours) / entropy(np.bincount(labels))
         for labels, values in factor_labels(data, None)
     ]
     return np.where(data.live, rows, 0.0)
+
+
+def _standardised(data: Pair) -> Floats:
+    """Return the codes with mean 0 and deviation 1, a constant latent as 0. No square overflows or underflows."""
+    codes = scaled(data.codes)
+    standardised: Floats = (codes - codes.mean(axis=0)) / np.where(data.live, codes.std(axis=0), 1)
+    return standardised
 
 
 def _inactive(on: Any) -> dict[str, str]:
@@ -218,7 +224,7 @@ def infoe(codes: ArrayLike, factors: ArrayLike, *, discrete_latents: bool = Fals
     if discrete_latents:
         inputs = OneHotEncoder().fit_transform(data.codes)
     else:
-        inputs = (data.codes - data.codes.mean(axis=0)) / np.where(data.live, data.codes.std(axis=0), 1)
+        inputs = _standardised(data)
     scores = np.zeros(len(data.columns))
     for k, (labels, values) in enumerate(factor_labels(data, None) if data.live.any() else []):
         with one_thread(), warnings.catch_warnings():
