@@ -55,6 +55,15 @@ def test_images_are_taken_as_bytes_or_floats_alike() -> None:
     assert np.allclose(one, other)
 
 
+def test_a_fitted_net_computes_as_torch_does() -> None:
+    """Products of matrices are for training: the model may be exported."""
+    images = np.random.default_rng(0).integers(256, size=(40, 1, 16, 16), dtype=np.uint8)
+    model = Disentangler("beta-vae", latent=2, steps=2, net="small").fit(images).model_
+    convolutions = [layer for layer in model.modules() if hasattr(layer, "by_products")]
+    assert convolutions
+    assert not any(layer.by_products for layer in convolutions)
+
+
 def test_images_of_another_shape_than_in_fit_are_refused() -> None:
     X = np.zeros((10, 1, 16, 16), np.uint8)
     model = Disentangler(latent=2, steps=1, batch=8).fit(X)
