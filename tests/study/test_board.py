@@ -1,7 +1,9 @@
 """The board and the claims: tables and verdicts from records of which the right values are known."""
 
 import dataclasses
+import json
 import math
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from statistics import fmean
@@ -54,6 +56,33 @@ def verdicts(runs: list[StudyRun]) -> dict[str, str]:
     """Return the verdict of each claim on dSprites, of those that have their runs."""
     findings = {claim.statement: claim.test(Runs(runs), "dsprites") for claim in claims.CLAIMS}
     return {statement: each.verdict for statement, each in findings.items() if each is not None}
+
+
+def label(settings: dict[str, object]) -> str:
+    """The name of a method as the page writes it."""
+    name = str(settings["method.name"])
+    return f"{name} {settings['method.beta']:g}" if name == "beta-vae" else name
+
+
+def test_the_page_which_method_has_the_means_of_the_records() -> None:
+    """Read from the JSON files, without the program."""
+    of: dict[tuple[str, str], list[dict[str, float]]] = {}
+    for path in (ROOT / "results" / "board").glob("*.json"):
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        if stored["settings"].get("method.weights") != "closed":
+            key = label(stored["settings"]), stored["settings"]["data.name"]
+            of.setdefault(key, []).append(stored["scores"]["3000"])
+    text = (ROOT / "docs" / "which_method.md").read_text(encoding="utf-8")
+    section = text.split("## What the board shows")[1].split("\n## ")[0]
+    rows = [re.split(r" *\| *", line.strip("| ")) for line in section.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) >= 8
+    for method, data, seeds, *cells in rows:
+        scores = of[method.strip("`"), data]
+        assert int(seeds) == len(scores)
+        names = ("sse", "mig", "dci_hist_disentanglement", "factor_vae")
+        means = [fmean(each[name] for each in scores) for name in names]
+        expected = [f"{means[0]:.1f}", *(f"{mean:.2f}".removeprefix("0") for mean in means[1:])]
+        assert cells == expected, (method, data)
 
 
 def test_the_board_has_every_method_with_five_seeds_on_two_sets() -> None:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
+from statistics import median
 from typing import Any
 
 from equipoise.methods import METHODS
@@ -90,7 +90,8 @@ def show(runs: Sequence[StudyRun], shorter: Sequence[StudyRun] = ()) -> Page:
         f"Means over seeds with their 95 % intervals, sorted by MIG; {len(finished)} of {len(runs)} runs are finished. "
         "Every method has its own settings at their defaults; images, net, batches, optimiser and steps are the same. "
         "ada-gvae has weak labels. MIG/3: the MIG after a third of the steps. Above: the pairs of seeds in which the "
-        "MIG is above that of the beta-VAE with the best mean. Seconds: training on one core of a shared machine."
+        "MIG is above that of the beta-VAE with the best mean. Seconds: the median time of training on one core of a "
+        "shared machine."
     )
     text, markdown, values = [], [summary], []
     for data, of_set in by_data(finished).items():
@@ -123,7 +124,7 @@ def lines(finished: Sequence[Result], third: Sequence[Result], seconds: Mapping[
                 "KL": _cell(group, "kl"),
                 "MIG/3": tables.figure("mig", early.value) if early else "–",
                 "above": _above(group, best),
-                "seconds": f"{fmean(seconds[each.run] for each in group.results):.0f}",
+                "seconds": f"{median(seconds[each.run] for each in group.results):.0f}",
                 "flags": ", ".join([*group.flags, *(["MIG still rises"] if _grows(group, early) else [])]),
             }
         )
