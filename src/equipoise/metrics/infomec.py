@@ -221,10 +221,7 @@ def infoe(codes: ArrayLike, factors: ArrayLike, *, discrete_latents: bool = Fals
     if iterations < 1:
         raise InputError(f"iterations = {iterations}: expected at least 1")
     data = pair(codes, factors)
-    if discrete_latents:
-        inputs = OneHotEncoder().fit_transform(data.codes)
-    else:
-        inputs = _standardised(data)
+    inputs = OneHotEncoder().fit_transform(data.codes) if discrete_latents else _standardised(data)
     scores = np.zeros(len(data.columns))
     for k, (labels, values) in enumerate(factor_labels(data, None) if data.live.any() else []):
         with one_thread(), warnings.catch_warnings():
