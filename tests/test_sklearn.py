@@ -135,7 +135,7 @@ def test_a_grid_may_have_numbers_of_numpy() -> None:
 
 
 def test_the_nets_of_a_fitted_model_are_plain_layers() -> None:
-    images = np.random.default_rng(0).integers(0, 256, (8, 32, 32), dtype=np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (8, 1, 32, 32), dtype=np.uint8)
     model = Disentangler("beta-vae", latent=2, steps=2, net="small").fit(images).model_
     jacobian = torch.func.jacrev(lambda z: model.decoder(z[None]))(torch.zeros(2))
     assert jacobian.shape == (1, 1, 32, 32, 2)
