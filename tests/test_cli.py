@@ -224,7 +224,9 @@ SETTINGS = {
 def test_a_wrong_setting_is_one_sentence_and_writes_nothing(
     word: str, squares: Callable[[], str], tmp_path: Path, here: Here
 ) -> None:
-    said = here("train", f"data={squares()}", "method=l-vae", "train.steps=2", "net=burgess", "out=run", word).refusal()
+    words = [f"data={squares()}", "method=l-vae", "train.steps=2", "net=burgess", "out=run"]
+    others = [each for each in words if not each.startswith(f"{word.partition('=')[0]}=")]
+    said = here("train", *others, word).refusal()
     assert SETTINGS[word] in said
     assert not list(tmp_path.iterdir())
 

@@ -38,6 +38,7 @@ def settings_of(words: Sequence[str]) -> dict[str, object]:
     """Return the settings of words `key=value`. Raises `InputError` for one that is set to two different values."""
     from equipoise import config
 
+    settings = config.parse(words)
     before: dict[str, str] = {}
     for word in words:
         key, _, value = word.partition("=")
@@ -45,4 +46,4 @@ def settings_of(words: Sequence[str]) -> dict[str, object]:
         name = key if is_table else config.FORMS.get(key, key)
         if before.setdefault(name, value) != value:
             raise InputError(f"{name} is set twice, to {cut(before[name])} and to {cut(value)}; leave one of them out")
-    return config.parse(words)
+    return settings
