@@ -18,9 +18,11 @@ from PIL import Image
 from tests.conftest import SMALL as LITTLE
 from tests.test_runs import same_training
 
+from equipoise import cli
 from equipoise.cli import main
 from equipoise.commands import COMMANDS
 from equipoise.methods import METHODS
+from equipoise.outcome import Outcome
 from equipoise.training import checkpoint
 
 COMMAND = [sys.executable, "-m", "equipoise"]
@@ -222,7 +224,9 @@ SETTINGS = {
 def test_a_wrong_setting_is_one_sentence_and_writes_nothing(
     word: str, squares: Callable[[], str], tmp_path: Path, here: Here
 ) -> None:
-    said = here("train", f"data={squares()}", "method=l-vae", "train.steps=2", "net=burgess", "out=run", word).refusal()
+    words = [f"data={squares()}", "method=l-vae", "train.steps=2", "net=burgess", "out=run"]
+    others = [each for each in words if not each.startswith(f"{word.partition('=')[0]}=")]
+    said = here("train", *others, word).refusal()
     assert SETTINGS[word] in said
     assert not list(tmp_path.iterdir())
 
@@ -309,6 +313,10 @@ def test_an_output_folder_that_holds_another_run_is_refused(squares: Callable[[]
             "train.steps is set twice, to 2 and to 3; leave",
         ),
         (("train", "data=a", "data.name=b"), "data.name is set twice, to a and to b; leave one of them out"),
+        (
+            ("train", "data=a", "train.labels=5", "train.labels.source=6"),
+            "train.labels.source is set twice, to 5 and to 6",
+        ),
         (("auto", "a", "b"), "data.name is set twice, to a and to b; leave one of them out"),
     ],
 )
@@ -329,3 +337,16 @@ def test_a_settings_file_is_read_and_the_command_line_wins(
     assert "steps = 3" in written
     (tmp_path / "my.toml").write_text("[train\nsteps = 3")
     assert "my.toml is not valid TOML" in here("train", "my.toml").refusal()
+
+
+def test_help_has_no_backslashes_where_rich_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    def command() -> Outcome:
+        """Draw.
+
+        A film needs `pip install equipoise[video]`.
+        """
+        raise NotImplementedError
+
+    assert cli.help_of(command) == "Draw.\n\nA film needs `pip install equipoise\\[video]`."
+    monkeypatch.setattr(cli.app, "rich_markup_mode", None)
+    assert cli.help_of(command) == "Draw.\n\nA film needs `pip install equipoise[video]`."

@@ -378,6 +378,7 @@ def test_a_picture_of_the_images_is_not_put_among_them(here: Here, monkeypatch: 
     monkeypatch.chdir("squares")
     Image.fromarray(PIXELS[0, 0]).save("0.png")
     assert "squares.png would be one of the images in .; choose another place with --out" in here("info", ".").refusal()
+    assert "copy would be one of the images in .; choose another" in here("render", ".", "--out", "copy").refusal()
     assert here("info", ".", "--out", "../squares.png").code == 0
     assert [path.name for path in Path().iterdir()] == ["0.png"]
 

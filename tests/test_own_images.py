@@ -25,7 +25,9 @@ def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capture
     small = ["net=burgess", "net.latent=3", "train.batch=16", "train.threads=1", "out=run", "evaluate.n=50"]
 
     def run(*words: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["equipoise", "train", "data=pictures", *small, *words])
+        keys = tuple(word.partition("=")[0] + "=" for word in words)
+        others = [word for word in small if not word.startswith(keys)] if keys else small
+        monkeypatch.setattr(sys, "argv", ["equipoise", "train", "data=pictures", *others, *words])
         capfd.readouterr()
         try:
             main()

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -140,3 +141,10 @@ def test_a_grid_may_have_numbers_of_numpy() -> None:
     for latent in np.arange(2, 4):
         model = Disentangler("beta-vae", latent=latent, steps=np.int64(2), settings={"train.batch": np.int32(8)})
         assert model.fit(X).transform(X).shape == (40, latent)
+
+
+def test_the_nets_of_a_fitted_model_are_plain_layers() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (8, 1, 32, 32), dtype=np.uint8)
+    model = Disentangler("beta-vae", latent=2, steps=2, net="small").fit(images).model_
+    jacobian = torch.func.jacrev(lambda z: model.decoder(z[None]))(torch.zeros(2))
+    assert jacobian.shape == (1, 1, 32, 32, 2)

@@ -58,6 +58,8 @@ def printing(command: Callable[..., Outcome]) -> Callable[..., None]:
 
 def help_of(command: Callable[..., Outcome]) -> str:
     """The docstring of a command for terminals of any width: a paragraph is one line, examples have no empty lines."""
+    if app.rich_markup_mode is None:  # typer then prints it in its own way
+        return inspect.cleandoc(command.__doc__ or "")
     text = ""
     for block in inspect.cleandoc(command.__doc__ or "").split("\n\n"):
         is_example = block.startswith(" ")

@@ -16,6 +16,7 @@ import torch
 from equipoise import likelihoods
 from equipoise.convolutions import products
 from equipoise.data import Images, factor_table, npz
+from equipoise.data.factors import column_names
 from equipoise.errors import InputError
 from equipoise.files import replacing, write_text
 from equipoise.model import POINT, VAE
@@ -57,11 +58,8 @@ class Codes(dict[str, npt.NDArray[Any]]):
         latents = {f"z{j}": column for j, column in enumerate(self["mean"].T)}
         if "factors" in self:
             names = self.get("factor_names", [f"factor_{k}" for k in range(self["factors"].shape[1])])
-            for name, column in zip(map(str, names), self["factors"].T, strict=True):
-                taken = columns.keys() | latents.keys()
-                while name in taken:  # such as the factor z0 of decoded codes
-                    name = f"factor_{name}"
-                columns[name] = column
+            free = column_names([*map(str, names)], columns.keys() | latents.keys())  # a factor may be called z0
+            columns |= dict(zip(free, self["factors"].T, strict=True))
         return columns | latents
 
 

@@ -83,6 +83,7 @@ class Config:
 
 
 SHORT = {"data": "data.name", "method": "method.name", "net": "net.name", "init": "train.init"}
+FORMS = SHORT | {"train.labels": "train.labels.source"}  # which are tables in the settings of a run
 TEXT = ("out", *SHORT, *SHORT.values(), "data.factors", "data.key", "data.range", "method.preset")
 TEXT += ("train.device", "train.track")  # settings that are text, even if the text looks like a number or a date
 
@@ -174,9 +175,8 @@ def expand(settings: Settings) -> dict[str, object]:
 
     Numbers of NumPy, such as those of a grid of scikit-learn, become numbers of Python.
     """
-    forms = SHORT | {"train.labels": "train.labels.source"}  # a table in the settings of a run
     plain = {key: value.item() if isinstance(value, np.generic) else value for key, value in settings.items()}
-    return {key if isinstance(value, dict) else forms.get(key, key): value for key, value in plain.items()}
+    return {key if isinstance(value, dict) else FORMS.get(key, key): value for key, value in plain.items()}
 
 
 def identity(config: Config) -> str:

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from equipoise import assemble
 from equipoise import config as configuration
 from equipoise.config import Config
-from equipoise.convolutions import use_products
+from equipoise.convolutions import products, use_products
 from equipoise.data import load_data
 from equipoise.data.batches import batch_index
 from equipoise.data.columns import Kind, Scaling
@@ -120,7 +120,7 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             model, objective = assemble.build(config, (x.shape[1], x.shape[2], x.shape[3]), n)
             training = Training(model, objective, config.train, device(config.train.device))
             fit(training, batch, log=rows.append, save=_ignore, after=_ignore, stop=lambda: False)
-        use_products(model, False)
+        use_products(model, False)  # plain layers, as in a loaded model
         model.scaling = scaling
         self.model_ = model.cpu().eval()
         self.logs_ = rows
@@ -143,7 +143,7 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         model = self.model_
         if is_double:
             x, model = x.double(), copy.deepcopy(model).double()
-        with torch.no_grad():
+        with torch.no_grad(), products(model):
             mean = torch.cat([model.posterior(x[i : i + 1000])[0] for i in range(0, len(x), 1000)])
         codes: Array = mean.cpu().numpy()
         return codes

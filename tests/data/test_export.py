@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from equipoise.data import Images, export, load_data
+from equipoise.data.factors import column_names
 from equipoise.errors import InputError
 
 SHAPE = (3, 12, 12)
@@ -102,3 +103,8 @@ def test_a_factor_called_file_does_not_hide_the_names_of_the_files(tmp_path: Pat
     images = Images(np.zeros((2, 1, 8, 8), np.uint8), name="a", factors=np.array([[0], [1]]), factor_names=["file"])
     export.to_path(images, tmp_path / "a")
     assert (tmp_path / "a" / "factors.csv").read_text().splitlines() == ["file,factor_file", "0.png,0", "1.png,1"]
+
+
+def test_a_factor_with_the_name_of_another_column_takes_no_name_from_a_third() -> None:
+    assert column_names(["file", "factor_file"], ["file"]) == ["factor_factor_file", "factor_file"]
+    assert column_names(["shape"], ["file"]) == ["shape"]

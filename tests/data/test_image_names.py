@@ -72,3 +72,14 @@ def test_factors_of_another_type_are_refused_in_one_sentence(factors: Any, kind:
 def test_a_number_of_thousands_of_digits_is_no_image() -> None:
     find = number_below(3)
     assert [find("2"), find("3"), find("-1"), find("1" * 5000), find(""), find("02")] == [2, None, None, None, None, 2]
+
+
+@pytest.mark.parametrize("names", [np.array(["shape"]), pd.Index(["shape"]), ("shape",)])
+def test_names_of_columns_may_be_an_array(names: Any, tmp_path: Path) -> None:
+    for i in range(4):
+        Image.new("L", (8, 8), 60 * i).save(tmp_path / f"{i}.png")
+    rows = "".join(f"{i}.png,{i % 2},{i // 2}\n" for i in range(4))
+    (tmp_path / "factors.csv").write_text(f"file,scale,shape\n{rows}")
+    images = load_data(tmp_path, factors=names)
+    assert images.factors is not None
+    assert images.factors.tolist() == [[0], [0], [1], [1]]

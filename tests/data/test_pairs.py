@@ -99,10 +99,21 @@ def test_images_that_are_no_files_have_numbers_in_the_table(tmp_path: Path) -> N
 
 
 def test_row_numbers_before_the_pairs_are_no_images(tmp_path: Path) -> None:
-    for number, header in enumerate((",first,second", "index,first,second", "Unnamed: 0,first,second")):
+    for number, header in enumerate((",first,second", "Unnamed: 0,first,second")):
         path = tmp_path / f"{number}.csv"
         path.write_text(f"{header}\n0,3,17\n1,5,4\n")
         assert read_pairs(path, grid()).tolist() == [[3, 17], [5, 4]]
+
+
+def test_a_column_called_index_may_number_the_rows_or_name_images(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.csv"
+    path.write_text("index,neighbour,distance\n3,17,0.5\n5,4,1\n")
+    assert read_pairs(path, grid()).tolist() == [[3, 17], [5, 4]]
+    path.write_text("index,first,second\n0,03.png,17.png\n1,05.png,04.png\n")
+    assert read_pairs(path, grid([f"{i:02d}.png" for i in range(60)])).tolist() == [[3, 17], [5, 4]]
+    path.write_text("id,first,second\n0,3,17\n1,5,4\n")
+    with pytest.raises(InputError, match="the column id may number the rows or name the first image of each pair"):
+        read_pairs(path, grid())
 
 
 @pytest.mark.parametrize(

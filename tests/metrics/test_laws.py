@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from equipoise.errors import InputError
 from equipoise.metrics import METRICS, Score, ScoreWarning, score
+from equipoise.metrics.inputs import words_as_codes
 
 RANDOM = [name for name, metric in METRICS.items() if metric.repeats]
 DRAWN = ("beta_vae", "factor_vae", "z_max")
@@ -295,3 +296,8 @@ def test_masked_values_are_not_scored() -> None:
     with pytest.raises(InputError, match=r"^codes: 3 of 400 values are masked"):
         METRICS["mig"].function(hidden + 0.5, factors)
     assert METRICS["mig"].function(factors + 0.5, np.ma.masked_array(factors)).value > 0.9
+
+
+def test_words_are_in_the_order_of_the_numbers_in_them() -> None:
+    words = np.array([["step10", "b"], ["step2", "a"], ["step1", "b"]])
+    assert words_as_codes(words).tolist() == [[2, 1], [1, 0], [0, 1]]

@@ -6,7 +6,7 @@ import shutil
 import time
 from pathlib import Path
 
-from kills import COMMANDS, TRAIN, Kills
+from kills import COMMANDS, LONGER, TRAIN, Kills
 from processes import (
     check_refusal,
     compare_runs,
@@ -77,8 +77,7 @@ class Places:
         words = rng.choice(reading)
         code = wait(start(words, place, is_root=False))
         require(code == 0, f"{place}: {words} ended with {code}: {output(place)[-1000:]}")
-        longer = [*TRAIN, "train.steps=200"]
-        for words in (["evaluate", "run", "--which", "sse"], ["report", "run"], ["export", "run"], longer):
+        for words in (["evaluate", "run", "--which", "sse"], ["report", "run"], ["export", "run"], LONGER):
             check_refusal(place, wait(start(words, place, is_root=False)), "run")
         for folder in (place / "run", place / "run" / "claims"):
             os.chown(folder, os.getuid(), -1)

@@ -37,6 +37,7 @@ SETTINGS = (
     *("train.log_every=5", "train.checkpoint_every=10"),
 )
 TRAIN = ["train", "data=data.npz", "out=run", *SETTINGS]
+LONGER = [word.replace("train.steps=100", "train.steps=200") for word in TRAIN]
 STUDY = """
 out = "study"
 retries = 1000
@@ -83,7 +84,7 @@ def _added(expected: Path, found: Path) -> None:
 
 COMMANDS = {
     "train": Command(TRAIN, [], compare_runs),
-    "extend": Command([*TRAIN, "train.steps=200"], [TRAIN], compare_runs),
+    "extend": Command(LONGER, [TRAIN], compare_runs),
     "evaluate": Command(["evaluate", "run", "--which", "default"], [TRAIN], compare_runs),
     "report": Command(["report", "run", "--explorer"], [TRAIN], _report),
     "export": Command(["export", "run"], [TRAIN], _export),

@@ -19,7 +19,7 @@ Progress = Annotated[bool, typer.Option(hidden=True)]
 
 
 def keep_input(target: Path, source: str | Path | None) -> None:
-    """Raise `InputError` if a command would write over the file that it reads, or a picture among its images."""
+    """Raise `InputError` if a command would write over the file that it reads, or pictures among its images."""
     if source is None:
         return
     try:
@@ -29,7 +29,8 @@ def keep_input(target: Path, source: str | Path | None) -> None:
         return
     if is_same and not folder:
         raise InputError(f"{target} is the file that is read, and would be lost; choose another name with --out")
-    if folder and target.suffix.lower() == ".png" and path in target.resolve().parents:
+    has_pictures = target.suffix.lower() not in (".csv", ".mp4", ".npy", ".npz", ".parquet")  # or a folder of them
+    if folder and has_pictures and path in target.resolve().parents:
         raise InputError(f"{target} would be one of the images in {source}; choose another place with --out")
 
 
@@ -37,10 +38,12 @@ def settings_of(words: Sequence[str]) -> dict[str, object]:
     """Return the settings of words `key=value`. Raises `InputError` for one that is set to two different values."""
     from equipoise import config
 
+    settings = config.parse(words)
     before: dict[str, str] = {}
     for word in words:
         key, _, value = word.partition("=")
-        name = config.SHORT.get(key, key)
+        is_table = value.lstrip().startswith("{")  # such as of train.labels, which single settings complete
+        name = key if is_table else config.FORMS.get(key, key)
         if before.setdefault(name, value) != value:
             raise InputError(f"{name} is set twice, to {cut(before[name])} and to {cut(value)}; leave one of them out")
-    return config.parse(words)
+    return settings

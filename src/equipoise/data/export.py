@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from PIL import Image
 
 from equipoise import progress
 from equipoise.data import sheet, store
+from equipoise.data.factors import column_names
 from equipoise.data.images import Images
 from equipoise.data.pixels import Bytes
 from equipoise.errors import InputError
@@ -74,7 +75,7 @@ def to_table(vectors: Images, path: Path) -> None:
     assert vectors.scaling is not None
     columns = dict(zip(vectors.scaling.names, vectors.vectors().T, strict=True))
     if vectors.factors is not None:
-        columns |= dict(zip(_free(vectors.factor_names, [*columns]), vectors.factors.T, strict=True))
+        columns |= dict(zip(column_names(vectors.factor_names, columns), vectors.factors.T, strict=True))
     if path.suffix.lower() == ".parquet":
         import pandas as pd
 
@@ -138,16 +139,11 @@ def to_folder(images: Images, folder: Path) -> None:
             if images.factors is not None:
                 with open(part / "factors.csv", "w", newline="", encoding="utf-8") as file:
                     writer = csv.writer(file)
-                    writer.writerow(("file", *_free(images.factor_names, ["file"])))
+                    writer.writerow(("file", *column_names(images.factor_names, ["file"])))
                     writer.writerows((name, *row) for name, row in zip(names, images.factors.tolist(), strict=True))
         os.replace(part, folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-
-
-def _free(names: Sequence[str], taken: Sequence[str]) -> list[str]:
-    """The names of factors, of which one that is that of another column is called factor_NAME."""
-    return [f"factor_{name}" if name in taken else name for name in names]
 
 
 def _check_channels(images: Images) -> None:

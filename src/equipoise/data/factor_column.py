@@ -9,6 +9,7 @@ import numpy.typing as npt
 from equipoise.data.factors import Factors
 from equipoise.data.pixels import Indices
 from equipoise.errors import InputError
+from equipoise.natural import natural
 
 # The spellings that pandas reads as missing, in any case, except for the word none.
 _MISSING = frozenset(
@@ -130,20 +131,6 @@ class Column:
                 "or give all cells a word"
             )
         return InputError(f"{title}: {place} has {text!r} in the column {self.name}, {why}")
-
-
-def natural(text: str) -> str:
-    """Sort key: runs of digits by their number, so that step 2 precedes step 10.
-
-    The key is a text, since lists of words and numbers take ten times the memory: a number becomes the count of its
-    digits, followed by them. The beginning of a number sorts before any letter.
-    """
-
-    def key(run: re.Match[str]) -> str:
-        number = "".join(str(int(digit)) for digit in run[0]).lstrip("0") or "0"  # digits of any script
-        return f"\1{chr(len(number))}{number}"
-
-    return re.sub(r"\d+", key, text)
 
 
 def is_missing(text: str) -> bool:

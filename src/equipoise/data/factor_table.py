@@ -87,15 +87,16 @@ def split(setting: Setting) -> tuple[str | None, Sequence[str]]:
     """The path of a table or FOLDERS, if one is set, and the columns that are chosen; none: those that are factors."""
     if setting is None or isinstance(setting, str | os.PathLike):
         return None if setting is None else os.fspath(setting), ()
-    names = setting if isinstance(setting, list | tuple) else ()
+    names = setting.tolist() if hasattr(setting, "tolist") else setting  # an array, or the columns of a data frame
+    names = names if isinstance(names, list | tuple) else ()
     if not names or not all(isinstance(name, str | os.PathLike) for name in names):
         raise InputError(
             f"data.factors is a {type(setting).__name__}; expected the path of a table, names of its columns, or a "
             "data frame with a column for each factor, such as pandas.DataFrame({'shape': shapes})"
         )
-    first, *rest = setting
+    first, *rest = names
     has_path = Path(first).suffix.lower() in KINDS
-    return (first, rest) if has_path else (None, list(setting))
+    return (first, rest) if has_path else (None, list(names))
 
 
 def beside(folder: Path) -> Path | None:

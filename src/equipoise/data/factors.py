@@ -1,7 +1,7 @@
 """The table of the factors of images: codes 0..V-1, or continuous values."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,17 @@ import numpy.typing as npt
 from equipoise.errors import InputError
 
 Factors = npt.NDArray[np.int64] | npt.NDArray[np.float64]
+
+
+def column_names(names: Sequence[str], taken: Collection[str]) -> list[str]:
+    """The names of factors as columns of a table: one that is `taken` is called factor_NAME, until no other has it."""
+    columns: list[str] = []
+    for name in names:
+        column = name
+        while column in taken or column in columns or (column != name and column in names):
+            column = f"factor_{column}"
+        columns.append(column)
+    return columns
 
 
 def check_factors(

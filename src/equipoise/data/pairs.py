@@ -162,13 +162,13 @@ def read_pairs(path: Path, images: Images) -> Indices:
 
     Its cells name image files as in a table of factors, or are numbers from 0 for images that are not files. A column
     of row numbers before them, as data frames write it, is left out, and so are pairs of images that are left out of
-    the training. Raises `InputError` for a cell that names no image, a pair of an image and itself, and if no pair is
-    left.
+    the training. Raises `InputError` for a cell that names no image, a pair of an image and itself, a first column that
+    may be either, and if no pair is left.
     """
     whole = images.whole
     find = number_below(len(whole)) if whole.files is None else image_names.finder(whole.files)
     table = [[cell.strip() for cell in cells] for _, cells in factor_table.table_rows(path, SETTING)]
-    begin = 1 if table and len(table[0]) > 2 and is_row_name(table[0][0]) else 0  # after the numbers of the rows
+    begin = _first_column(path, table, find)
     rows = [cells[begin : begin + 2] for cells in table]
     if rows and all(place is None for place in _places(rows[0], find)):
         rows = rows[1:]  # the header
@@ -183,6 +183,27 @@ def read_pairs(path: Path, images: Images) -> Indices:
     if not len(trained):
         raise InputError(f"{path}: of no pair both images are among those to train on; change data.split or data.n")
     return trained
+
+
+def _first_column(path: Path, table: list[list[str]], find: Callable[[str], int | None]) -> int:
+    """The column of the first images: 0, or 1 if the one before it numbers the rows.
+
+    A column called index, id or row may do either. Raises `InputError` if the cells do not show which.
+    """
+    if not table or len(table[0]) < 3 or not is_row_name(table[0][0]):
+        return 0
+    header, *rows = table
+    if header[0].casefold() in ("", "unnamed: 0"):
+        return 1
+    from_first, from_second = (
+        all(None not in _places(cells[begin : begin + 2], find) for cells in rows) for begin in (0, 1)
+    )
+    if rows and from_first and from_second:
+        raise InputError(
+            f"{path}: the column {header[0]} may number the rows or name the first image of each pair; leave it out, "
+            "or keep only the two columns of the images"
+        )
+    return int(from_second)
 
 
 def _places(cells: list[str], find: Callable[[str], int | None]) -> list[int | None]:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from equipoise.errors import InputError
 from equipoise.metrics.result import Floats, Score, ScoreWarning
+from equipoise.natural import natural
 
 Result = TypeVar("Result")
 
@@ -211,7 +212,7 @@ def _check_mask(values: Any, name: str) -> None:
 
 
 def words_as_codes(factors: Any) -> Any:
-    """Return factors [N, K] whose columns of words are codes in the order of the alphabet, as in a table of factors.
+    """Return factors [N, K] whose columns of words are codes in the order of `natural`, as in a table of factors.
 
     Takes data frames and arrays; other factors are returned as they are. `InputError` for a missing or masked value.
     """
@@ -231,7 +232,9 @@ def words_as_codes(factors: Any) -> Any:
         try:
             columns[k] = column.astype(np.float64)
         except ValueError:
-            columns[k] = np.unique(column, return_inverse=True)[1].astype(np.float64)
+            words, places = np.unique(column, return_inverse=True)
+            order = sorted(range(len(words)), key=lambda i: natural(str(words[i])))
+            columns[k] = np.argsort(order)[places].astype(np.float64)
     return np.stack(columns, axis=1)
 
 

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from equipoise import progress
 from equipoise.data import pictures
-from equipoise.data.factor_column import natural
 from equipoise.data.intensity import Raw
 from equipoise.data.pixels import Shape
 from equipoise.data.readers import tiff
 from equipoise.data.source import Picture, Source
 from equipoise.errors import InputError
 from equipoise.files import user_path
+from equipoise.natural import natural
 
 _BLOCK = 512  # files whose heads are read at once
 _OF_STACKS = 32  # pictures at once where files have several, which are read one after the other
