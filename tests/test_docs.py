@@ -172,6 +172,7 @@ def test_every_picture_is_listed_with_the_command_that_made_it() -> None:
         name for cell in re.findall(r"^\| (`[^|]+) \|", page, re.MULTILINE) for name in re.findall(r"`([^`]+)`", cell)
     ]
     pictures = {picture.name for picture in (ROOT / "docs" / "images").iterdir()}
+    pictures |= {picture.name for picture in (ROOT / "docs").glob("*.svg")}
     assert all(fnmatch.filter(pictures, name) for name in listed)
     assert {picture for name in listed for picture in fnmatch.filter(pictures, name)} == pictures
 
