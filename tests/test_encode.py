@@ -107,7 +107,7 @@ def test_factors_with_the_names_of_other_columns_are_kept(tmp_path: Path) -> Non
     codes |= {"factor_names": np.array(["index", "z0", "file", "factor_z0"])}
     coding.write(tmp_path / "a.csv", codes, "")
     lines = (tmp_path / "a.csv").read_text(encoding="utf-8").splitlines()
-    assert lines[0] == "index,file,factor_index,factor_z0,factor_file,factor_factor_z0,z0"
+    assert lines[0] == "index,file,factor_index,factor_factor_z0,factor_file,factor_z0,z0"
     assert lines[1:] == ["0,a.png,7,1,3,5,0.5", "1,b.png,8,2,4,6,0.25"]
 
 
