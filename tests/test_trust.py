@@ -6,10 +6,7 @@ import json
 import os
 import random
 import shutil
-import warnings
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -303,30 +300,6 @@ def test_what_a_killed_process_left_half_written_is_removed(finished: dict[str, 
     assert contents(path) == before
 
 
-@pytest.mark.parametrize(
-    ("number", "remedy"),
-    [
-        (errno.ENOTDIR, "a file is where a folder is needed, so choose another place"),
-        (errno.EACCES, "choose a place that you may write to, or change its permissions"),
-    ],
-)
-def test_a_place_that_cannot_be_written_to_is_named_with_the_remedy(
-    number: int, remedy: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    def refuse(path: Path, **_: object) -> None:
-        raise OSError(number, os.strerror(number), str(path))
-
-    monkeypatch.chdir(tmp_path)
-    np.save("a.npy", np.zeros((2, 8, 8), np.uint8))
-    monkeypatch.setattr(Path, "mkdir", refuse)
-    monkeypatch.setattr("sys.argv", ["equipoise", "data", "render", "a.npy", "--out", "folder/a.npz"])
-    with pytest.raises(SystemExit) as end:
-        main()
-    assert end.value.code == 1
-    error = capsys.readouterr().err.strip()
-    assert error == f"equipoise: folder: {os.strerror(number)}; {remedy}"
-
-
 def test_a_full_disk_is_named_with_the_file_and_the_run_goes_on_later(
     finished: dict[str, object],
     tmp_path: Path,
@@ -359,30 +332,6 @@ def test_a_full_disk_is_named_with_the_file_and_the_run_goes_on_later(
     run({**finished, "train.steps": 12})
     assert same_training(path, tmp_path / "whole" / "run")
     assert not list(path.rglob("*.part"))
-
-
-def test_a_folder_that_is_moved_while_it_is_trained_stops_the_training(
-    squares: Callable[[], str], tmp_path: Path
-) -> None:
-    path, steps = tmp_path / "run", []
-
-    def move() -> bool:
-        steps.append(0)
-        if len(steps) == 5:
-            shutil.move(path, tmp_path / "moved")
-        return False
-
-    chosen: dict[str, Any] = settings(squares(), path)
-    with pytest.raises((RunError, OSError)):
-        runs.execute(resolve(chosen), progress=False, stop=move)
-    assert not path.exists()
-    last = max((tmp_path / "moved" / "claims").iterdir())
-    last.with_name(str(int(last.name) + 1)).write_text('{"over": true}')  # as if this process had ended
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        run({**chosen, "out": str(tmp_path / "moved")})
-    run({**chosen, "out": str(tmp_path / "whole")})
-    assert same_training(tmp_path / "moved", tmp_path / "whole")
 
 
 def test_an_audit_finds_every_fault_and_changes_nothing(finished: dict[str, object], tmp_path: Path) -> None:
