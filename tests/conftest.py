@@ -57,6 +57,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "progressive-rf-vae": {"width": 8, "layers": 2},
     "isa-vae": {"layout": (2, 1)},
     "aligned-vae": {"every": 2, "codes": 16},
+    "outline-vae": {"every": 2},
     "isa-tcvae": {"layout": (2, 1)},
     "mr-vae": {"beta_min": 2.0, "beta_max": 2.0, "beta": 2.0},  # one beta, so that the loss has no random weights
 }
@@ -83,9 +84,13 @@ def toy(objective: Objective, shape: Shape = SHAPE, seed: int = 0, dtype: torch.
         decoder = nn.Sequential(
             nn.Linear(shape.latent, 16), nn.Tanh(), nn.Linear(16, pixels), nn.Unflatten(1, shape.image)
         )
+        if objective.edges is not None:
+            objective.edges.attach(decoder, shape.image)
+            objective.edges.to(dtype)
         encoder, decoder = gates.add(encoder, decoder, objective.rates)
     model = VAE(encoder, decoder, objective.likelihood, objective.prior, shape.image, shape.images)
     model.pairing = objective.pairing
+    model.keeps_features = objective.edges is not None
     return model.to(dtype)
 
 

@@ -55,6 +55,7 @@ OTHERWISE: dict[str, list[dict[str, Any]]] = {
     "error-bound": [{"bound": 10.0, "step": "geco"}, {"explained": 0.5, "probe": 0.2}],
     "learned": [{"regulariser": "log", "parametrisation": "log", "floor": 1e-2}],
     "accuracy": [{"target_end": 0.6, "smoothing": 0.0}],
+    "two-groups": [{"unit": "rec", "opening": 0.0, "apart": 1.0}],
     "relevance": [{"relevant": [1, 0, 1]}, {"eta_h_warmup": 0.5}],
     "discriminator": [{"width": 8, "layers": 2, "second": "split"}],
     "image-discriminator": [{"accumulate": True}],

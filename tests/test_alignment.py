@@ -117,6 +117,7 @@ def test_latents_with_different_variances_keep_their_axes() -> None:
     similar, different = torch.tensor([-4.0, -4.5]), torch.tensor([-4.0, -6.0])
     assert alignment._partners(mean, similar.expand(2000, 2)) == [(1, 0)]
     assert alignment._partners(mean, different.expand(2000, 2)) == []
+    assert alignment._partners(mean, similar.expand(2000, 2), is_apart=True) == []  # each is in a half of its own
 
 
 def test_unused_latents_are_switched_off_at_the_end_and_only_then() -> None:

@@ -31,6 +31,7 @@ ORDER = [
     "supervision",
     "model",
     "terms",
+    "edges",
     "balance",
     "adversary",
     "alignment",

@@ -45,6 +45,7 @@ class Alignment(Part):
         off_from: fraction of the schedule from which unused latents are switched off: those with a KL below 0.1 nats
             get mean 0 and variance 1 for every image. Otherwise their means vary slightly with the image. The decoder
             ignores this, but scores that do not depend on the scale of codes, such as MIG, count it.
+        apart: fraction of the schedule for which no latent of the first half is paired with one of the second half.
 
     Source:
         Entropies from spacings and rotations of pairs: Learned-Miller & Fisher, ICA Using Spacings Estimates of
@@ -73,10 +74,11 @@ class Alignment(Part):
         gap: Positive = 1.0,
         threshold: Positive = 0.005,
         off_from: Fraction = 0.95,
+        apart: Annotated[float, Field(ge=0, le=1)] = 0.0,
     ) -> None:
         super().__init__()
         self.latent, self.every, self.codes, self.gap, self.threshold = latent, every, codes, gap, threshold
-        self.off_from = off_from
+        self.off_from, self.apart = off_from, apart
         self.fixed: Sequence[int] = ()  # latents that are not rotated, since labels decide what they describe
         self.register_buffer("window", torch.zeros(codes, 2 * latent))
         self.register_buffer("decrease", torch.zeros(()))
@@ -104,7 +106,7 @@ class Alignment(Part):
         if step % self.every == 0 and is_filled:
             noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
             z = mean + (0.5 * logvar).exp() * noise
-            turn, decrease = rotation(z, self._partners(mean, logvar), self.threshold)
+            turn, decrease = rotation(z, self._partners(mean, logvar, progress < self.apart), self.threshold)
             self.decrease.fill_(decrease)
             if decrease > 0:
                 self._rotate(model, optimisers["model"], turn)
@@ -112,12 +114,14 @@ class Alignment(Part):
             self._switch_off(model, mean, logvar)
         return {"tc_decrease": self.decrease.clone()}
 
-    def _partners(self, mean: Tensor, logvar: Tensor) -> list[tuple[int, int]]:
-        """The pairs of active latents with similar variances, those with the largest KL first."""
+    def _partners(self, mean: Tensor, logvar: Tensor, is_apart: bool = False) -> list[tuple[int, int]]:
+        """The pairs of active latents with similar variances, those with the largest KL first; apart: of one half."""
         kl = _kl(mean, logvar)
         level = logvar.mean(0)
         order = [j for j in kl.argsort(descending=True).tolist() if kl[j] > ACTIVE and j not in self.fixed]
-        return [(i, j) for i, j in itertools.combinations(order, 2) if abs(float(level[i] - level[j])) <= self.gap]
+        half = self.latent // 2
+        pairs = ((i, j) for i, j in itertools.combinations(order, 2) if not is_apart or (i < half) == (j < half))
+        return [(i, j) for i, j in pairs if abs(float(level[i] - level[j])) <= self.gap]
 
     def _switch_off(self, model: VAE, mean: Tensor, logvar: Tensor) -> None:
         """Set the posterior of unused latents to the prior, for the codes mean and logvar [codes, D] of the window."""

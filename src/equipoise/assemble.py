@@ -80,6 +80,8 @@ def build(config: Config, image: tuple[int, int, int], images: int) -> tuple[VAE
     def modules() -> tuple[nn.Module, nn.Module, Objective]:
         encoder, decoder = nets.build(config.net.name, image, config.net.latent)
         objective = objective_of(config, image, images)
+        if objective.edges is not None:
+            objective.edges.attach(decoder, image)
         return *gates.add(encoder, decoder, objective.rates), objective
 
     devices.check_memory(modules)

@@ -9,6 +9,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from equipoise import nets
 from equipoise.data import Images, load_data
 from equipoise.data.columns import Scaling
 from equipoise.errors import InputError
@@ -132,6 +133,7 @@ class Pass:
         cache: results that several terms need; see `terms.basic.compute_once`.
         shard: the rows that this process has.
         beta: the weight [B] of the KL of each image, for a model with gates.
+        features: the input [B, ...] of the last layer of the decoder, if the model keeps it.
     """
 
     x: Tensor
@@ -145,6 +147,7 @@ class Pass:
     cache: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
     shard: Shard = Shard()
     beta: Tensor | None = None
+    features: Tensor | None = None
 
 
 class VAE(nn.Module):
@@ -191,6 +194,9 @@ class VAE(nn.Module):
         self.bf16 = False  # in training, run the two nets under bfloat16 autocast
         self.shard = Shard()
         self.pairing: Pairing | None = None  # in training, the images are pairs that share posteriors
+        self.keeps_features = False  # in training, whether a pass has the input of the decoder's last layer
+        self.apart = False  # in training, whether the features have gradients to the first half of the latents alone,
+        # and the pictures to the second half alone; the values are the same
 
     @property
     def latent(self) -> int:
@@ -209,11 +215,12 @@ class VAE(nn.Module):
             beta, level = self.encoder.draw(len(x) * self.shard.processes, generator)
             levels = [self.shard.rows(level)]
         mean, logvar, z = self.sample(x, generator, *levels)
-        out = self.out(z, *levels)
+        features, out = self._drawn(z) if self.keeps_features else (None, self.out(z, *levels))
         if self.shard.processes > 1:  # exchange all three in one message
             mean, logvar, z = self.shard.whole(torch.cat([mean, logvar, z], 1)).chunk(3, 1)
         self.prior.count(z)
-        return Pass(x, mean, logvar, z, out, self.dataset_size, self.prior, self.likelihood, {}, self.shard, beta)
+        codes = mean, logvar, z
+        return Pass(x, *codes, out, self.dataset_size, self.prior, self.likelihood, {}, self.shard, beta, features)
 
     def sample(
         self, x: Tensor, generator: torch.Generator | None = None, *levels: Tensor
@@ -253,6 +260,18 @@ class VAE(nn.Module):
         with self._autocast(z):
             out: Tensor = self.decoder(z, *levels)
         return out
+
+    def _drawn(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the input of the decoder's last layer and the logits [B, C, H, W] for codes z [B, D]."""
+        hidden, last = nets.split_last(self.decoder)
+        with self._autocast(z):
+            if not self.apart:
+                features = hidden(z)
+                return features, last(features)
+            is_first = torch.arange(z.shape[1], device=z.device) < z.shape[1] // 2
+            views = torch.where(is_first, z, z.detach()), torch.where(is_first, z.detach(), z)
+            features, of_picture = hidden(torch.cat(views)).chunk(2)
+            return features, last(of_picture)
 
     def _autocast(self, x: Tensor) -> torch.autocast:
         return torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16 and self.training)

@@ -191,6 +191,18 @@ def small(shape: Shape, latent: int) -> Pair:
     return encoder, _from_a_grid([latent, 128, flat], _first([32, 32, 16, 16], n), shape[0], sizes, _silu)
 
 
+def split_last(decoder: nn.Module) -> tuple[nn.Sequential, nn.Sequential]:
+    """Return a decoder as two nets: the layers before the last one with weights, and the rest.
+
+    Raises `InputError` for a decoder that is not a sequence of layers.
+    """
+    if not isinstance(decoder, nn.Sequential):
+        raise InputError("edges need a decoder that is a sequence of layers; take one of `nets.NETS`")
+    layers = list(decoder)
+    last = max(i for i, layer in enumerate(layers) if isinstance(getattr(layer, "weight", None), Tensor))
+    return nn.Sequential(*layers[:last]), nn.Sequential(*layers[last:])
+
+
 @torch.no_grad()
 def start_at(decoder: nn.Module, image: Tensor, has_logits: bool = True) -> None:
     """Set the last bias of a decoder so that its first pictures are an image [C, H, W], in [0, 1] if it has logits.

@@ -11,6 +11,7 @@ from equipoise.adversary import Discriminator
 from equipoise.alignment import Alignment
 from equipoise.balance import Balance, Seen
 from equipoise.data.settings import LabelSettings
+from equipoise.edges import Edges
 from equipoise.errors import InputError
 from equipoise.gates import Rates
 from equipoise.likelihoods import Likelihood
@@ -59,6 +60,7 @@ class Objective(nn.Module):
         prior_lr: learning rate of the parameters of the prior. Default: that of the training.
         rates: the betas of a model whose nets have gates; a term reads that of each image from the pass.
         pairing: how batches of pairs are drawn, and which latents of a pair share their posterior.
+        edges: draws the edge maps of the images, for a term of them; `attach` gives it the decoder.
 
     The attribute `supervision` is the term of labelled images, None without; `with_labels` sets it.
 
@@ -91,6 +93,7 @@ class Objective(nn.Module):
         prior_lr: float | None = None,
         rates: Rates | None = None,
         pairing: Pairing | None = None,
+        edges: Edges | None = None,
     ) -> None:
         super().__init__()
         self.terms = dict(terms)
@@ -103,6 +106,7 @@ class Objective(nn.Module):
         self.prior_lr = prior_lr
         self.rates = rates
         self.pairing = pairing
+        self.edges = edges
         self.supervision: Supervision | None = None
         available = [*terms, *self.monitors]
         for verb, names, known in (("weights", balance.terms, list(terms)), ("measures", balance.measures, available)):
@@ -112,8 +116,9 @@ class Objective(nn.Module):
 
     @property
     def parts(self) -> list[Part]:
-        """Balance, likelihood and prior, and adversary, alignment and supervision if there are any."""
-        parts = (self.balance, self.likelihood, self.prior, self.adversary, self.alignment, self.supervision)
+        """Balance, likelihood and prior, and adversary, alignment, edges and supervision if there are any."""
+        others = (self.adversary, self.alignment, self.edges, self.supervision)
+        parts = (self.balance, self.likelihood, self.prior, *others)
         return [part for part in parts if part is not None]
 
     @property
@@ -171,9 +176,10 @@ class Objective(nn.Module):
     def parameter_groups(self, model: VAE) -> list[Group]:
         """Return the parameters by optimiser and learning rate.
 
-        Only the parameters of encoder and decoder are clipped. Those of balance, prior and likelihood are not.
+        Only the parameters of encoder, decoder and edges are clipped. Those of balance, prior and likelihood are not.
         """
         networks = [*model.encoder.parameters(), *model.decoder.parameters()]
+        networks += self.edges.parameters() if self.edges is not None else []
         groups: list[Group] = [{"optimiser": "model", "params": networks, "clip": True}]
         paced = [part for part in self.balance.modules() if isinstance(part, Balance) and part.travel is not None]
         of_paced = {parameter for part in paced for parameter in part.parameters()}

@@ -48,7 +48,8 @@ def test_only_the_networks_are_clipped(method: Method) -> None:
     objective = build(method)
     model = toy(objective)
     clipped = {p for group in objective.parameter_groups(model) if group["clip"] for p in group["params"]}
-    assert clipped == {*model.encoder.parameters(), *model.decoder.parameters()}
+    of_edges = () if objective.edges is None else objective.edges.parameters()
+    assert clipped == {*model.encoder.parameters(), *model.decoder.parameters(), *of_edges}
 
 
 @pytest.mark.parametrize("name", ["isa-vae", "isa-tcvae"])
@@ -120,8 +121,9 @@ def test_state_round_trip_gives_the_same_loss_and_codes(method: Method) -> None:
 
 def test_evaluation_moves_nothing(method: Method) -> None:
     objective = build(method).eval()
+    model = toy(objective)
     before = copy.deepcopy(objective.state_dict())
-    p = forward(toy(objective), images(B), noise(B))
+    p = forward(model, images(B), noise(B))
     first = objective(p, clock(2))[0]
     assert torch.equal(objective(p, clock(7))[0], first)
     assert all(torch.equal(before[name], value) for name, value in objective.state_dict().items())

@@ -38,7 +38,13 @@ def go(training: Training, until: int) -> None:
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize(
     ("method", "more"),
-    [*((method, {}) for method in METHODS), ("l-vae", DECAY), ("aligned-vae", MUON), ("dava", MUON)],
+    [
+        *((method, {}) for method in METHODS),
+        ("l-vae", DECAY),
+        ("aligned-vae", MUON),
+        ("outline-vae", MUON),
+        ("dava", MUON),
+    ],
 )
 def test_training_resumed_from_its_saved_state_equals_training_that_never_stopped(
     method: str, more: dict[str, object], device: str

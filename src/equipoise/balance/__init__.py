@@ -9,6 +9,7 @@ from equipoise.balance.fixed import Capacity, Fixed, WarmUp
 from equipoise.balance.learned import ClosedFormWeights, LearnedWeights
 from equipoise.balance.schedule import Schedule
 from equipoise.balance.set_point import SetPoint
+from equipoise.balance.two_groups import TwoGroups
 
 BALANCES: dict[str, type[Balance]] = {
     part.name: part
@@ -26,6 +27,7 @@ BALANCES: dict[str, type[Balance]] = {
         AccuracyFeedback,
         AccuracyCapacity,
         Relevance,
+        TwoGroups,
     )
 }
 """Every balance by name."""
@@ -48,6 +50,7 @@ __all__ = [
     "Schedule",
     "Seen",
     "SetPoint",
+    "TwoGroups",
     "WarmUp",
     "Weights",
 ]

@@ -36,6 +36,7 @@ class Balance(Part):
     needs_nonnegative: ClassVar[bool] = False  # whether its terms must not become negative
     needs_adversary: ClassVar[bool] = False  # whether it needs `accuracy`
     needs_latent_kl: ClassVar[bool] = False  # whether it weights the KL of each latent by itself
+    apart: float = 0.0  # fraction of the schedule for which each half of the latents learns from a target of its own
     travel: float | None = None  # how far Adam moves its parameters in a schedule; None: by the learning rate
 
     def penalty(self, seen: Seen) -> Tensor:
@@ -79,6 +80,7 @@ class Joint(Balance):
             if twice:
                 raise InputError(f"two balances {does} {twice}; take one of them, or give each terms of its own")
         self.is_scheduled = any(balance.is_scheduled for balance in balances)
+        self.apart = max((balance.apart for balance in balances), default=0.0)
 
     def settings(self) -> dict[str, Any]:
         """Name and settings of each balance."""

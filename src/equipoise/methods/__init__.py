@@ -19,6 +19,7 @@ from equipoise.methods.isa_vae import ISAVAE
 from equipoise.methods.l_vae import LVAE
 from equipoise.methods.method import Method, Preset, Shape
 from equipoise.methods.mr_vae import MRVAE
+from equipoise.methods.outline_vae import OutlineVAE
 from equipoise.methods.progressive_factor_vae import ProgressiveFactorVAE
 from equipoise.methods.progressive_rf_vae import ProgressiveRFVAE
 from equipoise.methods.qlae import QLAE
@@ -48,6 +49,7 @@ METHODS: dict[str, type[Method]] = {
         DAVA,
         MRVAE,
         AlignedVAE,
+        OutlineVAE,
         AdaGVAE,
         QLAE,
         InfoVAE,

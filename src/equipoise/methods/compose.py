@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 from equipoise import likelihoods
 from equipoise.adversary import Adversary
 from equipoise.balance import BALANCES, Balance, Fixed, Joint
+from equipoise.edges import Edges
 from equipoise.errors import InputError
 from equipoise.likelihoods import LIKELIHOODS, SHORT, Likelihood
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
@@ -43,7 +44,7 @@ class Compose:
     """
 
     terms: Annotated[
-        tuple[Spec, ...], Field(description="terms beside rec; adversarial_tc comes with a discriminator")
+        tuple[Spec, ...], Field(description="terms beside rec; adversarial_tc has a discriminator, edges a layer")
     ] = ("kl",)
     balance: Annotated[tuple[Spec, ...], Field(description="rules for the weights; empty: every weight is 1")] = ()
     prior: Annotated[Spec, Field(description="standard-normal, or lp-nested with its layout")] = "standard-normal"
@@ -71,7 +72,7 @@ class Compose:
 
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape. Raises `InputError` for an invalid composition."""
-        names = [name_in("term", spec, [*TERMS, ADVERSARIAL]) for spec in self.terms]
+        names = [name_in("term", spec, [*TERMS, ADVERSARIAL, Edges.name]) for spec in self.terms]
         prior = prior_of(self.prior, shape)
         likelihood = likelihoods.from_name(self.likelihood, shape.image[0], self.sigma, shape.link)
         balances = [build("balance", BALANCES, spec, {"latent": shape.latent}) for spec in self.balance]
@@ -84,10 +85,13 @@ class Compose:
             adversary = Adversary(shape.latent, view=balance.mask, **options)
         elif self.adversary:
             raise InputError(f"method.adversary has options, but no term needs it; add {ADVERSARIAL} to method.terms")
+        edges = None
         terms: dict[str, Term] = {"rec": TERMS["rec"]}
         for name, spec in zip(names, self.terms, strict=True):
             if name == ADVERSARIAL:
                 terms["tc"] = lambda p: adversary.log_ratio(p.z)  # type: ignore[union-attr]
+            elif name == Edges.name:
+                edges = terms[name] = Edges(**check_options(name, Edges, options_in(spec)))
             else:
                 options = check_options(name, TERMS[name], options_in(spec))
                 terms[QUANTITY.get(name, name)] = partial(TERMS[name], **options)
@@ -100,13 +104,15 @@ class Compose:
             adversary=adversary,
             monitors=monitors if "kl" in terms else {"kl": TERMS["kl"], **monitors},
             prior_lr=self.prior_lr,
+            edges=edges,
         )
 
 
 def parts() -> dict[str, dict[str, str]]:
     """Every part by kind and name, with its options and their defaults as text."""
     tables: dict[str, Mapping[str, Callable[..., Any]]] = {
-        "terms": {name: term for name, term in TERMS.items() if name != "rec"} | {ADVERSARIAL: _no_options},
+        "terms": {name: term for name, term in TERMS.items() if name != "rec"}
+        | {ADVERSARIAL: _no_options, Edges.name: Edges},
         "priors": PRIORS,
         "balances": BALANCES,
         "likelihoods": dict.fromkeys(("auto", *SHORT), _no_options) | LIKELIHOODS,

@@ -60,9 +60,11 @@ class Training:
         self.layout = speed.memory_format(model) if train.fast else torch.contiguous_format
         # `to` applies channels_last to 4-D weights only.
         self.model = model.to(device, memory_format=self.layout)  # type: ignore[call-overload]
-        convolutions.use_products(self.model, train.fast)
+        for net in (self.model, objective):
+            convolutions.use_products(net, train.fast)
         self.model.bf16 = train.precision == "bf16"
         self.model.pairing = objective.pairing
+        self.model.keeps_features = objective.edges is not None
         self.objective = objective.to(device)
         if objective.adversary is not None:
             objective.adversary.shard = self.shard
@@ -70,7 +72,7 @@ class Training:
             objective.alignment.fixed = labelled.latents
         groups = objective.parameter_groups(model)
         self.optimisers = {
-            name: _optimiser(name, _groups_of(name, groups, train), model, train)
+            name: _optimiser(name, _groups_of(name, groups, train), model, objective, train)
             for name in dict.fromkeys(group["optimiser"] for group in groups)
         }
         self.clipped = [p for group in groups if group["clip"] for p in group["params"]]
@@ -103,6 +105,7 @@ class Training:
         if self.step == 0 and train.start_at_mean and train.init is None:
             image = self.shard.whole(x.mean(0, keepdim=True)).mean(0)
             nets.start_at(self.model.decoder, image, has_logits=self.model.likelihood.link is None)
+        self.model.apart = (self.step + 1) / train.schedule_length < self.objective.balance.apart
         p = self.model(x, self.generator)
         labelled = None
         if self.labelled is not None:
@@ -241,10 +244,14 @@ def device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _optimiser(name: str, groups: list[dict[str, Any]], model: VAE, train: Train) -> torch.optim.Optimizer:
+def _optimiser(
+    name: str, groups: list[dict[str, Any]], model: VAE, objective: Objective, train: Train
+) -> torch.optim.Optimizer:
     """The optimiser of these groups. An adversary has Adam, whatever the optimiser of the model."""
     if name == "model" and train.optimizer == "muon":
-        return muon.Muon(muon.split(groups, muon.hidden_weights(model)), train.fast)
+        hidden = muon.hidden_weights(model)
+        hidden += [p for p in objective.edges.parameters() if p.ndim > 1] if objective.edges is not None else []
+        return muon.Muon(muon.split(groups, hidden), train.fast)
     return speed.adam(groups, train.fast)
 
 

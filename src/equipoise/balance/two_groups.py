@@ -1,0 +1,100 @@
+"""Weights for latents that are learned in two groups at first: one from edge maps, one from images."""
+
+from typing import Annotated, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from equipoise.balance.contract import Balance, Fraction, Positive, Seen, Weights, in_nats, measure_unit
+from equipoise.errors import InputError
+
+Start = Annotated[float, Field(ge=0, lt=1)]
+
+
+class TwoGroups(Balance):
+    """Weights of the KL and of the edge maps, for latents that are learned in two groups at first.
+
+    Until `apart`, the first half of the latents receives gradients from the edge maps alone, and the second half from
+    the images alone; see `VAE.apart`. The weight of the KL of the first half falls geometrically from `edges_start` to
+    `edges_end` in half of this time, and that of the edge maps is 1. The weight of the KL of the second half is
+    `opening_weight` during the opening, in which the latents become active, then `start` until `hold`, and then falls
+    geometrically to `end`, which it reaches at `until`. After `apart` it is the weight of all latents, and that of the
+    edge maps is this weight divided by `edges_end`. In evaluation all weights are the last ones.
+
+    Args:
+        latent: number of latent dimensions D, at least 2.
+        start: first weight of the KL of the second half.
+        end: last weight of the KL, at most `start`.
+        hold: fraction of the schedule until which the weight is `start`.
+        until: fraction of the schedule at which it reaches `end`.
+        opening: fraction of the schedule that the opening takes.
+        opening_weight: weight of the KL of the second half during the opening.
+        edges_start: first weight of the KL of the first half, relative to that of the edge maps.
+        edges_end: its last weight, at most `edges_start`.
+        apart: fraction of the schedule for which the groups are learned apart.
+        unit: the term in whose mean the weights of the KL are expressed, such as `spread`; the mean is taken over the
+            first steps and then stays. Default: nats of the KL itself.
+
+    Raises:
+        InputError: for fewer than two latents, a weight that rises, or a `hold` that is not below `until`.
+
+    Source:
+        Equipoise; see `docs/methods/outline-vae.md`.
+
+    Example:
+        >>> import torch
+        >>> weights = TwoGroups(latent=2)({"progress": torch.tensor(0.01), "kl": torch.zeros(2)})
+        >>> weights["kl"], weights["edges"]
+        (tensor([0.0908, 0.0200]), tensor(1.))
+    """
+
+    name: ClassVar[str] = "two-groups"
+    is_scheduled = True
+    needs_latent_kl: ClassVar[bool] = True
+    terms = ("kl", "edges")
+
+    def __init__(
+        self,
+        latent: int,
+        start: Positive = 0.18,
+        end: Positive = 0.0015,
+        hold: Start = 0.05,
+        until: Fraction = 0.65,
+        opening: Start = 0.02,
+        opening_weight: Positive = 0.02,
+        edges_start: Positive = 0.1,
+        edges_end: Positive = 0.03,
+        apart: Fraction = 0.25,
+        unit: str | None = None,
+    ) -> None:
+        super().__init__()
+        if latent < 2:
+            raise InputError(f"two groups need two latents or more; set net.latent, which is {latent}")
+        for name, first, last in (("end", start, end), ("edges_end", edges_start, edges_end)):
+            if last > first:
+                raise InputError(f"the weight rises from {first:g} to {last:g}; {name} has to be at most {first:g}")
+        if hold >= until:
+            raise InputError(f"hold of two-groups is {hold:g}, and until is {until:g}; hold has to be below until")
+        self.latent, self.start, self.end, self.hold, self.until = latent, start, end, hold, until
+        self.opening, self.opening_weight = opening, opening_weight
+        self.edges_start, self.edges_end, self.apart, self.unit = edges_start, edges_end, apart, unit
+        measure_unit(self, unit)
+
+    def forward(self, seen: Seen) -> Weights:
+        """The weights of the KL [D] and of the edge maps [] at `progress`."""
+        progress = seen["progress"] if self.training else torch.ones_like(seen["progress"])
+        fraction = ((progress - self.hold) / (self.until - self.hold)).clamp(0, 1)
+        of_images = _between(self.start, self.end, fraction)
+        of_images = torch.where(progress < self.opening, torch.full_like(of_images, self.opening_weight), of_images)
+        of_edges = _between(self.edges_start, self.edges_end, (2 * progress / self.apart).clamp(max=1))
+        is_apart = progress < self.apart
+        is_first = torch.arange(self.latent, device=progress.device) < self.latent // 2
+        kl = torch.where(is_apart & is_first, of_edges, of_images)
+        edges = torch.where(is_apart, torch.ones_like(of_images), of_images / self.edges_end)
+        return {"kl": in_nats(self, kl, self.unit, seen), "edges": edges}
+
+
+def _between(first: float, last: float, fraction: Tensor) -> Tensor:
+    """The value [] at a fraction [] of the way from the first to the last, by equal ratios."""
+    return first * (last / first) ** fraction
