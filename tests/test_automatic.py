@@ -43,7 +43,7 @@ def test_a_folder_gets_its_choice_and_lines(photos: Path, tmp_path: Path) -> Non
     start = automatic.complete({"data": str(photos), "out": str(tmp_path / "run")}, show=lines.append)
     config = start.config
     assert (config.method.name, config.net.name, config.data.size, config.train.batch) == (
-        "aligned-vae",
+        "outline-vae",
         "small",
         32,
         20,

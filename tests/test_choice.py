@@ -17,7 +17,7 @@ SHORTEST, LONGEST = int(choice.SHORTEST * DEFAULT), int(choice.LONGEST * DEFAULT
 def test_colour_photographs_are_resized_and_get_a_small_net_in_four_lines() -> None:
     result = choose(PHOTOS, {})
     expected = {
-        "method.name": "aligned-vae",
+        "method.name": "outline-vae",
         "data.size": 32,
         "net.name": "small",
         "method.likelihood": "mse",
@@ -60,6 +60,27 @@ def test_size_net_and_likelihood_follow_from_the_images(
     settings = choose(facts, {}).settings
     assert settings.get("data.size") == size
     assert (settings["net.name"], settings["method.likelihood"]) == (net, likelihood)
+
+
+@pytest.mark.parametrize(
+    ("facts", "overrides", "name"),
+    [
+        (PHOTOS, {"method.likelihood": "mse"}, "outline-vae"),
+        (PHOTOS, {"data.size": 8}, "outline-vae"),
+        (PHOTOS, {"data.size": 4}, "aligned-vae"),
+        (replace(PHOTOS, shape=(3, 5, 9)), {}, "aligned-vae"),
+        (replace(PHOTOS, shape=(1, 64, 64)), {}, "aligned-vae"),
+        (replace(PHOTOS, shape=(4, 64, 64)), {}, "aligned-vae"),
+        (Facts(500, (1, 1, 20), is_vector=True), {}, "aligned-vae"),
+        (replace(PHOTOS, is_black_and_white=True), {}, "aligned-vae"),
+        (PHOTOS, {"net.latent": 1}, "aligned-vae"),
+        (PHOTOS, {"method.entry": 0.1}, "aligned-vae"),
+    ],
+)
+def test_colour_images_with_room_for_edges_get_the_method_that_learns_from_them(
+    facts: Facts, overrides: dict[str, object], name: str
+) -> None:
+    assert choose(facts, overrides).settings["method.name"] == name
 
 
 @pytest.mark.parametrize(

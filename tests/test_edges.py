@@ -16,6 +16,7 @@ from equipoise.methods import METHODS, Shape
 from equipoise.model import VAE, Pass
 from equipoise.objective import Objective
 from equipoise.terms import spread
+from equipoise.training import trial
 from equipoise.training.loop import Training
 
 COLOURS = Shape(image=(3, 8, 8), latent=3, images=100)
@@ -134,6 +135,20 @@ def test_the_training_loop_ends_the_first_part_with_the_balance() -> None:
         weights = training.objective.balance({**UNIT, "progress": torch.tensor((step + 1) / 8), "kl": torch.zeros(4)})
         assert bool(weights["edges"] == 1) == apart[-1]
     assert apart == [True] * 3 + [False] * 5
+
+
+def test_a_trial_measures_both_parts_of_the_schedule() -> None:
+    size = {"net": "mlp_lvae", "net.latent": 4, "train.batch": 8, "train.steps": 100}
+    settings = config.resolve({"data": "array", "method": "outline-vae", "method.apart": 0.5, **size})
+    training = Training(*assemble(settings, (3, 8, 8), 100), settings.train, torch.device("cpu"))
+    apart = []
+
+    def batch(step: int, _: int) -> Tensor:
+        apart.append(training.model.apart)
+        return images(8, COLOURS, seed=step, dtype=torch.float32)
+
+    assert trial.images_per_second(training, batch, seconds=0.0) > 0
+    assert apart == [False, *[True] * 4, *[False] * 3], "the flag of the step before: four steps of each kind"
 
 
 def test_without_features_and_without_a_sequence_it_refuses() -> None:

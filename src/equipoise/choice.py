@@ -14,6 +14,7 @@ from equipoise.methods import DEFAULT, METHODS
 from equipoise.nets import LEAST
 from equipoise.sections import Net, Train
 
+CHANNELS, COLOUR = 3, "outline-vae"  # of colour images, and their method
 SIZE = 32  # pixels a side to which larger images are resized
 SECONDS = 600.0  # of training, if the user gives no budget
 SHORTEST, LONGEST = 0.2, 2.0  # steps without a budget, as a multiple of the method's default
@@ -86,9 +87,9 @@ def choose(facts: Facts, overrides: Settings, budget: float | None = None) -> Ch
         settings[key] = value
         return value
 
-    name = str(take("method.name", DEFAULT))
-    defaults = METHODS[name].defaults
     size = side(facts, overrides)
+    name = str(take("method.name", _method(facts, size, overrides)))
+    defaults = METHODS[name].defaults
     if size is not None:
         take("data.size", size)
     height, width = facts.shape[1:] if size is None else (size, size)
@@ -199,6 +200,18 @@ def duration(seconds: float) -> str:
     if seconds < 90 * 60:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.0f} days"
+
+
+def _method(facts: Facts, size: int | None, overrides: Settings) -> str:
+    """The method for images that are resized to `size`: for colour images the one that learns shapes from edges.
+
+    Settings of a method without its name are those of the default method. Where nearly all values are black or white, a
+    cross-entropy separates the factors better with the default method.
+    """
+    own = {key for key in overrides if key.startswith("method.")} - {"method.likelihood", "method.sigma"}
+    latents = int(str(overrides.get("net.latent", Net.latent)))
+    is_coloured = facts.shape[0] == CHANNELS and not facts.is_vector and min(size or LEAST, *facts.shape[1:]) >= LEAST
+    return COLOUR if is_coloured and not facts.is_black_and_white and latents >= 2 and not own else DEFAULT
 
 
 def _rounded(number: float) -> int:

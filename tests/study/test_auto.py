@@ -113,11 +113,12 @@ def test_a_budget_that_is_too_small_names_the_least_one(
 
 
 def test_candidates_are_recipes_with_seeds_of_their_own_and_equal_times() -> None:
-    common = {name: config.expand({"data": "dsprites", **recipe}) for name, recipe in listing.RECIPES.items()}
+    recipes = listing.recipes({}, "aligned-vae")
+    common = {name: config.expand({"data": "dsprites", **listing.RECIPES[name]}) for name in recipes}
     rates = dict.fromkeys(common, 50.0) | {"l-vae": 25.0, "aligned-vae, entry 0.1": 52.0}
     every = listing.compose(16, 100.0, common, rates, seed=3)
     names = [each["recipe"] for each in every]
-    assert [names.count(name) for name in listing.RECIPES] == [8, 4, 2, 2]
+    assert [names.count(name) for name in recipes] == [8, 4, 2, 2]
     assert {each["settings"]["train.steps"] for each in every} == {5000, 2500}
     assert all(each["settings"]["train.schedule_steps"] == each["settings"]["train.steps"] for each in every)
     assert all(each["first"] == each["settings"]["train.steps"] * 6 // 10 for each in every)
@@ -130,6 +131,14 @@ def test_candidates_are_recipes_with_seeds_of_their_own_and_equal_times() -> Non
     plan = listing.plan(json.loads(json.dumps(contents)))
     assert len(plan.runs) == 16, "no two recipes are the same run"
     assert {each.train.steps for each in plan.runs.values()} == {3000, 1500}
+
+
+def test_colour_images_have_candidates_that_learn_from_edges() -> None:
+    recipes = listing.recipes({}, "outline-vae")
+    common = {name: config.expand({"data": "rooms3d", **listing.RECIPES[name]}) for name in recipes}
+    names = [each["recipe"] for each in listing.compose(8, 100.0, common, dict.fromkeys(common, 50.0), seed=0)]
+    assert names == ["outline-vae"] * 6 + ["l-vae", "dynamic-vae"]
+    assert listing.recipes({"method.name": "l-vae"}, "outline-vae") == [""]
 
 
 def test_the_choice_is_sure_where_redraws_agree() -> None:

@@ -101,7 +101,7 @@ def test_the_command_writes_the_page_and_refuses_options_of_other_tables(
     monkeypatch.chdir(tmp_path)
     outcome = commands.reproduce("tuning-regret", to=Path("page.md"))
     assert not outcome.is_complete
-    assert "0 of 138 runs are finished" in outcome.text
+    assert "0 of 144 runs are finished" in outcome.text
     assert "page.svg" in Path("page.md").read_text(encoding="utf-8")
     assert Path("page.svg").read_text(encoding="utf-8").startswith("<?xml")
     with pytest.raises(InputError, match="leave --dataset and --add out"):

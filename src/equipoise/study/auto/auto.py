@@ -198,7 +198,8 @@ def _begin(
     facts, (_, scored) = automatic.gather(base, request, None)
     which = [*WHICH, "mig"] if scored.factors is not None else [*WHICH]
     common: dict[str, dict[str, object]] = {}
-    for recipe in listing.recipes(request):
+    method = str(choice.choose(facts, request).settings.get("method.name", ""))
+    for recipe in listing.recipes(request, method):
         fixed = {
             "evaluate.n": SAMPLE,
             "evaluate.which": which,

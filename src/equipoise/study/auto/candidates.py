@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
+from equipoise import choice
 from equipoise.choice import duration
 from equipoise.config import Config, Settings
 from equipoise.errors import InputError, fault
@@ -18,13 +19,16 @@ from equipoise.study.plan import Plan, Study, run_settings, varied
 RECIPES: Mapping[str, Settings] = {
     "aligned-vae": {"method.name": "aligned-vae"},
     "aligned-vae, entry 0.1": {"method.name": "aligned-vae", "method.entry": 0.1},
+    "outline-vae": {"method.name": "outline-vae"},
     "l-vae": {"method.name": "l-vae", "net.name": "small"},
     "dynamic-vae": {"method.name": "dynamic-vae", "net.name": "small"},
 }
 """Settings of methods that tune themselves, by the name that tables show."""
 
 ALIGNED = ("aligned-vae", "aligned-vae", "aligned-vae, entry 0.1")
-MIX = (*ALIGNED, *ALIGNED, "l-vae", "dynamic-vae")  # of eight candidates; later ones repeat it
+OTHERS = ("l-vae", "dynamic-vae")
+MIX = (*ALIGNED, *ALIGNED, *OTHERS)  # of eight candidates; later ones repeat it
+OF_COLOUR = (*["outline-vae"] * 6, *OTHERS)  # the same for colour images
 CANDIDATES = 6  # the least number, unless the budget is short
 FEWEST = 3  # models, of which agreement can be computed
 MOST = 24  # candidates, unless there are more workers
@@ -117,10 +121,10 @@ def _training(budget: float, workers: int, candidates: int, finalists: int) -> f
     return max(min(SHARE * budget * workers, left), LEAST_SHARE * budget * workers)
 
 
-def recipes(request: Settings) -> list[str]:
-    """Return the recipes that a request allows: all, or none but its own method."""
+def recipes(request: Settings, method: str) -> list[str]:
+    """Return the recipes that a request allows: those beside the method for its images, or none but its own method."""
     is_open = not {"method.name", "method.preset"} & request.keys()
-    return list(RECIPES) if is_open else [""]
+    return list(dict.fromkeys(OF_COLOUR if method == choice.COLOUR else MIX)) if is_open else [""]
 
 
 def compose(
@@ -136,7 +140,9 @@ def compose(
             losses are compared.
         seed: the first seed.
     """
-    mix = MIX if len(common) > 1 else tuple(common)
+    mix = tuple(common)
+    if len(common) > 1:
+        mix = OF_COLOUR if choice.COLOUR in common else MIX
     candidates: list[_Candidate] = []
     for number in range(count):
         recipe = mix[number % len(mix)]

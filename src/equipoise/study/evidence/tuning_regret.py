@@ -20,6 +20,7 @@ from equipoise.study.evidence.table import Evidence, Page, Size, read
 NAME = "tuning-regret"
 METHODS: tuple[Mapping[str, str], ...] = (
     {"name": "aligned-vae"},
+    {"name": "outline-vae"},
     *no_collapse.METHODS,
     {"name": "qlae"},
     {"name": "ada-gvae"},  # with weak labels
