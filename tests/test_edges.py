@@ -159,6 +159,8 @@ def test_without_features_and_without_a_sequence_it_refuses() -> None:
         nets.split_last(torch.nn.Identity())
     with pytest.raises(InputError, match="linear layer or a transposed convolution"):
         Edges().attach(torch.nn.Sequential(torch.nn.BatchNorm2d(3)), (3, 8, 8))
+    with pytest.raises(InputError, match="edges need images of 8 pixels a side or more, these are 1 x 20"):
+        Edges().attach(model.decoder, (1, 1, 20))
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 20), (3, 4, 4)])

@@ -43,9 +43,8 @@ class Edges(Part):
     """Draws the edge map of each image from the last hidden layer of the decoder.
 
     The term, called with a pass, is the squared error of the drawn edge map [B], in units in which the mean edge map
-    of the batch costs as much as the mean image does. The layer starts at the mean edge map of the first batches, so
-    that the hidden layers need not change for it. It is part of the objective, and not of the model: encoder and
-    decoder are the same as without it.
+    of the batch costs as much as the mean image does. The layer draws the difference from the mean edge map of the
+    first 100 batches. It is part of the objective, and not of the model: encoder and decoder are the same as without it.
 
     Args:
         contrast: difference of neighbouring pixels, 0 to 1, at which an edge has half of its full strength.
@@ -71,8 +70,14 @@ class Edges(Part):
     def attach(self, decoder: nn.Module, shape: nets.Shape) -> None:
         """Make the drawing layer for a decoder of images of this shape (C, H, W), like the decoder's last layer.
 
-        Raises `InputError` for a decoder that is not one of `nets.NETS`.
+        Raises `InputError` for images below 8 pixels a side, for vectors, and for a decoder that is not one of
+        `nets.NETS`.
         """
+        if min(shape[1:]) < nets.LEAST:
+            raise InputError(
+                f"edges need images of {nets.LEAST} pixels a side or more, these are {shape[1]} x {shape[2]}; leave "
+                "edges out of the terms"
+            )
         last = nets.split_last(decoder)[1][0]
         if isinstance(last, nn.Linear):
             self.layer = nn.Linear(last.in_features, shape[1] * shape[2])
