@@ -44,7 +44,7 @@ class Edges(Part):
 
     The term, called with a pass, is the squared error of the drawn edge map [B], in units in which the mean edge map
     of the batch costs as much as the mean image does. The layer draws the difference from the mean edge map of the
-    first 100 batches. It is part of the objective, and not of the model: encoder and decoder are the same as without it.
+    first 100 batches. It is part of the objective and not of the model, whose nets are the same as without it.
 
     Args:
         contrast: difference of neighbouring pixels, 0 to 1, at which an edge has half of its full strength.
