@@ -87,7 +87,7 @@ def test_the_command_prints_what_there_is_and_refuses_a_damaged_file(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     outcome = commands.reproduce("picking")
-    assert "(0 of 310)" in outcome.text
+    assert "(0 of 320)" in outcome.text
     assert not outcome.is_complete
     Path("results/picking").mkdir(parents=True)
     Path("results/picking/numbers.json").write_text("{", encoding="utf-8")

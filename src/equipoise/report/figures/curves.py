@@ -134,6 +134,7 @@ def _panels(rows: Rows, aims: Aims, parts: Sequence[str]) -> list[Panel]:
     # Of each panel: title, unit, and the names of its curves by their keys in the log.
     groups: list[tuple[str, str, Mapping[str, str]]] = [
         ("", ", nats per image", {"rec": "reconstruction term R"}),
+        ("", ", nats per image", {"edges": "error of the edge maps"}),
         ("", ", nats per image", {"kl": "KL term K"}),
         ("", " per image", {"sse": "squared error"}),
         ("", ", nats per image", {"weighted_kl": "KL term with the weight of each image"}),
