@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 
 from equipoise.balance.contract import Fraction, Positive, Steps
 from equipoise.errors import InputError
-from equipoise.model import VAE, Pass
+from equipoise.model import VAE, Pass, first_half
 from equipoise.part import Part
 
 ACTIVE = 0.1  # nats of KL above which a latent is rotated, and below which it is switched off at the end
@@ -45,7 +45,6 @@ class Alignment(Part):
         off_from: fraction of the schedule from which unused latents are switched off: those with a KL below 0.1 nats
             get mean 0 and variance 1 for every image. Otherwise their means vary slightly with the image. The decoder
             ignores this, but scores that do not depend on the scale of codes, such as MIG, count it.
-        apart: fraction of the schedule for which no latent of the first half is paired with one of the second half.
 
     Source:
         Entropies from spacings and rotations of pairs: Learned-Miller & Fisher, ICA Using Spacings Estimates of
@@ -74,11 +73,10 @@ class Alignment(Part):
         gap: Positive = 1.0,
         threshold: Positive = 0.005,
         off_from: Fraction = 0.95,
-        apart: Annotated[float, Field(ge=0, le=1)] = 0.0,
     ) -> None:
         super().__init__()
         self.latent, self.every, self.codes, self.gap, self.threshold = latent, every, codes, gap, threshold
-        self.off_from, self.apart = off_from, apart
+        self.off_from = off_from
         self.fixed: Sequence[int] = ()  # latents that are not rotated, since labels decide what they describe
         self.register_buffer("window", torch.zeros(codes, 2 * latent))
         self.register_buffer("decrease", torch.zeros(()))
@@ -106,7 +104,7 @@ class Alignment(Part):
         if step % self.every == 0 and is_filled:
             noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
             z = mean + (0.5 * logvar).exp() * noise
-            turn, decrease = rotation(z, self._partners(mean, logvar, progress < self.apart), self.threshold)
+            turn, decrease = rotation(z, self._partners(mean, logvar, model.apart), self.threshold)
             self.decrease.fill_(decrease)
             if decrease > 0:
                 self._rotate(model, optimisers["model"], turn)
@@ -115,12 +113,15 @@ class Alignment(Part):
         return {"tc_decrease": self.decrease.clone()}
 
     def _partners(self, mean: Tensor, logvar: Tensor, is_apart: bool = False) -> list[tuple[int, int]]:
-        """The pairs of active latents with similar variances, those with the largest KL first; apart: of one half."""
+        """The pairs of active latents with similar variances, those with the largest KL first.
+
+        is_apart: whether each half of the latents learns from a target of its own; then both are of one half.
+        """
         kl = _kl(mean, logvar)
         level = logvar.mean(0)
         order = [j for j in kl.argsort(descending=True).tolist() if kl[j] > ACTIVE and j not in self.fixed]
-        half = self.latent // 2
-        pairs = ((i, j) for i, j in itertools.combinations(order, 2) if not is_apart or (i < half) == (j < half))
+        is_first = first_half(self.latent).tolist()
+        pairs = ((i, j) for i, j in itertools.combinations(order, 2) if not is_apart or is_first[i] == is_first[j])
         return [(i, j) for i, j in pairs if abs(float(level[i] - level[j])) <= self.gap]
 
     def _switch_off(self, model: VAE, mean: Tensor, logvar: Tensor) -> None:

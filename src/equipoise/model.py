@@ -114,6 +114,16 @@ class _Rows(torch.autograd.Function):
         return _gather(to_rows, ctx.shard) / ctx.shard.processes, None
 
 
+def first_half(latent: int, device: torch.device | None = None) -> Tensor:
+    """Return which of D latents belong to the first half, bool [D]; of an odd number, the second half has one more.
+
+    Example:
+        >>> first_half(3)
+        tensor([ True, False, False])
+    """
+    return torch.arange(latent, device=device) < latent // 2
+
+
 @dataclass(frozen=True)
 class Pass:
     """The results of one forward pass. All tensors are float32, except `out` in bfloat16 training.
@@ -268,7 +278,7 @@ class VAE(nn.Module):
             if not self.apart:
                 features = hidden(z)
                 return features, last(features)
-            is_first = torch.arange(z.shape[1], device=z.device) < z.shape[1] // 2
+            is_first = first_half(z.shape[1], z.device)
             views = torch.where(is_first, z, z.detach()), torch.where(is_first, z.detach(), z)
             features, of_picture = hidden(torch.cat(views)).chunk(2)
             return features, last(of_picture)

@@ -15,6 +15,7 @@ Weights = dict[str, Tensor]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 Steps = Annotated[int, Field(ge=1)]
 UNIT_STEPS = 100  # over which the unit of weights is averaged

@@ -1,13 +1,22 @@
 """A weight that pauses its fall when the first latents are encoded."""
 
 import math
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from equipoise.balance.contract import Balance, Fraction, NonNegative, Positive, Seen, Weights, in_nats, measure_unit
+from equipoise.balance.contract import (
+    Balance,
+    Fraction,
+    NonNegative,
+    Positive,
+    Seen,
+    Share,
+    Weights,
+    in_nats,
+    measure_unit,
+)
 from equipoise.errors import InputError
 
 RATE = 0.02  # of the running mean of the term: about the last 50 steps
@@ -59,7 +68,7 @@ class Descent(Balance):
         end: Positive,
         entry: NonNegative = 0.1,
         halving: Fraction = 0.1,
-        hold: Annotated[float, Field(ge=0, lt=1)] = 0.1,
+        hold: Share = 0.1,
         until: Fraction = 0.5,
         term: str = "kl",
         unit: str | None = None,

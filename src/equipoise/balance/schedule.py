@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from equipoise.balance.contract import Balance, Fraction, NonNegative, Seen, Weights, in_nats, measure_unit
+from equipoise.balance.contract import Balance, Fraction, NonNegative, Seen, Share, Weights, in_nats, measure_unit
 from equipoise.errors import InputError
 
 Curve = Literal["constant", "linear", "geometric", "cosine", "cyclical"]
@@ -54,7 +54,7 @@ class Schedule(Balance):
         end: NonNegative,
         shape: Curve = "geometric",
         until: Fraction = 0.6,
-        hold: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+        hold: Share = 0.0,
         term: str = "kl",
         cycles: Annotated[int, Field(ge=1)] = 4,
         unit: str | None = None,

@@ -1,15 +1,13 @@
 """Weights for latents that are learned in two groups at first: one from edge maps, one from images."""
 
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from equipoise.balance.contract import Balance, Fraction, Positive, Seen, Weights, in_nats, measure_unit
+from equipoise.balance.contract import Balance, Fraction, Positive, Seen, Share, Weights, in_nats, measure_unit
 from equipoise.errors import InputError
-
-Start = Annotated[float, Field(ge=0, lt=1)]
+from equipoise.model import first_half
 
 
 class TwoGroups(Balance):
@@ -44,7 +42,7 @@ class TwoGroups(Balance):
 
     Example:
         >>> import torch
-        >>> weights = TwoGroups(latent=2)({"progress": torch.tensor(0.01), "kl": torch.zeros(2)})
+        >>> weights = TwoGroups(latent=2)({"progress": torch.tensor(0.01)})
         >>> weights["kl"], weights["edges"]
         (tensor([0.0908, 0.0200]), tensor(1.))
     """
@@ -59,9 +57,9 @@ class TwoGroups(Balance):
         latent: int,
         start: Positive = 0.18,
         end: Positive = 0.0015,
-        hold: Start = 0.05,
+        hold: Share = 0.05,
         until: Fraction = 0.65,
-        opening: Start = 0.02,
+        opening: Share = 0.02,
         opening_weight: Positive = 0.02,
         edges_start: Positive = 0.1,
         edges_end: Positive = 0.03,
@@ -89,8 +87,7 @@ class TwoGroups(Balance):
         of_images = torch.where(progress < self.opening, torch.full_like(of_images, self.opening_weight), of_images)
         of_edges = _between(self.edges_start, self.edges_end, (2 * progress / self.apart).clamp(max=1))
         is_apart = progress < self.apart
-        is_first = torch.arange(self.latent, device=progress.device) < self.latent // 2
-        kl = torch.where(is_apart & is_first, of_edges, of_images)
+        kl = torch.where(is_apart & first_half(self.latent, progress.device), of_edges, of_images)
         edges = torch.where(is_apart, torch.ones_like(of_images), of_images / self.edges_end)
         return {"kl": in_nats(self, kl, self.unit, seen), "edges": edges}
 

@@ -1,15 +1,14 @@
 """Outline VAE: shapes are learned from edge maps, colours from images, each by latents of their own."""
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from equipoise import terms
 from equipoise.alignment import Alignment
 from equipoise.balance import TwoGroups
-from equipoise.balance.contract import Fraction, Positive, Steps
+from equipoise.balance.contract import Fraction, Positive, Share, Steps
 from equipoise.edges import Edges
 from equipoise.errors import InputError
 from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
@@ -47,11 +46,11 @@ class OutlineVAE(Noise):
     they take two, with 0.25 some seeds do not encode them."""
     end: Positive = 0.0015
     """Last beta of all latents, in units of the spread. Default: that of aligned-vae."""
-    hold: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    hold: Share = 0.05
     """Fraction of the schedule until which beta is `start`."""
     until: Fraction = 0.65
     """Fraction of the schedule at which beta reaches `end`. Afterwards weak factors settle."""
-    opening: Annotated[float, Field(ge=0, lt=1)] = 0.02
+    opening: Share = 0.02
     """Fraction of the schedule for which beta is `opening_beta`, so that the second half becomes active."""
     opening_beta: Positive = 0.02
     """Beta of the second half during the opening, in units of the spread."""
@@ -59,7 +58,7 @@ class OutlineVAE(Noise):
     """First beta of the first half relative to the edge maps, in units of their spread."""
     edges_end: Positive = 0.03
     """Last beta relative to the edge maps, which it reaches in half of `apart`. Default: small enough for shape, scale
-    and orientation, and too large for latents of which colours are equal."""
+    and orientation, and too large for latents that show which colours are equal."""
     apart: Fraction = 0.25
     """Fraction of the schedule for which the two halves of the latents are learned apart."""
     contrast: Positive = 0.1
@@ -96,6 +95,6 @@ class OutlineVAE(Noise):
             likelihood=likelihood_of(self, shape),
             prior=StandardNormal(shape.latent),
             monitors={"spread": terms.spread},
-            alignment=Alignment(shape.latent, every=self.every, apart=self.apart),
+            alignment=Alignment(shape.latent, every=self.every),
             edges=edges,
         )
