@@ -75,6 +75,7 @@ def test_size_net_and_likelihood_follow_from_the_images(
         (replace(PHOTOS, is_black_and_white=True), {}, "aligned-vae"),
         (PHOTOS, {"net.latent": 1}, "aligned-vae"),
         (PHOTOS, {"method.entry": 0.1}, "aligned-vae"),
+        (PHOTOS, {"train.labels.source": 100}, "aligned-vae"),
     ],
 )
 def test_colour_images_with_room_for_edges_get_the_method_that_learns_from_them(

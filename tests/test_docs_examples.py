@@ -36,6 +36,7 @@ CUT = {  # replacements that shorten long examples
     "README.md": {"latent=5)": "latent=5, steps=2)", '"carbonneau")': '"carbonneau", interval=False)'},
     "index.md": {'"carbonneau")': '"carbonneau", interval=False)'},
     "faq.md": {"steps=200": "steps=2"},
+    "python.md": {"steps=3000": "steps=2"},
     "toys.md": {"700)": "3)"},
 }
 

@@ -205,10 +205,11 @@ def duration(seconds: float) -> str:
 def _method(facts: Facts, size: int | None, overrides: Settings) -> str:
     """The method for images that are resized to `size`: for colour images the one that learns shapes from edges.
 
-    Settings of a method without its name are those of the default method. Where nearly all values are black or white, a
-    cross-entropy separates the factors better with the default method.
+    Settings of a method without its name are those of the default method, and labels choose latents of either kind, so
+    both keep it. Where nearly all values are black or white, a cross-entropy separates the factors better with it.
     """
-    own = {key for key in overrides if key.startswith("method.")} - {"method.likelihood", "method.sigma"}
+    general = {"method.likelihood", "method.sigma"}
+    own = {key for key in overrides if key.startswith(("method.", "train.labels"))} - general
     latents = int(str(overrides.get("net.latent", Net.latent)))
     is_coloured = facts.shape[0] == CHANNELS and not facts.is_vector and min(size or LEAST, *facts.shape[1:]) >= LEAST
     return COLOUR if is_coloured and not facts.is_black_and_white and latents >= 2 and not own else DEFAULT

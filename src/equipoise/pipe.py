@@ -25,8 +25,8 @@ DECODED = 500  # codes that are decoded at a time
 def pipe(model: VAE, mean: npt.NDArray[np.float32], latents: Latents, seen: int, seed: int) -> Score:
     """Return the PIPE of the codes `mean` [N, D] of a model.
 
-    A discriminator learns to tell pictures decoded from the codes from pictures decoded from codes whose latents are
-    drawn one by one. Half of the codes are for training, the other half for the test.
+    A discriminator learns to distinguish pictures decoded from the codes and pictures decoded from codes whose latents
+    are drawn independently of each other. Half of the codes are for training, the other half for the test.
 
     Args:
         model: The model, whose decoder is used.

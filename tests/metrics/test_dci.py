@@ -183,7 +183,12 @@ def test_continuous_factors_are_regressed(prefix: str) -> None:
 def test_value_that_was_not_fitted_is_an_error(prefix: str) -> None:
     codes = np.arange(30.0)[:, None] % 2
     factors = np.hstack([codes, np.repeat([0, 1], [20, 10])[:, None]]).astype(int)
-    with pytest.warns(ScoreWarning, match="one latent"):
+    with (
+        pytest.warns(ScoreWarning, match="one latent"),
+        pytest.warns(
+            ScoreWarning, match="factor 1: 100% of the last third of the rows have values that no earlier row"
+        ),
+    ):
         results = three(prefix, codes, factors, **FEW)
     assert results[2].per_factor.tolist() == [1, 0]
     assert results[0].matrix.tolist() == [[1], [0]]

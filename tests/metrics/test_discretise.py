@@ -116,3 +116,9 @@ def test_information_of_unrelated_columns_is_never_below_zero() -> None:
 def test_gap_of_one_value_is_the_value() -> None:
     assert gap(np.array([[0.3, 0.9, 0.5], [0.2, 0.2, 0.1]])).tolist() == pytest.approx([0.4, 0.0])
     assert gap(np.array([[0.3]])).tolist() == [0.3]
+
+
+@pytest.mark.parametrize("edges", ["unit", "range"])
+def test_a_range_whose_inverse_is_infinite_is_binned_as_a_wider_one(edges: str) -> None:
+    column = np.arange(64.0)[:, None]
+    assert np.array_equal(binned(column * 2.0**-1060, 16, edges), binned(column, 16, edges))

@@ -129,7 +129,9 @@ def test_explicitness_on_held_out_rows_leaves_out_what_the_published_program_rai
     assert ours.value == metrics.explicitness(codes[:, live], factors, **LOCATELLO[MULTINOMIAL]).value
     for name in ("edge_few_samples", "edge_singleton_value"):  # a value is in one of the two parts only
         assert "error" in SETS[name]["values"][MULTINOMIAL]
-        assert 0.5 < metrics.explicitness(*load(name), **LOCATELLO[MULTINOMIAL]).value <= 1
+    assert 0.5 < metrics.explicitness(*load("edge_singleton_value"), **LOCATELLO[MULTINOMIAL]).value <= 1
+    with pytest.warns(ScoreWarning, match="values that no earlier row has"):
+        assert 0.5 < metrics.explicitness(*load("edge_few_samples"), **LOCATELLO[MULTINOMIAL]).value <= 1
     with pytest.warns(ScoreWarning, match="all latents are constant"):
         assert metrics.explicitness(*load("edge_all_constant"), **LOCATELLO[MULTINOMIAL]).value == 0.5
     with pytest.warns(ScoreWarning, match="factor 1"):
@@ -148,7 +150,16 @@ def test_codes_that_are_not_finite_are_refused(name: str, key: str) -> None:
 
 def test_explicitness_of_rows_that_cannot_be_ranked_is_that_of_chance() -> None:
     codes, labels = np.arange(9.0)[:, None], np.array([0] * 6 + [1] * 3)[:, None]
-    assert metrics.explicitness(codes, labels, model="multinomial").value == 0
+    with pytest.warns(ScoreWarning, match="values that no earlier row has"):
+        assert metrics.explicitness(codes, labels, model="multinomial").value == 0
+
+
+def test_rows_in_the_order_of_a_factor_are_reported() -> None:
+    factors = np.repeat(np.arange(6), 50)[:, None]
+    with pytest.warns(ScoreWarning, match="factor 0: 100% .* shuffle codes and factors together"):
+        metrics.sap(factors + 0.0, factors, predictor="svc")
+    shuffled = np.random.default_rng(0).permutation(factors)
+    assert metrics.sap(shuffled + 0.0, shuffled, predictor="svc").value == pytest.approx(1, abs=0.5)
 
 
 def test_uncorrected_explicitness_is_the_area_itself() -> None:
@@ -164,6 +175,7 @@ def test_uncorrected_explicitness_is_the_area_itself() -> None:
     [
         ("sap", {"predictor": "lasso"}, "predictor = 'lasso'"),
         ("sap", {"predictor": "svc", "cost": 0.0}, "cost = 0.0"),
+        ("sap", {"predictor": "svc", "cost": float("nan")}, "cost = nan"),
         ("explicitness", {"model": "linear"}, "model 'linear'"),
     ],
 )

@@ -32,6 +32,41 @@ def test_errors_that_are_not_finite_are_refused(name: str) -> None:
         METRICS[name].function(errors)
 
 
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("smi", {"of": "labels"}),
+        ("spn", {"aggregate": "mean"}),
+        ("mig", {"normalise": "codes"}),
+        ("mig", {"edges": "ranges"}),
+        ("mig_sup", {"dead": "zeros"}),
+        ("irs", {"factor_bins": 4, "factor_edges": "ranges"}),
+    ],
+)
+def test_unknown_options_are_refused(name: str, params: dict[str, Any]) -> None:
+    (key, option), *_ = reversed(params.items())
+    with pytest.raises(InputError, match=f"{option}: no such {key.removeprefix('factor_')}"):
+        evaluate(name, toy(60), **params)
+
+
+def test_a_cross_entropy_is_needed_for_its_score() -> None:
+    with pytest.raises(InputError, match="recon has no bce"):
+        METRICS["bce"].function({"sse": np.ones(9), "pixels": 4})
+
+
+def test_robustness_is_negative_where_rows_of_one_value_are_spread_further() -> None:
+    codes = np.array([1.0] * 9 + [-1.0] + [-1.0] * 9 + [1.0])[:, None]
+    score = METRICS["irs"].function(codes, np.repeat([0, 1], 10)[:, None])
+    assert score.value == pytest.approx(-0.8)
+    assert METRICS["irs"].range == (-1.0, 1.0)
+
+
+def test_values_of_one_row_each_have_no_similarity() -> None:
+    with pytest.warns(ScoreWarning, match="every value of the factors has one row"):
+        score = METRICS["spn"].function(np.arange(8.0)[:, None], np.arange(8)[:, None], of="values")
+    assert score.value == 0
+
+
 @pytest.mark.parametrize("name", SUPERVISED)
 def test_factors_of_one_value_each_are_refused(name: str) -> None:
     with pytest.raises(InputError, match="every factor has one value only"):

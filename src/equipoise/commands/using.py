@@ -182,9 +182,9 @@ def pipe(
 ) -> Outcome:
     """Compute PIPE, a score for the independence of the latents, without labels.
 
-    A discriminator learns to tell pictures of independently drawn latents from reconstructions. PIPE is twice its error
-    rate in a test: 1 if they cannot be distinguished. Latents without information also have a PIPE of 1, so compare it
-    with the reconstruction error.
+    A discriminator learns to distinguish reconstructions and pictures of independently drawn latents. PIPE is twice its
+    error rate in a test: 1 if they cannot be distinguished. Latents without information also have a PIPE of 1, so
+    compare it with the reconstruction error.
 
     Examples:
 

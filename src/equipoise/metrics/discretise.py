@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import xlogy
 
-from equipoise.errors import InputError
+from equipoise.errors import InputError, choose
 from equipoise.metrics.inputs import Pair, once, warn
 from equipoise.metrics.result import Floats
 
@@ -14,6 +14,7 @@ Ints = NDArray[np.int64]
 Edges = Literal["unit", "range"]
 
 CONTINUOUS_BINS = 10  # as in the 2022 review of metrics, for factors and codes
+_UNSEEN = 0.05  # share of scored rows with values that no fitted row has, above which a predictor warns
 _CHUNK = 1_000_000  # elements of a temporary index: large enough for speed, small enough for the cache
 
 
@@ -27,7 +28,11 @@ def binned(columns: Floats, bins: int, edges: Edges) -> Ints:
     """
     if bins < 2:
         raise InputError(f"{bins} bins: expected at least 2")
+    choose("edges", edges, ("unit", "range"))
     low, high = columns.min(axis=0), columns.max(axis=0)
+    if (narrow := (high > low) & (high - low < 1e-300)).any():  # the inverse of the width of a bin would be infinite
+        columns = np.where(narrow, (columns - low) * 2.0**500, columns)
+        low, high = columns.min(axis=0), columns.max(axis=0)
     if edges == "unit":
         scale = 1 / np.where(high > low, high - low, 1)
         columns = columns * scale + (0 - low * scale)
@@ -64,6 +69,23 @@ def encoded(column: NDArray[Any]) -> tuple[Ints, int]:
         return (np.cumsum(present) - 1)[shifted], int(present.sum())
     values, labels = np.unique(column, return_inverse=True)
     return labels, len(values)
+
+
+def fitted_rows(data: Pair) -> int:
+    """Return the number of rows to which a predictor is fitted, the first two thirds; the others are scored.
+
+    Warns if many of the scored rows have a value of a discrete factor that no fitted row has.
+    """
+    count = 2 * len(data.codes) // 3
+    for k, column in zip(data.columns, data.factors.T, strict=True):
+        labels, values = encoded(column)
+        share = 1 - float(np.isin(labels[count:], labels[:count]).mean())
+        if share > _UNSEEN and not is_continuous(column, values):
+            warn(
+                f"factor {k}: {share:.0%} of the last third of the rows have values that no earlier row has, and count "
+                "as errors; if the rows are sorted, shuffle codes and factors together"
+            )
+    return count
 
 
 def factor_labels(

@@ -139,6 +139,8 @@ def bce(recon: Recon) -> Score:
         2.08
     """
     errors = reconstruction(recon)
+    if "bce" not in errors:
+        raise InputError("recon has no bce [N], the cross-entropy of each image")
     return Score(float(errors["bce"].mean()), n=len(errors["bce"]), params={"pixels": errors["pixels"]})
 
 

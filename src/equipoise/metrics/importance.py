@@ -15,7 +15,7 @@ from sklearn.metrics import recall_score
 from equipoise import progress
 from equipoise.errors import InputError
 from equipoise.metrics.chance import chance_of_codes, check_level
-from equipoise.metrics.discretise import encoded, is_continuous, warn_of_many
+from equipoise.metrics.discretise import encoded, fitted_rows, is_continuous, warn_of_many
 from equipoise.metrics.inputs import Pair, warn
 from equipoise.metrics.result import Floats, Score
 
@@ -116,7 +116,7 @@ def boosted(
 
     fit: (codes, factor, whether it is continuous, progress in stages) -> model and importance [L].
     """
-    z, train = data.codes, 2 * len(data.codes) // 3
+    z, train = data.codes, fitted_rows(data)
     targets, continuous, sizes = [], [], []  # of each factor: labels or values, whether continuous, trees per stage
     for k, column in zip(data.columns, data.factors.T, strict=True):
         labels, values = encoded(column)
@@ -153,16 +153,18 @@ def _quality(y: NDArray[Any], prediction: NDArray[Any], train: int, smooth: bool
     accuracy over values, frequency of the most common value. For a continuous factor R^2, at least 0, takes the place
     of the accuracies, the probability is that of the correlation, and the last is 0.
     """
-    seen, new = slice(train), slice(train, None)
+    fitted_to, scored = slice(train), slice(train, None)
     if smooth:
-        r2, fitted = (max(0.0, _r2(y[rows], prediction[rows])) for rows in (new, seen))
-        chance = pearsonr(y[new], prediction[new], alternative="greater").pvalue if np.ptp(prediction[new]) else 1.0
+        r2, fitted = (max(0.0, _r2(y[rows], prediction[rows])) for rows in (scored, fitted_to))
+        varies = np.ptp(prediction[scored]) > 0
+        chance = pearsonr(y[scored], prediction[scored], alternative="greater").pvalue if varies else 1.0
         return r2, chance, fitted, r2, 0.0
     correct = prediction == y
-    balanced = recall_score(y[new], prediction[new], labels=np.unique(y[new]), average="macro")
-    majority = np.bincount(y[new]).max() / len(y[new])
-    chance = binom.sf(correct[new].sum() - 1, len(y[new]), majority)
-    return correct[new].mean(), chance, correct[seen].mean(), balanced, majority
+    targets = y[scored]
+    balanced = recall_score(targets, prediction[scored], labels=np.unique(targets), average="macro")
+    majority = np.bincount(targets).max() / len(targets)
+    chance = binom.sf(correct[scored].sum() - 1, len(targets), majority)
+    return correct[scored].mean(), chance, correct[fitted_to].mean(), balanced, majority
 
 
 def _r2(y: Floats, prediction: Floats) -> float:
@@ -184,5 +186,5 @@ def side_by_side(fit: Fit, steps: Sequence[int], text: str, workers: int | None 
 
 def check_boosting(stages: int, depth: int, rate: float) -> None:
     """Raise `InputError` for parameters with which no tree grows."""
-    if stages < 1 or depth < 1 or rate <= 0:
+    if stages < 1 or depth < 1 or not 0 < rate < math.inf:
         raise InputError(f"stages = {stages}, depth = {depth}, rate = {rate}: expected at least 1, 1 and above 0")

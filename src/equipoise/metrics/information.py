@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from equipoise.errors import choose
 from equipoise.metrics.discretise import (
     Edges,
     Ints,
@@ -99,7 +100,8 @@ def mig(
         normalise: divide by the entropy of the "factor", as published, or of the "code", as in the 2022 review. The
             second divides the two latents of a gap by different numbers and favours codes of low entropy.
         factor_bins: cut every factor into this number of unit bins; None cuts only continuous factors, into `bins`.
-        strict: with "code", return NaN if a latent is constant, as that code does; otherwise it is left out.
+        strict: with "code", return NaN if a latent is constant, as the code of the 2022 review does; otherwise it is
+            left out.
 
     Returns:
         A score in [0, 1]; `matrix` is I(y_k; c_j) in nats. A factor with more values than `bins` keeps perfect codes
@@ -116,6 +118,7 @@ def mig(
         >>> mig(factors + 0.0, factors).per_factor.round(1)
         array([1., 1.])
     """
+    choose("normalise", normalise, ("factor", "code"))
     data, information = _informed(codes, factors, bins, edges, factor_bins)
     if normalise == "factor":
         gaps = gap(information.mutual / information.of_factors[:, None])
@@ -167,9 +170,10 @@ def _over_latents(
     scores: Floats, data: Pair, information: _Information, dead: Dead, strict: bool, of_none: float = math.nan
 ) -> Score:
     """Return the mean of scores [L] as a score; `of_none` if no latent is left."""
-    taken = data.live | (dead == "zero")
-    scores = np.where(data.live, scores, np.where(taken, 0.0, np.nan))
-    value = scores[taken].mean() if taken.any() else of_none
+    choose("dead", dead, ("omit", "zero"))
+    counts = data.live | (dead == "zero")
+    scores = np.where(data.live, scores, np.where(counts, 0.0, np.nan))
+    value = scores[counts].mean() if counts.any() else of_none
     value = math.nan if strict and not data.live.all() else value
     constant = data.constant if dead == "omit" else {}
     return data.score(value, per_latent=scores, matrix=information.mutual, left_out=constant)
@@ -297,7 +301,7 @@ def minimality(
 ) -> Score:
     """Minimality: whether each latent has information about one factor and no other information.
 
-    It is the mean over latents of I(y_k; c_j) / H(c_j) for the best factor. Other than a gap, it does not fall if the
+    It is the mean over latents of I(y_k; c_j) / H(c_j) for the best factor. Unlike a gap, it does not fall if the
     factors depend on each other, as long as a latent encodes nothing beyond its factor. Arguments and errors are those
     of `mig_sup`.
 

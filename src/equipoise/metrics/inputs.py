@@ -217,6 +217,8 @@ def words_as_codes(factors: Any) -> Any:
     Takes data frames and arrays; other factors are returned as they are. `InputError` for a missing or masked value.
     """
     _check_mask(factors, "factors")
+    if _is_frame(factors) and not hasattr(factors, "iloc"):  # of another package than pandas
+        factors = np.asarray(factors)
     is_frame = _is_frame(factors)
     kinds = list(factors.dtypes) if is_frame else [getattr(factors, "dtype", np.dtype(int))]
     if all(getattr(kind, "kind", "O") not in "OUST" for kind in kinds) or np.ndim(factors) != 2:

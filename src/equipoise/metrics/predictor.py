@@ -1,5 +1,6 @@
 """Metrics of how well the codes predict the factors."""
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -9,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from equipoise.errors import InputError
 from equipoise.metrics.accuracy import svc_accuracy, tree_accuracy
-from equipoise.metrics.discretise import Ints, factor_labels, gap
+from equipoise.metrics.discretise import Ints, factor_labels, fitted_rows, gap
 from equipoise.metrics.inputs import Pair, pair, scaled
 from equipoise.metrics.logistic import one_against_rest
 from equipoise.metrics.result import Floats, Metric, Score
@@ -64,7 +65,7 @@ def sap(
         >>> round(sap(factors + 0.0, factors).value, 1)
         1.0
     """
-    if predictor not in ("regression", "svc", "tree") or cost <= 0:
+    if predictor not in ("regression", "svc", "tree") or not 0 < cost < math.inf:
         raise InputError(f"predictor = {predictor!r}, cost = {cost}: expected regression, svc or tree, and above 0")
     data = pair(codes, factors)
     if predictor == "regression":
@@ -72,7 +73,7 @@ def sap(
     else:
         labels = [label for label, _ in factor_labels(data, factor_bins)]
         if predictor == "svc":
-            train = 2 * len(data.codes) // 3
+            train = fitted_rows(data)
             rows = [[svc_accuracy(latent, label, train, cost) for latent in data.codes.T] for label in labels]
         else:
             rows = [[tree_accuracy(latent, label) for latent in scaled(data.codes).T] for label in labels]
@@ -154,7 +155,8 @@ def explicitness(
     labelled = factor_labels(data, factor_bins)
     with one_thread():
         if model == "multinomial":
-            areas, train = np.array([_split_areas(data, labels) for labels, _ in labelled]).T
+            count = fitted_rows(data)
+            areas, train = np.array([_split_areas(data, labels, count) for labels, _ in labelled]).T
         else:
             latents = scaled(data.codes)
             areas = np.array([_mean_area(latents, *each, shared=model == "one-vs-rest") for each in labelled])
@@ -181,12 +183,12 @@ def _mean_area(latents: Floats, labels: Ints, values: int, *, shared: bool) -> f
     return float(np.mean([_area(score, labels == value) for value, score in enumerate(scores)]))
 
 
-def _split_areas(data: Pair, labels: Ints) -> tuple[float, float]:
-    """Return the mean areas of a multinomial regression for the last third of the rows and for those it was fitted to.
+def _split_areas(data: Pair, labels: Ints, train: int) -> tuple[float, float]:
+    """Return the mean areas of a multinomial regression that is fitted to the first `train` rows: for the others, and
+    for these.
 
     It is 0.5, as for chance, if no value has training rows and both itself and another among the rows to rank.
     """
-    train = 2 * len(labels) // 3
     latents = data.codes[:, data.live]
     middle, deviation = latents[:train].mean(axis=0), latents[:train].std(axis=0)
     moved = np.ptp(latents[:train], axis=0) > 0

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
 
+from equipoise.errors import choose
 from equipoise.metrics.discretise import Ints, binned_codes, entropy, factor_labels, gap, mutual_information, tables
-from equipoise.metrics.inputs import Pair, pair
+from equipoise.metrics.inputs import Pair, pair, warn
 from equipoise.metrics.result import Floats, Metric, Score
 
 Of = Literal["factors", "values"]
@@ -102,10 +103,15 @@ def _neighbours(ordered: Ints, values: int, data: Pair) -> Floats:
 
 def _scored(data: Pair, similarity: Callable[[Ints, int], Floats], of: Of, aggregate: Aggregate) -> Score:
     """Return the score of similarities [V, L] of the values of each factor, from its labels [N] and V."""
+    choose("of", of, ("values", "factors"))
+    choose("aggregate", aggregate, ("matching", "best", "gap"))
     each = [similarity(labels, values) for labels, values in factor_labels(data, None)]
     each = [values[~np.isnan(values[:, 0])] for values in each]
     matrix = np.stack([values.mean(axis=0) if len(values) else np.zeros(values.shape[1]) for values in each])
     targets = matrix if of == "factors" else np.concatenate(each)
+    if not len(targets):
+        warn("every value of the factors has one row, from which no similarity can be computed: the score is 0")
+        targets = np.zeros((1, data.codes.shape[1]))
     matched = np.zeros(len(targets))
     rows, latents = linear_sum_assignment(targets, maximize=True)
     matched[rows] = targets[rows, latents]

@@ -31,9 +31,10 @@ def irs(
         factor_edges: "unit" or "range" edges of these bins, see `discretise.binned`.
 
     Returns:
-        A score in [0, 1], 0 if all latents are constant; `matrix` is the robustness, `extra` has the `weights`. The
-        score depends on the scale of each latent and falls with N: noise scores 0.38 at N = 1,000 and 0.20 at 100,000.
-        Compare scores at equal N, with the `baseline` that `score` computes.
+        A score of at most 1, 0 if all latents are constant; `matrix` is the robustness, `extra` has the `weights`. It
+        is below 0 where the rows of one value are spread further around their mean than any row around the mean of all
+        rows. The score depends on the scale of each latent and falls with N: noise scores 0.38 at N = 1,000 and 0.20
+        at 100,000. Compare scores at equal N, with the `baseline` that `score` computes.
 
     Raises:
         InputError: for inputs that are not finite matrices of equal length, a quantile out of range, or 1 bin.
@@ -92,7 +93,7 @@ def _deviation(latents: Floats, counts: Ints, quantile: float) -> Floats:
 METRICS = {
     "irs": Metric(
         irs,
-        range=(0.0, 1.0),
+        range=(-1.0, 1.0),
         conventions={
             "carbonneau": {"quantile": 1.0, "factor_bins": 10, "factor_edges": "unit"},
             "locatello": {"quantile": 0.99, "factor_bins": 20, "factor_edges": "range"},

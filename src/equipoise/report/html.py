@@ -39,10 +39,12 @@ def markup(figure: Figure, name: str, alt: str = "") -> Markup:
 def number(value: float | None, decimals: int | None = None) -> Markup:
     """Format a number with its exact value in the element, with `decimals` or else three significant digits.
 
-    A missing number is a dash.
+    A missing number, and NaN, is a dash.
     """
-    if value is None or not np.isfinite(value):
+    if value is None or np.isnan(value):
         return Markup("–")
+    if np.isinf(value):
+        return Markup("∞" if value > 0 else "−∞")
     if decimals is None:
         decimals = 0 if value == round(value) else max(0, 2 - math.floor(math.log10(abs(value))))
     return Markup('<data value="{}">{}</data>').format(repr(float(value)), f"{value:z,.{decimals}f}".replace("-", "−"))

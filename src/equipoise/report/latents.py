@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from equipoise.metrics.discretise import binned, encoded, entropy, factor_labels, is_whole
+from equipoise.metrics.discretise import binned, encoded, entropy, factor_labels, is_continuous
 from equipoise.metrics.inputs import Pair
 from equipoise.metrics.result import Score
 from equipoise.priors import Prior
@@ -144,7 +144,10 @@ def latents_over(
     `deviation` [D] is the standard deviation of the prior.
     """
     variance = latent_variances(codes)
-    ends = np.where(variance > ACTIVE, np.percentile(codes, (5, 95), axis=0), [-2 * deviation, 2 * deviation])
+    percentiles = np.percentile(codes, (5, 95), axis=0)
+    extremes = np.stack([codes.min(axis=0), codes.max(axis=0)])  # of codes most of which are equal
+    ends = np.where(percentiles[0] < percentiles[1], percentiles, extremes)
+    ends = np.where(variance > ACTIVE, ends, [-2 * deviation, 2 * deviation])
     latents = []
     for j in np.argsort(-nats, kind="stable"):
         # The mutual information of an inactive latent, whose scale it ignores, has no effect on any picture.
@@ -166,7 +169,7 @@ def typical_row(codes: Array) -> int:
 def levels(column: NDArray[Any]) -> NDArray[np.int64]:
     """Return the values [n] of a factor as 0..V-1. A continuous factor is divided into 20 bins of equal width."""
     labels, values = encoded(column)
-    if values <= BINS or (is_whole(column) and values <= len(column) / 2):
+    if not is_continuous(column, values):
         return labels
     return encoded(binned(column[:, None].astype(np.float64), BINS, "unit")[:, 0])[0]
 

@@ -74,7 +74,7 @@ def _collapse(run: Run, variances: Array) -> list[Remark]:
     steps, is_vector = run.config.train.steps, run.config.data.scaling is not None
     if len(inactive) == len(variances) and steps < FEW:
         sentence = (
-            f"The run is too short: no latent is active after {steps:,} steps, which does not show yet whether latents "
+            f"The run is too short: no latent is active after {steps:,} steps, too few to tell whether latents "
             "collapse. Train longer, such as with --budget 10m."
         )
         return [Remark(sentence, "collapsed")]
@@ -110,8 +110,8 @@ def _missing_factors(information: Information, active: Sequence[int]) -> list[Re
     if not names or not is_clear.any():
         return []
     sentence = (
-        f"No single latent encodes {listing(names, 'or')}: the mutual information is at most about a tenth of the "
-        "factor's entropy."
+        f"No single latent encodes {listing(names, 'or')}: the mutual information exceeds its bias by less than "
+        "a tenth of the factor's entropy."
     )
     return [Remark(sentence)]
 

@@ -27,6 +27,7 @@ async function buildBeta() {
 
 /** Encode the images of both slots with the present beta. Latents that were changed keep their values. */
 async function encodeAgain() {
+  stop();
   for (const name of ["A", "B"]) {
     const { title, pixels, code, edited } = slots[name];
     const before = { code: code.slice(), edited: edited.slice() };

@@ -50,13 +50,16 @@ const FIRST = ["A", "B", "between"];
 
 async function drawQueue() {
   isDrawing = true;
-  while (queue.size) {
-    const place = FIRST.find((name) => queue.has(name)) ?? queue.keys().next().value;
-    const { code, show } = queue.get(place);
-    queue.delete(place);
-    show(await decode(code));
+  try {
+    while (queue.size) {
+      const place = FIRST.find((name) => queue.has(name)) ?? queue.keys().next().value;
+      const { code, show } = queue.get(place);
+      queue.delete(place);
+      show(await decode(code));
+    }
+  } finally {
+    isDrawing = false; // also after an error, so that the next picture is drawn
   }
-  isDrawing = false;
   showSpeed();
 }
 

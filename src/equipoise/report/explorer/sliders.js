@@ -19,6 +19,7 @@ function buildSliders() {
   byId("idle-summary").textContent = inactive.length === 1 ? "1 inactive latent" : `${inactive.length} inactive latents`;
   byId("collapsed").hidden = inactive.length < about.latents.length;
   byId("reset-all").onclick = () => {
+    stop();
     slots[active].edited = slots[active].code.slice();
     update(active);
     showStatus(`All latents of ${active} are reset to the code of ${slots[active].title}.`);
@@ -46,7 +47,10 @@ function sliderRow(latent) {
     label,
     output,
     input,
-    button("Reset", `Reset ${name}`, () => set(j, slots[active].code[j])),
+    button("Reset", `Reset ${name}`, () => {
+      stop();
+      set(j, slots[active].code[j]);
+    }),
     button("Swap A, B", `Swap A, B: ${name}`, () => swap(j)),
     element("p", { id: `${name}-words`, className: "quiet" }, words),
   );

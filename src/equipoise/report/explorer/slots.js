@@ -64,6 +64,7 @@ function drawBetween() {
 
 /** Exchange one latent between A and B. */
 function swap(j) {
+  stop();
   const { A, B } = slots;
   [A.edited[j], B.edited[j]] = [B.edited[j], A.edited[j]];
   update("A");

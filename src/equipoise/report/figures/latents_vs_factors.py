@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from equipoise.errors import InputError
 from equipoise.report.figures.canvas import canvas, label, signed
 from equipoise.report.figures.style import BLUE, CYCLE, INK, LINE, MUTED, PIXELS, short
 from equipoise.report.latents import Array, Factor, Latent, factors_over, latent_variances, latents_over, levels
@@ -114,10 +115,15 @@ def mean_code_figure(
     columns = {name: start + column * (width + GAP) for column, name in enumerate(means.lines)}
     colours = [] if arrangement.colours is None else sorted(set(values[arrangement.colours].tolist()))
     key = [str(value) for value in colours]
-    known = (value_names or {}).get(arrangement.colours or "")
-    if known and arrangement.colours is not None:
-        column = factors[:, list(names).index(arrangement.colours)]
-        key = [known[value] for value in np.unique(column).astype(int)]
+    names_of_values = (value_names or {}).get(arrangement.colours or "")
+    if names_of_values and arrangement.colours is not None:
+        present = np.unique(factors[:, list(names).index(arrangement.colours)]).astype(int)
+        if present.min() < 0 or present.max() >= len(names_of_values):
+            raise InputError(
+                f"value_names: {arrangement.colours} has the values {present.min()} to {present.max()}, and "
+                f"{len(names_of_values)} names; expected a name for each value from 0 on"
+            )
+        key = [names_of_values[value] for value in present]
     _head(figure, arrangement, columns, width, key)
     for row, latent in enumerate(latents):
         top = TOP + row * (HEIGHT + GAP)

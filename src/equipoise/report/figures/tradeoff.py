@@ -28,7 +28,7 @@ def tradeoff(log: Rows) -> Figure | None:
         log: Rows of a training log, as in `run.logs`. `rec` and `kl` are in nats per image.
 
     Returns:
-        A Matplotlib figure, or None where the log has fewer than two rows or no KL.
+        A Matplotlib figure, or None where the log has fewer than two rows, or no finite R and KL.
 
     Example:
         >>> import equipoise as eq
@@ -40,8 +40,11 @@ def tradeoff(log: Rows) -> Figure | None:
     if len(rows) < 2 or not {"rec", "kl"} <= rows[-1].keys():
         return None
     step, rec, kl = (column(rows, key) for key in ("step", "rec", "kl"))
+    if not (np.isfinite(rec) & np.isfinite(kl)).any():
+        return None
     of_rec, of_kl, beta = (column(rows, key) for key in ("weight.rec", "weight.kl", "beta_equivalent"))
     has_plane = is_changing(of_rec) and is_changing(of_kl) and bool(min(of_rec.min(), of_kl.min()) > 0)
+    has_plane = has_plane and bool(np.isfinite(beta).all())  # for the lines of equal β-equivalent
 
     figure = Figure(figsize=(9.44, 3.5), facecolor="white")
     has_second = has_plane or is_changing(beta)
@@ -70,8 +73,8 @@ def tradeoff(log: Rows) -> Figure | None:
 
 def _path(axes: Axes, x: Array, y: Array, step: Array) -> PathCollection:
     """Draw the path from row to row with labels at its start and end."""
-    known = np.isfinite(x) & np.isfinite(y)
-    x, y, step = x[known], y[known], step[known]
+    finite = np.isfinite(x) & np.isfinite(y)
+    x, y, step = x[finite], y[finite], step[finite]
     axes.plot(x, y, color=MUTED, linewidth=0.8, zorder=1)
     dots = axes.scatter(x, y, c=step, s=14, cmap=STEPS, norm=Normalize(0, float(step[-1])), linewidths=0, zorder=2)
     for row, name in ((0, "start"), (-1, "end")):

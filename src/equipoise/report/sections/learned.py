@@ -34,7 +34,7 @@ def learned(run: Run, findings: Findings) -> Sequence[Block]:
     last = run.logs[-1] if run.logs else {}
     sse, unit = float(np.mean(run.codes["sse"])), run.model.likelihood.error_name
     motion = "data:image/gif;base64," + b64encode(gif).decode()
-    folder = None if (run.path / "explorer.html").exists() else run.path
+    folder = None if (run.results / "explorer.html").exists() else run.path
     if is_vector:
         page = html.curves(motion, alt, folder, markup(figure, "traversals", alt))
     else:

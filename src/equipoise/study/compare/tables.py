@@ -32,7 +32,7 @@ def text(comparison: Comparison) -> str:
         if len(block.listed) < len(block.groups):
             parts.append(f"  {best_of_many(block)}; --to table.csv writes all")
         parts += ["", *_improvements(block)]
-        if ranked := ranks(block):
+        if ranked := ranks(block, {}):
             parts += [*(f"  {line}" for line in ranked), ""]
     parts.append("means over seeds, below them their 95 % intervals; * best mean; β-equivalent: weight of the KL")
     parts += [f"note: {note}" for note in comparison.notes]
@@ -113,8 +113,11 @@ def share(pair: Pair) -> str:
     return f"{value:.2f}" if pair.pairs >= MANY else f"{value * pair.pairs:.3g} of {pair.pairs}"
 
 
-def ranks(block: Block) -> list[str]:
-    """Return a line per metric: the best mean ranks over the data sets, and the tests."""
+def ranks(block: Block, titles: Mapping[str, str]) -> list[str]:
+    """Return a line per metric: the best mean ranks over the data sets, and the tests.
+
+    titles: names of metrics to print instead of their keys.
+    """
     result = []
     for metric in block.metrics:
         ranked = block.ranks(metric)
@@ -122,8 +125,13 @@ def ranks(block: Block) -> list[str]:
             labels, of_labels = ranked
             best = sorted(zip(of_labels.mean, labels, strict=True))[:3]
             means = ", ".join(f"{label} {mean:.2f}" for mean, label in best)
-            tests = f"Friedman {p_value(of_labels.p)}; differences of {of_labels.critical:.2f} or more are significant"
-            result.append(f"{metric}: mean ranks {means} of {len(labels)}; {tests}")
+            possible = len(labels) - 1
+            tests = f"Friedman {p_value(of_labels.p)}; " + (
+                f"differences of {of_labels.critical:.2f} or more are significant"
+                if of_labels.critical <= possible
+                else "too few data sets for a significant difference of two"
+            )
+            result.append(f"{titles.get(metric, metric)}: mean ranks {means} of {len(labels)}; {tests}")
     return result
 
 

@@ -144,8 +144,10 @@ def summary(listed: Sequence[Cell]) -> str:
         if {row.data for row in of_method} == set(DATA) and all(min(row.regret.values()) <= 0 for row in of_method)
     ]
     return (
-        f"Means over seeds; {finished} of {len(listed)} runs are finished. Regret: distance to the front of the "
-        "beta-VAEs, as a share of their range; at 0 and below, none of them is better in both squared error and score. "
+        f"Means over the first {SEEDS} seeds of the board; {finished} of {len(listed)} runs are finished. The regret "
+        "of a method is positive if one of the beta-VAEs has both a smaller squared error and a larger score. Its size "
+        "is the smaller of the two advantages, each as a share of the range of the beta-VAEs (the squared error as a "
+        "logarithm), for the beta-VAE with the largest one. "
         f"On or beyond the front on both data sets, in MIG or DCI: {', '.join(beyond) or 'none'}."
     )
 
