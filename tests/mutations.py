@@ -45,6 +45,8 @@ LOOP = "tests/training/test_loop.py"
 RESUME = "tests/training/test_resume.py"
 CHECKPOINT = "tests/training/test_checkpoint.py"
 CODES = "tests/test_codes.py"
+EDGES = "tests/test_edges.py tests/test_alignment.py"
+GROUPS = "tests/balance/test_two_groups.py"
 INFORMATION = "tests/metrics/test_information.py"
 
 MUTATIONS = [
@@ -132,6 +134,11 @@ MUTATIONS = [
         "for balance in self._all()]).amax()",
         "tests/balance/test_fixed.py",
     ),
+    Mutation("balance/two_groups.py", "is_apart & first_half(", "is_apart & ~first_half(", GROUPS),
+    Mutation("balance/two_groups.py", "of_images / self.edges_end", "of_images / self.edges_start", GROUPS),
+    Mutation("balance/two_groups.py", "kl[~first_half(", "kl[first_half(", GROUPS),
+    Mutation("balance/two_groups.py", "begin = opened + self.hold", "begin = self.hold", GROUPS),
+    Mutation("balance/two_groups.py", "(2 * progress / self.apart)", "(progress / self.apart)", GROUPS),
     # --- terms --------------------------------------------------------------------------------------------------------
     Mutation("terms/basic.py", "p.x[0].numel())", "p.x.numel())", FORMULAS),
     Mutation("terms/basic.py", "p.prior.kl(p.mean, p.logvar, p.z)", "p.prior.kl(p.mean, p.logvar, p.mean)", MINIBATCH),
@@ -198,6 +205,14 @@ MUTATIONS = [
         "len(self.sizes) * own.log()",
         "tests/priors/test_lp_nested.py",
     ),
+    # --- edges --------------------------------------------------------------------------------------------------------
+    Mutation("edges.py", "(change + contrast**2)", "(change + contrast)", EDGES),
+    Mutation("edges.py", "across.square() + down.square()", "across.square() - down.square()", EDGES),
+    Mutation("edges.py", "(self.batches <= BATCHES) *", "(self.batches > 0) *", EDGES),
+    Mutation("edges.py", "error * (spread(p).mean()", "error * (of_mean.mean()", EDGES),
+    Mutation("model.py", "torch.where(is_first, z, z.detach())", "torch.where(is_first, z.detach(), z)", EDGES),
+    Mutation("model.py", "return features, last(of_picture)", "return of_picture, last(features)", EDGES),
+    Mutation("alignment.py", "if not is_apart or is_first[i] == is_first[j]", "if is_apart or is_first[i]", EDGES),
     # --- model, objective, adversary ----------------------------------------------------------------------------------
     Mutation("model.py", "mean + (0.5 * logvar).exp() * noise", "mean + logvar.exp() * noise", "tests/test_model.py"),
     Mutation("objective.py", "loss + (weights[name] * mean).sum()", "loss + mean.sum()", FORMULAS),

@@ -126,6 +126,12 @@ def test_few_images_get_a_batch_that_fits(images: int, batch: int) -> None:
     assert choose(replace(PHOTOS, images=images), {}).settings["train.batch"] == batch
 
 
+def test_a_batch_of_more_images_than_there_are_counts_those_that_are_there() -> None:
+    result = choose(replace(PHOTOS, images=100), {"train.batch": 256}, budget=64.0)
+    assert result.settings["train.steps"] == 1200  # 64 s at 1,900 images/s are 1,216 steps of 100
+    assert "1,200 steps of 100 images" in result.lines[3]
+
+
 def test_without_a_measured_speed_the_length_is_the_default_of_the_method() -> None:
     result = choose(replace(PHOTOS, images_per_second=None), {})
     assert "train.steps" not in result.settings
@@ -134,13 +140,16 @@ def test_without_a_measured_speed_the_length_is_the_default_of_the_method() -> N
 
 @pytest.mark.parametrize(
     ("budget", "seconds"),
-    [("10m", 600), ("90s", 90), ("1h", 3600), ("1h30m", 5400), ("1.5h", 5400), ("45", 45), (45, 45)],
+    [("10m", 600), ("90s", 90), ("1h", 3600), ("1h30m", 5400), ("1.5h", 5400), (".5h", 1800), ("45", 45), (45, 45)],
 )
 def test_a_budget_is_read_in_hours_minutes_and_seconds(budget: str | float, seconds: float) -> None:
     assert choice.seconds_of(budget) == seconds
 
 
-@pytest.mark.parametrize("budget", ["", "soon", "10 parsecs", "-5m", "0", "1.2.3m", "10m5h", 0.5, "nan"])
+@pytest.mark.parametrize(
+    "budget",
+    ["", "soon", "10 parsecs", "-5m", "0", "1.2.3m", "1h1.2.3m", "1h.", "10m5h", 0.5, "nan", "9" * 320, "9" * 300],
+)
 def test_another_budget_is_refused_with_examples(budget: str | float) -> None:
     with pytest.raises(InputError, match=r"--budget is .*expected a time for training such as 10m, 90s"):
         choice.seconds_of(budget)

@@ -118,7 +118,7 @@ def test_a_number_may_begin_with_its_point(text: str, value: object) -> None:
         (["data.scored=tset"], r"data\.scored is 'tset'; input should be 'train', 'validation', 'test', 'all' or"),
         (["data.scored=test"], r"data\.scored is test, but there is no split"),
         (["data.scored=validation", "data.split=[0.5,0.5]"], r"data\.split has 2 parts; give three"),
-        (["data.scored=left_out"], r"data\.scored is left_out, but no images are"),
+        (["data.scored=left_out"], r"data\.scored is left_out, but data\.leave_out is not set"),
         (["data.split=[1.0]"], r"expected two or more positive fractions"),
         (["data.factors="], r"data\.factors is ''"),
     ],

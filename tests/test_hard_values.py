@@ -2,11 +2,13 @@
 
 import dataclasses
 import io
+import os
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import equipoise as eq
 from equipoise import cli
@@ -14,6 +16,7 @@ from equipoise.cli import main
 from equipoise.config import parse, resolve
 from equipoise.errors import InputError
 from equipoise.methods import METHODS
+from equipoise.training import devices
 
 
 @pytest.mark.parametrize(
@@ -69,6 +72,15 @@ def test_nets_that_do_not_fit_the_memory_are_refused_before_any_work(tmp_path: P
             progress=False,
         )
     assert not (tmp_path / "run").exists()
+
+
+def test_without_the_size_of_the_memory_nets_are_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with torch.device("meta"):
+        large = torch.nn.Linear(10**6, 10**6)
+    with pytest.raises(InputError, match="GiB of memory in training"):
+        devices.check_memory(lambda: [large])
+    monkeypatch.delattr(os, "sysconf")  # as on Windows
+    devices.check_memory(lambda: [large])
 
 
 def test_a_terminal_without_unicode_and_a_full_memory_cause_no_traceback(

@@ -218,3 +218,9 @@ def test_evaluation_takes_the_running_mean_and_does_not_move_it() -> None:
 def test_a_perfect_reconstruction_has_a_finite_likelihood() -> None:
     out = torch.zeros(2, 1, 4, 4)
     assert likelihoods.CalibratedGaussian()(out, out.sigmoid()).isfinite().all()
+
+
+def test_arrays_may_have_any_strides() -> None:
+    array = X.numpy()
+    assert torch.equal(likelihoods.as_float(array[..., ::-1]), X.flip(3))
+    assert torch.equal(likelihoods.as_float(array[::-1]), X.flip(0))

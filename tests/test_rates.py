@@ -58,6 +58,15 @@ def test_codes_of_a_beta_that_is_not_scored_are_refused_with_the_command(rates: 
         _ = rates.at(0.02).codes
 
 
+def test_codes_without_an_array_are_refused_with_their_file_and_the_command(rates: eq.Run) -> None:
+    file = rates.path / "betas" / "0.03" / "codes.npz"
+    file.parent.mkdir(parents=True)
+    np.savez(file, mean=np.zeros((2, 3)), logvar=np.zeros((2, 3)))
+    sentence = r"betas/0\.03/codes\.npz has no array index; run equipoise evaluate .*run --beta 0\.03$"
+    with pytest.raises(RunError, match=sentence):
+        _ = rates.at(0.03).codes
+
+
 def test_codes_of_an_earlier_checkpoint_are_computed_again(rates: eq.Run) -> None:
     evaluate([rates.path], beta=3.0, progress=False)
     file = rates.path / "betas" / "3" / "codes.npz"

@@ -164,7 +164,7 @@ def test_what_is_no_factor_is_left_out_and_named(missing: str, tmp_path: Path) -
     table = tmp_path / "labels.csv"
     table.write_text(f",index,size,day,id\n0,3,1,2020-01-01,10\n1,5,{missing},2020-01-02,11\n2,7,3,2020-01-03,12\n")
     with pytest.warns(
-        UserWarning, match=r"no factors are the first column \(row .*, day \(dates\), id \(row numbers\)"
+        UserWarning, match=r"not used as factors: the first column \(row .*, day \(dates\), id \(row numbers\)"
     ):
         few = labelled(grid(), str(table))
     assert few.targets[:, 0].nan_to_num(9).tolist() == [0, 9, 1]

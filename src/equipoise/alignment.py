@@ -33,8 +33,8 @@ class Alignment(Part):
     rotations of each pair of active latents. A rotation does not change the joint entropy, so it lowers the total
     correlation by as much as it lowers the sum of these entropies. The best rotation is applied to the last layer of
     the encoder, to the first layer of the decoder and to the moments of the optimiser. The means are rotated; the
-    reconstructions of the means do not change. Latents are paired only if their posterior variances are similar: the
-    KL prefers the present axes of the others.
+    reconstructions of the means do not change. Latents are paired only if their posterior variances are similar: for
+    the others, the KL is lowest on the present axes.
 
     Args:
         latent: number of latent dimensions D.

@@ -12,13 +12,13 @@ from equipoise.data import Images, load_data, variants
 from equipoise.data.batches import Batches, fitting_size
 from equipoise.data.labelled import LabelledImages
 from equipoise.data.pairs import draw_pairs
+from equipoise.data.pixels import blocks
 from equipoise.errors import InputError
 from equipoise.model import VAE
 from equipoise.objective import Objective
 from equipoise.training import devices
 
 ARRAY = "array-"  # start of the data name of a run that was trained on an array
-BLOCK = 1000  # images that are compared with the first one at a time
 
 
 def load_images(config: Config, array: Images | None) -> tuple[Images, Images]:
@@ -67,8 +67,8 @@ def are_alike(images: Images) -> bool:
     """Whether all images are the same picture, from which nothing can be learned."""
     n = len(images)
     few = images.pixels(np.linspace(0, n - 1, min(n, 4)).astype(np.int64))  # of a large set, the rest stays unread
-    blocks = (images.pixels(np.arange(start, min(start + BLOCK, n))) for start in range(0, n, BLOCK))
-    return n >= 2 and not any((pixels != few[0]).any() for pixels in chain([few], blocks))
+    all_pixels = (pixels for _, pixels in blocks(images.pixels, n))
+    return n >= 2 and not any((pixels != few[0]).any() for pixels in chain([few], all_pixels))
 
 
 def build(config: Config, image: tuple[int, int, int], images: int) -> tuple[VAE, Objective]:

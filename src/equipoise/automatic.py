@@ -80,8 +80,8 @@ def complete(
     earlier = _earlier(Path(out), record)
     if earlier is not None:
         _show_all(earlier["lines"][:3], show)  # the last one has the time left at the first start
-        written = configuration.read(Path(out) / "config.toml")
-        return Start(configuration.resolve(written | request | {"out": out}, complete=True), chosen=earlier)
+        saved_settings = configuration.read(Path(out) / "config.toml")
+        return Start(configuration.resolve(saved_settings | request | {"out": out}, complete=True), chosen=earlier)
 
     choose = _choose if is_open else _fit_budget
     start = choose(base, request, array, seconds)

@@ -4,7 +4,6 @@
 """
 
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from math import log10
 
@@ -19,6 +18,8 @@ SIZE = 32  # pixels a side to which larger images are resized
 SECONDS = 600.0  # of training, if the user gives no budget
 SHORTEST, LONGEST = 0.2, 2.0  # steps without a budget, as a multiple of the method's default
 EPOCHS = 1000  # largest number without a budget, if that is more than the shortest run
+NUMBER = r"\d+(?:\.\d*)?|\.\d+"  # in a budget
+AGE = 100 * 365 * 86400.0  # seconds of the longest budget, a century
 OVERHEAD = 0.05  # of the time of a step: rotations, logs and checkpoints, which the trial does not contain
 
 
@@ -103,7 +104,9 @@ def choose(facts: Facts, overrides: Settings, budget: float | None = None) -> Ch
     likelihood = take("method.likelihood", "bernoulli" if facts.is_black_and_white else "mse")
     latents = overrides.get("net.latent", Net.latent)
     precision = take("train.precision", "fp32")
-    batch = take("train.batch", max(2, min(int(str(defaults.get("train.batch", Train.batch))), facts.images)))
+    most = max(2, facts.images)  # a batch has each image once
+    usual = int(str(defaults.get("train.batch", Train.batch)))
+    batch = min(int(str(take("train.batch", min(usual, most)))), most)
     rate = take("train.lr", defaults.get("train.lr", Train.lr))
     if facts.threads is not None:
         take("train.threads", facts.threads)
@@ -119,7 +122,6 @@ def choose(facts: Facts, overrides: Settings, budget: float | None = None) -> Ch
     ]
     if facts.images_per_second is not None:
         lines[2] += f", {facts.images_per_second:,.0f} {facts.items}/s in a trial"
-    assert isinstance(batch, int)
     total, why = int(str(defaults.get("train.steps", Train.steps))), "the default of the method"
     if "train.steps" in overrides:
         total, why = int(str(overrides["train.steps"])), "as set"
@@ -181,14 +183,12 @@ def length_remark(config: Config) -> str:
 def seconds_of(budget: str | float) -> float:
     """The seconds of a budget such as "10m", "90s", "1h", "1h30m", or a number of seconds.
 
-    Raises `InputError` for another text, and below one second.
+    Raises `InputError` for another text, below one second and above a century.
     """
-    parts = re.fullmatch(r"(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s?)?", str(budget).strip().lower())
-    seconds = 0.0
-    with suppress(ValueError):  # such as 1.2.3
-        for number, unit in zip(parts.groups() if parts else (), (3600, 60, 1), strict=False):
-            seconds += float(number or 0) * unit
-    if seconds < 1:
+    parts = re.fullmatch(rf"(?:({NUMBER})h)?(?:({NUMBER})m)?(?:({NUMBER})s?)?", str(budget).strip().lower())
+    numbers = parts.groups() if parts else ()
+    seconds = sum(float(number or 0) * unit for number, unit in zip(numbers, (3600, 60, 1), strict=False))
+    if not 1 <= seconds <= AGE:
         raise InputError(f"--budget is {budget}; expected a time for training such as 10m, 90s, 1h or 600 (seconds)")
     return seconds
 

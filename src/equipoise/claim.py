@@ -30,9 +30,6 @@ LEASE = 60.0  # seconds without a new beat after which a claim of another machin
 BEAT = 5.0  # seconds between beats
 FOLDER = "claims"  # in the folder of a run
 
-# A clock that also counts while the machine is suspended, where the system has one.
-_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-
 
 class Claimed(RunError):
     """Another process works on this run."""
@@ -63,8 +60,8 @@ class Claim:
     def __init__(self, path: Path, about: dict[str, Any]) -> None:
         self.path, self._about = path, about
         self._beats = 0
-        self._last_beat = time.clock_gettime(_CLOCK)
-        self._lock = threading.Lock()  # two threads of the holder beat
+        self._last_beat = _now()
+        self._lock = threading.Lock()  # two threads of the holder write beats
         self._lost = threading.Event()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._beat_until_over, daemon=True)
@@ -74,7 +71,7 @@ class Claim:
     def check(self) -> None:
         """Raise `Claimed` when another process has claimed the run."""
         # A process that was suspended must look at the folder before it writes, without waiting for its next beat.
-        if time.clock_gettime(_CLOCK) - self._last_beat > 2 * BEAT:
+        if _now() - self._last_beat > 2 * BEAT:
             self.beat()
         if self._lost.is_set():
             raise Claimed(f"{self.path.parent.parent} was claimed by another process, moved or removed")
@@ -93,7 +90,7 @@ class Claim:
                 return
             self._beats += 1
             _write(self.path, self._about | {"beat": self._beats, "over": over})
-            self._last_beat = time.clock_gettime(_CLOCK)
+            self._last_beat = _now()
 
     def release(self) -> None:
         """Mark the claim as over, so that the run can be claimed again."""
@@ -141,7 +138,10 @@ class Claims:
         return self._is_alive(run, _last(run))
 
     def refuse(self, run: Path) -> None:
-        """Raise `Claimed` when a process has this run that is surely alive: it is one of this machine, or it beat."""
+        """Raise `Claimed` if a process that is certainly alive holds this run.
+
+        It is one of this machine, or one that was seen to write a beat.
+        """
         if self.is_claimed(run) and run in self._certain:
             raise Claimed(f"{run} is in use ({self.holder(run)}); wait until that process ends, or stop it")
 
@@ -183,6 +183,14 @@ class Claims:
                 is_certain |= before is not None
         (self._certain.add if is_alive and is_certain else self._certain.discard)(run)
         return is_alive
+
+
+def _now() -> float:
+    """Return the seconds of a clock that also counts while the machine is suspended, where the system has one."""
+    for name in ("CLOCK_BOOTTIME", "CLOCK_MONOTONIC"):
+        if hasattr(time, name):
+            return time.clock_gettime(getattr(time, name))
+    return time.monotonic()  # Windows
 
 
 def _last(run: Path) -> Path | None:

@@ -121,11 +121,11 @@ def main() -> None:
 
 def _printing_notes() -> Callable[..., None]:
     """A function that prints a warning as a note, once: data that are read again give the same ones."""
-    printed = set()
+    earlier_notes = set()
 
     def note(message: Warning | str, *_: object) -> None:
-        if str(message) not in printed:
-            printed.add(str(message))
+        if str(message) not in earlier_notes:
+            earlier_notes.add(str(message))
             print(f"note: {message}", file=sys.stderr)
 
     return note

@@ -164,7 +164,7 @@ def check_rows(rows: npt.ArrayLike, latent: int, name: str) -> npt.NDArray[np.fl
     if array.ndim != 2 or array.shape[1] != latent or not len(array):
         raise InputError(f"{name} has shape {list(array.shape)}; expected codes [N, {latent}], at least one")
     if array.dtype.kind not in "fiu" or not np.isfinite(array.astype(np.float32)).all():
-        raise InputError(f"{name} has values that are not finite numbers in single precision; mend or remove them")
+        raise InputError(f"{name} has values that are not finite numbers in single precision; correct or remove them")
     return array.astype(np.float32)
 
 
@@ -182,18 +182,18 @@ def _columns_of(path: Path, latent: int) -> npt.NDArray[np.float64]:
         try:
             rows.append([float(cells[j]) for j in columns])
         except (ValueError, IndexError):
-            raise InputError(f"{path}: {place} lacks a number in a column of codes; mend that row") from None
+            raise InputError(f"{path}: {place} lacks a number in a column of codes; correct that row") from None
     return np.array(rows).reshape(-1, latent)
 
 
 def latent_columns(latents: Sequence[int] | None, count: int) -> list[int]:
     """The chosen latents, or all `count`. Raises `InputError` if there is no such latent."""
-    chosen = list(range(count)) if latents is None else list(latents)
-    if not chosen or not set(chosen) <= set(range(count)):
-        raise InputError(f"latents are {chosen}; expected indices from 0 to {count - 1}")
-    if len(set(chosen)) < len(chosen):
-        raise InputError(f"latents are {chosen}, one of them twice; name each once")
-    return chosen
+    columns = list(range(count)) if latents is None else list(latents)
+    if not columns or not set(columns) <= set(range(count)):
+        raise InputError(f"latents are {columns}; expected indices from 0 to {count - 1}")
+    if len(set(columns)) < len(columns):
+        raise InputError(f"latents are {columns}, one of them twice; name each once")
+    return columns
 
 
 def load_means(path: Path) -> Codes:
@@ -211,8 +211,8 @@ def check_kind(path: Path) -> None:
     kind = path.suffix.lower()
     if kind not in KINDS:
         raise InputError(f"{path}: codes are written to files that end in {', '.join(KINDS[:-1])} or {KINDS[-1]}")
-    if kind == ".parquet" and not (find_spec("pandas") and find_spec("pyarrow")):
-        raise InputError(f"{path} needs pandas and pyarrow; pip install equipoise[tables], or write a .csv")
+    if kind == ".parquet":
+        factor_table.check_packages(path, ", or write a .csv")
 
 
 def write(path: Path, codes: Codes, checkpoint: str) -> None:

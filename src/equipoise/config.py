@@ -18,12 +18,13 @@ from pydantic import ValidationError
 
 from equipoise.data.readers import vectors
 from equipoise.data.settings import Data, LabelSettings, check
-from equipoise.errors import InputError, check_value, choose, nearest, sentence, short
+from equipoise.errors import InputError, check_finite, check_value, choose, nearest, sentence, short
 from equipoise.files import parse_value, read_toml, user_path
 from equipoise.methods import DEFAULT, METHODS, Method, Shape
-from equipoise.methods.method import of_vectors
+from equipoise.methods.method import Checked, of_vectors
 from equipoise.nets import NETS
 from equipoise.objective import Objective, with_labels
+from equipoise.part import Part
 from equipoise.sections import Evaluate, Net, Train
 
 Section = TypeVar("Section")
@@ -136,6 +137,8 @@ def resolve(settings: Settings, complete: bool = False) -> Config:
     fields: dict[str, dict[str, object]] = {section: {} for section in (*SECTIONS, "method")}
     for key, value in layers.items():
         check_value(key, value)
+        if not complete:
+            check_finite(key, value)
         section, _, rest = key.partition(".")
         field, _, entry = rest.partition(".")  # of a table, such as data.keep.shape
         if section not in fields or not field:
@@ -161,6 +164,8 @@ def resolve(settings: Settings, complete: bool = False) -> Config:
         out="",
     )
     objective = _check_combination(config)
+    if not complete:
+        _check_new(config, objective)
     if out is None:
         data = Path(config.data.name).stem or "data"
         out = f"runs/{data}-{method.name}-{digits(config.flat(), is_extendable(config, objective))}"
@@ -285,6 +290,16 @@ def _section(section: str, kind: type[Section], values: Mapping[str, object], ow
         return kind(**values)
     except ValidationError as error:
         raise InputError(sentence(error, values, f"{section}.{{}}")) from None
+
+
+def _check_new(config: Config, objective: Objective) -> None:
+    """Raise `InputError` for settings that a new run may not have, because they have no effect or no minimum."""
+    if isinstance(config.method, Checked):
+        config.method.check_new(objective, config.train.optimizer)
+    for part in objective.parts:
+        for each in part.modules():  # a part may consist of several
+            if isinstance(each, Part):
+                each.check_new()
 
 
 def _check_combination(config: Config) -> Objective:

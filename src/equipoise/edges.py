@@ -97,8 +97,8 @@ class Edges(Part):
         if self.training:
             self._average_first_batches(mean)
         first = self.mean.to(p.x.dtype).clamp(LEVEL, 1 - LEVEL).logit()
-        drawn = (self.layer(p.features.to(p.x.dtype)).view_as(target) + first).sigmoid()
-        error, of_mean = (p.shard.whole((map - target).square().flatten(1).sum(1)) for map in (drawn, mean))
+        picture = (self.layer(p.features.to(p.x.dtype)).view_as(target) + first).sigmoid()
+        error, of_mean = (p.shard.whole((map - target).square().flatten(1).sum(1)) for map in (picture, mean))
         return error * (spread(p).mean() / of_mean.mean().clamp(min=1e-6))
 
     @torch.no_grad()

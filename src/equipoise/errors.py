@@ -66,6 +66,18 @@ def check_value(key: str, value: object) -> None:
         raise InputError(f"{key} is {short(value)}; expected text in UTF-8 without a null character")
 
 
+def check_finite(key: str, value: object) -> None:
+    """Raise `InputError` for a number that is not finite, also in a list or table."""
+    if isinstance(value, dict):
+        for name, entry in value.items():
+            check_finite(f"{key}.{name}", entry)
+    elif isinstance(value, list | tuple):
+        for entry in value:
+            check_finite(key, entry)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"{key} is {value}; expected a finite number")
+
+
 def short(value: object) -> str:
     """The value as Python writes it, with the middle left out if it is long."""
     return cut(repr(value))

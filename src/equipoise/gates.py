@@ -108,7 +108,7 @@ class Gated(nn.Module):
         return x
 
     def draw(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """Return n betas and their levels, [n] each, log-uniform over the range, one from each n-th of it."""
+        """Return n betas and their levels, [n] each: log-uniform, one from each of n equal parts of the range."""
         place = next(self.parameters())
         shares = torch.rand(n, generator=generator, device=place.device, dtype=place.dtype)
         shares = (torch.arange(n, device=place.device) + shares) / n

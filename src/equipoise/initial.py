@@ -24,8 +24,9 @@ def complete(settings: Settings) -> Settings:
         return settings
     own = Path(str(request.get("out") or "")) / "config.toml"
     if "out" in request and own.is_file():  # resumed, also where the other run is gone
-        written = configuration.read(own)
-        return {key: written[key] for key in ("net.name", "net.latent", "data.size") if key in written} | request
+        saved_settings = configuration.read(own)
+        names = ("net.name", "net.latent", "data.size")
+        return {key: saved_settings[key] for key in names if key in saved_settings} | request
     run = _open(init)
     _, height, width = run.meta["shape"]
     size = {"data.size": height} if height == width else {}

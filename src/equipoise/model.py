@@ -205,8 +205,8 @@ class VAE(nn.Module):
         self.shard = Shard()
         self.pairing: Pairing | None = None  # in training, the images are pairs that share posteriors
         self.keeps_features = False  # in training, whether a pass has the input of the decoder's last layer
-        self.apart = False  # in training, whether the features have gradients to the first half of the latents alone,
-        # and the pictures to the second half alone; the values are the same
+        self.apart = False  # in training, whether gradients flow from the features to the first half of the latents
+        # only, and from the pictures to the second half only; values do not change
 
     @property
     def latent(self) -> int:
@@ -225,7 +225,7 @@ class VAE(nn.Module):
             beta, level = self.encoder.draw(len(x) * self.shard.processes, generator)
             levels = [self.shard.rows(level)]
         mean, logvar, z = self.sample(x, generator, *levels)
-        features, out = self._drawn(z) if self.keeps_features else (None, self.out(z, *levels))
+        features, out = self._features_and_logits(z) if self.keeps_features else (None, self.out(z, *levels))
         if self.shard.processes > 1:  # exchange all three in one message
             mean, logvar, z = self.shard.whole(torch.cat([mean, logvar, z], 1)).chunk(3, 1)
         self.prior.count(z)
@@ -271,7 +271,7 @@ class VAE(nn.Module):
             out: Tensor = self.decoder(z, *levels)
         return out
 
-    def _drawn(self, z: Tensor) -> tuple[Tensor, Tensor]:
+    def _features_and_logits(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return the input of the decoder's last layer and the logits [B, C, H, W] for codes z [B, D]."""
         hidden, last = nets.split_last(self.decoder)
         with self._autocast(z):

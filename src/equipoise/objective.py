@@ -20,7 +20,7 @@ from equipoise.pairing import Pairing
 from equipoise.part import Part
 from equipoise.priors import Prior
 from equipoise.supervision import Supervision
-from equipoise.terms import Term
+from equipoise.terms import MONITORS, Term
 
 Logs = dict[str, Tensor]
 
@@ -55,7 +55,7 @@ class Objective(nn.Module):
         prior: the prior p(z), shared with the model.
         adversary: a discriminator, whose own step is in `after_step`.
         alignment: rotates the latent axes, in `after_step`.
-        monitors: terms that are logged and seen by the balance, and not part of the loss; they replace terms of the
+        monitors: terms that are logged and given to the balance, and not part of the loss; they replace terms of the
             same name in the log.
         prior_lr: learning rate of the parameters of the prior. Default: that of the training.
         rates: the betas of a model whose nets have gates; a term reads that of each image from the pass.
@@ -108,11 +108,14 @@ class Objective(nn.Module):
         self.pairing = pairing
         self.edges = edges
         self.supervision: Supervision | None = None
-        available = [*terms, *self.monitors]
-        for verb, names, known in (("weights", balance.terms, list(terms)), ("measures", balance.measures, available)):
-            for name in names:
-                if name not in known:
-                    raise InputError(f"the balance {verb} {name}, which is not among the terms, {', '.join(known)}")
+        words = f"which is not among the terms, {', '.join(terms)}"
+        for name in balance.terms:
+            if name not in terms:
+                raise InputError(f"the balance weights {name}, {words}")
+        for name in balance.measures:
+            if name not in {*terms, *self.monitors}:
+                others = ", ".join({**self.monitors, **MONITORS})
+                raise InputError(f"the balance measures {name}, {words}, or the monitors, {others}")
 
     @property
     def parts(self) -> list[Part]:
@@ -181,9 +184,9 @@ class Objective(nn.Module):
         networks = [*model.encoder.parameters(), *model.decoder.parameters()]
         networks += self.edges.parameters() if self.edges is not None else []
         groups: list[Group] = [{"optimiser": "model", "params": networks, "clip": True}]
-        paced = [part for part in self.balance.modules() if isinstance(part, Balance) and part.travel is not None]
-        of_paced = {parameter for part in paced for parameter in part.parameters()}
-        own = [parameter for parameter in self.balance.parameters() if parameter not in of_paced]
+        paced_parts = [part for part in self.balance.modules() if isinstance(part, Balance) and part.travel is not None]
+        their_parameters = {parameter for part in paced_parts for parameter in part.parameters()}
+        own = [parameter for parameter in self.balance.parameters() if parameter not in their_parameters]
         own += self.likelihood.parameters()
         of_prior = list(self.prior.parameters())
         if self.prior_lr is None:
@@ -192,7 +195,7 @@ class Objective(nn.Module):
             groups.append({"optimiser": "model", "params": of_prior, "lr": self.prior_lr, "clip": False})
         if own:
             groups.append({"optimiser": "model", "params": own, "clip": False})
-        for part in paced:
+        for part in paced_parts:
             travel = part.travel or 0.0
             groups.append({"optimiser": "model", "params": [*part.parameters()], "travel": travel, "clip": False})
         if self.adversary is not None:
@@ -249,7 +252,7 @@ def _of_the_batch(name: str, term: Tensor, p: Pass) -> Tensor:
     """Return the term. Raises `InputError` if it covers the images of one process alone."""
     if term.ndim and len(term) == len(p.x) != len(p.z):
         raise InputError(
-            f"the term {name} has {len(term)} rows for a batch of {len(p.z)}; a term of x or out sees the images of "
-            "one process alone, and its value has to pass through shard.whole of the Pass"
+            f"the term {name} has {len(term)} rows for a batch of {len(p.z)}; a term of x or out is computed from the "
+            "images of one process alone, so pass its value through shard.whole of the Pass"
         )
     return term

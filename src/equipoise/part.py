@@ -50,6 +50,9 @@ class Part(nn.Module):
         """Arguments that rebuild the part, `type(self)(**settings)`, as JSON writes them and reads them back."""
         return {argument: _as_json(getattr(self, argument)) for argument in options_of(type(self))}
 
+    def check_new(self) -> None:
+        """Raise `InputError` for options that a new run may not have. A run of an earlier version with them opens."""
+
     def describe(self) -> str:
         """One sentence about the part: the first line of its docstring, and its settings."""
         sentence = (type(self).__doc__ or self.name).strip().partition("\n")[0].removesuffix(".")

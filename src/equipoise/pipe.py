@@ -51,8 +51,8 @@ def pipe(model: VAE, mean: npt.NDArray[np.float32], latents: Latents, seen: int,
         raise InputError(f"seed is {seed}; expected a whole number from 0 on")
     rng = np.random.default_rng([seed, *b"pipe"])
     low, high = mean.min(axis=0), mean.max(axis=0)
-    drawn = rng.permuted(mean, axis=0) if latents == "shuffled" else rng.uniform(low, high, mean.shape)
-    both = torch.from_numpy(np.stack([mean, drawn.astype(np.float32)]))  # [2, N, D]
+    resampled_codes = rng.permuted(mean, axis=0) if latents == "shuffled" else rng.uniform(low, high, mean.shape)
+    both = torch.from_numpy(np.stack([mean, resampled_codes.astype(np.float32)]))  # [2, N, D]
     half = len(mean) // 2
     train, test = both[:, :half], both[:, half:]
     place = next(model.parameters()).device

@@ -108,11 +108,12 @@ class Run:
     @cached_property
     def codes(self) -> coding.Codes:
         """The arrays of `codes.npz`: index [N], factors [N, K], mean, logvar, z [N, D], sse, bce [N]."""
+        evaluate = f"equipoise evaluate {self.path}" + ("" if self.beta is None else f" --beta {self.beta:g}")
         if self.beta is not None and not (self.results / "codes.npz").exists():
-            raise RunError(f"{self.results} has no codes; run equipoise evaluate {self.path} --beta {self.beta:g}")
+            raise RunError(f"{self.results} has no codes; run {evaluate}")
         codes = coding.load(self.results / "codes.npz")
         if missing := [name for name in ("index", "mean", "logvar") if name not in codes]:
-            raise RunError(f"{self.path / 'codes.npz'} has no array {missing[0]}; run equipoise evaluate {self.path}")
+            raise RunError(f"{self.results / 'codes.npz'} has no array {missing[0]}; run {evaluate}")
         return codes
 
     @cached_property
@@ -313,8 +314,8 @@ class Run:
             >>> len(eq.open_run("runs/first").traversals(latents=[3, 5], limits=(-2, 2)).axes)
             2
         """
-        drawn = traverse.choose(self, self._code_of(image), latents, limits, steps)
-        return traversal_figure(self.model, drawn.reference, drawn.latents, drawn.measure, steps)
+        selection = traverse.choose(self, self._code_of(image), latents, limits, steps)
+        return traversal_figure(self.model, selection.reference, selection.latents, selection.measure, steps)
 
     def animation(
         self,
@@ -329,9 +330,9 @@ class Run:
         The other arguments are those of `traversals`; `steps` is the number of frames from low to high. An MP4 needs
         the extra `video`; raises `InputError` without it.
         """
-        drawn = traverse.choose(self, self._code_of(image), latents, limits, steps)
+        selection = traverse.choose(self, self._code_of(image), latents, limits, steps)
         write = traversal_mp4 if kind == "mp4" else traversal_gif
-        return write(self.model, drawn.reference, drawn.latents, steps)
+        return write(self.model, selection.reference, selection.latents, steps)
 
     def explore(self, height: int = 800) -> explorer.Frame:
         """Write the explorer, a page with a slider for each latent, and return it for a notebook.

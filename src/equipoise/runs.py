@@ -242,8 +242,8 @@ def is_finished(config: Config) -> bool:
     if not all((path / name).exists() for name in ("config.toml", "scores.json", "report.html")):
         return False
     # Only the first line, `out`, differs between equal settings, unless the file is of an earlier version.
-    written, text = (path / "config.toml").read_bytes(), config.to_toml().encode()
-    is_same = written.partition(b"\n")[2] == text.partition(b"\n")[2]
+    old_text, new_text = (path / "config.toml").read_bytes(), config.to_toml().encode()
+    is_same = old_text.partition(b"\n")[2] == new_text.partition(b"\n")[2]
     if not is_same and configuration.load(path / "config.toml").flat() != config.flat():
         return False
     # Scores and report of a shorter run are deleted before the log gets a new row.

@@ -101,7 +101,7 @@ def evaluate(
     scores = score_codes(codes, which, convention, interval=settings.interval, progress=not console.quiet)
     names = {"checkpoint": digest, "convention": convention, "n": len(codes["index"])}
     file = run.results / "scores.json"
-    written = scores
+    all_scores = scores
     try:
         stored = read(file) if file.exists() else None
     except RunError as error:
@@ -109,8 +109,8 @@ def evaluate(
         warnings.warn(f"{error}. It is written again, with the scores of this call only.", stacklevel=2)
     # Keep earlier scores only if they are of the same codes and convention.
     if stored is not None and names == {key: value for key, value in stored.items() if key in names}:
-        written = stored["scores"] | scores
-    contents = {**names, "scores": {name: score.to_dict() for name, score in written.items()}}
+        all_scores = stored["scores"] | scores
+    contents = {**names, "scores": {name: score.to_dict() for name, score in all_scores.items()}}
     write_text(file, json.dumps({**contents, "digest": content_digest(contents)}, indent=1), within=run.path)
     return scores
 

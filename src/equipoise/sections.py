@@ -73,7 +73,8 @@ class Train:
     checkpoint_every: AtLeast1 = 2_000
     """steps between checkpoints"""
     keep: Literal["all", "model"] = "all"
-    """of the last checkpoint; model: no optimiser state, two thirds of the file, so no more steps can follow"""
+    """what the last checkpoint contains; model: no optimiser state, which is two thirds of the file, so the run cannot
+    be trained further"""
     track: Annotated[tuple[TrackerName, ...] | None, BeforeValidator(split_names)] = None
     """experiment trackers to log to: tensorboard, wandb, mlflow (comma-separated); unset: none"""
 

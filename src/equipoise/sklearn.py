@@ -24,6 +24,7 @@ from equipoise.training import speed
 from equipoise.training.loop import Training, device, fit
 
 Array = npt.NDArray[Any]
+OF_RUNS = ("train.init", "train.devices", "train.nodes")  # settings that only a run on disk has
 
 
 class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -44,7 +45,7 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         device: auto, cpu or cuda.
         random_state: Seed of weights, batches and noise.
         settings: Other settings by dotted key, such as `{"method.beta": 2.0}`. They override the arguments, which
-            override a preset.
+            override a preset. `data.scaling` is the only one of `data`.
 
     Attributes:
         model_: The trained `VAE`.
@@ -175,6 +176,10 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     def _config(self, is_image: bool) -> Config:
         """The settings of the training. Raises `InputError` for settings that cannot be used."""
         choose("method", self.method, METHODS)
+        settings = configuration.expand(self.settings or {})
+        for key, value in settings.items():
+            if (key in OF_RUNS or (key.startswith("data.") and key != "data.scaling")) and value is not None:
+                raise InputError(f"{key} has no effect on an estimator; leave it out, or train with eq.train")
         options: dict[str, object] = {
             "data": "array",
             "method": self.method,
@@ -191,7 +196,7 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             "method.likelihood": self.likelihood,
         }
         options |= {key: value for key, value in optional.items() if value is not None}
-        return configuration.resolve(options | dict(self.settings or {}))
+        return configuration.resolve(options | settings)
 
     def _vectors(self, X: npt.ArrayLike, kind: Kind) -> tuple[torch.Tensor, Scaling]:
         """X as the nets take it, float32 [N, 1, 1, F], and the scaling of its columns."""

@@ -1,8 +1,8 @@
 """Logs rows and scores of a run to TensorBoard, Weights & Biases and MLflow, in addition to the run's own files.
 
 A tracker that fails is dropped with a warning, and training continues. Trackers do not identify a run. `trackers.json`
-in the run's folder holds the tracker's name of the run and the last step of each section that was logged, so a resumed
-run continues in the same tracker run, and no row is logged twice.
+in the run's folder holds the name that the tracker gave the run and the last step of each section that was logged, so a
+resumed run continues in the same tracker run, and no row is logged twice.
 """
 
 import json
@@ -147,8 +147,8 @@ Tracker = TensorBoard | WandB | MLflow
 TRACKERS: dict[str, type[Tracker]] = {"tensorboard": TensorBoard, "wandb": WandB, "mlflow": MLflow}
 """The trackers by name, which is also the name of the package.
 
-Arguments: the run's folder; the settings of the run by dotted key; the tracker's name of the run, if it was logged
-before; the last step that was logged, 0 if none.
+Arguments: the run's folder; the settings of the run by dotted key; the name that the tracker gave the run, if it was
+logged before; the last step that was logged, 0 if none.
 """
 
 

@@ -33,7 +33,6 @@ def remarked(controller: Balance, log: list[dict[str, float]]) -> tuple[str, str
 def test_there_is_nothing_to_say_of_a_controller_that_holds_its_set_point() -> None:
     for controller in (PI(target=18.0), IncrementalPI(target=18.0)):
         assert controller.remarks(rows(5.0, 18.2)) == []
-        assert controller.remarks([]) == []
 
 
 def test_a_weight_at_its_lower_limit_is_said_with_what_to_do() -> None:

@@ -7,7 +7,8 @@ import torch
 from tests.conftest import clock
 from torch import Tensor
 
-from equipoise.balance import Capacity, ClosedFormWeights, Joint, LearnedWeights, WarmUp
+from equipoise.balance import Balance, Capacity, ClosedFormWeights, Joint, LearnedWeights, WarmUp
+from equipoise.errors import InputError
 
 
 def seen(rec: float = 20.0, kl: tuple[float, ...] = (3.0, 2.0, 0.5), step: int = 3) -> dict[str, Tensor]:
@@ -105,3 +106,12 @@ def test_the_penalty_of_several_balances_is_the_sum_of_theirs() -> None:
     values = seen(kl=(40.0,))
     expected = float(capacity.penalty(values)) + 4.0
     assert float(Joint(capacity, closed).penalty(values)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("balance", [LearnedWeights, ClosedFormWeights])
+def test_learned_weights_need_terms_and_a_reference_the_reconstruction(balance: type[Balance]) -> None:
+    with pytest.raises(InputError, match=f"terms of {balance.name} is empty; name the terms"):
+        balance(terms=[])
+    with pytest.raises(InputError, match=rf"^reference of {balance.name} scales rec, .* its terms, kl, cov_off; add"):
+        balance(terms=["kl", "cov_off"], reference=100.0)
+    assert balance(terms=["rec", "cov_off"], reference=100.0).terms == ("rec", "cov_off")

@@ -183,7 +183,7 @@ def test_truncated_file_is_named(kind: str, keep: int, tmp_path: Path) -> None:
     whole = tmp_path / f"whole.{kind}"
     (np.save if kind == "npy" else np.savez)(whole, GREY)
     (tmp_path / f"torn.{kind}").write_bytes(whole.read_bytes()[:keep])
-    with pytest.raises(InputError, match=rf"torn.{kind} is damaged .*copy or make it again"):
+    with pytest.raises(InputError, match=rf"torn.{kind} is damaged, .*copy or make it again"):
         load_data(tmp_path / f"torn.{kind}")
 
 
@@ -328,5 +328,5 @@ def test_a_header_that_is_no_python_is_damage(tmp_path: Path) -> None:
     content = path.read_bytes()
     for wrong in (b"{'descr': '|u1', (((", b"{'descr': '''|u1' ,,"):
         path.write_bytes(content.replace(content[10 : 10 + len(wrong)], wrong))
-        with pytest.raises(InputError, match=r"torn.npy is damaged or not what its name says \(.*\); copy or make"):
+        with pytest.raises(InputError, match=r"torn.npy is damaged, or its content .* its suffix \(.*\); copy or make"):
             load_data(path)

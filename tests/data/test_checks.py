@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from equipoise.data import Dataset, Images, checks, store
+from equipoise.data import Dataset, Images, checks, load_data, store
 from equipoise.data.dataset import Remote
 from equipoise.errors import InputError
 
@@ -149,3 +149,9 @@ def test_own_images_may_have_rows_twice_and_codes_that_none_has() -> None:
     assert found["factors"].result == "3 rows of 2; no image has factor_0 [1, 2]"
     assert found["duplicates"].result == "1 rows equal an earlier one"
     assert [check.name for check in checks.of_images(Images(PIXELS, name="x"))] == ["pixels", "factors"]
+
+
+def test_vectors_are_not_read_as_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = load_data(np.random.default_rng(0).normal(size=(5, 3)))
+    monkeypatch.setattr(Images, "pixels", None)  # which would be called
+    assert [check.name for check in checks.of_images(vectors)] == ["vectors", "factors"]

@@ -108,3 +108,27 @@ def test_a_factor_called_file_does_not_hide_the_names_of_the_files(tmp_path: Pat
 def test_a_factor_with_the_name_of_another_column_takes_no_name_from_a_third() -> None:
     assert column_names(["file", "factor_file"], ["file"]) == ["factor_factor_file", "factor_file"]
     assert column_names(["shape"], ["file"]) == ["shape"]
+
+
+@pytest.mark.parametrize("path", [".", "/"])
+def test_the_folder_of_the_user_itself_is_refused(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    with pytest.raises(InputError, match=r"cannot be replaced; give a file or a new folder, such as .*images"):
+        export.to_path(scribble(), Path(path))
+
+
+def test_files_that_come_while_a_folder_is_written_are_not_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = scribble()
+
+    def adding(rows: np.ndarray) -> np.ndarray:
+        (tmp_path / "pictures").mkdir()
+        (tmp_path / "pictures" / "mine.txt").write_text("mine")
+        return PIXELS[rows]
+
+    monkeypatch.setattr(images._pixels, "bytes", adding)
+    with pytest.raises(InputError, match="pictures exists already; give a new or empty folder"):
+        export.to_folder(images, tmp_path / "pictures")
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["mine.txt"]

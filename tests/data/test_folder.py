@@ -172,7 +172,7 @@ def test_damaged_image_is_named(tmp_path: Path) -> None:
     whole = (tmp_path / "a.png").read_bytes()
     for damaged in (b"", b"hello", whole[:20], whole[:60], whole[:50] + b"\0" * 40 + whole[90:]):
         (tmp_path / "b.png").write_bytes(damaged)
-        with pytest.raises(InputError, match=r"b\.png cannot be read as an image .*; mend or remove it"):
+        with pytest.raises(InputError, match=r"b\.png cannot be read as an image .*; repair or remove it"):
             load_data(tmp_path)
 
 
@@ -217,9 +217,11 @@ def with_damage(folder: Path) -> None:
 
 def test_all_damaged_files_are_said_at_once(tmp_path: Path) -> None:
     with_damage(tmp_path / "x")
-    with pytest.raises(InputError, match=r"3 of 8 files .*: b\.png \(.*\), d\.png \(.*\), f\.png \(.*\); mend") as said:
+    with pytest.raises(
+        InputError, match=r"3 of 8 files .*: b\.png \(.*\), d\.png \(.*\), f\.png \(.*\); repair"
+    ) as said:
         load_data(tmp_path / "x")
-    assert str(said.value).endswith("mend or remove them, or skip them with data.skip_damaged=true")
+    assert str(said.value).endswith("repair or remove them, or skip them with data.skip_damaged=true")
 
 
 def test_many_damaged_files_are_counted_and_listed_in_a_file(tmp_path: Path) -> None:
@@ -260,7 +262,9 @@ def test_damaged_files_are_left_out_if_asked(limit: int, tmp_path: Path, monkeyp
 def test_links_to_nowhere_are_damaged(tmp_path: Path) -> None:
     save(GREY, tmp_path / "a.png")
     (tmp_path / "b.png").symlink_to(tmp_path / "gone.png")
-    with pytest.raises(InputError, match=r"b\.png cannot be read as an image \(.*No such file.*\); mend or remove it"):
+    with pytest.raises(
+        InputError, match=r"b\.png cannot be read as an image \(.*No such file.*\); repair or remove it"
+    ):
         load_data(tmp_path)
 
 

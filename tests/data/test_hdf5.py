@@ -94,7 +94,7 @@ def test_large_files_are_read_in_slabs(tmp_path: Path, monkeypatch: pytest.Monke
 def test_damaged_and_other_files_are_named(tmp_path: Path) -> None:
     path = write(tmp_path / "a.h5", images=GREY)
     path.write_bytes(path.read_bytes()[:700])
-    with pytest.raises(InputError, match=r"a\.h5 is damaged or not what its name says"):
+    with pytest.raises(InputError, match=r"a\.h5 is damaged, or its content does not match its suffix"):
         load_data(path)
     with pytest.raises(InputError, match=r"b\.h5: cannot tell which array has the images or vectors among table"):
         load_data(write(tmp_path / "b.h5", table=GREY[0]))

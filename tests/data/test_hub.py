@@ -89,7 +89,7 @@ def test_a_part_that_is_not_clear_is_refused(parts: list[str], part: str, messag
 
 @pytest.mark.extra
 def test_pictures_and_factors_are_those_of_the_data_set(downloads: list[str]) -> None:
-    with pytest.warns(UserWarning, match=r"no factors are note \(a text for each image\)"):
+    with pytest.warns(UserWarning, match=r"not used as factors: note \(a text for each image\)"):
         images = eq.load_data("hf:mine/shapes")
     assert downloads == ["data/train-00000-of-00002.parquet", "data/train-00001-of-00002.parquet"]
     assert (len(images), images.shape) == (12, (1, 16, 16))
@@ -210,7 +210,7 @@ LABELS = b'{"info": {"features": {"label": {"names": ["cat", "dog"]}}}}'
 @pytest.mark.parametrize("label", [[0, 1, None, 1], [0, 1, -1, 1], [-1, -1, -1, -1]])
 def test_labels_that_are_missing_do_not_keep_pictures_from_being_read(label: list[int | None], tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", PNGS, LABELS, label=label, kind=["a", "b", "a", "b"])
-    with pytest.warns(UserWarning, match="no factors are label, in which values are missing"):
+    with pytest.warns(UserWarning, match="label: not used as factors, since values are missing"):
         images = eq.load_data(path)
     assert images.factor_names == ("kind",)
     with pytest.raises(InputError, match="empty cell in the column label"):
@@ -219,7 +219,7 @@ def test_labels_that_are_missing_do_not_keep_pictures_from_being_read(label: lis
 
 def test_pictures_without_a_column_of_a_factor_are_read(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", PNGS, caption=[f"a cat, {i} years" for i in range(4)])
-    with pytest.warns(UserWarning, match=r"no column of a factor but caption \(a text for each image\)"):
+    with pytest.warns(UserWarning, match=r"has no factor columns \(caption \(a text for each image\)\)"):
         assert eq.load_data(path).factors is None
 
 

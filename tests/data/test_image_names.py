@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from equipoise.data import load_data
+from equipoise.data.factor_column import is_row_name
 from equipoise.data.image_names import file_column, finder
 from equipoise.data.labels import number_below
 from equipoise.errors import InputError
@@ -39,18 +40,28 @@ def test_a_name_is_found_with_its_accent_as_a_character_of_its_own() -> None:
 def test_the_numbers_that_pandas_writes_before_the_rows_are_no_names() -> None:
     rows = ("0,3.png,a", "1,2.png,b", "2,1.png,a", "3,0.png,b")
     for header in (",name,kind", "Unnamed: 0,name,kind", "index,name,kind"):
-        assert column(header, *rows) == 1
+        with pytest.warns(UserWarning, match=r"table\.csv: the column name names the images"):
+            assert column(header, *rows) == 1
 
 
 def test_a_column_of_labels_is_not_taken_for_the_names() -> None:
-    assert column("label,id,kind", "0,3,1", "1,2,0", "0,1,1", "1,0,0") == 1
+    with pytest.warns(UserWarning, match="the column id names the images"):
+        assert column("label,id,kind", "0,3,1", "1,2,0", "0,1,1", "1,0,0") == 1
 
 
 def test_two_columns_of_other_images_are_refused() -> None:
-    with pytest.raises(InputError, match=r"the columns rank and id both name the images, and not the same ones; call"):
-        column("rank,id", "0,3", "1,2", "2,1", "3,0")
+    with pytest.raises(InputError, match=r"the columns number and id name different images; rename the correct column"):
+        column("number,id", "0,3", "1,2", "2,1", "3,0")
     assert column("rank,path", "0,3", "1,2", "2,1", "3,0") == 1
-    assert column("number,name", "0,0.png", "1,1.png", "2,2.png", "3,3.png") == 0  # the same images
+    with pytest.warns(UserWarning, match="the column number names the images"):  # and the column name the same ones
+        assert column("number,name", "0,0.png", "1,1.png", "2,2.png", "3,3.png") == 0
+
+
+@pytest.mark.parametrize("header", ["angle", "", "index", "label"])
+def test_whole_numbers_name_images_by_their_header_only(header: str) -> None:
+    assert column(f"{header},shade", "3,0", "2,0", "1,1", "0,1") is None
+    with pytest.warns(UserWarning, match="the column which names the images"):
+        assert column(f"{header},which", "3,0.png", "2,1.png", "1,2.png", "0,3.png") == 1
 
 
 def test_a_table_without_names_of_columns_is_refused() -> None:
@@ -83,3 +94,11 @@ def test_names_of_columns_may_be_an_array(names: Any, tmp_path: Path) -> None:
     images = load_data(tmp_path, factors=names)
     assert images.factors is not None
     assert images.factors.tolist() == [[0], [0], [1], [1]]
+
+
+@pytest.mark.parametrize("header", ["", "Unnamed: 0", "unnamed:_0", "index", "ID", "row "])
+def test_headers_of_row_numbers_are_known_in_any_spelling(header: str) -> None:
+    assert is_row_name(header)
+    assert is_row_name(header, is_unnamed=True) == (header[:1] in ("", "U", "u"))
+    assert not is_row_name("file")
+    assert not is_row_name("rows")

@@ -9,6 +9,7 @@ import torch
 
 from equipoise import metrics
 from equipoise.data import Images
+from equipoise.data.settings import Data, check, check_fractions
 from equipoise.errors import InputError
 
 SIZES = (3, 4, 5)
@@ -94,7 +95,9 @@ def test_split_is_disjoint_exhaustive_and_the_same_for_a_seed() -> None:
 
 @pytest.mark.parametrize("fractions", [[], [0.5], [0.5, 0.6], [1.5, -0.5], [float("nan"), 1.0]])
 def test_fractions_that_do_not_add_up_are_refused(fractions: list[float]) -> None:
-    with pytest.raises(InputError, match=r"data\.split: .* must be positive and add up to 1"):
+    with pytest.raises(
+        InputError, match=r"data\.split is \[.*\]; expected two or more positive fractions whose sum is 1"
+    ):
         grid().split(fractions)
 
 
@@ -353,3 +356,13 @@ def test_description_is_ready_for_json() -> None:
         "citation": "none",
         "range": None,
     }
+
+
+def test_fractions_are_checked_alike_in_settings_and_splits() -> None:
+    rounded = (0.85, 0.075, 0.0749999)  # as a file may have them
+    check(Data(name="x", split=rounded))
+    assert [len(part) for part in grid().split(rounded)] == [51, 4, 5]
+    for wrong in ((0.85, 0.07), (1.0,), (0.5, float("nan"))):
+        for refuse in (grid().split, check_fractions):
+            with pytest.raises(InputError, match="expected two or more positive fractions whose sum is 1"):
+                refuse(wrong)

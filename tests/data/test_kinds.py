@@ -292,7 +292,7 @@ def test_each_kind_of_column_is_read_right_or_refused(case: str, tmp_path: Path)
     text = "x,kept\n" + "".join(f"{cell},{i}\n" for i, cell in enumerate(cells))
     (tmp_path / "t.csv").write_text(text, encoding="utf-8")
     if isinstance(expected, str) and expected.startswith("left out: "):
-        with pytest.warns(UserWarning, match=rf"no factors are x \({expected.removeprefix('left out: ')}\)"):
+        with pytest.warns(UserWarning, match=rf"not used as factors: x \({expected.removeprefix('left out: ')}\)"):
             assert factor_table.read(tmp_path / "t.csv", 4).names == ("kept",)
     elif isinstance(expected, str):
         with pytest.raises(InputError, match=expected):

@@ -125,7 +125,7 @@ def test_a_column_called_index_may_number_the_rows_or_name_images(tmp_path: Path
         ("first,second\n3,3\n1,2\n7,7\n", r"2 rows \(3 and 3, 7 and 7\) without two images"),
         ("first,second\n", "has no rows; each row"),
         ("first\n3\n", r"1 row \(3\) without two images"),
-        ("first,second\n50,51\n", "of no pair both images are among those to train on"),
+        ("first,second\n50,51\n", "no pair has both images in the training data"),
     ],
 )
 def test_tables_that_name_no_pair_are_refused(rows: str, sentence: str, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import io
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,7 @@ def test_head_says_what_decoding_gives() -> None:
 
 def test_damaged_picture_says_its_name_and_the_reason_apart() -> None:
     with pytest.raises(
-        pictures.Damaged, match=r"number 7 cannot be read as an image \(.+\); mend or remove it"
+        pictures.Damaged, match=r"number 7 cannot be read as an image \(.+\); repair or remove it"
     ) as said:
         pictures.decode(io.BytesIO(b"hello"), name="number 7")
     assert said.value.why == "not an image of a supported format"
@@ -96,3 +97,9 @@ def test_form_says_the_shape_and_whether_anything_changes(
     applied = form.prepare(intensity.raw(pixels), 1 if form.grey else len(pixels), "a")
     assert form.output_shape(shape, "a") == becomes == applied.shape
     assert form.keeps(shape) == np.array_equal(applied, pixels)
+
+
+def test_a_damaged_picture_can_be_sent_to_another_process() -> None:
+    error = pickle.loads(pickle.dumps(pictures.Damaged("a.png", "no pixels")))
+    assert (type(error), error.name, error.why) == (pictures.Damaged, "a.png", "no pixels")
+    assert str(error) == "a.png cannot be read as an image (no pixels); repair or remove it"

@@ -107,7 +107,7 @@ def test_conversion_that_broke_off_goes_on_where_it_was(tmp_path: Path, monkeypa
     torn.write_bytes(whole[:60])
     monkeypatch.setattr(published, "BLOCK", 2)
     monkeypatch.setattr(store, "_MARK", 1)
-    with pytest.raises(InputError, match=r"000005.png cannot be read as an image .*; mend or remove it"):
+    with pytest.raises(InputError, match=r"000005.png cannot be read as an image .*; repair or remove it"):
         small.convert(small.source, tmp_path / "set")
     torn.write_bytes(whole)
     read: list[str] = []

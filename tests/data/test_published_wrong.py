@@ -331,7 +331,7 @@ def test_file_that_is_not_as_published_is_refused(case: str, tmp_path: Path) -> 
     with pytest.raises(InputError, match=sentence) as error:
         small.convert(small.source, tmp_path / "set")
     assert "\n" not in str(error.value)
-    assert re.search(r"[;,] (get|give|copy|put|mend|save|fetch|remove)[ a-z]*", str(error.value)), error.value
+    assert re.search(r"[;,] (get|give|copy|put|save|fetch|remove|repair|correct)[ a-z]*", str(error.value)), error.value
     assert store.read(tmp_path / "set") is None
 
 

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 import warnings
 import zlib
 from pathlib import Path
@@ -15,6 +16,7 @@ from PIL import Image
 
 from equipoise.config import resolve
 from equipoise.data import intensity, load_data
+from equipoise.data import scale as scaling
 from equipoise.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -171,3 +173,45 @@ def test_a_png_of_16_bits_keeps_them(channels: int, interlace: bool, tmp_path: P
     expected = np.rint(np.rint((colours.clip(300, 400) - 300.0) * 2.55) * alpha).transpose(2, 0, 1)
     assert np.array_equal(load_data(tmp_path, range="300:400").pixels([0])[0], expected)
     assert Image.open(io.BytesIO(png(samples))).size == (16, 12)
+
+
+# --- percentiles ----------------------------------------------------------------------------------------------------
+
+
+class Large:
+    """Forty pictures of 2 MB, each made when it is read."""
+
+    def __len__(self) -> int:
+        return 40
+
+    def __getitem__(self, number: int) -> npt.NDArray[np.float64]:
+        if number >= 40:
+            raise IndexError
+        return np.linspace(0, number + 1, 512 * 512).reshape(512, 512)
+
+
+def test_the_sample_of_percentiles_keeps_no_whole_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scaling, "_SAMPLE", 4000)
+    tracemalloc.start()
+    try:
+        images = load_data(Large(), range="0%:100%", size=8)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert images.limits == (0, 40)
+    assert peak < 40 << 20  # all pictures have 80 MB
+
+
+def test_damaged_pictures_have_no_percentiles(tmp_path: Path) -> None:
+    pictures = folder(tmp_path / "png", COUNTS, "png")
+    content = (pictures / "3.png").read_bytes()
+    (pictures / "3.png").write_bytes(content[: len(content) // 2])
+    images = load_data(pictures, range="0%:100%", skip_damaged=True)
+    assert images.limits == (100, 355)
+    assert len(images) == 5
+
+
+@pytest.mark.parametrize("value", [255, 0.5, ()])
+def test_one_number_is_no_range(value: Any) -> None:
+    with pytest.raises(InputError, match=r"data\.range is '.*'; expected LOW:HIGH"):
+        load_data(CAMERA, range=value)

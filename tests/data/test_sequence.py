@@ -110,7 +110,10 @@ def test_sequences_are_brought_to_the_form_of_files(settings: dict[str, Any], tm
 
 def test_mixed_sizes_need_one_to_be_brought_to() -> None:
     mixed = [GREY[0], GREY[1, :8]]
-    with pytest.raises(InputError, match=r"item 1 of the list has 12 x 8 pixels, those before it 12 x 10; .*size=64"):
+    with pytest.raises(
+        InputError,
+        match=r"item 1 of the list has 12 x 8 pixels, those before it 12 x 10; bring all to one size with data.size=64",
+    ):
         load_data(mixed)
     assert load_data(mixed, size=8).shape == (1, 8, 8)
 
@@ -150,7 +153,7 @@ def test_damaged_pictures_are_all_said_and_left_out_if_asked(tmp_path: Path) -> 
     data[4] = data[4][:70]
     table = Table({"image": [lazily(item) for item in data]})
     with pytest.raises(
-        InputError, match=r"2 of 6 items .*: item 0 of the Table \(.*\), item 4 of the Table \(.*\); mend"
+        InputError, match=r"2 of 6 items .*: item 0 of the Table \(.*\), item 4 of the Table \(.*\); repair"
     ):
         load_data(table)
     table = Table({"image": [lazily(item) for item in data]})
@@ -178,7 +181,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "undecoded": (Table({"image": [{"bytes": b""}]}), r"item 0 of the Table is a dict"),
     "colour after grey": (
         [GREY[0], COLOUR[0]],
-        r"item 1 of the list is in colour, those before it are grey; pass grey",
+        r"item 1 of the list is in colour, those before it are grey; set data.grey=true",
     ),
     "17 channels": ([np.zeros((20, 20, 17), np.uint8)], r"item 0 of the list: images are .* leave channels out"),
     "signed": ([GREY[0].astype(int)], r"item 0 of the list: pixels of type int64"),

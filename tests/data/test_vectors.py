@@ -290,8 +290,11 @@ def test_anndata_is_read_with_h5py(kind: str, tmp_path: Path) -> None:
     assert (names(cells), cells.factor_values) == (("gene0", "gene1", "gene2", "gene3"), {"type": ("B", "T")})
     np.testing.assert_allclose(cells.vectors(), matrix[:, :4], atol=1e-5)
     assert load_data(path, key="obsm/X_pca").shape == (1, 1, 2)
-    with pytest.raises(InputError, match="has no array raw/X; expected AnnData, and data"):
+    with pytest.raises(InputError, match="has no array of numbers raw/X; expected AnnData, and data"):
         load_data(path, key="raw/X")
+    for key in ("obsm", "obs/type", "var/gene"):
+        with pytest.raises(InputError, match=rf"cells\.h5ad has no array of numbers {key}; expected AnnData, and data"):
+            load_data(path, key=key)
 
 
 def test_booleans_of_a_text_file_are_numbers_as_in_a_data_frame(tmp_path: Path) -> None:

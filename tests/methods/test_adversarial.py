@@ -1,10 +1,13 @@
 """Methods with an adversary against their formulas, and against each other where one contains another."""
 
+import pytest
 import torch
 from tests.conftest import SHAPE, build, clock, forward, images, noise, toy
 from tests.methods.conftest import B, loss_and_gradients, parts, same
 from torch import Tensor
 
+from equipoise.config import resolve
+from equipoise.errors import InputError
 from equipoise.methods import Method
 from equipoise.methods.beta_vae import BetaVAE
 from equipoise.methods.dava import DAVA
@@ -72,6 +75,11 @@ def test_rf_vae_without_total_correlation_and_with_equal_lambdas_is_beta_vae() -
     theirs = loss_and_gradients(BetaVAE(beta=4.0, likelihood="mse"), images(B), noise(B))
     assert torch.allclose(ours[0], theirs[0])
     assert same(ours[1], theirs[1])
+
+
+def test_relevance_of_another_number_of_latents_is_refused() -> None:
+    with pytest.raises(InputError, match=r"^the relevance is \[1, 0\]; expected 1 or 0 for each of 10 latents$"):
+        resolve({"data": "dsprites", "method": "rf-vae", "method.relevance": [1, 0]})
 
 
 def test_rf_vae_learns_relevance_from_all_four_terms() -> None:

@@ -99,6 +99,7 @@ def test_accuracy_feedback_works_under_the_nested_prior() -> None:
 
 
 LEARNED = {"name": "learned", "terms": ["rec", "kl"]}
+SPREAD = {"name": "schedule", "start": 1.0, "end": 0.5, "unit": "spread"}
 
 
 @pytest.mark.parametrize(
@@ -127,6 +128,20 @@ LEARNED = {"name": "learned", "terms": ["rec", "kl"]}
         ({"balance": ({"target": 16},)}, "has no name"),
         ({"balance": ({"name": "fixed", "weights": {"tc": 2.0}},)}, "tc, which is not among the terms, rec, kl"),
         ({"balance": ({"name": "pi", "measures": ["mi"]},)}, "measures mi, which is not among the terms, rec, kl"),
+        ({"balance": ({"name": "pi", "unit": "sprea"},)}, "rec, kl, or the monitors, spread, rec_min, sse"),
+        (
+            {"balance": ({"name": "pi", "unit": "spread", "measures": ["spread"]},)},
+            "measures is spread, which is the unit; name the terms whose sum is held at the target",
+        ),
+        (
+            {"terms": ("kl", "tc"), "balance": tuple({**SPREAD, "term": term} for term in ("kl", "tc"))},
+            "two balances cannot both have a unit or a reference; leave it out of one",
+        ),
+        *(
+            ({"balance": ({"name": "relevance", "relevant": relevant},)}, "expected 1 or 0 for each of 3 latents")
+            for relevant in ([1, 0], [5] * 3)
+        ),
+        ({"balance": ({"name": "learned", "terms": []},)}, "terms of learned is empty"),
         (
             {"terms": ("kl", "tc"), "balance": ("pi", {"name": "pi", "term": "tc"})},
             "two balances log error, integral, set_point",

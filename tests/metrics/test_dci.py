@@ -185,9 +185,7 @@ def test_value_that_was_not_fitted_is_an_error(prefix: str) -> None:
     factors = np.hstack([codes, np.repeat([0, 1], [20, 10])[:, None]]).astype(int)
     with (
         pytest.warns(ScoreWarning, match="one latent"),
-        pytest.warns(
-            ScoreWarning, match="factor 1: 100% of the last third of the rows have values that no earlier row"
-        ),
+        pytest.warns(ScoreWarning, match="factor 1: 100% of the last third of the rows"),
     ):
         results = three(prefix, codes, factors, **FEW)
     assert results[2].per_factor.tolist() == [1, 0]

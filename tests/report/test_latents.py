@@ -112,6 +112,19 @@ def test_latents_are_ordered_by_their_nats_and_active_by_the_variance_of_their_m
     assert (latents[0].low, latents[0].high) == (-1, 1)
 
 
+def test_a_latent_most_of_whose_codes_are_equal_goes_from_its_least_to_its_largest() -> None:
+    codes = (np.arange(100) < 3)[:, None] * 1.0
+    (latent,) = latents_over(codes, np.ones(1), np.ones(1), [], None)
+    assert latent.active
+    assert (latent.low, latent.high) == (0, 1)
+
+
+def test_a_factor_is_continuous_where_the_scores_take_it_as_such() -> None:
+    few, many = (np.linspace(0, 1, count)[np.arange(1000) % count] for count in (32, 200))
+    over = factors_over(few[:, None], np.stack([few, many], axis=1), ("few", "many"))
+    assert [len(factor.mean) for factor in over] == [32, 20]
+
+
 def test_the_typical_image_is_nearest_the_median() -> None:
     assert typical_row(np.array([[0.0, 9.0], [1.0, 1.0], [2.0, 0.5], [9.0, 0.0]])) == 1
 

@@ -136,6 +136,12 @@ def test_the_key_of_the_colours_has_the_names_of_the_values() -> None:
     left = {text.get_text() for text in report.latents_vs_factors(part / 4 - 1.0, part, names, {"shape": shapes}).texts}
     assert {"square", "heart"} <= left
     assert "ellipse" not in left
-    with pytest.raises(InputError, match="factor_values needs one name for each value of a factor; mend 'shape'"):
+    with pytest.raises(InputError, match="factor_values needs one name for each value of a factor; correct 'shape'"):
         Images(np.zeros((3, 1, 4, 4), np.uint8), name="toy", factors=[[0], [1], [2]], factor_names=["shape"],
                factor_values={"shape": ("square",)})  # fmt: skip
+
+
+def test_too_few_names_of_values_are_refused() -> None:
+    factors = np.stack([np.arange(60) % 6, np.arange(60) % 10], axis=1)
+    with pytest.raises(InputError, match="shape has the values 0 to 5, and 2 names; expected a name for each value"):
+        report.latents_vs_factors(factors / 3 - 1.0, factors, ["shape", "angle"], {"shape": ["disc", "square"]})

@@ -60,6 +60,9 @@ def test_what_cannot_be_drawn_is_left_out(log: Rows) -> None:
     assert report.tradeoff([]) is None
     assert report.tradeoff(log(1)) is None
     assert report.tradeoff([{"step": k, "rec": 1.0} for k in range(3)]) is None
+    assert report.tradeoff([{"step": k, "rec": float("nan"), "kl": 1.0} for k in range(3)]) is None
+    without_beta = [{key: value for key, value in row.items() if key != "beta_equivalent"} for row in learning(log)]
+    assert titles(report.tradeoff(without_beta)) == ["reconstruction term R against KL term K", "step"]
 
 
 def test_weights_of_either_sign_and_missing_values_are_drawn(log: Rows) -> None:

@@ -22,7 +22,8 @@ from equipoise.files import write_text
 from equipoise.study import open_study
 from equipoise.study.auto import auto as module
 from equipoise.study.auto import candidates as listing
-from equipoise.study.auto.ranking import confidence, rank
+from equipoise.study.auto import reasons
+from equipoise.study.auto.ranking import Ranking, confidence, rank
 
 SETTINGS = {
     "method.name": "vae",
@@ -150,6 +151,20 @@ def test_the_choice_is_sure_where_redraws_agree() -> None:
     close = np.array([[nan, 0.1, 0.9], [0.1, nan, 0.1], [0.3, 0.4, nan]])
     assert 0.2 < confidence(close, 0, everyone) < 0.8
     assert confidence(clear, 0, np.array([True, False, False])) == 1
+
+
+def test_reasons_are_about_the_models_that_could_be_picked() -> None:
+    def row(run: str, method: str, agreement: float) -> dict[str, Any]:
+        return {"run": run, "method": method, "agreement": agreement, "loss": 9.0, "steps": 100}
+
+    rows: Any = [row("a", "aligned-vae", 0.6), row("b", "l-vae", 0.3), row("c", "l-vae", 0.8)]
+    agreement, sizes = {"a": 0.6, "b": 0.3, "c": 0.8}, {"a": 5, "b": 5, "c": 1}
+    ranking = Ranking(("a", "b", "c"), agreement, dict.fromkeys("abc", 9.0), sizes, ("c",), 0.9)
+    (sentence,) = reasons._method(rows, ranking, "a")
+    assert "is 0.60 for aligned-vae (l-vae 0.30)" in sentence
+    assert "In 90 % of 2,000" in reasons._confidence(ranking)[0]
+    only = Ranking(("a", "b", "c"), agreement, dict.fromkeys("abc", 9.0), sizes, ("b", "c"), 1.0)
+    assert reasons._confidence(only) == []
 
 
 def test_agreement_picks_the_recipe_and_the_loss_the_model(tmp_path: Path) -> None:

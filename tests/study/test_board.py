@@ -99,7 +99,7 @@ def test_rows_are_sorted_by_mig_and_compared_with_the_best_fixed_weight() -> Non
     assert rows[0]["above"] == "10 of 15"  # two seeds are above all five, one is below all five
     assert [row["above"] for row in rows[1:]] == ["–", "0 of 25"]  # the best is not compared with itself
     assert rows[0]["MIG"].startswith("0.417 (")
-    assert rows[0]["MIG/3"] == "0.500"
+    assert rows[0]["MIG at 1/3"] == "0.500"
     assert rows[1]["KL"] == "18.00 (18.00..18.00)"
     assert "13 of 14 runs are finished" in page.text
     assert not page.is_complete
@@ -135,9 +135,17 @@ def test_records_are_found_by_the_settings_of_the_study(tmp_path: Path) -> None:
     records.write(run, tmp_path / "board")
     first, second = read(contents, tmp_path)
     assert (first.scores, second.scores) == ({"mig": 0.25}, {})
-    shorter = Record(run.run, config.flat(), {1000: {"mig": 0.25}}, {"step": [1000]}, {})
+    shorter = Record(run.run, config.flat(), {1000: {"mig": 0.5}}, {"step": [1000]}, {})
+    records.write(shorter, tmp_path / "board")
+    assert read(contents, tmp_path)[0].scores == {"mig": 0.25}  # the longer run stays
+    (tmp_path / "board" / f"{run.run}.json").unlink()
     records.write(shorter, tmp_path / "board")
     assert read(contents, tmp_path)[0].record is None  # trained for fewer steps than the table has
+
+
+def test_runs_of_another_number_of_steps_have_folders_of_their_own() -> None:
+    folders = {board.study(size)["out"] for size in (Size(), Size(quick=True), Size(steps=500))}
+    assert folders == {"studies/board", "studies/board-quick", "studies/board-500"}
 
 
 def test_a_run_with_a_record_is_not_trained_again(here: Path) -> None:  # noqa: ARG001

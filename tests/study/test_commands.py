@@ -11,11 +11,11 @@ import pytest
 from rich.console import Console
 from tests.study.conftest import write_study
 
-from equipoise import study
+from equipoise import automatic, study
 from equipoise.claim import Claims
 from equipoise.cli import main
 from equipoise.study.folder import FILE
-from equipoise.study.run import board, estimate
+from equipoise.study.run import board
 from equipoise.study.run.status import State, Watch
 from equipoise.study.run.work import record_failure, work
 
@@ -79,6 +79,21 @@ def test_status_tells_what_is_done_running_waiting_and_failed(half_done: study.P
     assert "1 done, 2 waiting, 1 failed" in say("status", "study")[1]
 
 
+@pytest.mark.parametrize("name", ["config.toml", "failure"])
+def test_a_damaged_file_of_one_run_does_not_stop_the_study(name: str, half_done: study.Plan) -> None:
+    done, running, *_ = half_done.runs.values()
+    file = Path(done.out) / "config.toml"
+    if name == "failure":
+        file = half_done.folder / "failures" / f"{Path(running.out).name}.json"
+        file.parent.mkdir(exist_ok=True)
+    file.write_text("a = [1,")
+    stages = [state.stage for state in Watch(half_done)()]
+    assert stages == (["failed", "waiting"] if name == "config.toml" else ["done", "failed"]) + ["failed", "waiting"]
+    if name == "config.toml":
+        assert work(done, half_done.folder) == "failed"
+        assert "config.toml" in Watch(half_done)()[0].reason
+
+
 def test_status_of_a_study_that_is_done_exits_with_zero(
     half_done: study.Plan, say: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,7 +114,7 @@ def test_status_of_no_study_is_refused(say: Callable[..., Said]) -> None:
 def test_a_dry_run_lists_the_runs_times_them_and_does_nothing(
     half_done: study.Plan, say: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(estimate, "SECONDS", 0.1)
+    monkeypatch.setattr(automatic, "SECONDS", 0.1)
     before = sorted(Path("study").rglob("*"))
     code, out, err = say("sweep", "study.toml", "--dry-run", "--workers", "2")
     assert code == 0
@@ -117,7 +132,7 @@ def test_a_dry_run_lists_the_runs_times_them_and_does_nothing(
         ]
         for (run, config), stage in zip(half_done.runs.items(), ("done", "waiting", "failed", "waiting"), strict=True)
     ]
-    assert counts == "4 runs: 1 done, 2 waiting, 1 failed; 140 steps of training left"
+    assert counts == "4 runs: 1 done, 2 waiting, 1 failed; 80 steps of training left"
     assert time.startswith("about 0:00:0")
     assert time.endswith(" of training, 2 at once")
     assert last == "nothing was done; without --dry-run the runs are written to study"
@@ -133,6 +148,14 @@ def test_a_dry_run_lists_the_runs_times_them_and_does_nothing(
     [
         (["study.toml", "--engine", "rai"], "rai: no such engine; did you mean ray?"),
         (["study.toml", "--workers", "0"], "workers is 0; expected 1 or more, such as the number of cores"),
+        (
+            ["study.toml", "--dry-run", "--workers", "-2"],
+            "workers is -2; expected 1 or more, such as the number of cores",
+        ),
+        (
+            ["study.toml", "--engine", "slurm", "--gpus", "nan"],
+            "gpus is nan; expected 0 or more, with engine ray or slurm",
+        ),
         (["study.toml", "--gpus", "1"], "gpus is 1; expected 0 or more, with engine ray or slurm"),
         (["other.toml"], "other.toml: no such file; expected a study in TOML"),
     ],

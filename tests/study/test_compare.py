@@ -95,7 +95,7 @@ def test_few_pairs_of_seeds_are_counted(folder: Path, outcome: Any) -> None:
     assert "probability 1.00" not in outcome.text
     assert ">9 of 9</data></td>" in page_of(folder)
     assert {row["pairs"] for row in outcome.values["improvement"]} == {9}
-    many = Pair("a", "b", Estimate(0.875, 0.8, 0.9), 144)
+    many = Pair("a", "b", Estimate(0.875, 0.8, 0.9), 126, 144)
     assert tables.share(many) == "0.88"
 
 

@@ -256,6 +256,9 @@ def test_a_study_folder_may_be_moved(tmp_path: Path) -> None:
             "method.beta: uniform is [1]; expected two numbers, the lowest",
         ),
         ("trials = 2" + BASE + "beta = {uniform = [1, nan]}", "method.beta: uniform is [1, nan]; expected two numbers"),
+        ("trials = 2" + BASE + f"beta = {{uniform = [0, {10**400}]}}", "method.beta is"),
+        ("trials = 2" + BASE + f"beta = {{log_uniform = [1, {10**30}]}}", "method.beta is"),
+        ("trials = 2" + BASE + "beta = {uniform = [-1.7e308, 1.7e308]}", "expected a number that single precision can"),
         ("trials = 2" + BASE + "beta = {integer = [1, 2.5]}", "method.beta: integer is [1, 2.5]; expected two numbers"),
         (
             "trials = 2" + BASE + "beta = {log_uniform = [0, 1]}",

@@ -41,6 +41,16 @@ def table(folder: str) -> list[dict[str, str]]:
 
 
 @pytest.mark.usefixtures("here")
+def test_two_processes_do_not_propose_the_same_trial() -> None:
+    space = keep(read())
+    first, second = Trials(space), Trials(space)
+    assert first.more()
+    assert second.more()
+    one, other = stored_trials(space)
+    assert one.settings != other.settings
+
+
+@pytest.mark.usefixtures("here")
 def test_trials_end_as_their_runs_do_and_the_study_counts_only_what_is_to_be_finished() -> None:
     found = keep(read())
     add(found, *({"method.beta": value} for value in [1.0, 2.0, 3.0, 4.0, 2.0]))
@@ -248,7 +258,7 @@ def test_a_finished_search_is_described_and_drawn_and_nothing_is_started() -> No
     assert Path("study", JOURNAL).read_bytes() == before
 
     read(CONDITIONAL.replace("{integer = [1, 4]}", "{integer = [3, 4]}"))
-    with pytest.raises(InputError, match="which the search no longer draws"):
+    with pytest.raises(InputError, match="which is outside the distributions of the file"):
         commands.search(Path("search.toml"), progress=False)
     assert len(open_study("study").runs) == 12, "a file that was refused does not replace the one in the folder"
 

@@ -196,7 +196,9 @@ def test_a_stored_trial_has_its_settings_and_the_runs_of_a_study() -> None:
         assert {key: flat[key] for key in settings} == settings
         assert (flat["train.seed"], flat["train.steps"], flat["method.p0"]) == (seed, 60, 2.1)
         assert config.out == f"study/runs/{name}"
-    with pytest.raises(InputError, match=r"trial 0 in study has method\.beta = 3, which the search no longer draws"):
+    with pytest.raises(
+        InputError, match=r"trial 0 in study has method\.beta = 3, which is outside the distributions of the"
+    ):
         stored_trials(read(CONDITIONAL.replace("{integer = [1, 4]}", "{integer = [1, 2]}")))
     assert (
         stored_trials(read(CONDITIONAL.replace("{integer = [1, 4]}", "{uniform = [1.0, 9.0]}")))[0].settings == settings

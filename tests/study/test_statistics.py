@@ -53,8 +53,14 @@ def test_iqm_is_the_trimmed_mean(n: int) -> None:
 def test_each_data_set_is_resampled_by_itself() -> None:
     low, high = np.array([0.0, 0.2]), np.array([10.0, 10.0, 10.0])
     found = st.estimate([low, high], st.mean)
-    assert found.value == pytest.approx(30.2 / 5)
-    assert 6.0 <= found.low < found.high <= 6.08, "resampled together, the interval would be many times wider"
+    assert found.value == pytest.approx((0.1 + 10) / 2), "a data set with more seeds counts as much as another"
+    assert 5.0 <= found.low < found.high <= 5.1, "resampled together, the interval would be many times wider"
+
+
+def test_pairs_of_each_data_set_are_counted() -> None:
+    ours, theirs = [np.array([1.0, 2.0]), np.array([0.0])], [np.array([0.0]), np.array([1.0, 2.0, 0.0])]
+    assert st.improvement(ours, theirs).value == pytest.approx((1 + 0.5 / 3) / 2)
+    assert st.wins(ours, theirs) == 2.5  # both pairs of the first set, and a tie of three in the second
 
 
 def test_a_single_seed_has_no_interval() -> None:

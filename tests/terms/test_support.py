@@ -3,17 +3,19 @@
 import dataclasses
 import itertools
 import math
+from typing import Any
 
 import pytest
 import torch
 from tests.conftest import build, forward, images, noise, toy
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from equipoise.errors import InputError
 from equipoise.methods.vae import PlainVAE
 from equipoise.model import Pass
 from equipoise.priors import LpNested
-from equipoise.terms import hausdorff, mmd
+from equipoise.terms import hausdorff, mmd, support
 
 
 def codes(z: Tensor) -> Pass:
@@ -74,3 +76,29 @@ def test_gradients_are_those_of_finite_differences() -> None:
     for term in (mmd, hausdorff):
         z = draws(6).requires_grad_()
         assert torch.autograd.gradcheck(lambda values, term=term: term(codes(values)), z)
+
+
+class Largest(TorchDispatchMode):
+    """Records the number of entries of the largest tensor that is computed."""
+
+    size = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for each in result if isinstance(result, tuple) else (result,):
+            self.size = max(self.size, each.numel() if isinstance(each, Tensor) else 0)
+        return result
+
+
+def test_slices_of_the_hausdorff_distance_have_its_value_and_its_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    z = draws(64).float().requires_grad_()
+    with Largest() as whole:
+        value = hausdorff(codes(z))
+    (gradient,) = torch.autograd.grad(value, z)
+    assert whole.size == 64**3
+    monkeypatch.setattr(support, "LARGEST", 5 * 64**2 + 1)
+    with Largest() as part:
+        sliced = hausdorff(codes(z))
+    assert part.size == 5 * 64**2, "five rows at a time"
+    assert torch.equal(sliced, value)
+    assert torch.equal(torch.autograd.grad(sliced, z)[0], gradient)

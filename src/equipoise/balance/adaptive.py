@@ -203,9 +203,12 @@ class Relevance(Balance):
         latent: number of latents D.
         lambda_min, lambda_max: weight of a relevant and of an irrelevant latent, 0 or more.
         eta_s, eta_h: weights of the two penalties, 0 or more.
-        eta_h_warmup: fraction of the schedule in which eta_h rises linearly from 0, 0 to 1. 0, as published, has it in
-            full from the start, which soon fixes what the first steps decided.
+        eta_h_warmup: fraction of the schedule in which eta_h rises linearly from 0, 0 to 1. With 0, as published,
+            eta_h is constant, and the relevances soon stay as the first steps left them.
         relevant: 0 or 1 for each latent. Then this is r, nothing is learned and there is no penalty.
+
+    Raises:
+        InputError: if `relevant` has other values, or more or fewer of them.
 
     Source:
         Kim et al., Relevance Factor VAE: Learning and Identifying Disentangled Factors, 2019,
@@ -233,6 +236,8 @@ class Relevance(Balance):
         relevant: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
+        if relevant is not None and (len(relevant) != latent or not set(relevant) <= {0, 1}):
+            raise InputError(f"the relevance is {list(relevant)}; expected 1 or 0 for each of {latent} latents")
         self.lambda_min, self.lambda_max = lambda_min, lambda_max
         self.eta_s, self.eta_h, self.eta_h_warmup = eta_s, eta_h, eta_h_warmup
         self.is_scheduled = eta_h_warmup > 0

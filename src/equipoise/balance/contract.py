@@ -78,6 +78,8 @@ class Joint(Balance):
         self.measures = tuple(name for balance in balances for name in balance.measures)
         for does, names in (("weight", self.terms), ("log", [key for one in balances for key in one.logs()])):
             twice = ", ".join(sorted({name for name in names if names.count(name) > 1}))
+            if twice == "unit_mean":
+                raise InputError("two balances cannot both have a unit or a reference; leave it out of one")
             if twice:
                 raise InputError(f"two balances {does} {twice}; take one of them, or give each terms of its own")
         self.is_scheduled = any(balance.is_scheduled for balance in balances)

@@ -26,13 +26,11 @@ from equipoise.balance.contract import (
     measure_unit,
     schedule_share,
 )
-from equipoise.balance.set_point import SetPoint
+from equipoise.balance.set_point import SetPoint, Target
 from equipoise.errors import InputError, choose
 from equipoise.part import Aims, Remark, Rows, column, late
 
 PARTS_OF_KL = {"mi", "tc", "dim_kl"}
-Target = Positive | SetPoint
-"""A fixed set point in nats, or one that rises."""
 
 
 class Controller(Balance):
@@ -73,6 +71,8 @@ class Controller(Balance):
             )
         self.term, self.terms, self.unit = term, (term,), unit
         self.values = tuple(name for name in measures or (term,) if name != unit)  # whose sum is held at the set point
+        if not self.values:
+            raise InputError(f"measures is {unit}, which is the unit; name the terms whose sum is held at the target")
         self.measures = self.values
         self.is_scheduled = self.target.is_scheduled or unit is not None
         measure_unit(self, unit)
@@ -125,8 +125,6 @@ class Controller(Balance):
 
     def remarks(self, rows: Rows) -> list[Remark]:
         """Whether at the end the weight was at a limit, the term off its set point, or the set point still rising."""
-        if not rows:
-            return []
         term, measures = self.term, " + ".join(self.values)
         last = late(rows)
         value = sum(float(row[name]) for row in last for name in self.values) / len(last)

@@ -36,7 +36,7 @@ class Descent(Balance):
         end: last weight, above 0 and at most `start`.
         entry: mean of the term, in nats, at which the pause begins; 0: it begins at the first step.
         halving: fraction of the schedule in which the weight is halved before the pause.
-        hold: fraction of the schedule for which it stays.
+        hold: fraction of the schedule for which it stays; with more than 0.95, it does not reach `end`.
         until: fraction of the schedule at which it reaches `end`; later if the pause ends less than 5 % before.
         term: the term that is weighted and watched.
         unit: the term in whose mean `start` and `end` are expressed, such as `spread`; the mean is taken over the first
@@ -83,6 +83,14 @@ class Descent(Balance):
         self.register_buffer("entered", torch.tensor(1.0 if entry > 0 else 0.0))  # progress at which it pauses; 1: none
         measure_unit(self, unit)
 
+    def check_new(self) -> None:
+        """Raise `InputError` for a `hold` after which the weight does not reach `end`."""
+        if self.hold > 1 - SHORTEST:
+            raise InputError(
+                f"hold is {self.hold:g}, after which the weight does not reach its end within the schedule; set it to "
+                f"{1 - SHORTEST:g} or less"
+            )
+
     def forward(self, seen: Seen) -> Weights:
         """The weight of the term at `progress`."""
         weight = torch.full_like(seen["progress"], self.end)
@@ -92,7 +100,10 @@ class Descent(Balance):
 
     @torch.no_grad()
     def _pause(self, seen: Seen) -> Tensor:
-        """The progress [] at which the pause begins, which is now as long as the term is small."""
+        """The progress [] at which the pause begins.
+
+        It is the present progress while the mean of the term is still at most `entry`.
+        """
         progress = seen["progress"]
         self.term_mean += RATE * (seen[self.term].sum() - self.term_mean)
         begins = (self.entered == 1) & (self.term_mean > self.entry)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from equipoise.balance.contract import Balance, Fraction, NonNegative, Seen, Steps, Weights
+from equipoise.errors import InputError
 from equipoise.part import Aims, Rows, column
 
 
@@ -27,6 +28,11 @@ class Fixed(Balance):
         super().__init__()
         self.weights = dict(weights)
         self.terms = tuple(weights)
+
+    def check_new(self) -> None:
+        """Raise `InputError` for a weight of 0 of the reconstruction."""
+        if self.weights.get("rec") == 0:
+            raise InputError("the weight of rec is 0, so the model learns nothing about images; set it above 0")
 
     def forward(self, seen: Seen) -> Weights:
         """The constant weights."""

@@ -20,11 +20,12 @@ from equipoise.balance.contract import (
     average_first_steps,
     schedule_share,
 )
+from equipoise.errors import InputError
 from equipoise.part import Aims, Remark, Rows, column
 
 CONVERGED = 0.05  # largest relative distance of the learned trade-off from its stationary value
 Values = NDArray[np.float64]
-MONITORS = ("spread", "rec_min")  # what a reconstruction is relative to
+MONITORS = ("spread", "rec_min")  # the monitors with which a reconstruction is compared
 
 
 class LearnedWeights(Balance):
@@ -49,6 +50,9 @@ class LearnedWeights(Balance):
         least: nats of `kl` below which its weight stays, so that beta = sqrt(R / max(K, least)); 0 or more.
         travel: the farthest that Adam moves a sigma (or log sigma) in a schedule, whatever the learning rate of the
             training. Unset: that learning rate.
+
+    Raises:
+        InputError: without terms, and for a `reference` without the term `rec`.
 
     Source:
         Mogultay Ozcan, Kalkan & Yarman-Vural, L-VAE: Variational Auto-Encoder with Learnable Beta for Disentangled
@@ -76,7 +80,7 @@ class LearnedWeights(Balance):
         travel: Positive | None = None,
     ) -> None:
         super().__init__()
-        self.terms = tuple(terms)
+        self.terms = _checked(self.name, terms, reference)
         self.regulariser, self.parametrisation = regulariser, parametrisation
         self.floor, self.initial = floor, initial
         self.reference, self.least, self.travel = reference, least, travel
@@ -200,6 +204,9 @@ class ClosedFormWeights(Balance):
         memory: fraction of the schedule over which the running means average, above 0 and at most 1; it replaces
             `smoothing`.
 
+    Raises:
+        InputError: as `LearnedWeights`.
+
     Example:
         >>> balance = ClosedFormWeights(["rec", "kl"], smoothing=0.0)
         >>> balance({"rec": torch.tensor(16.0), "kl": torch.tensor(4.0)})
@@ -221,7 +228,7 @@ class ClosedFormWeights(Balance):
         memory: Fraction | None = None,
     ) -> None:
         super().__init__()
-        self.terms = tuple(terms)
+        self.terms = _checked(self.name, terms, reference)
         self.smoothing, self.floor, self.initial = smoothing, floor, initial
         self.reference, self.least, self.memory = reference, least, memory
         self.is_scheduled = memory is not None
@@ -285,13 +292,25 @@ class ClosedFormWeights(Balance):
         return mean
 
 
+def _checked(balance: str, terms: Sequence[str], reference: float | None) -> tuple[str, ...]:
+    """The terms of a balance. Raises `InputError` if there are none, or no `rec` that a reference could scale."""
+    if not terms:
+        raise InputError(f"terms of {balance} is empty; name the terms that are weighted, such as rec and kl")
+    if reference is not None and "rec" not in terms:
+        raise InputError(
+            f"reference of {balance} scales rec, which is not among its terms, {', '.join(terms)}; add rec, or leave "
+            "reference out"
+        )
+    return tuple(terms)
+
+
 def _scale(spread: Tensor, reference: float) -> Tensor:
     """The factor [] that turns nats of `rec` into units in which the spread is `reference`."""
     return torch.where(spread > 0, reference / spread.clamp(min=1e-6), torch.ones_like(spread))
 
 
 def _relative(rows: Rows, reference: float | None, least: float) -> tuple[Values, Values, Values]:
-    """R and K [rows] as the weights see them, and the factor [rows] from units of R to nats of `rec`."""
+    """R and K [rows] as the weights use them, and the factor [rows] from units of R to nats of `rec`."""
     rec, kl, factor = column(rows, "rec"), np.maximum(column(rows, "kl"), least), np.ones(len(rows))
     if reference is not None:
         spread = column(rows, "unit_mean")

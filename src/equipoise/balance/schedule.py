@@ -16,7 +16,7 @@ Curve = Literal["constant", "linear", "geometric", "cosine", "cyclical"]
 class Schedule(Balance):
     """A weight of one term that goes from a first to a last value over a part of the schedule.
 
-    The weight is `start` during the fraction `hold` of the schedule, reaches `end` at the fraction `until`, and then
+    The weight is `start` in the first fraction `hold` of the schedule, reaches `end` at the fraction `until`, and then
     stays. In evaluation it is `end`.
 
     Args:

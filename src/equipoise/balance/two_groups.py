@@ -5,28 +5,42 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from equipoise.balance.contract import Balance, Fraction, Positive, Seen, Share, Weights, in_nats, measure_unit
+from equipoise.balance.contract import (
+    Balance,
+    Fraction,
+    NonNegative,
+    Positive,
+    Seen,
+    Share,
+    Weights,
+    in_nats,
+    measure_unit,
+)
 from equipoise.errors import InputError
 from equipoise.model import first_half
+
+RATE = 0.05  # of the running mean of the KL of the second half: about the last 20 steps
 
 
 class TwoGroups(Balance):
     """Weights of the KL and of the edge maps, for latents that are learned in two groups at first.
 
-    Until `apart`, the first half of the latents receives gradients from the edge maps alone, and the second half from
-    the images alone; see `VAE.apart`. The weight of the KL of the first half falls geometrically from `edges_start` to
-    `edges_end` in half of this time, and that of the edge maps is 1. The weight of the KL of the second half is
-    `opening_weight` during the opening, in which the latents become active, then `start` until `hold`, and then falls
-    geometrically to `end`, which it reaches at `until`. After `apart` it is the weight of all latents, and that of the
-    edge maps is this weight divided by `edges_end`. In evaluation all weights are the last ones.
+    Until `apart`, the first half of the latents receives gradients from the edge maps alone, and the second half
+    from the images alone; see `VAE.apart`. The weight of the KL of the first half falls geometrically from
+    `edges_start` to `edges_end` in half of this time, and that of the edge maps is 1. The weight of the KL of the
+    second half is `opening_weight` during the opening, which ends when these latents encode `opening` nats, then
+    `start` for the fraction `hold` of the schedule, and then falls geometrically to `end`, which it reaches at
+    `until`. After `apart` it is the weight of all latents, and that of the edge maps is this weight divided by
+    `edges_end`. In evaluation all weights are the last ones.
 
     Args:
         latent: number of latent dimensions D, at least 2.
         start: first weight of the KL of the second half.
         end: last weight of the KL, at most `start`.
-        hold: fraction of the schedule until which the weight is `start`.
+        hold: fraction of the schedule for which the weight is `start`.
         until: fraction of the schedule at which it reaches `end`.
-        opening: fraction of the schedule that the opening takes.
+        opening: KL of the second half in nats, a running mean, at which the opening ends.
+        opening_until: fraction of the schedule at which it ends at the latest.
         opening_weight: weight of the KL of the second half during the opening.
         edges_start: first weight of the KL of the first half, relative to that of the edge maps.
         edges_end: its last weight, at most `edges_start`.
@@ -35,14 +49,14 @@ class TwoGroups(Balance):
             first steps and then stays. Default: nats of the KL itself.
 
     Raises:
-        InputError: for fewer than two latents, a weight that rises, or a `hold` that is not below `until`.
+        InputError: for fewer than two latents, a weight that rises, or an opening and a `hold` that end after `until`.
 
     Source:
         Equipoise; see `docs/methods/outline-vae.md`.
 
     Example:
         >>> import torch
-        >>> weights = TwoGroups(latent=2)({"progress": torch.tensor(0.01)})
+        >>> weights = TwoGroups(latent=2)({"progress": torch.tensor(0.01), "kl": torch.zeros(2)})
         >>> weights["kl"], weights["edges"]
         (tensor([0.0908, 0.0200]), tensor(1.))
     """
@@ -51,6 +65,8 @@ class TwoGroups(Balance):
     is_scheduled = True
     needs_latent_kl: ClassVar[bool] = True
     terms = ("kl", "edges")
+    kl_mean: Tensor
+    opened: Tensor
 
     def __init__(
         self,
@@ -59,7 +75,8 @@ class TwoGroups(Balance):
         end: Positive = 0.0015,
         hold: Share = 0.05,
         until: Fraction = 0.65,
-        opening: Share = 0.02,
+        opening: NonNegative = 2.5,
+        opening_until: Share = 0.1,
         opening_weight: Positive = 0.02,
         edges_start: Positive = 0.1,
         edges_end: Positive = 0.03,
@@ -72,24 +89,42 @@ class TwoGroups(Balance):
         for name, first, last in (("end", start, end), ("edges_end", edges_start, edges_end)):
             if last > first:
                 raise InputError(f"the weight rises from {first:g} to {last:g}; {name} has to be at most {first:g}")
-        if hold >= until:
-            raise InputError(f"hold of two-groups is {hold:g}, and until is {until:g}; hold has to be below until")
+        if opening_until + hold >= until:
+            raise InputError(
+                f"opening_until and hold of two-groups are {opening_until:g} and {hold:g}; their sum has to be below "
+                f"until, which is {until:g}"
+            )
         self.latent, self.start, self.end, self.hold, self.until = latent, start, end, hold, until
-        self.opening, self.opening_weight = opening, opening_weight
+        self.opening, self.opening_until, self.opening_weight = opening, opening_until, opening_weight
         self.edges_start, self.edges_end, self.apart, self.unit = edges_start, edges_end, apart, unit
+        self.register_buffer("kl_mean", torch.zeros(()))
+        self.register_buffer("opened", torch.tensor(1.0))  # progress at which the opening ended; 1: not yet
         measure_unit(self, unit)
 
     def forward(self, seen: Seen) -> Weights:
         """The weights of the KL [D] and of the edge maps [] at `progress`."""
-        progress = seen["progress"] if self.training else torch.ones_like(seen["progress"])
-        fraction = ((progress - self.hold) / (self.until - self.hold)).clamp(0, 1)
+        progress, opened = torch.ones_like(seen["progress"]), torch.zeros_like(self.opened)
+        if self.training:
+            progress, opened = seen["progress"], self._end_of_opening(seen)
+        begin = opened + self.hold
+        fraction = ((progress - begin) / (self.until - begin).clamp(min=1e-6)).clamp(0, 1)
         of_images = _between(self.start, self.end, fraction)
-        of_images = torch.where(progress < self.opening, torch.full_like(of_images, self.opening_weight), of_images)
+        of_images = torch.where(opened == 1, torch.full_like(of_images, self.opening_weight), of_images)
         of_edges = _between(self.edges_start, self.edges_end, (2 * progress / self.apart).clamp(max=1))
         is_apart = progress < self.apart
         kl = torch.where(is_apart & first_half(self.latent, progress.device), of_edges, of_images)
         edges = torch.where(is_apart, torch.ones_like(of_images), of_images / self.edges_end)
         return {"kl": in_nats(self, kl, self.unit, seen), "edges": edges}
+
+    @torch.no_grad()
+    def _end_of_opening(self, seen: Seen) -> Tensor:
+        """The progress [] at which the opening ended; 1 during the opening."""
+        kl, progress = seen["kl"], seen["progress"]
+        of_second_half = kl[~first_half(self.latent, kl.device)].sum()
+        self.kl_mean += RATE * (of_second_half - self.kl_mean)
+        ends = (self.opened == 1) & ((self.kl_mean >= self.opening) | (progress >= self.opening_until))
+        self.opened.copy_(torch.where(ends, progress, self.opened))
+        return self.opened.clone()
 
 
 def _between(first: float, last: float, fraction: Tensor) -> Tensor:

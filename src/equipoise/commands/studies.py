@@ -28,7 +28,7 @@ def sweep(
     ] = None,
     engine: Annotated[str, typer.Option(help="local, ray or slurm.")] = "local",
     gpus: Annotated[float, typer.Option(help="GPUs of a run, with ray or slurm; with ray also a fraction.")] = 0,
-    again: Annotated[bool, typer.Option("--again", help="Repeat runs that failed for good.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Retry runs that have no retries left.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs, time a few steps, and stop.")] = False,
     progress: Progress = True,
 ) -> Outcome:
@@ -322,21 +322,19 @@ def _dry_run(plan: "Plan", workers: int | None, progress: bool) -> Outcome:
     """What a sweep of this plan would do: its runs, the settings that vary, and how long it takes here."""
     from equipoise.study.run import board, estimate
     from equipoise.study.run.status import Watch
-    from equipoise.study.run.sweep import check_data, default_workers
+    from equipoise.study.run.sweep import check_data, check_workers, default_workers
 
+    check_workers(workers)
     check_data(plan)
     states = Watch(plan)()
-    remaining = {state.run: plan.runs[state.run] for state in states if state.stage in UNFINISHED}
+    remaining = [(plan.runs[each.run], each.steps - each.step) for each in states if each.stage in UNFINISHED]
     slots = workers or default_workers(plan)
-    seconds = estimate.seconds(remaining.values(), slots, progress)
-    steps = sum(state.steps - state.step for state in states)
-    duration = "too short to be timed"
-    if seconds is not None:
-        duration = f"about {board.duration(seconds)} of training, {slots} at once"
+    seconds = estimate.seconds(remaining, slots, progress)
+    steps = sum(left for _, left in remaining)
     lines = [
         *board.listing(plan, states),
         f"{board.summary(states)}; {steps:,} steps of training left",
-        duration,
+        f"about {board.duration(seconds)} of training, {slots} at once",
         f"nothing was done; without --dry-run the runs are written to {plan.folder}",
     ]
     runs = [{"run": run, **config.flat()} for run, config in plan.runs.items()]

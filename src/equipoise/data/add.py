@@ -44,11 +44,10 @@ def _local(dataset: Dataset, path: Path) -> list[Download]:
         if file.is_file():
             hashes = download.hashes(file)
             files.append(Download(file, f"given as {file.resolve()}", file.stat().st_size, hashes["sha256"]))
-            for kind, published in (("sha256", remote.sha256), ("md5", remote.md5)):
-                if published and hashes[kind] != published.lower():
-                    warnings.warn(
-                        f"{file} is not the published file: its {kind} is {hashes[kind]}, not {published}", stacklevel=3
-                    )
+            for kind, published in download.differences(remote, hashes).items():
+                warnings.warn(
+                    f"{file} is not the published file: its {kind} is {hashes[kind]}, not {published}", stacklevel=3
+                )
     if not dataset.files and path.is_file():
         sha256 = download.hashes(path)["sha256"]
         files.append(Download(path, f"given as {path.resolve()}", path.stat().st_size, sha256))

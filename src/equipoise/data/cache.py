@@ -13,7 +13,7 @@ import numpy.typing as npt
 from equipoise import progress
 from equipoise.data import store
 from equipoise.data.pixels import Bytes, Shape
-from equipoise.errors import InputError
+from equipoise.errors import InputError, RunError
 
 LIMIT = 256 << 20  # bytes of pixels in memory, at most
 BLOCK = 512  # images at once, at most
@@ -41,14 +41,17 @@ def gather(
         are in memory, and more in a temporary file in the cache.
     key: identifies the pixels; others in the folder are replaced.
 
-    Raises `InputError` if the disk is too small.
+    Raises `InputError` if the disk is too small, and `RunError` if other processes replace the images in the folder.
     """
     size = images * math.prod(shape)
     if folder is not None:
-        store.write(folder, images=images, shape=shape, blocks=blocks, source=repr(key), name=name)
-        written = read(folder, key)
-        assert written is not None
-        return written
+        for _ in range(2):
+            store.write(folder, images=images, shape=shape, blocks=blocks, source=repr(key), name=name)
+            if (pixels := read(folder, key)) is not None:
+                return pixels
+        raise RunError(
+            f"{name}: other processes replaced its pixels in {folder} twice; run the command again when they are done"
+        )
     with progress.bar(name, images, "images") as advance:
         if size > LIMIT:
             return _on_disk(images, shape, blocks(0), name, advance)
@@ -82,15 +85,14 @@ def _on_disk(images: int, shape: Shape, blocks: Iterator[Bytes], name: str, adva
             file.write(np.ascontiguousarray(some).data)
             advance(len(some))
         file.flush()
-        return np.memmap(
-            file, np.uint8, "r", shape=(images, *shape)
-        )  # the file has no name and is deleted with the array
+        # The file has no name and is deleted with the array.
+        return np.memmap(file, np.uint8, "r", shape=(images, *shape))
 
 
 def read(folder: Path, key: Sequence[object]) -> Bytes | None:
     """The pixels of this key in a folder, memory-mapped; None if there are none. Raises `InputError` if damaged."""
-    there = store.read(folder)
-    if there is None or there.source != repr(key):
+    images = store.read(folder)
+    if images is None or images.source != repr(key):
         return None
     pixels: Bytes = np.lib.format.open_memmap(folder / "images.npy", mode="r")
     return pixels

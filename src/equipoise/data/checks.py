@@ -10,9 +10,8 @@ from equipoise import progress
 from equipoise.data import store
 from equipoise.data.dataset import Dataset
 from equipoise.data.images import Images
+from equipoise.data.pixels import blocks
 from equipoise.errors import InputError
-
-_BLOCK = 1000  # images read at a time
 
 
 class Check(NamedTuple):
@@ -41,9 +40,11 @@ def of_dataset(dataset: Dataset) -> Iterator[Check]:
             return
         yield Check("files", True, "of the lengths in about.json")
         digest = images.digest()
-        same = digest == recorded
-        past = "as when it was added" if same else f"but {recorded} when it was added; delete it and add it again"
-        yield Check("digest", same, f"{digest}, {past}")
+        is_equal = digest == recorded
+        comparison = (
+            "as when it was added" if is_equal else f"but {recorded} when it was added; delete it and add it again"
+        )
+        yield Check("digest", is_equal, f"{digest}, {comparison}")
     # Some sets were published twice, with fewer codes the first time, but with a full grid each time.
     number = len(images) == dataset.images or len(images) == math.prod(images.factor_sizes)
     published = f"{dataset.images:,} of {_shape(dataset.shape)} are published"
@@ -59,17 +60,10 @@ def of_images(images: Images) -> Iterator[Check]:
 
     Vectors were checked when they were read.
     """
-    low, high = 255, 0
-    with progress.bar("reading", len(images), "images") as advance:
-        for first in range(0, len(images), _BLOCK):
-            pixels = images.pixels(np.arange(first, min(first + _BLOCK, len(images))))
-            low, high = min(low, int(pixels.min())), max(high, int(pixels.max()))
-            advance(len(pixels))
-    values = f"from {low} to {high}" if low < high else f"all {low}: the images are empty"
     if images.scaling is not None:
         yield Check("vectors", True, f"{len(images):,} rows of {images.shape[2]} columns of finite numbers that vary")
     else:
-        yield Check("pixels", low < high, f"{len(images):,} images of {_shape(images.shape)} read, {values}")
+        yield _of_pixels(images)
     if images.factors is None:
         yield Check("factors", True, "none are known")
         return
@@ -84,6 +78,16 @@ def of_images(images: Images) -> Iterator[Check]:
     duplicates = len(images) - len(np.unique(images.factors, axis=0))
     result = "every combination once" if grid and not duplicates else f"{duplicates:,} rows equal an earlier one"
     yield Check("duplicates", not (grid and duplicates), result)
+
+
+def _of_pixels(images: Images) -> Check:
+    low, high = 255, 0
+    with progress.bar("reading", len(images), "images") as advance:
+        for _, pixels in blocks(images.pixels, len(images)):
+            low, high = min(low, int(pixels.min())), max(high, int(pixels.max()))
+            advance(len(pixels))
+    values = f"from {low} to {high}" if low < high else f"all {low}: the images are empty"
+    return Check("pixels", low < high, f"{len(images):,} images of {_shape(images.shape)} read, {values}")
 
 
 def _shape(shape: tuple[int, int, int]) -> str:

@@ -89,7 +89,7 @@ class Scaling:
             row, column = np.argwhere(far)[0]
             raise InputError(
                 f"{name}: row {row + 1} has {values[row, column]:g} in the column {self.names[column]}, a million "
-                f"units of data.scaling={self.kind} away; mend that value, or scale the columns"
+                f"units of data.scaling={self.kind} away; correct that value, or scale the columns"
             )
         return scaled.astype(np.float32)[:, None, None, :]
 

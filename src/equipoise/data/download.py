@@ -97,14 +97,14 @@ def _download(remote: Remote, address: str, part: Path) -> None:
 def _attempt(remote: Remote, address: str, part: Path) -> None:
     if part.exists() and part.stat().st_size == remote.bytes:
         return
-    have, headers = _to_resume(remote, address, part)
+    offset, headers = _to_resume(remote, address, part)
     try:
         answer = _open(remote, address, headers)
     except _Shorter:
         _drop(part)
         raise
     with answer:
-        start, total = _range(answer, have)
+        start, total = _range(answer, offset)
         if total is not None and remote.bytes not in (None, total):
             _drop(part)
             raise _Permanent(f"has a file of {total:,} bytes, expected {remote.bytes:,}")
@@ -130,15 +130,15 @@ def _attempt(remote: Remote, address: str, part: Path) -> None:
 def _to_resume(remote: Remote, address: str, part: Path) -> tuple[int, dict[str, str]]:
     """How many bytes of `part` can be used, and the headers of a request for the rest."""
     # The last byte is requested again, since servers refuse an empty range, which a complete part would need.
-    have = part.stat().st_size - 1 if part.exists() else 0
-    if have < 1 or have >= (remote.bytes or have + 1):
+    offset = part.stat().st_size - 1 if part.exists() else 0
+    if offset < 1 or offset >= (remote.bytes or offset + 1):
         return 0, {}
     if remote.sha256 or remote.md5:  # the hash will reveal any damage
-        return have, {"Range": f"bytes={have}-"}
+        return offset, {"Range": f"bytes={offset}-"}
     try:
         note = json.loads(_note(part).read_text(encoding="utf-8"))
         if note["address"] == address and note["version"]:
-            return have, {"Range": f"bytes={have}-", "If-Range": note["version"]}
+            return offset, {"Range": f"bytes={offset}-", "If-Range": note["version"]}
     except (OSError, ValueError, KeyError, TypeError):
         pass
     return 0, {}
@@ -194,15 +194,15 @@ def _answer(address: str, headers: Mapping[str, str]) -> http.client.HTTPRespons
         raise (_Permanent if address.startswith("file:") else _Temporary)(why) from error
 
 
-def _range(answer: http.client.HTTPResponse, have: int) -> tuple[int, int | None]:
+def _range(answer: http.client.HTTPResponse, offset: int) -> tuple[int, int | None]:
     """The first byte of the body, 0 if the server ignores ranges, and the length of the whole file."""
     if answer.status != 206:
         length = answer.headers.get("Content-Length", "")
         return 0, int(length) if length.isdecimal() else None
     match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
-    if match is None or int(match[1]) != have:
+    if match is None or int(match[1]) != offset:
         raise _Permanent(f"sends another range than requested ({answer.headers.get('Content-Range')})")
-    return have, int(match[2]) if match[2] != "*" else None
+    return offset, int(match[2]) if match[2] != "*" else None
 
 
 def _some(answer: http.client.HTTPResponse) -> bytes:
@@ -219,13 +219,18 @@ def _check(remote: Remote, path: Path, target: Path, address: str) -> Download:
         _drop(path)
         raise _Permanent(f"gave {size:,} bytes, expected {remote.bytes:,}")
     of_file = hashes(path)
-    for kind, published in (("sha256", remote.sha256), ("md5", remote.md5)):
-        if published and of_file[kind] != published.lower():
-            _drop(path)
-            raise _Permanent(f"gave a file whose {kind} is {of_file[kind]}, expected {published}")
+    for kind, published in differences(remote, of_file).items():
+        _drop(path)
+        raise _Permanent(f"gave a file whose {kind} is {of_file[kind]}, expected {published}")
     os.replace(path, target)
     _note(path).unlink(missing_ok=True)
     return Download(target, address, size, of_file["sha256"])
+
+
+def differences(remote: Remote, of_file: Mapping[str, str]) -> dict[str, str]:
+    """The published hashes of a file, by their kind, from which those of a file differ."""
+    published = {"sha256": remote.sha256, "md5": remote.md5}
+    return {kind: hash_ for kind, hash_ in published.items() if hash_ and of_file[kind] != hash_.lower()}
 
 
 def hashes(path: Path) -> dict[str, str]:

@@ -2,9 +2,6 @@
 
 import csv
 import io
-import os
-import secrets
-import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,11 +11,12 @@ from PIL import Image
 
 from equipoise import progress
 from equipoise.data import sheet, store
+from equipoise.data.factor_table import check_packages
 from equipoise.data.factors import column_names
 from equipoise.data.images import Images
-from equipoise.data.pixels import Bytes
+from equipoise.data.pixels import Bytes, blocks
 from equipoise.errors import InputError
-from equipoise.files import replacing, write_text
+from equipoise.files import replacing, replacing_folder, write_text
 
 _BLOCK = 1000  # images in memory at a time
 _MOST = 10_000  # images in one picture
@@ -46,12 +44,16 @@ def to_path(images: Images, path: Path) -> None:
 
 
 def check_path(path: Path, of_vectors: bool = False) -> None:
-    """Raise `InputError` for the ending of a file that `to_path` does not write, and for a folder with files."""
+    """Raise `InputError` for a file that `to_path` does not write, a folder with files, and a missing package."""
     kind = path.suffix.lower()
     if of_vectors:
         if kind not in (".csv", ".npy", ".npz", ".parquet"):
             raise InputError(f"{path}: vectors are written to a .csv, .parquet, .npy or .npz; give one of these")
+        if kind == ".parquet":
+            check_packages(path, ", or write a .csv")
         return
+    if not path.name:
+        raise InputError(f"{path.resolve()} cannot be replaced; give a file or a new folder, such as {path / 'images'}")
     if kind in (".csv", ".zip", ".h5", ".hdf5", ".parquet", ".jpg", ".jpeg", ".gif", ".tif", ".tiff"):
         raise InputError(f"{path}: images are written to a .png, .npz or .npy, or to a folder; give one of these")
     if kind not in (".png", ".npz", ".npy") and path.exists() and (not path.is_dir() or any(path.iterdir())):
@@ -127,23 +129,17 @@ def to_folder(images: Images, folder: Path) -> None:
     _check_channels(images)
     digits = len(str(len(images) - 1))
     names = [f"{number:0{digits}}.png" for number in range(len(images))]
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
-    try:
-        with store.reporting_full_disk(folder.parent, folder.name):
-            part.mkdir()
-            for first, pixels in _blocks(images, folder):
-                for name, picture in zip(names[first:], pixels, strict=False):
-                    plain = picture[0] if len(picture) == 1 else np.moveaxis(picture, 0, 2)
-                    Image.fromarray(np.ascontiguousarray(plain)).save(part / name)
-            if images.factors is not None:
-                with open(part / "factors.csv", "w", newline="", encoding="utf-8") as file:
-                    writer = csv.writer(file)
-                    writer.writerow(("file", *column_names(images.factor_names, ["file"])))
-                    writer.writerows((name, *row) for name, row in zip(names, images.factors.tolist(), strict=True))
-        os.replace(part, folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    with store.reporting_full_disk(folder.parent, folder.name), replacing_folder(folder) as part:
+        for first, pixels in _blocks(images, folder):
+            for name, picture in zip(names[first:], pixels, strict=False):
+                plain = picture[0] if len(picture) == 1 else np.moveaxis(picture, 0, 2)
+                Image.fromarray(np.ascontiguousarray(plain)).save(part / name)
+        if images.factors is not None:
+            with open(part / "factors.csv", "w", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file)
+                writer.writerow(("file", *column_names(images.factor_names, ["file"])))
+                writer.writerows((name, *row) for name, row in zip(names, images.factors.tolist(), strict=True))
+        check_path(folder)  # files that were added while the images were written are not deleted
 
 
 def _check_channels(images: Images) -> None:
@@ -156,7 +152,6 @@ def _check_channels(images: Images) -> None:
 def _blocks(images: Images, path: Path) -> Iterator[tuple[int, Bytes]]:
     """Number of the first image, and pixels [n, C, H, W]."""
     with progress.bar(f"writing {path.name}", len(images), "images") as advance:
-        for first in range(0, len(images), _BLOCK):
-            pixels = images.pixels(np.arange(first, min(first + _BLOCK, len(images))))
+        for first, pixels in blocks(images.pixels, len(images), _BLOCK):
             yield first, pixels
             advance(len(pixels))

@@ -24,13 +24,18 @@ _GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}([ ',.\u00a0\u202f\u2019]\d{3})+([.,]\d
 _UNIT = re.compile(r"(?P<number>.*[\d.,])\s*(?P<unit>[^\d\s.,+-][^\d.,]*)")  # 5% or 12.5 cm
 _CURRENCIES = "$€£¥"  # which are also written before a number
 
-_ROW_NUMBERS = ("", "unnamed: 0", "index", "id", "row")  # headers of a column that numbers the rows
+# Headers of a column that numbers the rows, as `plain_header` returns them; data frames write the first two.
+_UNNAMED = ("", "unnamed:0")
+_ROW_NUMBERS = (*_UNNAMED, "index", "id", "row")
 _DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}\b|\d{1,2}([-/.])\d{1,2}\1\d{4}\b")
 _FEW = 20  # images, up to which words that differ for most of them may be a factor
 
 
 class Column:
-    """The distinct cells of a column, each stored once, with the place where it first occurs; `of`: what has a cell."""
+    """The distinct cells of a column, each stored once, with the row in which it first occurs.
+
+    `of` is the noun for a row in messages: image or row.
+    """
 
     def __init__(self, name: str, of: str = "image") -> None:
         self.name, self.of = name, of
@@ -133,14 +138,29 @@ class Column:
         return InputError(f"{title}: {place} has {text!r} in the column {self.name}, {why}")
 
 
+def floats(texts: Sequence[str]) -> npt.NDArray[np.float64] | None:
+    """Texts as floats; None if one is no number, such as 2020_01, which Python reads as 202001."""
+    if any("_" in text for text in texts):
+        return None
+    try:
+        return np.array(texts, np.float64)
+    except ValueError:
+        return None
+
+
 def is_missing(text: str) -> bool:
     """Whether a cell is empty, or marks a missing value among words as well as among numbers."""
     return text.lower() in _MISSING | {""}
 
 
-def is_row_name(name: str) -> bool:
-    """Whether the header of a column is one of row numbers."""
-    return name.casefold() in _ROW_NUMBERS
+def plain_header(name: str) -> str:
+    """The header of a column in lower case, without spaces and underscores."""
+    return name.casefold().replace("_", "").replace(" ", "")
+
+
+def is_row_name(name: str, *, is_unnamed: bool = False) -> bool:
+    """Whether the header of a column is one of row numbers; is_unnamed: whether it can be of nothing else."""
+    return plain_header(name) in (_UNNAMED if is_unnamed else _ROW_NUMBERS)
 
 
 def are_dates(texts: Sequence[str]) -> bool:

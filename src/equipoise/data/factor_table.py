@@ -21,13 +21,14 @@ from equipoise.files import user_path
 FOLDERS = "folders"  # the setting for the sub-folders
 KINDS = (".csv", ".parquet", ".tsv")
 _DELIMITERS = ",;\t|"
+_NUMBERS = "biufcmM"  # kinds of numpy's types of numbers and times, which are no paths
 
 Setting = str | os.PathLike[str] | Sequence[str] | Any
 """`factors` of `load_data`: a path, FOLDERS, names of columns (after a path or not), or a data frame."""
 
 
 class NoFactors(InputError):
-    """A table has no column of a factor."""
+    """A table has no factor columns."""
 
 
 class Table(NamedTuple):
@@ -64,8 +65,8 @@ def choose(
     if frame is not None:
         has_gaps = frame.isna().any().to_numpy() & (not columns)
         if has_gaps.any():
-            gaps = ", ".join(frame.columns[has_gaps])
-            warnings.warn(f"{title}: no factors are {gaps}, in which values are missing", stacklevel=3)
+            gaps = ", ".join(map(str, frame.columns[has_gaps]))
+            warnings.warn(f"{title}: {gaps}: not used as factors, since values are missing", stacklevel=3)
             frame = frame.loc[:, ~has_gaps]
         try:
             return of_rows(title, frame_rows(frame), count, columns, in_order=True) if frame.shape[1] else None
@@ -161,8 +162,10 @@ def has_paths(frame: Any) -> bool:
 
 
 def _are_paths(cells: Iterable[Any]) -> bool:
-    """Whether all cells are paths of images, or none but a few that `paths_of` refuses."""
-    are_paths = [Path(str(cell)).suffix.lower() in pictures.KINDS for cell in cells]
+    """Whether more than half of the cells are paths of image files."""
+    if getattr(getattr(cells, "dtype", None), "kind", "O") in _NUMBERS:
+        return False
+    are_paths = [str(cell).lower().endswith(pictures.KINDS) for cell in cells]
     return 2 * sum(are_paths) > len(are_paths)
 
 
@@ -171,7 +174,7 @@ def paths_of(frame: Any) -> tuple[list[str], Any]:
 
     Raises `InputError` for a missing path.
     """
-    frame = frame.reset_index() if frame.index.dtype.kind not in "iu" else frame
+    frame = with_index(frame)
     names = sorted(frame.columns, key=lambda name: not is_file_header(str(name)))
     name = next(name for name in names if _are_paths(frame[name]))
     missing = np.flatnonzero(frame[name].isna())
@@ -187,14 +190,21 @@ def of_frame(frame: Any, images: Sequence[str] | int) -> Table:
 
 def frame_rows(frame: Any) -> Iterator[Row]:
     """The header and the rows of a data frame as text. An index of words becomes a column."""
-    if frame.index.dtype.kind not in "iu":
-        frame = frame.reset_index()
+    frame = with_index(frame)
     yield "the header", [str(name) for name in frame.columns]
-    missing = frame.isna().to_numpy()
-    columns = [frame.iloc[:, j].tolist() for j in range(frame.shape[1])]
-    for number, cells in enumerate(zip(*columns, strict=True)):
-        texts = ("" if lacks else str(cell) for cell, lacks in zip(cells, missing[number], strict=True))
-        yield f"row {number + 1}", list(texts)
+    columns = [texts(frame.iloc[:, j]) for j in range(frame.shape[1])]
+    for number, cells in enumerate(zip(*columns, strict=True), 1):
+        yield f"row {number}", list(cells)
+
+
+def with_index(frame: Any) -> Any:
+    """A data frame whose index, unless it is one of whole numbers, is its first columns."""
+    return frame if frame.index.dtype.kind in "iu" else frame.reset_index()
+
+
+def texts(column: Any) -> list[str]:
+    """The cells of a column of a data frame as text, empty where a value is missing."""
+    return ["" if is_missing else str(cell) for cell, is_missing in zip(column.tolist(), column.isna(), strict=True)]
 
 
 def of_folders(folder: Path, images: Sequence[str]) -> Table:
@@ -230,7 +240,7 @@ def of_rows(
     table = list(rows)
     for place, cells in table:
         if len(cells) != len(header):
-            raise InputError(f"{title}: {place} has {len(cells)} cells, expected {len(header)}; mend that row")
+            raise InputError(f"{title}: {place} has {len(cells)} cells, expected {len(header)}; correct that row")
         cells[:] = [cell.strip() for cell in cells]
     find = (lambda _: None) if isinstance(images, int) else finder(images)
     name = file_column(title, header, table, find, has_files=not isinstance(images, int))
@@ -245,20 +255,20 @@ def of_rows(
             raise InputError(f"{title} has no column {each!r}, which data.factors names; {nearest(each, header)}")
     columns = {j: Column(header[j]) for j in range(len(header)) if j != name and header[j] in (chosen or header)}
     if not columns:
-        raise NoFactors(f"{title} has no column of a factor; add one for each")
+        raise NoFactors(f"{title} has no factor columns; add a column for each factor")
     ids = _cell_numbers(title, table, columns, images, find, name)
     reasons = {j: "" if chosen else column.unfit(ids[k]) for k, (j, column) in enumerate(columns.items())}
     about = ", ".join(f"{header[j] or 'the first column'} ({why})" for j, why in reasons.items() if why)
     if all(reasons.values()):
-        raise NoFactors(f"{title} has no column of a factor but {about}; add one, or choose columns with data.factors")
+        raise NoFactors(f"{title} has no factor columns ({about}); add one, or choose columns with data.factors")
     if about:
-        warnings.warn(f"{title}: no factors are {about}. data.factors chooses columns", stacklevel=4)
+        warnings.warn(f"{title}: not used as factors: {about}. data.factors chooses columns", stacklevel=4)
     factors = {j: column.factor(ids[k], title) for k, (j, column) in enumerate(columns.items()) if not reasons[j]}
     sizes = tuple(len(words) for _, words in factors.values())
     stacked = np.stack([values for values, _ in factors.values()], axis=1)
     values: Factors = stacked.astype(np.int64) if all(sizes) else stacked.astype(np.float64)
-    named = {header[j]: words for j, (_, words) in factors.items() if words}
-    return Table(values, tuple(header[j] for j in factors), sizes, named)
+    words_by_factor = {header[j]: words for j, (_, words) in factors.items() if words}
+    return Table(values, tuple(header[j] for j in factors), sizes, words_by_factor)
 
 
 def check_header(title: str, header: Sequence[str]) -> None:
@@ -316,22 +326,29 @@ def _csv(path: Path) -> Iterator[Row]:
         encoding = "utf-16" if stream.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     with open(path, newline="", encoding=encoding) as file:
         first = next((line for line in file if line.strip()), "")
-        named = first[4:5] if first.startswith("sep=") else ""  # as spreadsheets write and read it
-        delimiter = named or max(_DELIMITERS, key=lambda sign: len(next(csv.reader([first], delimiter=sign), [])))
+        declared_delimiter = first[4:5] if first.startswith("sep=") else ""  # as spreadsheets write and read it
+        delimiter = declared_delimiter or max(
+            _DELIMITERS, key=lambda sign: len(next(csv.reader([first], delimiter=sign), []))
+        )
         file.seek(0)
         reader = csv.reader(file, delimiter=delimiter, strict=True)
         for cells in reader:
-            if cells and not (named and reader.line_num == 1):  # a blank line is no row
+            if cells and not (declared_delimiter and reader.line_num == 1):  # a blank line is no row
                 yield f"line {reader.line_num}", cells
 
 
 def read_parquet(path: Path) -> Any:
     """The data frame in a .parquet file. Raises `InputError` without pandas, and for a damaged file."""
-    if find_spec("pyarrow") is None or find_spec("pandas") is None:
-        raise InputError(f"{path} needs pandas and pyarrow; pip install equipoise[tables], or save the table as .csv")
+    check_packages(path, ", or save the table as .csv")
     import pandas as pd
 
     try:
         return pd.read_parquet(path, engine="pyarrow")
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as Parquet ({error}); save it again") from error
+
+
+def check_packages(what: object, instead: str = "") -> None:
+    """Raise `InputError`, which ends with what else to do, unless the packages for Parquet are installed."""
+    if find_spec("pyarrow") is None or find_spec("pandas") is None:
+        raise InputError(f"{what} needs pandas and pyarrow; pip install equipoise[tables]{instead}")

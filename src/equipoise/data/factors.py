@@ -69,7 +69,7 @@ def check_names(
     words = {factor: tuple(map(str, of_factor)) for factor, of_factor in values.items()}
     for factor, of_factor in words.items():
         if len(of_factor) != by_name.get(factor):
-            raise InputError(f"{images}: factor_values needs one name for each value of a factor; mend {factor!r}")
+            raise InputError(f"{images}: factor_values needs one name for each value of a factor; correct {factor!r}")
     return texts, words
 
 

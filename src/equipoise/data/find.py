@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from equipoise.data.factor_table import is_frame
 from equipoise.data.images import Images
 from equipoise.data.pictures import KINDS
 from equipoise.data.readers import READERS
@@ -38,6 +39,8 @@ def find(source: Any) -> tuple[str, Any]:
         return "images", source
     if isinstance(source, np.ndarray) and source.ndim == 1 and source.dtype.kind in "UO":
         source = source.tolist()
+    if hasattr(source, "iloc") and not is_frame(source):
+        source = source.tolist()  # a series of pandas, in its order and not by its labels
     if isinstance(source, np.ndarray | torch.Tensor):
         return "array", source
     if isinstance(source, list | tuple) and source and all(isinstance(item, str | os.PathLike) for item in source):

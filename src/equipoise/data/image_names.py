@@ -1,16 +1,18 @@
 """The column of a table that names the images, and the image that a cell means."""
 
 import unicodedata
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 from equipoise.data import pictures
+from equipoise.data.factor_column import plain_header
 from equipoise.errors import InputError
 
 FILE = "file"  # the header of the column
 # Other headers that it may have, without case, spaces and underscores.
 _FILES = ("file", "filename", "filepath", "path", "image", "imagefile", "imagename", "imagepath", "img", "picture")
-_INDEX = ("", "unnamed:0", "index")  # headers, in the same form, of a column that numbers the rows
+_NUMBERS = (*_FILES, "id", "name", "number")  # headers of columns whose whole numbers may name images
 
 Row = tuple[str, list[str]]
 """The place of a row, for messages, and its cells as text."""
@@ -63,9 +65,10 @@ def file_column(
 ) -> int | None:
     """The column that names the images, by its header or its cells; None if there is none.
 
-    Raises `InputError` if there is one, although the images are not files.
+    A column of whole numbers is usually a factor: it names images such as 0.png by its header only. Warns of a column
+    that is chosen by its cells. Raises `InputError` if there is a column of files, although the images are not files.
     """
-    names = [_plain(name) for name in header]
+    names = [plain_header(name) for name in header]
     if has_files and any(Path(name).suffix.lower() in pictures.KINDS and find(name) is not None for name in header):
         raise InputError(f"{title}: the first line names an image; add a line with the names of the columns before it")
     if not has_files:
@@ -78,26 +81,30 @@ def file_column(
     if FILE in names:
         return names.index(FILE)
     some = table[:100]
-    matches = [[find(cells[j]) for _, cells in some] for j in range(len(header))]
+    matches = [
+        [find(cells[j]) for _, cells in some]
+        if names[j] in _NUMBERS or not all(cells[j].isdecimal() for _, cells in some)
+        else []
+        for j in range(len(header))
+    ]
     counts = [len({*of_column} - {None}) for of_column in matches]  # a column of labels names few images, each often
     best = max(counts, default=0)
     usual = [j for j in range(len(header)) if names[j] in _FILES]
     if not best or (2 * best <= len(some) and not usual):
         return usual[0] if usual else None
     columns = [j for j in range(len(header)) if counts[j] == best]
-    columns = [j for j in columns if j in usual] or [j for j in columns if names[j] not in _INDEX] or columns
+    columns = [j for j in columns if j in usual] or columns
     if any(matches[j] != matches[columns[0]] for j in columns):
         raise InputError(
-            f"{title}: the columns {' and '.join(header[j] for j in columns)} both name the images, and not the same "
-            f"ones; call the right one {FILE!r}"
+            f"{title}: the columns {' and '.join(header[j] for j in columns)} name different images; rename the "
+            f"correct column to {FILE!r}"
         )
+    if columns[0] not in usual:
+        name = header[columns[0]]
+        warnings.warn(f"{title}: the {f'column {name}' if name else 'first column'} names the images", stacklevel=5)
     return columns[0]
 
 
 def is_file_header(header: str) -> bool:
     """Whether a column with this header usually names image files."""
-    return _plain(header) in _FILES
-
-
-def _plain(header: str) -> str:
-    return header.casefold().replace("_", "").replace(" ", "")
+    return plain_header(header) in _FILES

@@ -15,8 +15,9 @@ from markupsafe import escape
 from equipoise.data import sheet
 from equipoise.data.columns import Columns, Scaling, Values
 from equipoise.data.factors import Factors, check_factors, check_grid, check_names
-from equipoise.data.pixels import Bytes, Indices, Pixels, from_array
+from equipoise.data.pixels import Bytes, Indices, Pixels, blocks, from_array
 from equipoise.data.resize import Resized
+from equipoise.data.settings import check_fractions
 from equipoise.errors import InputError
 
 FIRST = 16  # images in a notebook
@@ -245,14 +246,14 @@ class Images:
         """Split the images at random into disjoint parts.
 
         Args:
-            fractions: The fraction of each part, positive, with the sum 1.
+            fractions: The fraction of each part, two or more, positive, with the sum 1.
             seed: The same seed gives the same parts.
 
         Returns:
             One part for each fraction, in the order of the images.
 
         Raises:
-            InputError: The fractions are not positive, do not add up to 1, or leave a part empty.
+            InputError: There are not two or more positive fractions whose sum is 1, or a part is empty.
 
         Example:
             >>> import numpy as np
@@ -261,10 +262,7 @@ class Images:
             >>> [len(part) for part in images.split([0.8, 0.2])]
             [8, 2]
         """
-        if not math.isclose(sum(fractions), 1, abs_tol=1e-9) or min(fractions) <= 0:
-            raise InputError(
-                f"data.split: {list(fractions)} must be positive and add up to 1, such as [0.85, 0.075, 0.075]"
-            )
+        check_fractions(fractions)
         ends = np.rint(np.cumsum(fractions) * len(self)).astype(np.int64)
         # Not the seed alone: a run encodes the first images of the permutation of seed 0, all of one part.
         parts = np.split(np.random.default_rng([seed, *b"split"]).permutation(len(self)), ends[:-1])
@@ -321,8 +319,8 @@ class Images:
                 state.update(self._rows.tobytes())
             else:
                 state.update(repr((len(self), self.shape, self.factor_names, self.factor_sizes)).encode())
-                for start in range(0, len(self), 1000):
-                    state.update(self.pixels(np.arange(start, min(start + 1000, len(self)))).tobytes())
+                for _, pixels in blocks(self.pixels, len(self)):
+                    state.update(pixels.tobytes())
                 if self.scaling is not None:
                     state.update(repr(self.scaling.to_dict()).encode())
                 if self.factors is not None:

@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,7 +68,9 @@ def parse(setting: "str | tuple[float, float] | None") -> Range | None:
     """The range that `data.range` sets. Raises `InputError` for other texts, and unless LOW < HIGH."""
     if setting is None:
         return None
-    text = setting if isinstance(setting, str) else ":".join(map(str, setting))
+    text = (
+        ":".join(map(str, setting)) if isinstance(setting, Iterable) and not isinstance(setting, str) else str(setting)
+    )
     match = _RANGE.fullmatch(text)
     try:
         if match is None or match[2] != match[4]:

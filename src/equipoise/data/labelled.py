@@ -97,33 +97,35 @@ def _of_table(path: str, images: Images, chosen: Sequence[str]) -> tuple[Indices
         raise InputError(f"{title}: fewer than two of its images are among those to train on; change data.split")
     factors, others = {}, []
     for j, name in enumerate(header):
-        column, filled = Column(name), [i for i, (_, cells) in enumerate(rows) if not is_missing(cells[j])]
+        column, rows_with_value = Column(name), [i for i, (_, cells) in enumerate(rows) if not is_missing(cells[j])]
         values = np.full(len(rows), np.nan)
-        ids = np.array([column.number(rows[i][1][j], rows[i][0]) for i in filled], np.int64)
+        ids = np.array([column.number(rows[i][1][j], rows[i][0]) for i in rows_with_value], np.int64)
         why = "" if chosen or len(column.numbers) < 2 else column.unfit(ids)
         if why:
             others.append(f"{name or 'the first column'} ({why})")
             continue
-        if filled and (name in chosen or not chosen):
-            values[filled] = column.factor(ids, title)[0]
+        if rows_with_value and (name in chosen or not chosen):
+            values[rows_with_value] = column.factor(ids, title)[0]
         factors[name] = values[is_used]
     if others:
-        warnings.warn(f"{title}: no factors are {', '.join(others)}. {SETTING}.factors chooses columns", stacklevel=3)
+        warnings.warn(
+            f"{title}: not used as factors: {', '.join(others)}. {SETTING}.factors chooses columns", stacklevel=3
+        )
     if not factors:
-        raise InputError(f"{title} has no column of a factor; add one for each")
+        raise InputError(f"{title} has no factor columns; add a column for each factor")
     return places[is_used], factors
 
 
 def _scaled(values: Factors, loss: str, name: str) -> Factors:
     """The values of a factor [n] from 0 to 1, or for a regression with mean 0 and variance 1. NaN remains."""
-    known = values[~np.isnan(values)]
-    if not len(known) or known.min() == known.max():
+    finite = values[~np.isnan(values)]
+    if not len(finite) or finite.min() == finite.max():
         raise InputError(
             f"{SETTING}: {name} has fewer than two values among the labelled images; label images that differ in it, "
             f"or leave it out with {SETTING}.factors"
         )
-    low, unit = known.min(), known.max() - known.min()
+    low, unit = finite.min(), finite.max() - finite.min()
     if loss == "regression":
-        low, unit = known.mean(), known.std()
+        low, unit = finite.mean(), finite.std()
     targets: Factors = (values - low) / unit
     return targets

@@ -16,12 +16,12 @@ from equipoise.data.pictures import Form
 from equipoise.data.pixels import Coloured, Shape
 from equipoise.data.readers import READERS, vectors
 from equipoise.data.scale import scale
-from equipoise.data.sets import DATASETS
 from equipoise.data.settings import Data
 from equipoise.data.source import Source
 from equipoise.errors import InputError
 
-_WITH_KEY = (".npz", ".h5", ".hdf5", "hub", "rows")
+_ARRAYS = (".npy", ".npz", ".h5", ".hdf5")  # kinds of files of arrays
+_WITH_KEY = (".npz", ".h5", ".hdf5", "hub", "rows")  # kinds of sources with several arrays or columns
 
 
 def load_data(
@@ -95,9 +95,9 @@ def load_data(
         return vectors.read(source, scaling=scaling, key=key, factors=factors)
     _refuse({"scaling": scaling}, "vectors, such as a table")
 
+    others = None  # columns beside the paths in a data frame
     if factor_table.is_frame(source):
         source, others = factor_table.paths_of(source)
-        factors = others if factors is None and others.shape[1] else factors
     kind, what = find(source)
     if kind in ("set", "images"):
         _refuse(settings, "images of your own")
@@ -113,7 +113,8 @@ def load_data(
     if pictures.label is None:
         _refuse({"skip_damaged": skip_damaged}, "pictures that are read one by one")
 
-    table = factor_table.choose(factors, pictures.count, pictures.folder, pictures.files, pictures.frame, pictures.name)
+    frame, title = (pictures.frame, pictures.name) if others is None else (others, "the data frame")
+    table = factor_table.choose(factors, pictures.count, pictures.folder, pictures.files, frame, title)
     return scale(replace(pictures, factors=table or pictures.factors), form, skip_damaged=skip_damaged)
 
 
@@ -127,25 +128,27 @@ def load_like(
     """
     if scaling is not None:
         row = source[None] if isinstance(source, np.ndarray | torch.Tensor) and source.ndim == 1 else source
-        if not vectors.are_in(row):
-            raise InputError("the run was trained on vectors; give a table, or an array of numbers [N, V]")
-        has_key = isinstance(row, str | Path) and Path(row).suffix.lower() in (*_WITH_KEY, vectors.ANNDATA)
-        return load_data(row, scaling=scaling, key=data.key if has_key else None)
+        has_key = isinstance(row, str | Path) and Path(row).suffix.lower() in (*vectors.ARRAYS, vectors.ANNDATA)
+        key = data.key if has_key else None
+        if not vectors.are_in(row, key):
+            array = f" in the array {key}" if key else ""
+            raise InputError(f"the run was trained on vectors{array}; give a table, or an array of numbers [N, V]")
+        return load_data(row, scaling=scaling, key=key)
     channels, height, width = shape
     side = height if height == width else None
     text = None if limits is None else f"{limits[0]!r}:{limits[1]!r}"
-    is_array = isinstance(source, np.ndarray | torch.Tensor)
-    if is_array and tuple(source.shape) in (shape[1:], shape, (height, width, channels)):
+    kind = "sequence" if factor_table.is_frame(source) else find(source)[0]
+    key = data.key if kind in _WITH_KEY else None
+    if kind == "array" and tuple(source.shape) in (shape[1:], shape, (height, width, channels)):
         source = [source]
-    if vectors.are_in(source):
+    if vectors.are_in(source, key):
         raise InputError(f"a table or an array [N, V] was given; the run was trained on images of shape {shape}")
-    if isinstance(source, Images) or (isinstance(source, str) and source in DATASETS):
+    if kind in ("set", "images"):
         images = load_data(source, size=side)
-    elif is_array or Path(str(source)).suffix in (".npy", *_WITH_KEY):
-        key = None if is_array or Path(str(source)).suffix == ".npy" else data.key
+    elif kind in ("array", *_ARRAYS):
         images = load_data(source, size=data.size, crop=data.crop, grey=data.grey, range=text, key=key)
     else:
-        images = load_data(source, size=side, crop=data.crop, grey=channels == 1, range=text)
+        images = load_data(source, size=side, crop=data.crop, grey=channels == 1, range=text, key=key)
     if (channels, images.shape) == (3, (1, height, width)):
         images = _in_colour(images)
     if images.shape != shape:
@@ -178,6 +181,11 @@ def stored_shapes(
 
     The arguments are those of `load_data`. No picture is decoded. Raises `InputError` as `load_data` does.
     """
+    if vectors.are_in(source, key) and not isinstance(source, Images):
+        yield vectors.read(source, key=key).shape
+        return
+    if factor_table.is_frame(source):
+        source, _ = factor_table.paths_of(source)
     kind, what = find(source)
     pictures = what if kind in ("set", "images") else READERS[kind](what) if key is None else READERS[kind](what, key)
     if not isinstance(pictures, Source):

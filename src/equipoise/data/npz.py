@@ -42,11 +42,13 @@ def naming(path: Path) -> Iterator[None]:
         raise InputError(f"{path} cannot be read ({error.strerror}); change its permissions") from error
     except (OSError, EOFError, ValueError, RuntimeError, MemoryError, struct.error, zlib.error, *_DAMAGE) as error:
         reason = str(error).partition("\n")[0]
-        raise InputError(f"{path} is damaged or not what its name says ({reason}); copy or make it again") from error
+        raise InputError(
+            f"{path} is damaged, or its content does not match its suffix ({reason}); copy or make it again"
+        ) from error
 
 
 def headers(path: Path) -> dict[str, Header]:
-    """The headers of all arrays in a .npz file by name, also those of pickled objects, which are not opened.
+    """The headers of all arrays in a .npz file by name, including those of pickled objects, which are not unpickled.
 
     Raises `InputError` for a damaged file.
     """
@@ -111,7 +113,7 @@ def _header(file: IO[bytes]) -> Header:
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"version {version} of the .npy format")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # Python 2 wrote 64L for 64, which numpy reads but remarks on
+        warnings.simplefilter("ignore", UserWarning)  # Python 2 wrote 64L for 64; numpy reads it but warns
         if version == (1, 0):
             return Header(*np.lib.format.read_array_header_1_0(file))
         return Header(*np.lib.format.read_array_header_2_0(file))

@@ -85,13 +85,13 @@ class FactorPairs:
         first = batch_index(len(self.codes), size // 2, seed, step, stream)
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(step, stream, *b"pairs")))
         second = np.full_like(first, -1)
-        open_ = np.arange(len(first))
+        unmatched = np.arange(len(first))
         for number in range(TRIES):
             if number % PATIENCE == PATIENCE - 1:
-                first[open_] = rng.integers(len(self.codes), size=len(open_))
-            second[open_] = self._find(self._change(self.codes[first[open_]], rng), rng)
-            open_ = np.flatnonzero(second < 0)
-            if not len(open_):
+                first[unmatched] = rng.integers(len(self.codes), size=len(unmatched))
+            second[unmatched] = self._find(self._change(self.codes[first[unmatched]], rng), rng)
+            unmatched = np.flatnonzero(second < 0)
+            if not len(unmatched):
                 return np.stack([first, second], axis=1).reshape(-1)
         raise InputError(
             f"{self.name} has too few images that differ in "
@@ -163,7 +163,7 @@ def read_pairs(path: Path, images: Images) -> Indices:
     Its cells name image files as in a table of factors, or are numbers from 0 for images that are not files. A column
     of row numbers before them, as data frames write it, is left out, and so are pairs of images that are left out of
     the training. Raises `InputError` for a cell that names no image, a pair of an image and itself, a first column that
-    may be either, and if no pair is left.
+    may contain row numbers or images, and if no pair is left.
     """
     whole = images.whole
     find = number_below(len(whole)) if whole.files is None else image_names.finder(whole.files)
@@ -178,11 +178,11 @@ def read_pairs(path: Path, images: Images) -> Indices:
         reason = factor_table.list_names(strays, "row", "rows") + " without two images" if strays else "no rows"
         kind = "numbers" if whole.files is None else "files"
         raise InputError(f"{path} has {reason}; each row has the {kind} of two images in its first two columns")
-    trained = positions(images)[np.array(pairs, np.int64)]
-    trained = trained[(trained >= 0).all(axis=1)]
-    if not len(trained):
-        raise InputError(f"{path}: of no pair both images are among those to train on; change data.split or data.n")
-    return trained
+    pairs_in_training = positions(images)[np.array(pairs, np.int64)]
+    pairs_in_training = pairs_in_training[(pairs_in_training >= 0).all(axis=1)]
+    if not len(pairs_in_training):
+        raise InputError(f"{path}: no pair has both images in the training data; change data.split or data.n")
+    return pairs_in_training
 
 
 def _first_column(path: Path, table: list[list[str]], find: Callable[[str], int | None]) -> int:
@@ -193,7 +193,7 @@ def _first_column(path: Path, table: list[list[str]], find: Callable[[str], int 
     if not table or len(table[0]) < 3 or not is_row_name(table[0][0]):
         return 0
     header, *rows = table
-    if header[0].casefold() in ("", "unnamed: 0"):
+    if is_row_name(header[0], is_unnamed=True):
         return 1
     from_first, from_second = (
         all(None not in _places(cells[begin : begin + 2], find) for cells in rows) for begin in (0, 1)

@@ -29,8 +29,12 @@ class Damaged(InputError):
     """A picture whose file is damaged or not an image; `why` is the reason without the name."""
 
     def __init__(self, name: str, why: str) -> None:
-        super().__init__(f"{name} cannot be read as an image ({why}); mend or remove it")
-        self.why = why
+        super().__init__(f"{name} cannot be read as an image ({why}); repair or remove it")
+        self.name, self.why = name, why
+
+    def __reduce__(self) -> tuple[type["Damaged"], tuple[str, str]]:
+        """The arguments, which pickle would take from the message."""
+        return type(self), (self.name, self.why)
 
 
 class Head(NamedTuple):

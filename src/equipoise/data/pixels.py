@@ -1,7 +1,7 @@
 """How the pixels of images are stored: as bytes, as bits, or not at all but computed for each batch."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -76,6 +76,12 @@ class Coloured:
     def bytes(self, rows: Indices) -> Bytes:
         """Pixels 0..255, uint8 [B, 3, H, W]."""
         return np.repeat(self.read(rows), 3, axis=1)
+
+
+def blocks(read: Callable[[Indices], Bytes], count: int, size: int = 1000) -> Iterator[tuple[int, Bytes]]:
+    """The number of the first image and the pixels [n, C, H, W] of up to `size` images at a time, in order."""
+    for first in range(0, count, size):
+        yield first, read(np.arange(first, min(first + size, count)))
 
 
 def from_array(array: npt.NDArray[Any], shape: Shape | None, name: str) -> Pixels:

@@ -51,7 +51,7 @@ def scale(source: Source, form: Form, *, skip_damaged: bool = False) -> Images:
         raise InputError(f"{report}; there is no image left: give some that open in another program")
     if damaged and not skip_damaged:
         them = "it" if len(damaged) == 1 else "them"
-        raise InputError(f"{report}; mend or remove {them}, or skip {them} with data.skip_damaged=true")
+        raise InputError(f"{report}; repair or remove {them}, or skip {them} with data.skip_damaged=true")
     intensity.check(record.levels, form.range, source.name)
     values, names, sizes, words = source.factors or (None, None, (), {})
     images = Images(
@@ -138,12 +138,12 @@ def _decode(source: Source, form: Form, folder: Path | None) -> tuple[Bytes, Rec
             record.damaged[label] = error.why
             return np.zeros(shape, np.uint8), None
         if shape[0] == 1 and len(raw.values) == 3 and not form.grey:
-            raise InputError(f"{label} is in colour, those before it are grey; pass grey=True, or convert them")
+            raise InputError(f"{label} is in colour, those before it are grey; set data.grey=true, or convert them")
         pixels = form.prepare(raw, shape[0], name)
         if pixels.shape != shape:
             raise InputError(
                 f"{label} has {pixels.shape[2]} x {pixels.shape[1]} pixels, those before it {shape[2]} x {shape[1]}; "
-                "bring all to one size with size=64"
+                "bring all to one size with data.size=64"
             )
         return pixels, intensity.levels(raw, pixels)
 
@@ -175,7 +175,8 @@ def _decode(source: Source, form: Form, folder: Path | None) -> tuple[Bytes, Rec
             form = form._replace(range=limits)
             record.limits = limits.low, limits.high
         pixels = cache.gather(source.count, shape, blocks, name=source.name, folder=folder, key=source.key)
-    return pixels, record
+    # Another process may have decoded the pictures, while this one waited for it.
+    return pixels, record if folder is None else Record.read(folder)
 
 
 def _percentiles(source: Source, limits: Range) -> Range:
@@ -186,10 +187,9 @@ def _percentiles(source: Source, limits: Range) -> Range:
     with progress.bar(f"range of {source.name}", source.count, "images") as advance, ThreadPoolExecutor() as pool:
         run = pool.map if source.in_threads else map
         for some in source.read(0, cache.BLOCK):
-            for values in run(_values, some):
-                sample.append(values[:: -(-values.size // most)])
-                if values.size:
-                    low, high = min(low, float(values.min())), max(high, float(values.max()))
+            for values, darkest, brightest in run(functools.partial(_values, most=most), some):
+                sample.append(values)
+                low, high = min(low, darkest), max(high, brightest)
             advance(len(some))
     pixels = np.concatenate(sample)
     values = np.percentile(pixels, [limits.low, limits.high]) if pixels.size else np.zeros(2)
@@ -203,12 +203,14 @@ def _percentiles(source: Source, limits: Range) -> Range:
     return ends
 
 
-def _values(picture: Picture) -> Array:
-    """The values of a picture in one row; none of a damaged one."""
+def _values(picture: Picture, most: int) -> tuple[Array, float, float]:
+    """Up to `most` values of a picture, the smallest of all and the largest; no values of a damaged picture."""
     try:
-        return picture().values.ravel()
+        values = picture().values.ravel()
     except Damaged:
-        return np.zeros(0)
+        return np.zeros(0), math.inf, -math.inf
+    step = -(-values.size // most)
+    return values[::step].copy(), float(values.min()), float(values.max())  # a view would keep the whole picture
 
 
 def _shape(source: Source, form: Form) -> Shape:

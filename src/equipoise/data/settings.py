@@ -1,6 +1,7 @@
 """The settings of [data]."""
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
@@ -181,8 +182,8 @@ def check(data: Data) -> None:
     """Raises `InputError` for fractions that do not add up to 1, and for settings that require others."""
     intensity.parse(data.range)
     split = data.split
-    if split and (len(split) < 2 or min(split) <= 0 or abs(sum(split) - 1) > 1e-6):
-        raise InputError(f"data.split is {list(split)}; expected two or more positive fractions whose sum is 1")
+    if split:
+        check_fractions(split)
     if (data.correlate is None) != (data.sigma is None):
         raise InputError(
             "data.correlate names two factors and data.sigma sets how strongly they are correlated; set both, such as "
@@ -198,4 +199,10 @@ def check(data: Data) -> None:
             "data.scored is test, but there is no split; set data.split=[0.85,0.15], or remove data.scored"
         )
     if data.scored == "left_out" and not data.leave_out:
-        raise InputError("data.scored is left_out, but no images are; set data.leave_out, or remove data.scored")
+        raise InputError("data.scored is left_out, but data.leave_out is not set; set it, or remove data.scored")
+
+
+def check_fractions(split: Sequence[float]) -> None:
+    """Raises `InputError` unless there are two or more positive fractions whose sum is 1, up to rounding."""
+    if len(split) < 2 or not min(split) > 0 or not abs(sum(split) - 1) <= 1e-6:
+        raise InputError(f"data.split is {list(split)}; expected two or more positive fractions whose sum is 1")

@@ -82,11 +82,11 @@ def write(
     too small, and later for blocks that do not fit; and `RunError` if the disk becomes full.
     """
     zeros = np.broadcast_to(np.uint8(0), (images, *shape))  # takes no memory; Images checks the arguments
-    fits = Images(zeros, name=name, factors=factors, factor_names=factor_names, factor_sizes=factor_sizes)
-    kind = "grid" if isinstance(factors, str) else None if fits.factors is None else "table"
-    described = {
+    template = Images(zeros, name=name, factors=factors, factor_names=factor_names, factor_sizes=factor_sizes)
+    kind = "grid" if isinstance(factors, str) else None if template.factors is None else "table"
+    record = {
         "format": FORMAT,
-        **(fits.describe() | {"source": source, "licence": licence, "citation": citation}),
+        **(template.describe() | {"source": source, "licence": licence, "citation": citation}),
         "factors": kind,
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -95,14 +95,14 @@ def write(
         if _is_whole(folder, source, images, shape):
             return
         part = folder / "images.npy.part"
-        digest = _write_pixels(part, fits, blocks, source)
+        digest = _write_pixels(part, template, blocks, source)
         (folder / "about.json").unlink(missing_ok=True)  # of an older set, whose files are replaced now
         if kind == "table":
             with replacing(folder / "factors.npy") as file:
-                np.save(file, np.ascontiguousarray(fits.factors), allow_pickle=False)
+                np.save(file, np.ascontiguousarray(template.factors), allow_pickle=False)
         os.replace(part, folder / "images.npy")
         (folder / "part.json").unlink(missing_ok=True)
-        write_text(folder / "about.json", json.dumps({**(about or {}), **described, "digest": digest}, indent=1))
+        write_text(folder / "about.json", json.dumps({**(about or {}), **record, "digest": digest}, indent=1))
 
 
 def read(folder: Path, *, trusted: bool = True) -> Images | None:
@@ -163,15 +163,15 @@ def _damaged(folder: Path, why: object) -> InputError:
 
 def _is_whole(folder: Path, source: str, images: int, shape: tuple[int, int, int]) -> bool:
     try:
-        there = read(folder)
+        whole = read(folder)
     except InputError:
         return False
-    return there is not None and (there.source, len(there), there.shape) == (source, images, tuple(shape))
+    return whole is not None and (whole.source, len(whole), whole.shape) == (source, images, tuple(shape))
 
 
-def _write_pixels(part: Path, fits: Images, blocks: Callable[[int], Iterator[Bytes]], source: str) -> str:
+def _write_pixels(part: Path, template: Images, blocks: Callable[[int], Iterator[Bytes]], source: str) -> str:
     """Append the missing images to `part`, an unfinished .npy file, and return the digest of all pixels and factors."""
-    images, shape, name = len(fits), fits.shape, fits.name
+    images, shape, name = len(template), template.shape, template.name
     each = math.prod(shape)
     mark = part.with_name("part.json")
     key = {"source": source, "images": images, "shape": list(shape)}
@@ -182,7 +182,7 @@ def _write_pixels(part: Path, fits: Images, blocks: Callable[[int], Iterator[Byt
         done = 0
     check_room(part.parent, name, (images - done) * each)
     # The same digest as that of `Images.digest`; the tests compare them.
-    state = hashlib.sha256(repr((images, shape, fits.factor_names, fits.factor_sizes)).encode())
+    state = hashlib.sha256(repr((images, shape, template.factor_names, template.factor_sizes)).encode())
     with (
         reporting_full_disk(part.parent, name),
         open(part, "r+b" if done else "w+b") as file,
@@ -212,8 +212,8 @@ def _write_pixels(part: Path, fits: Images, blocks: Callable[[int], Iterator[Byt
         os.fsync(file.fileno())
     if done < images:
         raise InputError(f"{name}: {source} gave {done:,} images, expected {images:,}; get a whole copy of it")
-    if fits.factors is not None:
-        state.update(np.ascontiguousarray(fits.factors).data)
+    if template.factors is not None:
+        state.update(np.ascontiguousarray(template.factors).data)
     return state.hexdigest()
 
 

@@ -110,14 +110,14 @@ def prepare(images: Images, data: Data) -> tuple[Images, Images]:
 
 def _have(images: Images, codes: Mapping[str, Codes]) -> npt.NDArray[np.bool_]:
     """Whether the factors of each image all have one of the codes, bool [N]."""
-    having = np.ones(len(images), bool)
+    matches = np.ones(len(images), bool)
     for factor, of_factor in codes.items():
         column = images.factor(factor)
         size = images.factor_sizes[images.factor_names.index(factor)]
         allowed = np.zeros(size, bool)
         allowed[_list(of_factor, factor, size, images.name)] = True
-        having &= allowed[column]
-    return having
+        matches &= allowed[column]
+    return matches
 
 
 def _list(codes: Codes, factor: str, size: int, name: str) -> list[int]:
@@ -125,12 +125,12 @@ def _list(codes: Codes, factor: str, size: int, name: str) -> list[int]:
     if isinstance(codes, str):
         if not (parts := SLICE.fullmatch(codes)) or parts[3] in ("0", "-0"):
             raise InputError(f"{name}: {codes!r} are not codes of {factor}; expected a slice such as ::2 or 0:8")
-        listed = list(range(size)[slice(*(None if part is None else int(part) for part in parts.groups()))])
+        code_list = list(range(size)[slice(*(None if part is None else int(part) for part in parts.groups()))])
     else:
-        listed = [operator.index(code) for code in ([codes] if isinstance(codes, int) else codes)]
-    if not listed or min(listed) < 0 or max(listed) >= size:
+        code_list = [operator.index(code) for code in ([codes] if isinstance(codes, int) else codes)]
+    if not code_list or min(code_list) < 0 or max(code_list) >= size:
         raise InputError(f"{name}: the factor {factor} takes the codes 0..{size - 1}, not {codes}")
-    return listed
+    return code_list
 
 
 def _scale(images: Images, factor: str) -> npt.NDArray[np.float64]:

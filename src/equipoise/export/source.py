@@ -32,8 +32,8 @@ def find(source: str | Path) -> Path:
         return Path(source)
     if isinstance(source, str) and (zoo.folder() / name / CONFIG).is_file():
         return zoo.folder() / name
-    known = nearest(name, zoo.models())
-    raise InputError(f"{cut(name)}: no such folder or model; expected a folder, {HUB}owner/name or a name; {known}")
+    kinds = f"expected a folder, {HUB}owner/name or a name"
+    raise InputError(f"{cut(name)}: no such folder or model; {kinds}; {nearest(name, zoo.models())}")
 
 
 def push(folder: str | Path, repository: str, private: bool = False) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
@@ -28,10 +29,12 @@ def as_float(x: Tensor | npt.NDArray[Any], link: Link = None) -> Tensor:
 
     Scaled vectors, with the link `identity`, are any finite numbers. Raises `InputError` for other types and ranges.
     """
+    if isinstance(x, np.ndarray):
+        x = np.ascontiguousarray(x)  # torch takes no negative strides
     x = torch.as_tensor(x)
     if link is not None:
         if not x.isfinite().all():
-            raise InputError("the vectors have values that are not finite; mend or remove them")
+            raise InputError("the vectors have values that are not finite; repair or remove them")
         return x.float()
     if x.dtype == torch.uint8:
         return x.float() / 255

@@ -1,20 +1,17 @@
 """Ada-GVAE: pairs of images that agree in some factors share the posteriors of the latents of these factors."""
 
-from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from equipoise import terms
 from equipoise.balance import Balance, Descent, Fixed
-from equipoise.balance.contract import Fraction, NonNegative, Positive
+from equipoise.balance.contract import Fraction, NonNegative, Positive, Share
 from equipoise.errors import InputError
-from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
-from equipoise.methods.shared import FAST, Noise, likelihood_of
+from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
+from equipoise.methods.shared import FAST, Noise, gaussian_objective, monitored
 from equipoise.objective import Objective
 from equipoise.pairing import Pairing
-from equipoise.priors import StandardNormal
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -46,18 +43,18 @@ class AdaGVAE(Noise):
     beta: NonNegative | None = None
     """A fixed weight of the KL, as published. Unset: it falls, as in aligned-vae, by the settings below."""
     start: Positive = 0.25
-    """First beta, in units of the spread. Default: that of aligned-vae."""
+    """First beta, in units of the spread; without effect if `beta` is set. Default: that of aligned-vae."""
     end: Positive = 0.0015
-    """Last beta, in units of the spread. Default: that of aligned-vae."""
-    hold: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Fraction of the schedule for which beta is `start`."""
+    """Last beta, in units of the spread; without effect if `beta` is set. Default: that of aligned-vae."""
+    hold: Share = 0.1
+    """Fraction of the schedule for which beta is `start`; without effect if `beta` is set."""
     until: Fraction = 0.5
-    """Fraction of the schedule at which beta reaches `end`."""
+    """Fraction of the schedule at which beta reaches `end`; without effect if `beta` is set."""
 
     name: ClassVar[str] = "ada-gvae"
     summary: ClassVar[str] = "pairs of images share the latents in which they agree"
     defaults: ClassVar[Settings] = {**FAST, "train.steps": 10_000}
-    presets: ClassVar[Mapping[str, Preset]] = presets("ada-gvae")
+    presets: ClassVar[Presets] = presets("ada-gvae")
 
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape. Raises `InputError` if `known` lacks a number."""
@@ -66,11 +63,5 @@ class AdaGVAE(Noise):
         balance: Balance = Fixed({"kl": self.beta or 0.0})
         if self.beta is None:
             balance = Descent(self.start, self.end, 0.0, hold=self.hold, until=self.until, unit="spread")
-        return Objective(
-            terms={"rec": terms.rec, "kl": terms.kl},
-            balance=balance,
-            likelihood=likelihood_of(self, shape),
-            prior=StandardNormal(shape.latent),
-            monitors={name: terms.MONITORS[name] for name in balance.measures},
-            pairing=Pairing(self.pairs, self.changed or None, self.changed if self.known else None),
-        )
+        pairing = Pairing(self.pairs, self.changed or None, self.changed if self.known else None)
+        return gaussian_objective(self, shape, balance, monitors=monitored(balance), pairing=pairing)

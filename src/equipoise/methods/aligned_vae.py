@@ -1,19 +1,16 @@
 """Aligned VAE: a weight of the KL that falls from high to low, and axes that are rotated to independent directions."""
 
-from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from equipoise import terms
 from equipoise.alignment import Alignment
 from equipoise.balance import Descent
-from equipoise.balance.contract import Fraction, NonNegative, Positive, Steps
-from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
-from equipoise.methods.shared import FAST, Noise, likelihood_of
+from equipoise.balance.contract import Fraction, NonNegative, Positive, Share, Steps
+from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
+from equipoise.methods.shared import FAST, Noise, gaussian_objective, monitored
 from equipoise.objective import Objective
-from equipoise.priors import StandardNormal
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -51,7 +48,7 @@ class AlignedVAE(Noise):
     latent for each factor, with 0 three of nine. 0.1 is better for dsprites-color with a squared error."""
     halving: Fraction = 0.1
     """Fraction of the schedule in which beta is halved before the pause."""
-    hold: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    hold: Share = 0.1
     """Fraction of the schedule for which beta pauses. Default: the strongest factors settle on two latents before a
     third could share them."""
     until: Fraction = 0.5
@@ -66,17 +63,10 @@ class AlignedVAE(Noise):
     name: ClassVar[str] = "aligned-vae"
     summary: ClassVar[str] = "beta falls, and the latent axes are rotated to independent directions"
     defaults: ClassVar[Settings] = {**FAST, "train.steps": 10_000}
-    presets: ClassVar[Mapping[str, Preset]] = presets("aligned-vae")
+    presets: ClassVar[Presets] = presets("aligned-vae")
 
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape."""
-        return Objective(
-            terms={"rec": terms.rec, "kl": terms.kl},
-            balance=Descent(
-                self.start, self.end, self.entry, self.halving, hold=self.hold, until=self.until, unit="spread"
-            ),
-            likelihood=likelihood_of(self, shape),
-            prior=StandardNormal(shape.latent),
-            monitors={"spread": terms.spread},
-            alignment=Alignment(shape.latent, every=self.every, codes=self.codes, gap=self.gap),
-        )
+        balance = Descent(self.start, self.end, self.entry, self.halving, self.hold, self.until, unit="spread")
+        alignment = Alignment(shape.latent, every=self.every, codes=self.codes, gap=self.gap)
+        return gaussian_objective(self, shape, balance, monitors=monitored(balance), alignment=alignment)

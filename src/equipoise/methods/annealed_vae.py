@@ -1,12 +1,11 @@
 """Annealed VAE: a penalty keeps the KL close to a growing capacity."""
 
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from equipoise.balance import Capacity
-from equipoise.balance.contract import NonNegative
+from equipoise.balance.contract import Fraction, NonNegative, Steps
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
 from equipoise.methods.shared import Noise, gaussian_objective
 from equipoise.objective import Objective
@@ -34,9 +33,9 @@ class AnnealedVAE(Noise):
     """Capacity at the start, nats."""
     c_end: NonNegative = 25.0
     """Capacity at the end, nats. Default: as published."""
-    until: Annotated[float, Field(gt=0, le=1)] = 0.6
+    until: Fraction = 0.6
     """Fraction of the schedule after which the capacity is constant; 0.6 as in all ramps here."""
-    until_steps: Annotated[int | None, Field(gt=0)] = None
+    until_steps: Steps | None = None
     """The same in steps, as publications state it; unset: `until` applies."""
 
     name: ClassVar[str] = "annealed-vae"

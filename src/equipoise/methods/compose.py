@@ -16,11 +16,11 @@ from equipoise.edges import Edges
 from equipoise.errors import InputError
 from equipoise.likelihoods import LIKELIHOODS, SHORT, Likelihood
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
-from equipoise.methods.shared import Sigma, latent_of, prior_of
+from equipoise.methods.shared import Sigma, check_sigma, latent_of, monitored, prior_of
 from equipoise.objective import Objective
 from equipoise.part import Spec, build, check_options, name_in, options_in, options_of
 from equipoise.priors import PRIORS, Prior
-from equipoise.terms import MONITORS, SIGNED, TERMS, Term
+from equipoise.terms import SIGNED, TERMS, Term
 
 ADVERSARIAL = "adversarial_tc"
 # Two estimates of one quantity share its name: a balance weights `kl` however it is computed.
@@ -47,7 +47,12 @@ class Compose:
         tuple[Spec, ...], Field(description="terms beside rec; adversarial_tc has a discriminator, edges a layer")
     ] = ("kl",)
     balance: Annotated[tuple[Spec, ...], Field(description="rules for the weights; empty: every weight is 1")] = ()
-    prior: Annotated[Spec, Field(description="standard-normal, or lp-nested with its layout")] = "standard-normal"
+    prior: Annotated[
+        Spec,
+        Field(
+            description="standard-normal, lp-nested with its layout, or codebooks with the terms quantise and commit"
+        ),
+    ] = "standard-normal"
     likelihood: Annotated[
         Spec,
         Field(
@@ -69,6 +74,16 @@ class Compose:
     def latent(self) -> int | None:
         """The number of latents if the options of the prior fix it, as a layout does."""
         return latent_of(self.prior)
+
+    def check_new(self, objective: Objective, optimizer: str) -> None:  # noqa: ARG002
+        """Raise `InputError` for an unused sigma, and for terms that need a density where posteriors are points."""
+        check_sigma(self.sigma, objective.likelihood)
+        names = sorted(SIGNED & {spec if isinstance(spec, str) else spec["name"] for spec in self.terms})
+        if objective.prior.is_discrete and names:
+            raise InputError(
+                f"method.terms has {', '.join(names)}, which needs the density of the posterior, and with the prior "
+                f"{objective.prior.name} this is a point; take kl, or quantise and commit"
+            )
 
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape. Raises `InputError` for an invalid composition."""
@@ -95,7 +110,7 @@ class Compose:
             else:
                 options = check_options(name, TERMS[name], options_in(spec))
                 terms[QUANTITY.get(name, name)] = partial(TERMS[name], **options)
-        monitors = {name: MONITORS[name] for name in balance.measures if name in MONITORS}
+        monitors = monitored(balance)
         return Objective(
             terms=terms,
             balance=balance,

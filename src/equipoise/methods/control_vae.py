@@ -1,13 +1,12 @@
 """ControlVAE: a proportional-integral controller keeps the KL at a set point."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from equipoise.balance import PI, SetPoint
-from equipoise.balance.contract import NonNegative, Positive
+from equipoise.balance.contract import Fraction, NonNegative, Positive, Steps
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
 from equipoise.methods.shared import AT_MEAN, Noise, gaussian_objective, monitored
 from equipoise.objective import Objective
@@ -23,14 +22,14 @@ class RisingSetPoint(Noise):
     ramp: bool = True
     """Whether the set point rises. Without it the set point is `target` from the first step."""
     start: NonNegative = 0.5
-    """Set point at the start, nats. Default: as published."""
+    """Set point at the start, nats. Default: as published. Without effect if `ramp` is false."""
     increment: Positive = 0.15
-    """Height of a step of the set point, nats. Default: as published."""
-    until: Annotated[float, Field(gt=0, le=1)] = 0.6
-    """Fraction of the schedule at which `target` is reached; 0.6 as in all ramps."""
-    every: Annotated[int | None, Field(gt=0)] = None
+    """Height of a step of the set point, nats. Default: as published. Without effect if `ramp` is false."""
+    until: Fraction = 0.6
+    """Fraction of the schedule at which `target` is reached; 0.6 as in all ramps. Without effect if `ramp` is false."""
+    every: Steps | None = None
     """Training steps between increments of the set point (published: 5,000 for ControlVAE, 6,000 for DynamicVAE);
-    unset: `until` applies."""
+    unset: `until` applies. Without effect if `ramp` is false."""
 
 
 def constants(settings: RisingSetPoint, scaled: Mapping[str, float], published: Mapping[str, float]) -> dict[str, Any]:
@@ -77,15 +76,15 @@ class ControlVAE(RisingSetPoint):
     target: Positive = 18.0
     """Set point of the KL at the end, nats; 16 and 18 are the published values for dSprites."""
     kp: NonNegative | None = None
-    """Proportional gain; unset: 0.5, so beta changes by a factor of up to 1.6, or with law=published its 0.01."""
+    """Proportional gain; unset: 0.5, so beta changes by a factor of up to 1.6, or 0.01 with law=published."""
     ki: NonNegative | None = None
     """Integral gain; unset: 8 in a schedule, with which five active latents close an error in a twentieth of it; or
-    with law=published its 0.001 in a step."""
+    0.001 in a step with law=published."""
     beta_min: NonNegative | None = None
     """Lowest beta; unset: the published value for disentangling, 1, which is 0.0018 of the spread of dSprites."""
     beta_max: Positive | None = None
-    """Highest beta; unset: 0.15 of the spread, where at most one latent of dSprites is active; with law=published
-    none."""
+    """Highest beta; unset: 0.15 of the spread, where at most one latent of dSprites is active; none with
+    law=published."""
     anti_windup: Literal["conditional", "code", "paper"] = "conditional"
     """The integral when beta is at a limit. `conditional` leaves out updates that would push beta further. `code`, the
     released program, can freeze permanently. `paper` always integrates."""

@@ -8,6 +8,7 @@ from pydantic.dataclasses import dataclass
 from equipoise.adversary import ImageAdversary
 from equipoise.balance import AccuracyCapacity
 from equipoise.balance.contract import NonNegative, Positive
+from equipoise.errors import InputError
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
 from equipoise.methods.shared import AT_MEAN, Noise, gaussian_objective
 from equipoise.objective import Objective
@@ -63,6 +64,15 @@ class DAVA(Noise):
     summary: ClassVar[str] = "a discriminator of images sets the capacity, and an adversarial phase follows"
     defaults: ClassVar[Settings] = {"train.batch": 128, "train.clip": 1.0, **AT_MEAN}
     presets: ClassVar[Presets] = presets("dava")
+
+    def check_new(self, objective: Objective, optimizer: str) -> None:
+        """Raise `InputError` for gradients that the optimiser removes, and as other methods."""
+        super().check_new(objective, optimizer)
+        if self.accumulate and optimizer == "muon":
+            raise InputError(
+                "method.accumulate adds to gradients that train.optimizer=muon removes; leave it out, or set "
+                "train.optimizer=adam"
+            )
 
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape."""

@@ -1,12 +1,11 @@
 """DynamicVAE: beta starts high and falls until the KL is at its set point."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from equipoise.balance import IncrementalPI
-from equipoise.balance.contract import NonNegative, Positive
+from equipoise.balance.contract import NonNegative, Positive, Steps
 from equipoise.methods.control_vae import RisingSetPoint, constants, set_point
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
 from equipoise.methods.shared import AT_MEAN, gaussian_objective, monitored
@@ -43,16 +42,16 @@ class DynamicVAE(RisingSetPoint):
     target: Positive = 20.0
     """Set point of the KL at the end, nats; published: 18 to 20."""
     kp: NonNegative | None = None
-    """Proportional gain; unset: 0.5, so beta changes by a factor of up to 1.6, or with law=published its 0.01."""
+    """Proportional gain; unset: 0.5, so beta changes by a factor of up to 1.6, or 0.01 with law=published."""
     ki: NonNegative | None = None
     """Integral gain; unset: 8 in a schedule, with which five active latents close an error in a twentieth of it; or
-    with law=published its 0.005 in a step."""
+    0.005 in a step with law=published."""
     beta_0: Positive | None = None
-    """beta at the start; unset: 0.15 of the spread, where at most one latent of dSprites is active; with law=published
-    its 150 (the released programs have 50, 90 and 100), at which none is."""
+    """beta at the start; unset: 0.15 of the spread, where at most one latent of dSprites is active; 150 with
+    law=published, at which none is (the released programs have 50, 90 and 100)."""
     beta_min: NonNegative | None = None
     """Lowest beta; unset: the published value, 0.1, which is 0.00018 of the spread of dSprites."""
-    window: Annotated[int, Field(ge=1)] = 5
+    window: Steps = 5
     """Number of batches in the mean KL that is controlled; published: 5."""
     anti_windup: Literal["conditional", "code"] = "conditional"
     """The step after beta reached beta_min. `conditional` continues from the clipped beta. `code`, the released

@@ -1,13 +1,12 @@
 """L-VAE: the weights of reconstruction and KL are learned with the network."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from equipoise import likelihoods, terms
 from equipoise.balance import Balance, ClosedFormWeights, LearnedWeights
-from equipoise.balance.contract import Fraction, Positive
+from equipoise.balance.contract import Decay, Fraction, Positive
 from equipoise.errors import InputError
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
 from equipoise.methods.shared import AT_MEAN, monitored
@@ -47,7 +46,7 @@ class LVAE:
     weights: Literal["learned", "closed"] = "learned"
     """`learned`: the sigmas are parameters, as in the paper. `closed`: the sigmas are the fourth roots of running means
     of rec and KL, the values to which the learned ones converge."""
-    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.9999
+    smoothing: Decay = 0.9999
     """Decay of those running means with law=published. With 0.999 the weight of the KL grows faster than the KL, which
     then collapses."""
     memory: Fraction | None = None
@@ -79,6 +78,18 @@ class LVAE:
     # The paper's net for dSprites.
     defaults: ClassVar[Settings] = {"net.name": "mlp_lvae", **AT_MEAN}
     presets: ClassVar[Presets] = presets("l-vae")
+
+    def check_new(self, objective: Objective, optimizer: str) -> None:  # noqa: ARG002
+        """Raise `InputError` for a setting of the other way to weight, or of the other law."""
+        is_closed = self.weights == "closed"
+        for name, has_effect, needs in (
+            ("smoothing", is_closed and self.law == "published", "method.weights=closed and method.law=published"),
+            ("memory", is_closed, "method.weights=closed"),
+            ("travel", not is_closed, "method.weights=learned"),
+        ):
+            value = getattr(self, name)
+            if value != getattr(LVAE(), name) and not has_effect:
+                raise InputError(f"method.{name} is {value:g}, which has an effect with {needs} only; leave it out")
 
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import ConfigDict
 
@@ -76,6 +76,15 @@ class Method(Protocol):
 
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape. Raises `InputError` if the settings conflict."""
+        ...
+
+
+@runtime_checkable
+class Checked(Protocol):
+    """A method with settings that only some combinations use."""
+
+    def check_new(self, objective: Objective, optimizer: str) -> None:
+        """Raise `InputError` for settings that a new run may not have. A run of an earlier version with them opens."""
         ...
 
 

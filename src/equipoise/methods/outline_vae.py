@@ -1,6 +1,5 @@
 """Outline VAE: shapes are learned from edge maps, colours from images, each by latents of their own."""
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic.dataclasses import dataclass
@@ -8,14 +7,13 @@ from pydantic.dataclasses import dataclass
 from equipoise import terms
 from equipoise.alignment import Alignment
 from equipoise.balance import TwoGroups
-from equipoise.balance.contract import Fraction, Positive, Share, Steps
+from equipoise.balance.contract import Fraction, NonNegative, Positive, Share, Steps
 from equipoise.edges import Edges
 from equipoise.errors import InputError
-from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
-from equipoise.methods.shared import FAST, Noise, likelihood_of
+from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
+from equipoise.methods.shared import FAST, Noise, gaussian_objective, monitored
 from equipoise.nets import LEAST
 from equipoise.objective import Objective
-from equipoise.priors import StandardNormal
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -24,9 +22,9 @@ class OutlineVAE(Noise):
 
     The decoder draws the edge map of each image as well. At first the latents are learned in two groups: the first half
     receives gradients from the edge maps alone, which show shapes alike whatever their colours, and the second half
-    from the images alone, whose shapes the decoder knows from the first half. From `apart` on, all latents are learned
-    together, and beta falls as in aligned-vae. Every few steps, the latent axes are rotated to the directions in which
-    the codes are least dependent.
+    from the images alone, whose shapes reach the decoder through the first half. From `apart` on, all latents are
+    learned together, and beta falls as in aligned-vae. Every few steps, the latent axes are rotated to the directions
+    in which the codes are least dependent.
 
     Without the first part, a latent of a shape in front of another colour is often a product of both: the image changes
     by the difference of the two colours, and no smooth change of the encoder leads from the product to the shape.
@@ -47,11 +45,14 @@ class OutlineVAE(Noise):
     end: Positive = 0.0015
     """Last beta of all latents, in units of the spread. Default: that of aligned-vae."""
     hold: Share = 0.05
-    """Fraction of the schedule until which beta is `start`."""
+    """Fraction of the schedule for which beta is `start`, after the opening."""
     until: Fraction = 0.65
     """Fraction of the schedule at which beta reaches `end`. Afterwards weak factors settle."""
-    opening: Share = 0.02
-    """Fraction of the schedule for which beta is `opening_beta`, so that the second half becomes active."""
+    opening: NonNegative = 2.5
+    """KL of the second half in nats at which beta changes from `opening_beta` to `start`. Default: the hues of rooms3d
+    are in use then, after about 250 steps, and take one latent each afterwards."""
+    opening_until: Share = 0.1
+    """Fraction of the schedule at which the opening ends at the latest."""
     opening_beta: Positive = 0.02
     """Beta of the second half during the opening, in units of the spread."""
     edges_start: Positive = 0.1
@@ -69,7 +70,7 @@ class OutlineVAE(Noise):
     name: ClassVar[str] = "outline-vae"
     summary: ClassVar[str] = "shapes are learned from edge maps and colours from images, by latents of their own"
     defaults: ClassVar[Settings] = {**FAST, "train.steps": 10_000}
-    presets: ClassVar[Mapping[str, Preset]] = presets("outline-vae")
+    presets: ClassVar[Presets] = presets("outline-vae")
 
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape. Raises `InputError` for other than images."""
@@ -83,18 +84,13 @@ class OutlineVAE(Noise):
             self.hold,
             self.until,
             self.opening,
+            self.opening_until,
             self.opening_beta,
             self.edges_start,
             self.edges_end,
             self.apart,
             unit="spread",
         )
-        return Objective(
-            terms={"rec": terms.rec, "kl": terms.kl, "edges": edges},
-            balance=balance,
-            likelihood=likelihood_of(self, shape),
-            prior=StandardNormal(shape.latent),
-            monitors={"spread": terms.spread},
-            alignment=Alignment(shape.latent, every=self.every),
-            edges=edges,
-        )
+        measures: dict[str, terms.Term] = {"kl": terms.kl, "edges": edges}
+        alignment = Alignment(shape.latent, every=self.every)
+        return gaussian_objective(self, shape, balance, measures, monitored(balance), alignment=alignment, edges=edges)

@@ -1,13 +1,12 @@
 """Progressive FactorVAE: the weight of the total correlation follows the discriminator's accuracy."""
 
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from equipoise.balance import AccuracyFeedback, Fixed, Joint
-from equipoise.balance.contract import NonNegative, Positive
-from equipoise.errors import InputError
+from equipoise.balance.adaptive import Accuracy
+from equipoise.balance.contract import Decay, Fraction, NonNegative, Positive
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
 from equipoise.methods.shared import AT_MEAN, Discriminator, adversarial_objective
 from equipoise.objective import Objective
@@ -17,15 +16,15 @@ from equipoise.objective import Objective
 class Progressive:
     """Settings of the rule that both progressive methods share."""
 
-    target: Annotated[float, Field(ge=0.5, le=1)] = 0.75
+    target: Accuracy = 0.75
     """Set point of the discriminator's accuracy. Default: as in the paper. At 0.75 about 0.9 nats remain."""
-    target_end: Annotated[float | None, Field(ge=0.5, le=1)] = None
+    target_end: Accuracy | None = None
     """The target moves linearly to this one over the schedule; unset: constant."""
     window: NonNegative = 0.05
     """Distance from the target within which beta does not change. Default: as in the paper."""
-    scale: Annotated[float, Field(gt=0, le=1)] = 0.999
+    scale: Fraction = 0.999
     """Factor of one step. Default: the slowest of the paper, which averages out the noise of single batches."""
-    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    smoothing: Decay = 0.99
     """Decay of the running mean of the accuracy; 0: the accuracy of one step, as in the paper."""
     beta_0: Positive = 6.4
     """Weight at the start. Default: RF-VAE's gamma, because the paper gives none."""
@@ -37,11 +36,6 @@ class Progressive:
 
 def feedback(settings: Progressive) -> AccuracyFeedback:
     """Return the balance of the total correlation. Raises `InputError` if beta_0 is outside its bounds."""
-    if not settings.beta_min <= settings.beta_0 <= settings.beta_max:
-        raise InputError(
-            f"method.beta_0 is {settings.beta_0:g}; expected a value from beta_min, {settings.beta_min:g}, to "
-            f"beta_max, {settings.beta_max:g}"
-        )
     return AccuracyFeedback(
         "tc",
         settings.target,

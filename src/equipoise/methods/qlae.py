@@ -1,6 +1,5 @@
 """QLAE: codes that take few values, from a small codebook for each latent, and strong weight decay."""
 
-from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -9,7 +8,7 @@ from pydantic.dataclasses import dataclass
 from equipoise import terms
 from equipoise.balance import Fixed
 from equipoise.balance.contract import NonNegative
-from equipoise.methods.method import STRICT, Preset, Settings, Shape, presets
+from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
 from equipoise.methods.shared import FAST, Noise, likelihood_of
 from equipoise.objective import Objective
 from equipoise.priors import Codebooks
@@ -48,7 +47,7 @@ class QLAE(Noise):
     name: ClassVar[str] = "qlae"
     summary: ClassVar[str] = "each latent takes few values, with weight decay instead of a KL"
     defaults: ClassVar[Settings] = {**FAST, "train.weight_decay": 0.1, "train.steps": 10_000}
-    presets: ClassVar[Mapping[str, Preset]] = presets("qlae")
+    presets: ClassVar[Presets] = presets("qlae")
 
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape."""

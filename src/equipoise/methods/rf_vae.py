@@ -7,7 +7,6 @@ from pydantic.dataclasses import dataclass
 
 from equipoise.balance import Balance, Fixed, Joint, Relevance
 from equipoise.balance.contract import NonNegative
-from equipoise.errors import InputError
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
 from equipoise.methods.shared import AT_MEAN, Discriminator, adversarial_objective
 from equipoise.objective import Objective
@@ -34,15 +33,7 @@ class Relevant(Discriminator):
 
 
 def relevance_objective(settings: Relevant, shape: Shape, balance: Balance) -> Objective:
-    """Return the objective of RF-VAE, in which `balance` weights the total correlation of r z.
-
-    Raises `InputError` if `relevance` does not have one entry for each latent.
-    """
-    relevance = settings.relevance or None
-    if relevance is not None and len(relevance) != shape.latent:
-        raise InputError(
-            f"method.relevance has {len(relevance)} entries; expected one for each of {shape.latent} latents"
-        )
+    """Return the objective of RF-VAE, in which `balance` weights the total correlation of r z."""
     weights = Relevance(
         shape.latent,
         settings.lambda_min,
@@ -50,9 +41,9 @@ def relevance_objective(settings: Relevant, shape: Shape, balance: Balance) -> O
         settings.eta_s,
         settings.eta_h,
         settings.eta_h_warmup,
-        relevance,
+        settings.relevance or None,
     )
-    return adversarial_objective(settings, shape, Joint(weights, balance), weights.mask)
+    return adversarial_objective(settings, shape, Joint(weights, balance))
 
 
 @dataclass(frozen=True, config=STRICT)

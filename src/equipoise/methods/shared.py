@@ -1,20 +1,22 @@
 """Settings that several methods share, and the objectives that are built from them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
-from torch import Tensor
 
 from equipoise import likelihoods, terms
 from equipoise.adversary import Adversary, ImageAdversary
+from equipoise.alignment import Alignment
 from equipoise.balance import Balance
 from equipoise.balance.contract import Positive
+from equipoise.edges import Edges
 from equipoise.errors import InputError
 from equipoise.likelihoods import Likelihood
 from equipoise.methods.method import STRICT, Settings, Shape
 from equipoise.objective import Objective
+from equipoise.pairing import Pairing
 from equipoise.part import Spec, build, name_in, options_of
 from equipoise.priors import PRIORS, Prior, StandardNormal
 
@@ -24,8 +26,8 @@ Sigma = Annotated[
 ]
 
 AT_MEAN: Settings = {"train.start_at_mean": True}
-"""The default of the methods that tune themselves. A decoder that has to learn the mean image first stops using its
-codes, and a weight that follows the KL then follows a KL of 0."""
+"""The default of the methods that tune themselves. A decoder that must begin by learning the mean image stops
+using its codes, and a weight that follows the KL then follows a KL of 0."""
 
 
 FAST: Settings = {"net.name": "small", "train.optimizer": "muon", "train.lr": 2e-3, **AT_MEAN}
@@ -41,6 +43,19 @@ class Noise:
     `auto`: bernoulli for grey images, mse for colour. A beta with half_mse corresponds to 2 beta with mse, and with
     gaussian to 2 sigma^2 beta."""
     sigma: Sigma = 1.0
+
+    def check_new(self, objective: Objective, optimizer: str) -> None:  # noqa: ARG002
+        """Raise `InputError` for a sigma that the likelihood does not use."""
+        check_sigma(self.sigma, objective.likelihood)
+
+
+def check_sigma(sigma: float, likelihood: Likelihood) -> None:
+    """Raise `InputError` for a sigma other than the default that the likelihood does not use."""
+    if sigma not in (Noise().sigma, getattr(likelihood, "sigma", Noise().sigma)):
+        raise InputError(
+            f"method.sigma is {sigma:g}, which method.likelihood does not use; leave it out, or set "
+            "method.likelihood=gaussian"
+        )
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -89,7 +104,10 @@ def gaussian_objective(
     balance: Balance,
     measures: Mapping[str, terms.Term] | None = None,
     monitors: Mapping[str, terms.Term] | None = None,
-    adversary: ImageAdversary | None = None,
+    adversary: Adversary | ImageAdversary | None = None,
+    alignment: Alignment | None = None,
+    pairing: Pairing | None = None,
+    edges: Edges | None = None,
 ) -> Objective:
     """Return the objective of `rec` and `measures`, by default the KL alone, under a standard normal prior.
 
@@ -102,23 +120,19 @@ def gaussian_objective(
         prior=StandardNormal(shape.latent),
         monitors=monitors,
         adversary=adversary,
+        alignment=alignment,
+        pairing=pairing,
+        edges=edges,
     )
 
 
-def adversarial_objective(
-    settings: Discriminator, shape: Shape, balance: Balance, view: Callable[[Tensor], Tensor] | None = None
-) -> Objective:
+def adversarial_objective(settings: Discriminator, shape: Shape, balance: Balance) -> Objective:
     """Return the objective of `rec`, `kl` and the total correlation `tc`, which a discriminator estimates.
 
-    `view` maps the codes [B, D] to the input of the discriminator [B, D], by default the codes themselves.
+    The discriminator gets the codes through the mask of `balance`.
     """
-    adversary = Adversary(
-        shape.latent, settings.width, settings.layers, view, second=settings.second, lr=settings.adversary_lr
+    of_codes = Adversary(
+        shape.latent, settings.width, settings.layers, balance.mask, second=settings.second, lr=settings.adversary_lr
     )
-    return Objective(
-        terms={"rec": terms.rec, "kl": terms.kl, "tc": lambda p: adversary.log_ratio(p.z)},
-        balance=balance,
-        likelihood=likelihood_of(settings, shape),
-        prior=StandardNormal(shape.latent),
-        adversary=adversary,
-    )
+    measures: dict[str, terms.Term] = {"kl": terms.kl, "tc": lambda p: of_codes.log_ratio(p.z)}
+    return gaussian_objective(settings, shape, balance, measures, adversary=of_codes)

@@ -43,7 +43,7 @@ def mig_aggregate(
         factors: [N, K] labels in any order and on any part of their grid; continuous ones are cut into 10 unit bins.
         logvar: [N, L], logarithm of the posterior variance; values below -20 count as -20, with a warning.
         sample: [N, L], one draw of each posterior.
-        samples: largest number of draws that are used, at least 2.
+        samples: largest number of draws that are included, at least 2.
         exclude_factors: factors to leave out; Chen et al. leave out the shape of dSprites, factor 0.
 
     Returns:
@@ -69,25 +69,25 @@ def mig_aggregate(
     outside = [k for k in exclude_factors if not 0 <= k < data.size]
     if outside:
         raise InputError(f"exclude_factors: factor {outside[0]}, expected 0 to {data.size - 1}")
-    used = [i for i, k in enumerate(data.columns) if k not in exclude_factors]
-    if not used:
+    included = [i for i, k in enumerate(data.columns) if k not in exclude_factors]
+    if not included:
         raise InputError("exclude_factors leaves no factor of two values; exclude fewer")
-    mean, logvars, drawn = posterior.mean, posterior.logvar, posterior.rows
+    mean, logvars, sample_rows = posterior.mean, posterior.logvar, posterior.rows
     marginal = posterior.marginals(codes).mean(axis=0)
     labelled = factor_labels(data, None)
     information = np.full((len(labelled), mean.shape[1]), np.nan)
     gaps = np.full(len(labelled), np.nan)
-    for i in used:
+    for i in included:
         labels, values = labelled[i]
         order, sizes = grouped(labels, values)
-        conditional = np.empty((len(drawn), mean.shape[1]))
+        conditional = np.empty((len(sample_rows), mean.shape[1]))
         for value, rows in enumerate(np.split(order, np.cumsum(sizes)[:-1])):
-            within = labels[drawn] == value
+            within = labels[sample_rows] == value
             conditional[within] = _log_marginals(posterior.draws[within], mean[rows], logvars[rows])
         information[i] = np.maximum(conditional.mean(axis=0) - marginal, 0.0)
         gaps[i] = gap(information[i]) / entropy(sizes)
     excluded = {f"factor {k}": "excluded" for k in exclude_factors}
-    return data.score(gaps[used].mean(), per_factor=gaps, matrix=information, left_out=excluded)
+    return data.score(gaps[included].mean(), per_factor=gaps, matrix=information, left_out=excluded)
 
 
 def index_code_mi(codes: ArrayLike, logvar: ArrayLike, sample: ArrayLike, *, samples: int = 10_000) -> Score:
@@ -109,8 +109,8 @@ def index_code_mi(codes: ArrayLike, logvar: ArrayLike, sample: ArrayLike, *, sam
         1.4
     """
     posterior = _posterior(codes, logvar, sample, samples)
-    known = -0.5 * (1 + math.log(2 * math.pi) + posterior.logvar).sum(axis=1).mean()
-    return Score(float(known - posterior.joint(codes).mean()), n=len(posterior.mean))
+    given_image = -0.5 * (1 + math.log(2 * math.pi) + posterior.logvar).sum(axis=1).mean()
+    return Score(float(given_image - posterior.joint(codes).mean()), n=len(posterior.mean))
 
 
 def total_correlation(codes: ArrayLike, logvar: ArrayLike, sample: ArrayLike, *, samples: int = 10_000) -> Score:

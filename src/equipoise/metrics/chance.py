@@ -8,7 +8,7 @@ from equipoise.metrics.discretise import factor_labels, tables
 from equipoise.metrics.inputs import Pair, once
 from equipoise.metrics.result import Floats
 
-LEVEL = 1e-4  # of significance; a score of noise is then defined in one of some thousand cases
+LEVEL = 1e-4  # of significance: noise gets a defined score in about one of several thousand cases
 _RANKS = 5  # groups of equal size into which the rows are sorted by a latent
 
 
@@ -35,8 +35,8 @@ def _chance(data: Pair) -> Floats:
         counts = tables(labels, values, fifths, _RANKS)  # [V, L, fifths]
         expected = np.bincount(labels)[:, None, None] * counts.sum(axis=0) / rows
         distance = np.divide((counts - expected) ** 2, expected, out=np.zeros(counts.shape), where=expected > 0)
-        taken = (expected[0] > 0).sum(axis=1)  # fifths that have rows: fewer where many codes are equal
-        freedom = np.maximum((values - 1) * (taken - 1), 1)
+        occupied = (expected[0] > 0).sum(axis=1)  # fifths that have rows: fewer where many codes are equal
+        freedom = np.maximum((values - 1) * (occupied - 1), 1)
         out.append(np.where(data.live, chi2.sf(distance.sum(axis=(0, 2)), freedom), 1.0))
     return np.stack(out)
 

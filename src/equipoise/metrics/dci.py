@@ -112,9 +112,9 @@ def dci_disentanglement(
         depth: depth of the boosted trees, at least 1.
         rate: learning rate of the boosting, above 0.
         trees: trees of the forest, at least 1.
-        level: a factor that is not predicted at this level of significance has no importance, because shares of
-            importance by chance can have any value. The tests are of the hits on the rows that were not fitted, and of
-            each latent by itself. 1 takes every factor, as the published programs do.
+        level: a factor that is not predicted at this level of significance gets no importance, because its shares would
+            be arbitrary. Two tests count: of the correct predictions on rows that were not fitted, and of each latent
+            alone. With 1 every factor counts, as in the published programs.
         strict: for the forest, also ignore all latents after the first without importance, an error of that code.
         seed: an integer or a NumPy generator, for ties between splits and the draws of the forest.
 

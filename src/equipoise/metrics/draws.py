@@ -52,13 +52,13 @@ def draw_pairs(rng: np.random.Generator, values: Sequence[Ints], count: int) -> 
 
 def draw_batches(rng: np.random.Generator, values: Sequence[Ints], count: int, batch: int) -> Ints:
     """Return rows [count, batch]: each batch is a slice of permutations of the rows of a uniformly drawn value."""
-    chosen = rng.integers(len(values), size=count)
+    value_of_batch = rng.integers(len(values), size=count)
     out = np.empty((count, batch), dtype=np.int64)
     for value, rows in enumerate(values):
-        mine = np.flatnonzero(chosen == value)
-        size = len(mine) * batch
+        batches = np.flatnonzero(value_of_batch == value)
+        size = len(batches) * batch
         stream = rows[_permutations(rng, len(rows), -(-size // len(rows)))].ravel()
-        out[mine] = stream[:size].reshape(-1, batch)
+        out[batches] = stream[:size].reshape(-1, batch)
     return out
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom, pearsonr
-from sklearn.metrics import recall_score
+from sklearn.metrics import r2_score, recall_score
 
 from equipoise import progress
 from equipoise.errors import InputError
@@ -75,7 +75,7 @@ def completeness(data: Pair, fitted: Importance, level: float) -> Score:
 def _of_predicted(data: Pair, fitted: Importance, level: float) -> tuple[Floats, bool]:
     """Return the importance [K', L], 0 for factors that are not predicted, and whether that is all of them.
 
-    Shares of the importance by chance would otherwise count, and the fewer latents have any, the higher.
+    Otherwise importance that arises by chance would count, and would score higher the fewer latents have any.
     """
     check_level(level)
     is_predicted = fitted.chance <= level
@@ -155,7 +155,7 @@ def _quality(y: NDArray[Any], prediction: NDArray[Any], train: int, smooth: bool
     """
     fitted_to, scored = slice(train), slice(train, None)
     if smooth:
-        r2, fitted = (max(0.0, _r2(y[rows], prediction[rows])) for rows in (scored, fitted_to))
+        r2, fitted = (max(0.0, r2_score(y[rows], prediction[rows])) for rows in (scored, fitted_to))
         varies = np.ptp(prediction[scored]) > 0
         chance = pearsonr(y[scored], prediction[scored], alternative="greater").pvalue if varies else 1.0
         return r2, chance, fitted, r2, 0.0
@@ -165,12 +165,6 @@ def _quality(y: NDArray[Any], prediction: NDArray[Any], train: int, smooth: bool
     majority = np.bincount(targets).max() / len(targets)
     chance = binom.sf(correct[scored].sum() - 1, len(targets), majority)
     return correct[scored].mean(), chance, correct[fitted_to].mean(), balanced, majority
-
-
-def _r2(y: Floats, prediction: Floats) -> float:
-    """Return the fraction of the variance that is explained; 0 / 0 counts as 1."""
-    error, spread = ((prediction - y) ** 2).sum(), ((y - y.mean()) ** 2).sum()
-    return 1 - float(error) / max(float(spread), 1e-300)
 
 
 def side_by_side(fit: Fit, steps: Sequence[int], text: str, workers: int | None = None) -> list[tuple[Floats, Floats]]:

@@ -65,19 +65,23 @@ def infom(
         >>> round(infom(factors + 0.0, factors, discrete_latents=True).value, 2)
         0.99
     """
-    data, information, on, is_related = _information(codes, factors, discrete_latents, neighbours, active, level, seed)
+    data, information, is_active, is_related = _information(
+        codes, factors, discrete_latents, neighbours, active, level, seed
+    )
     total, count = information.sum(axis=0), len(data.columns)
-    silent = on & ((total == 0) | ~is_related.any(axis=0))
-    largest = np.divide(information.max(axis=0), total, out=np.full(len(on), np.nan), where=on & ~silent)
+    has_no_information = is_active & ((total == 0) | ~is_related.any(axis=0))
+    largest = np.divide(
+        information.max(axis=0), total, out=np.full(len(is_active), np.nan), where=is_active & ~has_no_information
+    )
     if count == 1:
         warn("InfoM: with one factor there is nothing to tell apart")
-        scores, value = np.full(len(on), np.nan), math.nan
+        scores, value = np.full(len(is_active), np.nan), math.nan
     else:
         scores = (largest - 1 / count) / (1 - 1 / count)
-        informative = scores[on & ~silent]
-        value = float(informative.mean()) if len(informative) else _of_nothing(on)
-    left_out = _inactive(on) | {f"latent {j}": "no information" for j in np.flatnonzero(silent)}
-    value = math.nan if strict and silent.any() else value
+        informative = scores[is_active & ~has_no_information]
+        value = float(informative.mean()) if len(informative) else _of_nothing(is_active)
+    left_out = _inactive(is_active) | {f"latent {j}": "no information" for j in np.flatnonzero(has_no_information)}
+    value = math.nan if strict and has_no_information.any() else value
     return data.score(value, per_latent=scores, matrix=information, left_out=left_out)
 
 
@@ -110,25 +114,27 @@ def infoc(
         >>> round(infoc(factors + 0.0, factors, discrete_latents=True).value, 2)
         0.99
     """
-    data, information, on, is_related = _information(codes, factors, discrete_latents, neighbours, active, level, seed)
-    total, count = information[:, on].sum(axis=1), int(on.sum())
-    unknown = (total == 0) | ~is_related[:, on].any(axis=1)
+    data, information, is_active, is_related = _information(
+        codes, factors, discrete_latents, neighbours, active, level, seed
+    )
+    total, count = information[:, is_active].sum(axis=1), int(is_active.sum())
+    is_uninformed = (total == 0) | ~is_related[:, is_active].any(axis=1)
     if count == 1:
         warn("InfoC: with one active latent there is nothing to tell apart")
-        scores = np.full(len(unknown), np.nan)
-    elif unknown.all():
-        scores = np.full(len(unknown), _of_nothing(on))
+        scores = np.full(len(is_uninformed), np.nan)
+    elif is_uninformed.all():
+        scores = np.full(len(is_uninformed), _of_nothing(is_active))
     else:
-        equal = np.full(len(unknown), 1 / count)
-        largest = np.divide(information[:, on].max(axis=1), total, out=equal, where=~unknown)
+        equal = np.full(len(is_uninformed), 1 / count)
+        largest = np.divide(information[:, is_active].max(axis=1), total, out=equal, where=~is_uninformed)
         scores = (largest - 1 / count) / (1 - 1 / count)
-    value = math.nan if strict and unknown.any() else float(scores.mean())
-    return data.score(value, per_factor=scores, matrix=information, left_out=_inactive(on))
+    value = math.nan if strict and is_uninformed.any() else float(scores.mean())
+    return data.score(value, per_factor=scores, matrix=information, left_out=_inactive(is_active))
 
 
-def _of_nothing(on: Any) -> float:
+def _of_nothing(is_active: Any) -> float:
     """Return the score where no latent has information: NaN with a warning, 0 if all latents are constant."""
-    if not on.any():
+    if not is_active.any():
         return 0.0
     warn("no latent has more information about a factor than by chance: InfoM and InfoC are undefined (NaN)")
     return math.nan
@@ -152,9 +158,9 @@ def _information(
     compute = _by_counts if discrete_latents else _by_neighbours
     information = once(codes, key, lambda: compute(data, neighbours, seed))
     ranges = np.ptp(data.codes, axis=0)
-    on = ranges > (0 if discrete_latents else active * ranges.max())
+    is_active = ranges > (0 if discrete_latents else active * ranges.max())
     chance = chance_of_pairs(data) if level < 1 else np.zeros(information.shape)
-    return data, information, on, chance <= level / information.size
+    return data, information, is_active, chance <= level / information.size
 
 
 def _by_counts(data: Pair, *_: object) -> Floats:
@@ -185,9 +191,9 @@ def _standardised(data: Pair) -> Floats:
     return standardised
 
 
-def _inactive(on: Any) -> dict[str, str]:
+def _inactive(is_active: Any) -> dict[str, str]:
     """Return the inactive latents, as `Score.left_out` lists them."""
-    return {f"latent {j}": "inactive" for j in np.flatnonzero(~on)}
+    return {f"latent {j}": "inactive" for j in np.flatnonzero(~is_active)}
 
 
 def infoe(codes: ArrayLike, factors: ArrayLike, *, discrete_latents: bool = False, iterations: int = 100) -> Score:

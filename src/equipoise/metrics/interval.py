@@ -15,9 +15,9 @@ from equipoise.metrics.inputs import Codes
 from equipoise.metrics.result import Floats, Metric, Score
 
 _LEVEL = 0.975  # of Student's t on each side, for 95 %
-# Blocks of the jackknife by `Metric.is_cheap`. With 10 the interval is 8 % wider on average than with 20, and its width
-# is certain to a quarter, not a sixth; with 5 it is a third wider, and certain to a third. More would make the default
-# selection twice as slow, and take minutes for a metric that takes ten seconds.
+# Blocks of the jackknife by `Metric.is_cheap`. With 10 the interval is 8 % wider on average than with 20, and the error
+# of its width is a quarter (20: a sixth). With 5 it is a third wider, with an error of a third. More would make the
+# default selection twice as slow, and take minutes for a metric that takes ten seconds.
 _BLOCKS = {True: 10, False: 5}
 _SHUFFLES = 20  # of the codes, for a baseline and its spread
 

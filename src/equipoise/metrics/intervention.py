@@ -79,10 +79,12 @@ def beta_vae(
         latents = latents / np.where(data.live, latents.std(axis=1), 1)[:, None]
     points = np.empty((train + evaluate, len(latents)))
     for k, values in enumerate(groups):
-        mine = np.flatnonzero(fixed == k)
-        one, other = draw_pairs(rng, values, len(mine) * batch)
+        points_of_factor = np.flatnonzero(fixed == k)
+        one, other = draw_pairs(rng, values, len(points_of_factor) * batch)
         for j, latent in enumerate(latents):
-            points[mine, j] = np.abs(latent[one] - latent[other]).reshape(len(mine), batch).mean(axis=1)
+            points[points_of_factor, j] = (
+                np.abs(latent[one] - latent[other]).reshape(len(points_of_factor), batch).mean(axis=1)
+            )
     with one_thread():
         model = LogisticRegression(C=1.0, max_iter=10_000).fit(points[:train], fixed[:train])
         prediction = model.predict(points[train:])
@@ -203,32 +205,32 @@ def _by_vote(
     if batch < 2 or train < 1 or evaluate < 1:
         raise InputError(f"batch = {batch}, train = {train}, evaluate = {evaluate}: expected at least 2, 1 and 1")
     deviation = data.codes.std(axis=0, ddof=1)
-    used = np.flatnonzero(data.live & (deviation >= threshold))
+    voters = np.flatnonzero(data.live & (deviation >= threshold))
     reason = f"standard deviation below {threshold}"
     left_out = data.constant | {f"latent {j}": reason for j in np.flatnonzero(data.live & (deviation < threshold))}
     if not _has_groups(data, groups):
         return data.score(math.nan, left_out=left_out)
-    if not len(used):
+    if not len(voters):
         if data.live.any():
             warn(f"every latent has a standard deviation below {threshold} and is left out: the score is 0")
         return data.score(0.0, left_out=left_out)
     rng = np.random.default_rng(seed)
-    chosen = rng.integers(len(groups), size=train + evaluate)
-    ratios = np.empty((train + evaluate, len(used)))
-    latents = data.codes.T[used] / deviation[used, None]
+    factor_of_point = rng.integers(len(groups), size=train + evaluate)
+    ratios = np.empty((train + evaluate, len(voters)))
+    latents = data.codes.T[voters] / deviation[voters, None]
     for k, values in enumerate(groups):
-        mine = np.flatnonzero(chosen == k)
-        rows = draw_batches(rng, values, len(mine), batch)
+        points_of_factor = np.flatnonzero(factor_of_point == k)
+        rows = draw_batches(rng, values, len(points_of_factor), batch)
         for j, latent in enumerate(latents):
             # Differences from the first row of a batch are exactly 0 if the latent does not vary, and never cancel.
             drift = latent[rows]
             drift -= drift[:, :1]
-            ratios[mine, j] = np.einsum("nb,nb->n", drift, drift) - drift.sum(axis=1) ** 2 / batch
+            ratios[points_of_factor, j] = np.einsum("nb,nb->n", drift, drift) - drift.sum(axis=1) ** 2 / batch
     vote = winner(ratios, axis=1)
     votes = np.zeros((len(groups), len(deviation)))
-    np.add.at(votes, (chosen[:train], used[vote[:train]]), 1)
-    prediction = votes[:, used].argmax(axis=0)[vote[train:]]
-    return _accuracy(data, prediction, chosen[train:], corrected, votes, left_out)
+    np.add.at(votes, (factor_of_point[:train], voters[vote[:train]]), 1)
+    prediction = votes[:, voters].argmax(axis=0)[vote[train:]]
+    return _accuracy(data, prediction, factor_of_point[train:], corrected, votes, left_out)
 
 
 def _has_groups(data: Pair, groups: Groups) -> bool:

@@ -27,21 +27,21 @@ def one_against_rest(latents: Floats, labels: Ints, values: int) -> Floats:
     weights = len(labels) / 2 / np.where(own, counts, len(labels) - counts)
     coefficients, margins = np.zeros((values, size)), np.zeros((values, len(labels)))
     last, decrease = np.zeros((values, size)), np.full(values, np.inf)
-    left = np.arange(values)  # labels whose regression has not converged
+    unconverged = np.arange(values)  # labels whose regression has not converged
     for _ in range(_MOST):
-        chance = expit(margins[left])
-        gradient = (weights[left] * (chance - own[left])) @ design + penalty * coefficients[left]
-        curvature = np.empty((len(left), size, size))
-        curvature[:, upper[0], upper[1]] = (weights[left] * chance * (1 - chance)) @ products
+        chance = expit(margins[unconverged])
+        gradient = (weights[unconverged] * (chance - own[unconverged])) @ design + penalty * coefficients[unconverged]
+        curvature = np.empty((len(unconverged), size, size))
+        curvature[:, upper[0], upper[1]] = (weights[unconverged] * chance * (1 - chance)) @ products
         curvature[:, upper[1], upper[0]] = curvature[:, upper[0], upper[1]]
         step = np.linalg.solve(curvature + np.diag(penalty), gradient[..., None])[..., 0]
         # Where the slope along the last step is now steeper uphill than it was downhill, half of that step is undone.
-        is_too_far = (gradient * last[left]).sum(axis=1) < -decrease[left]
-        step[is_too_far] = -last[left][is_too_far] / 2
-        last[left], decrease[left] = step, (gradient * step).sum(axis=1)
-        coefficients[left] -= step
-        margins[left] = coefficients[left] @ design.T
-        left = left[np.abs(step).max(axis=1) > _TOLERANCE]
-        if not len(left):
+        is_too_far = (gradient * last[unconverged]).sum(axis=1) < -decrease[unconverged]
+        step[is_too_far] = -last[unconverged][is_too_far] / 2
+        last[unconverged], decrease[unconverged] = step, (gradient * step).sum(axis=1)
+        coefficients[unconverged] -= step
+        margins[unconverged] = coefficients[unconverged] @ design.T
+        unconverged = unconverged[np.abs(step).max(axis=1) > _TOLERANCE]
+        if not len(unconverged):
             break
     return margins

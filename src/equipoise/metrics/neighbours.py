@@ -27,9 +27,9 @@ def with_labels(codes: Floats, labels: Ints, values: int, neighbours: int) -> Fl
     radii = np.concatenate([_radii(column, k) for column, k in zip(own, near, strict=True)])
     everyone = np.sort(points, axis=0)
     sizes = np.array([len(rows) for rows in groups])
-    known = digamma(len(points)) + (sizes * (digamma(near) - digamma(sizes))).sum() / len(points)
+    constant_part = digamma(len(points)) + (sizes * (digamma(near) - digamma(sizes))).sum() / len(points)
     closer = [digamma(_closer(*columns)).mean() for columns in zip(everyone.T, points.T, radii.T, strict=True)]
-    information: Floats = np.maximum(known - np.array(closer), 0.0)
+    information: Floats = np.maximum(constant_part - np.array(closer), 0.0)
     return information
 
 

@@ -25,11 +25,12 @@ FILE = "rates.npz"
 
 
 def rates(run: Run) -> Codes | None:
-    """Return the trade-off of a run, from `rates.npz` in its folder, which is written if it is not of the checkpoint.
+    """Return the trade-off of a run, from `rates.npz` in its folder.
 
-    None for a run whose model has a single beta. The arrays are beta [20], log-spaced over the range of the run; for
-    each of these rec, kl and sse [20] in nats or squared error per image, nats and variance [20, D] of each latent,
-    mig [20] where factors are known; and the codes themselves, mean and logvar [20, n, D] of the images at index [n].
+    The file is written first if it is missing or belongs to another checkpoint. None for a run whose model has a
+    single beta. The arrays are beta [20], log-spaced over the range of the run; for each of these rec, kl and sse
+    [20] in nats or squared error per image, nats and variance [20, D] of each latent, mig [20] where factors are
+    known; and the codes themselves, mean and logvar [20, n, D] of the images at index [n].
     """
     if outline(run.config).rates is None:
         return None

@@ -35,7 +35,7 @@ class Summary(TypedDict):
 
 
 def read(folder: Path) -> Summary | None:
-    """Return the summary in the folder of a run; None if there is none of its present files that is undamaged."""
+    """Return the summary of a run; None if it is missing, damaged, or older than the files on which it depends."""
     try:
         stored = read_json(folder / FILE, Summary)
     except RunError:

@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 
 from equipoise import config as configuration
 from equipoise.config import SECTIONS, Config
-from equipoise.errors import InputError, nearest, sentence
+from equipoise.errors import InputError, check_value, nearest, sentence
 from equipoise.files import read_toml, write_text
 from equipoise.methods import METHODS
 from equipoise.methods.method import STRICT
@@ -141,6 +141,12 @@ def plan(contents: Table) -> Plan:
             first.setdefault(of_seed, run)
         name = Path(config.out).name
         if runs.setdefault(name, config) != config:  # runs that extend each other have the same name
+            if runs[name].train.steps == config.train.steps:
+                keys = (key for key, value in runs[name].flat().items() if config.flat()[key] != value)
+                raise InputError(
+                    f"{next(keys)} does not change the result of a run, so its values would be one run; give it "
+                    "one value"
+                )
             raise InputError(
                 f"train.steps = {sorted({runs[name].train.steps, config.train.steps})} would be one run, trained "
                 f"further; give the largest alone and score during training with evaluate.every"
@@ -245,12 +251,13 @@ def distribution(key: str, value: object) -> Distribution | None:
     (name, of), *_ = value.items()
     if name not in DISTRIBUTIONS:
         return None
+    check_value(key, of)
     if name == "choice":
         if not isinstance(of, list) or not of:
             raise InputError(f"{key}: choice is {of!r}; expected a list of values")
     elif not isinstance(of, list) or len(of) != 2 or not all(_is_number(end, name == "integer") for end in of):
         raise InputError(f"{key}: {name} is {of!r}; expected two numbers, the lowest and the highest")
-    elif not of[0] < of[1] or (name == "log_uniform" and of[0] <= 0):
+    elif not of[0] < of[1] or not math.isfinite(of[1] - of[0]) or (name == "log_uniform" and of[0] <= 0):
         raise InputError(f"{key}: {name} is {of!r}; expected the lowest first{', above 0' * (name == 'log_uniform')}")
     return Distribution(name, of)
 

@@ -8,6 +8,7 @@ from equipoise.model import Pass
 from equipoise.priors import StandardNormal
 
 TINY = 1e-12  # square of a distance at which its gradient would be infinite
+LARGEST = 2**24  # distances that are in memory at once, 64 MiB
 
 
 def mmd(p: Pass) -> Tensor:
@@ -46,12 +47,13 @@ def hausdorff(p: Pass) -> Tensor:
     with torch.no_grad():
         squares = (z.T[:, :, None] - z.T[:, None, :]).square()  # [D, a, c]
     first, second = torch.triu_indices(latent, latent, 1, device=z.device)
+    rows = max(1, LARGEST // batch**2)
     total = z.new_zeros(())
     for i, j in zip(first.tolist(), second.tolist(), strict=True):
         with torch.no_grad():
-            nearest, code = (squares[i][:, None, :] + squares[j][None, :, :]).min(2)
-            place = nearest.argmax()
+            parts = [(part[:, None] + squares[j]).min(2) for part in torch.split(squares[i], rows)]  # each [rows, b]
+            place = torch.cat([part.values for part in parts]).argmax()
             a, b = place // batch, place % batch
-            c = code[a, b]
+            c = torch.cat([part.indices for part in parts])[a, b]
         total = total + ((z[a, i] - z[c, i]).square() + (z[b, j] - z[c, j]).square() + TINY).sqrt()
     return total

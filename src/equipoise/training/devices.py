@@ -141,6 +141,8 @@ def check_memory(modules: Callable[[], Iterable[nn.Module]]) -> None:
     except (RuntimeError, OverflowError, MemoryError) as error:
         reason = str(error).partition("\n")[0]
         raise InputError(f"the nets of these settings cannot be built ({reason}); {remedy}") from None
+    if not hasattr(os, "sysconf"):  # Windows
+        return
     needed = 16 * parameters  # bytes of weights, gradients and two moments
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > memory:

@@ -111,6 +111,6 @@ def hidden_weights(model: VAE) -> list[nn.Parameter]:
 def split(groups: list[dict[str, Any]], hidden: list[nn.Parameter]) -> list[dict[str, Any]]:
     """Return the groups, of which the first is followed by one with its hidden weights and `orthogonal`."""
     first, *others = groups
-    chosen = set(hidden)
-    rest = [parameter for parameter in first["params"] if parameter not in chosen]
+    hidden_set = set(hidden)
+    rest = [parameter for parameter in first["params"] if parameter not in hidden_set]
     return [{**first, "params": rest}, {**first, "params": hidden, "orthogonal": True}, *others]

@@ -14,10 +14,10 @@ SECONDS = 0.8  # of training with each number of threads
 
 
 def images_per_second(training: Training, batch: Callable[[int, int], Tensor], seconds: float) -> float:
-    """Return the speed of some steps. They change the training, which is of no further use.
+    """Return the speed of some steps, which change the training.
 
     Args:
-        training: a training that has not begun.
+        training: a training that is of no other use; several calls may have the same one.
         batch: returns the batch of a step and a stream.
         seconds: how long to train, at least one step after the first three.
 
@@ -29,8 +29,9 @@ def images_per_second(training: Training, batch: Callable[[int, int], Tensor], s
     share = training.objective.balance.apart
     if share == 0:
         return _speed(training, batch, seconds)
+    training.step = 0
     first = _speed(training, batch, seconds * share)
-    training.step = max(training.step, int(share * training.train.schedule_length) + 1)
+    training.step = int(share * training.train.schedule_length) + 1
     return 1 / (share / first + (1 - share) / _speed(training, batch, seconds * (1 - share)))
 
 

@@ -85,12 +85,12 @@ def bar(console: Console, training: Training, batch: int, remark: str) -> Iterat
 
     if not console.is_terminal:
         tenths = {math.ceil(steps * tenth / 10) for tenth in range(1, 11)}
-        printed = {step for step in tenths if step <= first}
+        printed_tenths = {step for step in tenths if step <= first}
 
         def line(row: Row) -> None:
-            due = {step for step in tenths if step <= row["step"]}
-            if due - printed:
-                printed.update(due)
+            reached_tenths = {step for step in tenths if step <= row["step"]}
+            if reached_tenths - printed_tenths:
+                printed_tenths.update(reached_tenths)
                 say(row["step"], summary(row))
 
         yield Display(line, first_line)

@@ -67,10 +67,10 @@ def _rows(path: Path, kind: str, shape: tuple[int | None, ...]) -> Iterator[npt.
     """
     with npz.naming(path), gzip.open(path) if archives.is_gzip(path) else open(path, "rb") as file:
         magic, axes = struct.unpack("<ii", file.read(8))
-        known = magic in _TYPES and 0 < axes <= 4
-        actual = struct.unpack(f"<{max(3, axes)}i", file.read(4 * max(3, axes)))[:axes] if known else ()
+        is_known_type = magic in _TYPES and 0 < axes <= 4
+        actual = struct.unpack(f"<{max(3, axes)}i", file.read(4 * max(3, axes)))[:axes] if is_known_type else ()
         if (
-            not known
+            not is_known_type
             or _TYPES[magic] != kind
             or len(actual) != len(shape)
             or any(b not in (None, a) or a < 1 for a, b in zip(actual, shape, strict=True))

@@ -20,20 +20,23 @@ def read(path: Path, key: str | None) -> tuple[dict[str, Values], list[Row]]:
 
     key: `X`, which is the default, or the path of another array [N, V], such as `layers/counts` or `obsm/X_pca`.
     Columns of X and of layers have the names in var, others are numbered. Sparse arrays are made dense. Everything else
-    in the file is not read. Raises `InputError` for a file that is no AnnData, and for more than 4 GB.
+    in the file is not read. Raises `InputError` for a file that is no AnnData, for the path of a group or of text, and
+    for more than 4 GB.
     """
     with h5.opened(path) as file:
         name = (key or "X").strip("/")
-        stored = file.get(name)
-        if stored is None or not {"obs", "var"} <= file.keys():
-            here = f"no array {name}" if stored is None else "no obs or no var"
-            raise InputError(f"{path} has {here}; expected AnnData, and data.key=X, layers/NAME or obsm/NAME")
-        shape = [int(side) for side in (stored.attrs["shape"] if hasattr(stored, "keys") else stored.shape)]
+        item = file.get(name)
+        is_sparse = hasattr(item, "keys") and "shape" in item.attrs
+        is_array = is_sparse or (hasattr(item, "dtype") and item.dtype.kind in "biuf")
+        if not is_array or not {"obs", "var"} <= file.keys():
+            reason = "no obs or no var" if is_array else f"no array of numbers {name}"
+            raise InputError(f"{path} has {reason}; expected AnnData, and data.key=X, layers/NAME or obsm/NAME")
+        shape = [int(side) for side in (item.attrs["shape"] if is_sparse else item.shape)]
         if len(shape) != 2 or shape[0] * shape[1] > MOST:
             raise InputError(
                 f"{path}: {name} is {shape}; expected [N, V] of up to {MOST:,} values: select columns first"
             )
-        matrix = _dense(stored, shape) if hasattr(stored, "keys") else stored[()]
+        matrix = _dense(item, shape) if is_sparse else item[()]
         is_of_var = name == "X" or name.startswith("layers/")
         names = _index(file["var"]) if is_of_var else [str(number) for number in range(shape[1])]
         if len(set(names)) < len(names):
@@ -52,7 +55,7 @@ def _dense(group: Any, shape: Sequence[int]) -> Any:
     import scipy.sparse  # slow to load
 
     parts = (group["data"][()], group["indices"][()], group["indptr"][()])
-    is_by_rows = "csr" in str(group.attrs.get("encoding-type", group.attrs.get("h5sparse_format", "csr")))
+    is_by_rows = "csr" in str(group.attrs.get("encoding-type", "csr"))
     kind = scipy.sparse.csr_matrix if is_by_rows else scipy.sparse.csc_matrix
     return kind(parts, shape=tuple(shape)).toarray()
 

@@ -62,9 +62,9 @@ def _of_files(folder: Path, files: Sequence[str], title: str, place: str) -> Sou
 
     def all_pictures(first: int) -> Iterator[Picture]:
         for file in files:
-            here = len(stacks.get(file, (file,)))
-            if first >= here:
-                first -= here
+            count = len(stacks.get(file, (file,)))
+            if first >= count:
+                first -= count
                 continue
             if file in stacks:
                 stack = tiff.read_stack(folder / file, str(folder / file), first)
@@ -172,19 +172,21 @@ def listing(path: Path) -> list[str]:
                 parquet.append(inside + file)
             elif kind not in _PLAIN:
                 others[kind or "without a suffix"] += 1
-    listed = ", ".join(f"{count:,} {kind}" for kind, count in others.most_common())
+    kinds_text = ", ".join(f"{count:,} {kind}" for kind, count in others.most_common())
     tables = f"; give one of its .parquet files as data, such as {parquet[0]}" if parquet else ""
-    linked = f"links to folders are not followed ({', '.join(sorted(links))}). Give a folder with the images themselves"
+    links_text = (
+        f"links to folders are not followed ({', '.join(sorted(links))}). Give a folder with the images themselves"
+    )
     if not names:
         kinds = ", ".join(kind[1:] for kind in pictures.KINDS)
-        instead = f", and here are {listed}; convert them to png" if listed else ""
-        instead += tables + (f"; {linked}" if links else "")
+        instead = f", and here are {kinds_text}; convert them to png" if kinds_text else ""
+        instead += tables + (f"; {links_text}" if links else "")
         raise InputError(f"{path}: there are no images in this folder; expected {kinds} files{instead}")
     if links:
-        warnings.warn(f"{path}: {linked}", stacklevel=4)
+        warnings.warn(f"{path}: {links_text}", stacklevel=4)
     if others:
         warnings.warn(
-            f"{path}: files of other kinds are left out ({listed}). Convert them to png to use them",
+            f"{path}: files of other kinds are left out ({kinds_text}). Convert them to png to use them",
             stacklevel=4,
         )
     return sorted(names, key=_natural)
@@ -208,8 +210,8 @@ def state(path: Path, names: Sequence[str]) -> str:
     for name in names:
         try:
             about = os.stat(os.path.join(path, name))
-            known = (about.st_size, about.st_mtime_ns)
+            size_and_time = (about.st_size, about.st_mtime_ns)
         except OSError:  # such as a broken link, which is reported when it is decoded
-            known = (-1, -1)
-        digest.update(os.fsencode(f"{name}\0{known}\0"))
+            size_and_time = (-1, -1)
+        digest.update(os.fsencode(f"{name}\0{size_and_time}\0"))
     return digest.hexdigest()

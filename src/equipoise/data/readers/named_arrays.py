@@ -92,18 +92,20 @@ def factors_beside(
 ) -> Table | None:
     """The factors beside the array `name`. Warns of arrays that are neither these, nor it, nor one of `also`."""
     header = headers[name]
-    beside = name.rpartition("/")[0] + "/" if "/" in name else ""  # the group of the images
-    tables = [beside + table for table in FACTORS if beside + table in headers]
+    group = name.rpartition("/")[0] + "/" if "/" in name else ""  # of the images
+    tables = [group + table for table in FACTORS if group + table in headers]
     tables = [table for table in tables if headers[table].shape[:1] == header.shape[:1]][:1] or [
-        table for table in tables if table == beside + FACTORS[0]
+        table for table in tables if table == group + FACTORS[0]
     ]
-    named = {name, *also, *tables, beside + "factor_names"} & headers.keys()
-    for each in named:
+    read_names = {name, *also, *tables, group + "factor_names"} & headers.keys()
+    for each in read_names:
         npz.check(path, each, headers[each])
-    if others := headers.keys() - named:
+    if others := headers.keys() - read_names:
         warnings.warn(f"{path}: the arrays {', '.join(sorted(others))} are not read", stacklevel=6)
-    names = [text(each) for each in load(beside + "factor_names").ravel()] if beside + "factor_names" in named else None
-    return _table(path, load(tables[0]), names or [tables[0].removeprefix(beside)]) if tables else None
+    names = (
+        [text(each) for each in load(group + "factor_names").ravel()] if group + "factor_names" in read_names else None
+    )
+    return _table(path, load(tables[0]), names or [tables[0].removeprefix(group)]) if tables else None
 
 
 def _name_of_images(path: Path, headers: Mapping[str, Header], key: str | None) -> str:
@@ -124,12 +126,12 @@ def _name_of_images(path: Path, headers: Mapping[str, Header], key: str | None) 
 def _table(path: Path, factors: Array, names: Sequence[str]) -> Table:
     """Factors [N] or [N, K] of numbers or words; without K names they are numbered."""
     columns = factors[:, None] if factors.ndim == 1 else factors
-    known = names if columns.ndim == 2 and (len(names) == columns.shape[1] or names[0] not in FACTORS) else None
+    titles = names if columns.ndim == 2 and (len(names) == columns.shape[1] or names[0] not in FACTORS) else None
     if columns.dtype.kind in "USO" and columns.ndim == 2:
-        header = list(known or [f"factor_{k}" for k in range(columns.shape[1])])
+        header = list(titles or [f"factor_{k}" for k in range(columns.shape[1])])
         rows = ((f"row {i + 1}", [text(cell) for cell in row]) for i, row in enumerate(columns.tolist()))
         return factor_table.of_rows(str(path), chain([("the header", header)], rows), len(columns), header)
-    return Table(columns.astype(np.int64) if columns.dtype == bool else columns, known, ())
+    return Table(columns.astype(np.int64) if columns.dtype == bool else columns, titles, ())
 
 
 def text(value: Any) -> str:

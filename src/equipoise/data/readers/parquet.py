@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from equipoise import hub
-from equipoise.data import pictures
+from equipoise.data import factor_table, pictures
 from equipoise.data.intensity import Raw
 from equipoise.data.pixels import Shape
 from equipoise.data.readers.folder import state
@@ -23,18 +23,21 @@ from equipoise.errors import InputError
 CONVERSION = "refs/convert/parquet"  # the branch to which the hub converts data sets of other kinds
 DEFAULT = "train"  # the part that is read if none is named
 _ROWS = 512  # that are read at once
+_FIRST_ROWS = 16  # that are read at once to look for the first bytes
+_IMAGE = re.compile(rb"\x89PNG|\xff\xd8\xff|GIF8|BM|RIFF....WEBP|II[*+]\0|MM\0[*+]|P[1-6]\s", re.DOTALL)  # beginnings
 _READING = 1  # counted up when pictures are decoded to other pixels than before, which are in the cache
 _NUMBER = re.compile(r"(-\d+-of-\d+|/\d+|^\d+)$")  # of a file among those of a part, without its suffix
 
 
 def holds_pictures(path: Path) -> bool:
-    """Whether a Parquet file has a column of pictures. A file that cannot be read has none."""
+    """Whether a Parquet file has a column of pictures. False for a file that cannot be read."""
     if find_spec("pyarrow") is None:
         return False
     from pyarrow import ArrowException, parquet
 
     try:
-        return any(_holds_pictures(field.type) for field in parquet.read_schema(path))
+        with parquet.ParquetFile(path) as file:
+            return bool(_picture_columns([file]))
     except (ArrowException, OSError):
         return False
 
@@ -110,25 +113,27 @@ def _choose(repository: str, parts: dict[str, list[str]], part: str) -> str:
 def read(files: Sequence[Path], title: str, key: str | None = None) -> Source:
     """The pictures in a column of Parquet files, and the other columns as a data frame, for factors.
 
-    A picture is the bytes of an image file, alone or with its path. Labels of the hub become their names. Columns that
-    hold lists or more pictures are left out.
+    A picture is the bytes of an image file, alone or in a record with its path. Labels of the hub become their names.
+    Columns of other bytes, of lists and of further pictures are left out.
 
     Raises `InputError` where no column, or not one alone, has pictures and `key` names none of them.
     """
-    if find_spec("pyarrow") is None or find_spec("pandas") is None:
-        raise InputError(f"{title} needs pandas and pyarrow; pip install equipoise[tables]")
+    factor_table.check_packages(title)
     from pyarrow import parquet
 
     with _naming(title):
         readers = [parquet.ParquetFile(file) for file in files]
+        columns = _picture_columns(readers)
     schema = readers[0].schema_arrow
-    column = _picture_column(schema, title, key)
+    column = _choose_column(columns, schema, title, key)
     counts = [file.metadata.num_rows for file in readers]
     for name, reader in zip(files, readers, strict=True):
         if column not in reader.schema_arrow.names:
             raise InputError(f"{title}: {name.name} has no column {column}, and {files[0].name} has; make them alike")
     if not sum(counts):
         raise InputError(f"{title} has no rows; give a file with pictures")
+
+    paths = [str(file.resolve()) for file in files]
 
     def label(i: int) -> str:
         return f"row {i + 1} of {title}"
@@ -172,7 +177,7 @@ def read(files: Sequence[Path], title: str, key: str | None = None) -> Source:
         label=label,
         plural="rows",
         in_threads=True,
-        key=((title, column), state(Path(), [str(file) for file in files]), _READING),
+        key=((*paths, column), state(Path(), paths), _READING),
         frame=_frame(readers, schema, column, title),
         origin=title,
     )
@@ -189,9 +194,8 @@ def _naming(title: str) -> Iterator[None]:
         raise InputError(f"{title} cannot be read as Parquet ({error}); save or download it again") from None
 
 
-def _picture_column(schema: Any, title: str, key: str | None) -> str:
+def _choose_column(columns: Sequence[str], schema: Any, title: str, key: str | None) -> str:
     """The column of the pictures: `key`, the first of the usual names, or the only one."""
-    columns = [field.name for field in schema if _holds_pictures(field.type)]
     if key is not None and key not in columns:
         raise InputError(
             f"{title} has no column {key!r} of pictures, which data.key names, but {', '.join(columns) or 'none'}"
@@ -204,15 +208,32 @@ def _picture_column(schema: Any, title: str, key: str | None) -> str:
     return key or (usual or columns)[0]
 
 
-def _holds_pictures(kind: Any) -> bool:
-    """Whether a type of Arrow is bytes, or a record with the field bytes."""
+def _picture_columns(readers: Sequence[Any]) -> list[str]:
+    """The columns of pictures: records with the field bytes, and bytes that begin as an image file."""
     from pyarrow import types
 
-    if types.is_struct(kind):
-        return any(
-            kind.field(i).name == "bytes" and _holds_pictures(kind.field(i).type) for i in range(kind.num_fields)
-        )
-    return bool(types.is_binary(kind) or types.is_large_binary(kind))
+    def are_bytes(kind: Any) -> bool:
+        return bool(types.is_binary(kind) or types.is_large_binary(kind))
+
+    def has_bytes(kind: Any) -> bool:
+        fields = [kind.field(i) for i in range(kind.num_fields)] if types.is_struct(kind) else []
+        return any(field.name == "bytes" and are_bytes(field.type) for field in fields)
+
+    return [
+        field.name
+        for field in readers[0].schema_arrow
+        if has_bytes(field.type) or (are_bytes(field.type) and _are_images(readers, field.name))
+    ]
+
+
+def _are_images(readers: Sequence[Any], column: str) -> bool:
+    """Whether the first bytes in a column begin as an image file; True without rows, which is reported later."""
+    for reader in (reader for reader in readers if column in reader.schema_arrow.names):
+        for batch in reader.iter_batches(_FIRST_ROWS, columns=[column]):
+            for cell in batch.column(0):
+                if content := cell.as_py():
+                    return _IMAGE.match(content) is not None
+    return not any(reader.metadata.num_rows for reader in readers)
 
 
 def _frame(readers: Sequence[Any], schema: Any, column: str, title: str) -> Any:

@@ -37,8 +37,8 @@ def read(items: Sequence) -> Source:
     """A sequence of pictures, of tuples that begin with one, or of mappings with one among their values.
 
     A picture is a Pillow image, an array or tensor [H, W], [H, W, C] or [C, H, W], or the path of an image file. Labels
-    and all else are not read. All come out grey or in colour as the first is. They are read in order, once, apart from
-    the first. Raises `InputError`, with the number of the item, for anything else.
+    and other values are not read. The first picture decides whether all become grey or colour. Each item is read once,
+    in order; the first one twice. Raises `InputError`, with the number of the item, for anything else.
     """
     kind = type(items).__name__
     if isinstance(items, Mapping):

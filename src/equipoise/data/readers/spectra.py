@@ -9,8 +9,10 @@ import numpy.typing as npt
 
 from equipoise.data import npz
 from equipoise.data.columns import Values
+from equipoise.data.factor_column import floats
 from equipoise.data.factor_table import KINDS
 from equipoise.errors import InputError
+from equipoise.natural import natural
 
 TEXTS = (".csv", ".tsv", ".txt", ".dat")
 FILES = (*TEXTS, ".npy")
@@ -33,12 +35,13 @@ def are_in(folder: Path) -> bool:
 
 
 def read(folder: Path) -> tuple[list[str], list[str] | None, Values]:
-    """Return the names of the files, sorted, the positions as text if the files have them, and the values [N, V].
+    """Return the names of the files in natural order, the positions as text if there are any, and the values [N, V].
 
     A text file has a line for each value: the value alone, or a position and the value, which may follow a header and
     lines that begin with #. Raises `InputError` for other lines, and for files of other lengths or positions.
     """
-    files = sorted(name for name in os.listdir(folder) if not _is_table(name) and not name.startswith("."))
+    names = [name for name in os.listdir(folder) if not _is_table(name) and not name.startswith(".")]
+    files = sorted(names, key=lambda name: (natural(name), name))
     first: npt.NDArray[np.float64] | None = None
     rows = []
     for name in files:
@@ -75,12 +78,10 @@ def _spectrum(path: Path) -> npt.NDArray[np.float64]:
     places = [number for number, line in enumerate(lines, 1) if line.strip() and not line.lstrip().startswith("#")]
     rows: list[list[float]] = []
     for number in places:
-        try:
-            rows.append([float(cell) for cell in _cells(lines[number - 1].strip())])
-        except ValueError:
-            if number == places[0]:
-                continue  # the header
-            rows.append([])
+        numbers = floats(_cells(lines[number - 1].strip()))
+        if numbers is None and number == places[0]:
+            continue  # the header
+        rows.append([] if numbers is None else numbers.tolist())
         if len(rows[-1]) not in (1, 2) or len(rows[-1]) != len(rows[0]):
             raise InputError(f"{path}: line {number} is neither a number nor a position and a number, like the others")
     if not rows:

@@ -22,7 +22,7 @@ _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB = 0, 1, 2  # the photometric interpretations 
 _ASSOCIATED, _UNASSOCIATED = 1, 2  # kinds of an extra sample that is an alpha channel
 _SEPARATE = 2  # the planar configuration in which each channel is stored on its own
 
-logging.getLogger("tifffile").addHandler(logging.NullHandler())  # its remarks on odd tags stay off the terminal
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # its warnings about unusual tags are not printed
 
 Array = npt.NDArray[Any]
 
@@ -161,7 +161,7 @@ def _pictures(tiff: tifffile.TiffFile, name: str) -> list[list[Any]]:
     series, axes = tiff.series[0], pages[0].axes
     shape = series.shape[: len(series.axes) - len(axes)]
     if len(tiff.series) > 1 or math.prod(shape) != len(pages):
-        if len(pages) == 1:  # a stack that is announced by a single page
+        if len(pages) == 1:  # a single page whose metadata describe a stack
             raise _several(tiff, name)
         return [[page] for page in pages]
     order, channels = np.arange(len(pages)).reshape(shape), 1
@@ -226,7 +226,7 @@ def _check_kind(pages: list[Any], name: str) -> None:
         ):
             raise pictures.Damaged(name, "the file is shorter than its pixels")
         if each.compression == 1 and sum(count for _, count in segments) * 8 < each.size * each.bitspersample:
-            raise pictures.Damaged(name, "the file has fewer pixels than its head announces")
+            raise pictures.Damaged(name, "the file has fewer pixels than its header declares")
 
 
 def _samples(pages: list[Any]) -> int:

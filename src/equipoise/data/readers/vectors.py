@@ -13,7 +13,7 @@ import torch
 
 from equipoise.data import factor_table, h5, npz, pictures
 from equipoise.data.columns import Columns, Kind, Scaling, Values
-from equipoise.data.factor_column import Column, are_dates, is_row_name
+from equipoise.data.factor_column import Column, are_dates, floats, is_row_name
 from equipoise.data.factor_table import Table, list_names
 from equipoise.data.image_names import Row
 from equipoise.data.images import Images
@@ -37,8 +37,9 @@ _BOOLEANS = {"False": "0", "True": "1", "false": "0", "true": "1", "FALSE": "0",
 class Frame:
     """A table as it is read: numbers or text by column, and the factors that came with it.
 
-    rows: the columns that `data.factors` may choose, as text. places: of the rows, in messages. is_named: whether the
-    columns have names of their own. folder, files: of spectra, and the name of the file of each.
+    rows: the columns that `data.factors` may choose, as text, which are read once. places: of the rows, in messages, if
+    these are not numbered. is_named: whether the columns have names of their own. folder, files: of spectra, and the
+    name of the file of each.
     """
 
     title: str
@@ -54,8 +55,8 @@ class Frame:
 def are_in(source: Any, key: object = None) -> bool:
     """Whether a source holds vectors: a table, AnnData, a frame without paths, an array of two axes, or spectra.
 
-    Bytes of two axes are none, since they may be one picture. Reads no more than headers. A file that is missing or
-    damaged holds none.
+    An array uint8 [H, W] is not vectors, since it may be one picture. Reads headers only; False for a missing or
+    damaged file.
     """
     if factor_table.is_frame(source):
         return not factor_table.has_paths(source)
@@ -104,8 +105,8 @@ def read(
     if count < (1 if isinstance(scaling, Scaling) else 2):
         rows = "one row" if count else "no rows"
         raise InputError(f"{frame.title} has {rows}; give a table of numbers with a row for each vector, two or more")
-    table, own = _factors(frame, factors, count)
-    columns = {name: cells for name, cells in frame.columns.items() if name not in own}
+    table, factor_columns = _factors(frame, factors, count)
+    columns = {name: cells for name, cells in frame.columns.items() if name not in factor_columns}
     if isinstance(scaling, Scaling):
         columns = _named(frame, columns, scaling.names)
         values = {}
@@ -136,10 +137,10 @@ def _frame(source: Any, key: str | None) -> Frame:
     if isinstance(source, Images):
         assert source.scaling is not None
         matrix = source.scaling.restore(source.pixels(np.arange(len(source))))
-        known = None
+        table = None
         if source.factors is not None:
-            known = Table(source.factors, source.factor_names, source.factor_sizes, source.factor_values)
-        return _of_matrix(source.name, matrix, source.scaling.names, known)
+            table = Table(source.factors, source.factor_names, source.factor_sizes, source.factor_values)
+        return _of_matrix(source.name, matrix, source.scaling.names, table)
     if factor_table.is_frame(source):
         return _of_data_frame("the data frame", source)
     if isinstance(source, np.ndarray | torch.Tensor):
@@ -205,36 +206,27 @@ def _of_matrix(
 
 
 def _of_data_frame(title: str, frame: Any) -> Frame:
-    rows = list(factor_table.frame_rows(frame))
-    header = rows[0][1]
-    factor_table.check_header(title, header)
-    columns: dict[str, Cells] = {}
-    of_index = len(header) - frame.shape[1]  # columns in front, which may be factors
-    for j, name in enumerate(header[of_index:]):
-        is_number = getattr(frame.dtypes.iloc[j], "kind", "O") in "biuf"
-        columns[name] = (
-            frame.iloc[:, j].to_numpy(np.float64, na_value=np.nan)
-            if is_number
-            else [cells[of_index + j] for _, cells in rows[1:]]
-        )
-    return Frame(title, columns, rows, [place for place, _ in rows[1:]])
+    factor_table.check_header(title, [str(name) for name in factor_table.with_index(frame).columns])
+    columns: dict[str, Cells] = {}  # without those of the index, which may be factors
+    for j, name in enumerate(frame.columns):
+        column = frame.iloc[:, j]
+        is_number = getattr(column.dtype, "kind", "O") in "biuf"
+        columns[str(name)] = column.to_numpy(np.float64, na_value=np.nan) if is_number else factor_table.texts(column)
+    return Frame(title, columns, factor_table.frame_rows(frame))
 
 
 def _of_rows(title: str, rows: list[Row]) -> Frame:
     """The frame of a text file, whose first line has the names of the columns."""
     (_, header), *table = rows or [("", [])]
     header = [name.strip() for name in header]
-    try:
-        numbers = np.array(header, np.float64)
-    except ValueError:
-        numbers = np.zeros(0)
-    steps = np.diff(numbers)
-    if numbers.size and (numbers.size < HEADER or not ((steps > 0).all() or (steps < 0).all())):
+    numbers = floats(header)
+    steps = np.diff(numbers) if numbers is not None else np.zeros(0)
+    if header and numbers is not None and (numbers.size < HEADER or not ((steps > 0).all() or (steps < 0).all())):
         raise InputError(f"{title}: the first line has numbers; add a line with the names of the columns before it")
     factor_table.check_header(title, header)
     for place, cells in table:
         if len(cells) != len(header):
-            raise InputError(f"{title}: {place} has {len(cells)} cells, expected {len(header)}; mend that row")
+            raise InputError(f"{title}: {place} has {len(cells)} cells, expected {len(header)}; correct that row")
     columns: dict[str, Cells] = {name: [cells[j].strip() for _, cells in table] for j, name in enumerate(header)}
     return Frame(title, columns, rows, [place for place, _ in table])
 
@@ -296,14 +288,13 @@ def _numbers(frame: Frame, name: str, cells: Cells) -> Values | None:
     """The values of a column; None if it has text. Raises `InputError` for missing or infinite values and for paths."""
     if isinstance(cells, list):
         # 1.png is no number with a unit, and a cell may be empty.
-        if 2 * sum(Path(text).suffix.lower() in pictures.KINDS for text in cells) > len(cells):
+        if 2 * sum(text.lower().endswith(pictures.KINDS) for text in cells) > len(cells):
             raise InputError(
                 f"{frame.title}: the column {name} names image files; give their folder as data, and this table with "
                 "data.factors"
             )
-        try:
-            values: Values | None = np.array([_BOOLEANS.get(text, text) for text in cells], np.float64)
-        except ValueError:
+        values = floats([_BOOLEANS.get(text, text) for text in cells])
+        if values is None:
             column = Column(name, of="row")
             places = frame.places or [f"row {number + 1}" for number in range(len(cells))]
             ids = np.array([column.number(cell, place) for cell, place in zip(cells, places, strict=True)])

@@ -140,9 +140,8 @@ def _mapped(path: Path) -> Bytes | None:
         return None
     if rows.shape != (N, ROW) or rows.dtype != np.uint8 or path.stat().st_size != rows.offset + rows.nbytes:
         return None
-    for shape, last in enumerate(
-        np.arange(1, 4) * (N // 3)
-    ):  # the last block of each shape, rendered again: 3 ms in all
+    # The last block of each shape is rendered again: 3 ms in all.
+    for shape, last in enumerate(np.arange(1, 4) * (N // 3)):
         if not np.array_equal(rows[last - BLOCK : last], block(shape, 5, 39)):
             return None
     return rows

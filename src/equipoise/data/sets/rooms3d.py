@@ -64,7 +64,7 @@ Weights = npt.NDArray[np.uint16]
 
 
 class View(NamedTuple):
-    """The empty room as the camera sees it at one orientation; R = 3 * 3 * 64 * 64 rays, the samples first.
+    """The view of the empty room from the camera at one orientation; R = 3 * 3 * 64 * 64 rays, the samples first.
 
     camera: where it is; rays: their directions, of any length, each [R]; material, shade: of what they meet, [R], the
     shade in thousandths; floor: the rays that meet the floor, at the places x, y.
@@ -80,7 +80,7 @@ class View(NamedTuple):
 
 
 def view(orientation: int) -> View:
-    """What the camera sees of the empty room at an orientation 0..14."""
+    """The view of the empty room from the camera at an orientation 0..14."""
     offset = (np.arange(64) + (np.arange(SAMPLES)[:, None] + 0.5) / SAMPLES - 32) / FOCAL  # [sample, pixel]
     samples = (SAMPLES, SAMPLES, 64, 64)
     across = np.broadcast_to(offset[None, :, None, :], samples).ravel()

@@ -155,15 +155,15 @@ def _panels(rows: Rows, aims: Aims, parts: Sequence[str]) -> list[Panel]:
             {"beta_equivalent": "β-equivalent", "tc_equivalent": "TC-equivalent"},
         ),
         ("weights of the terms", "", weights),
-        ("", ", nats, by the latest rotation", {"tc_decrease": "decrease of the TC"}),
+        ("", ", nats", {"tc_decrease": "decrease of the TC by a rotation"}),
         ("accuracy", " of the discriminator", {"accuracy": "accuracy", "smoothed": "running mean"}),
         ("", ", pixels from 0 to 1", {"sigma": "σ of the decoder"}),
         ("σ of the terms", "", {f"sigma.{name}": f"σ of {name}" for name in terms}),
         ("log σ of the terms", "", {f"log_sigma.{name}": f"log σ of {name}" for name in terms}),
         ("subspaces", ", exponent of the prior", exponents),
     ]
-    known = {key for _, _, labels in groups for key in labels}
-    groups.append(("other values", ", as logged", {key: key for key in columns if key not in known}))
+    grouped_keys = {key for _, _, labels in groups for key in labels}
+    groups.append(("other values", ", as logged", {key: key for key in columns if key not in grouped_keys}))
     panels = []
     for title, unit, labels in groups:
         present = {key: label for key, label in labels.items() if key in columns}

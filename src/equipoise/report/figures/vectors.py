@@ -20,7 +20,7 @@ SMALL = (150, 90)  # of a single vector
 ACROSS = 5  # single vectors in a row
 ENDS = LinearSegmentedColormap.from_list("ends", [BLUE, "#a8b0b8", ORANGE])
 LETTERS = 14  # of a name of a column below bars
-SHARP = 3  # times as large are curves drawn before they are reduced
+SHARP = 3  # curves are drawn this many times larger, and then reduced
 
 
 def to_draw(scaling: Scaling, values: Array) -> Array:

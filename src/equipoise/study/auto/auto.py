@@ -44,6 +44,7 @@ from equipoise.training import watch
 from equipoise.training.loop import Stopped, device
 
 BEST = "best"  # the folder of the model that is picked, in that of the study
+CLAIM = "auto"  # the folder of the claim of the process that trains
 SAMPLE = 5000  # images whose codes are compared
 WHICH = ("active_units", "sse", "kl")  # cheap scores of every candidate
 
@@ -145,22 +146,23 @@ def auto(
     methods = {each.run: each.config.method.name for each in ours}
     table = None if labels is None else read_labels(labels, load_images(ours[0].config, None)[-1])
 
-    first = listing.first_stage(ours, contents["out"])
-    if not listing.finalists_in(contents["out"]):
-        _drive(first, engine, contents["auto"]["workers"], gpus, console)
-        finished = _finished(first)
-        ranking = rank(finished, methods, finished)
-        count = contents["auto"]["finalists"]
-        result = listing.First(
-            finalists=list(ranking.runs[:count]), agreement=dict(ranking.agreement), loss=dict(ranking.loss)
-        )
-        write_text(folder / listing.FILE, json.dumps(result, indent=1))
-    second = listing.second_stage(ours, listing.finalists_in(contents["out"]), contents["out"])
-    _drive(second, engine, contents["auto"]["workers"], gpus, console)
-    with console.status("comparing the models"):
-        finished = _finished(second)
-        ranking = rank(_finished(first, but=second.runs) | finished, methods, finished)
-        scores = {run: label_scores(finished[run], table) for run in ranking.runs}
+    with hold(folder / CLAIM):
+        first = listing.first_stage(ours, contents["out"])
+        if not listing.finalists_in(contents["out"]):
+            _drive(first, engine, contents["auto"]["workers"], gpus, console)
+            finished = _finished(first)
+            ranking = rank(finished, methods, finished)
+            count = contents["auto"]["finalists"]
+            result = listing.First(
+                finalists=list(ranking.runs[:count]), agreement=dict(ranking.agreement), loss=dict(ranking.loss)
+            )
+            write_text(folder / listing.FILE, json.dumps(result, indent=1))
+        second = listing.second_stage(ours, listing.finalists_in(contents["out"]), contents["out"])
+        _drive(second, engine, contents["auto"]["workers"], gpus, console)
+        with console.status("comparing the models"):
+            finished = _finished(second)
+            ranking = rank(_finished(first, but=second.runs) | finished, methods, finished)
+            scores = {run: label_scores(finished[run], table) for run in ranking.runs}
     reasons = describe(contents, ours, ranking, scores, None if table is None else len(table.images))
     return Pick(_hand_over(folder / BEST, finished[ranking.runs[0]], reasons, console), reasons)
 
@@ -169,7 +171,7 @@ def _earlier(folder: Path, record: Mapping[str, Any], seconds: float) -> Content
     """The content of the study in this folder, if the same request began it; None for a new folder."""
     file = folder / STUDY
     if not file.is_file():
-        if folder.exists() and any(path.name != "images.npz" for path in folder.iterdir()):
+        if folder.exists() and any(path.name != "images.npz" and path.suffix != ".part" for path in folder.iterdir()):
             raise InputError(f"{folder} is there already and is not a study of auto; choose another out")
         return None
     contents = read_toml(file, "a study")

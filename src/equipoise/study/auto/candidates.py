@@ -28,14 +28,14 @@ RECIPES: Mapping[str, Settings] = {
 ALIGNED = ("aligned-vae", "aligned-vae", "aligned-vae, entry 0.1")
 OTHERS = ("l-vae", "dynamic-vae")
 MIX = (*ALIGNED, *ALIGNED, *OTHERS)  # of eight candidates; later ones repeat it
-OF_COLOUR = (*["outline-vae"] * 6, *OTHERS)  # the same for colour images
+COLOUR_MIX = (*["outline-vae"] * 6, *OTHERS)  # the same for colour images
 CANDIDATES = 6  # the least number, unless the budget is short
 FEWEST = 3  # models, of which agreement can be computed
 MOST = 24  # candidates, unless there are more workers
 FIRST = 0.6  # share of the training after which all but the finalists stop; before it, losses do not tell models apart
 SHARE = 0.93  # of the budget is for training steps at most; the rest for the start, codes, scores and reports
-AROUND = 20.0  # seconds before the first and after the last training: the measurement, all scores, and the last report
-EACH = 8.0  # seconds of a training besides its steps: the start of its process, codes, scores and report
+FIXED_SECONDS = 20.0  # before the first and after the last training: the measurement, all scores, the last report
+SECONDS_PER_TRAINING = 8.0  # besides its steps: the start of its process, codes, scores and report
 LEAST_SHARE = 0.1  # of the budget is for training steps, even if all of it then takes longer
 FILE = "first.json"  # of a study: the result of the first stage
 
@@ -85,8 +85,8 @@ def numbers(budget: float, workers: int, full: float) -> tuple[int, int, float]:
     """Return the number of candidates, that of finalists, and the seconds of training of each finalist.
 
     There are as many finalists as workers, at least two, and as many candidates as the budget allows if finalists train
-    for `full` seconds, at least six. From 24 candidates on the training is longer instead. With a short budget, of
-    which six candidates would leave less than half to training, there are three, or as many as fill the workers.
+    for `full` seconds, at least six. From 24 candidates on the training is longer instead. If six candidates would
+    leave less than half of the budget for training, there are three, rounded up to a multiple of the workers.
 
     Args:
         budget: seconds.
@@ -94,8 +94,8 @@ def numbers(budget: float, workers: int, full: float) -> tuple[int, int, float]:
         full: seconds of a training of the default length.
     """
     finalists = max(2, workers)
-    rest = (budget - AROUND) * workers - finalists * ((1 - FIRST) * full + EACH)
-    rounds = min(int(rest / ((FIRST * full + EACH) * workers)), MOST // workers)
+    rest = (budget - FIXED_SECONDS) * workers - finalists * ((1 - FIRST) * full + SECONDS_PER_TRAINING)
+    rounds = min(int(rest / ((FIRST * full + SECONDS_PER_TRAINING) * workers)), MOST // workers)
     candidates = max(math.ceil(CANDIDATES / workers), rounds) * workers
     if _training(budget, workers, candidates, finalists) < budget * workers / 2:
         candidates = math.ceil(FEWEST / workers) * workers
@@ -106,25 +106,25 @@ def numbers(budget: float, workers: int, full: float) -> tuple[int, int, float]:
 def expected(candidates: int, finalists: int, seconds: float, workers: int) -> float:
     """Return the seconds that all of it takes, for the result of `numbers`."""
     steps = seconds * (FIRST * candidates + (1 - FIRST) * finalists)
-    return AROUND + (steps + EACH * (candidates + finalists)) / workers
+    return FIXED_SECONDS + (steps + SECONDS_PER_TRAINING * (candidates + finalists)) / workers
 
 
 def least_budget(workers: int) -> float:
     """Return the seconds of the smallest budget of which half is for training steps."""
     trainings = math.ceil(FEWEST / workers) * workers + max(2, workers)
-    return 2 * (AROUND + EACH * trainings / workers)
+    return 2 * (FIXED_SECONDS + SECONDS_PER_TRAINING * trainings / workers)
 
 
 def _training(budget: float, workers: int, candidates: int, finalists: int) -> float:
     """The seconds of training steps, over all workers, that a budget leaves; a finalist is started twice."""
-    left = (budget - AROUND) * workers - EACH * (candidates + finalists)
+    left = (budget - FIXED_SECONDS) * workers - SECONDS_PER_TRAINING * (candidates + finalists)
     return max(min(SHARE * budget * workers, left), LEAST_SHARE * budget * workers)
 
 
 def recipes(request: Settings, method: str) -> list[str]:
     """Return the recipes that a request allows: those beside the method for its images, or none but its own method."""
     is_open = not {"method.name", "method.preset"} & request.keys()
-    return list(dict.fromkeys(OF_COLOUR if method == choice.COLOUR else MIX)) if is_open else [""]
+    return list(dict.fromkeys(COLOUR_MIX if method == choice.COLOUR else MIX)) if is_open else [""]
 
 
 def compose(
@@ -142,7 +142,7 @@ def compose(
     """
     mix = tuple(common)
     if len(common) > 1:
-        mix = OF_COLOUR if choice.COLOUR in common else MIX
+        mix = COLOUR_MIX if choice.COLOUR in common else MIX
     candidates: list[_Candidate] = []
     for number in range(count):
         recipe = mix[number % len(mix)]
@@ -212,7 +212,9 @@ def line(contents: Contents) -> str:
     candidates, about = contents["candidates"], contents["auto"]
     names = dict.fromkeys(each["recipe"] for each in candidates)
     workers = about["workers"]
-    stop = f"{about['finalists']} of them train to the end, the others to {FIRST:.0%}"
+    stop = "all of them train to the end"
+    if about["finalists"] < len(candidates):
+        stop = f"{about['finalists']} of them train to the end, the others to {100 * FIRST:.0f} %"
     return (
         f"trainings: {len(candidates)} ({', '.join(filter(None, names)) or 'seeds'}), {workers} at once; {stop}; "
         f"the budget is {duration(about['budget'])}"

@@ -90,8 +90,8 @@ def confidence(pairs: Floats, best: int, can_win: NDArray[np.bool_]) -> float:
     count = len(pairs)
     if can_win.sum() < 2:
         return 1.0
-    drawn = np.random.default_rng(0).integers(count, size=(DRAWS, count))
-    medians = np.stack([_medians(pairs[:, columns]) for columns in drawn])
+    resamples = np.random.default_rng(0).integers(count, size=(DRAWS, count))
+    medians = np.stack([_medians(pairs[:, columns]) for columns in resamples])
     medians[:, ~can_win] = -1
     return float((medians[:, best] >= medians.max(axis=1)).mean())
 
@@ -124,7 +124,7 @@ def _active(path: Path) -> int:
 
 
 def _loss(path: Path) -> float:
-    """The mean loss of a run over its last steps; the largest number if it is not finite."""
+    """The mean loss of a run over its last steps; inf if it is not finite."""
     rows = checkpoint.read_log(path / "log.jsonl")
     last = [row["loss"] for row in rows if row["step"] > (1 - TAIL) * rows[-1]["step"]]
     mean = float(np.mean(last)) if last else math.inf

@@ -8,7 +8,7 @@ from equipoise.choice import duration
 from equipoise.metrics import Score
 from equipoise.report.sections.why import Choice, Row
 from equipoise.study.auto.candidates import FIRST, Candidate, Contents
-from equipoise.study.auto.ranking import DCI, Ranking
+from equipoise.study.auto.ranking import DCI, DRAWS, Ranking
 from equipoise.training import checkpoint
 
 CLEAR, LIKELY = 0.9, 0.6  # confidence from which the choice is called so
@@ -42,7 +42,7 @@ def describe(
     names = {row["run"]: f"{row['recipe'] or 'the model'}, seed {row['seed']}".lstrip(", ") for row in rows}
     sentences = [
         _training(candidates, ranking, max(seconds.values())),
-        *_method(rows, best),
+        *_method(rows, ranking, best),
         *_loss(rows, names, best),
         *_confidence(ranking),
         *_dropped(ranking, names),
@@ -84,17 +84,22 @@ def _row(candidate: Candidate, ranking: Ranking, scores: Mapping[str, Score], se
 def _training(candidates: Sequence[Candidate], ranking: Ranking, longest: float) -> str:
     methods = len({each.config.method.name for each in candidates})
     ways = f"by {methods} methods and " if methods > 1 else ""
+    stopped = len(ranking.loss.keys() - set(ranking.runs))
+    ends = "All were trained to the end"
+    if stopped:
+        part = f"{stopped} of them were stopped after {100 * FIRST:.0f} % of the training"
+        ends = f"{part}; the others were trained to the end"
     return (
-        f"{len(candidates)} models were trained on the same images, {ways}from different random starts. At {FIRST:.0%} "
-        f"of the training all but {len(ranking.runs)} were stopped; these were trained to the end, for "
+        f"{len(candidates)} models were trained on the same images, {ways}from different random starts. {ends}, for "
         f"{duration(longest)} each. No labels were used."
     )
 
 
-def _method(rows: Sequence[Row], best: str) -> list[str]:
+def _method(rows: Sequence[Row], ranking: Ranking, best: str) -> list[str]:
     pick = next(row for row in rows if row["run"] == best)
     agreement: dict[str, float] = {}
-    for row in rows:
+    eligible = set(ranking.runs) - set(ranking.dropped)
+    for row in (row for row in rows if row["run"] in eligible):
         agreement[row["method"]] = max(agreement.get(row["method"], 0.0), row["agreement"] or 0.0)
     others = [f"{name} {value:.2f}" for name, value in agreement.items() if name != pick["method"]]
     if not others:
@@ -121,7 +126,7 @@ def _loss(rows: Sequence[Row], names: Mapping[str, str], best: str) -> list[str]
 
 
 def _confidence(ranking: Ranking) -> list[str]:
-    if len(ranking.agreement) < 3 or len(ranking.runs) < 2:
+    if len(ranking.agreement) < 3 or len(ranking.runs) - len(ranking.dropped) < 2:
         return []
     share = ranking.confidence
     verdict = "This does not support the choice, so look at the others too."
@@ -131,8 +136,8 @@ def _confidence(ranking: Ranking) -> list[str]:
         verdict = "This clearly supports the choice."
     return [
         "Agreement of the latents with those of other models is a second sign. In "
-        f"{100 * share:.0f} % of 2,000 comparisons with models drawn at random, it agrees best of the models trained "
-        f"to the end. {verdict}"
+        f"{100 * share:.0f} % of {DRAWS:,} comparisons with models drawn at random, it agrees best of the models "
+        f"trained to the end. {verdict}"
     ]
 
 

@@ -24,11 +24,15 @@ LEADING = 25  # of more settings, those that have one of these ranks in a metric
 
 @dataclass(frozen=True)
 class Pair:
-    """The probability that a run of `ours` is better than a run of `theirs`, from `pairs` pairs of seeds."""
+    """The probability that a run of `ours` is better than a run of `theirs`, from `pairs` pairs of seeds.
+
+    Ours is better in `wins` of them, ties counting half.
+    """
 
     ours: str
     theirs: str
     estimate: Estimate
+    wins: float
     pairs: int
 
 
@@ -83,6 +87,10 @@ class Block:
         top = max(METRICS[metric].better * value for value in means.values())
         return {label for label, value in means.items() if METRICS[metric].better * value == top}
 
+    def is_reduced(self, metric: str) -> bool:
+        """Whether the rivals are the best groups of each method, not all groups with the metric."""
+        return sum(bool(_signed(group, metric)) for group in self.compared) > RIVALS
+
     def rivals(self, metric: str) -> list[Group]:
         """Return groups that have the metric, by mean rank; of more than eight, the best of each method."""
         signed = [(group, _signed(group, metric)) for group in self.compared]
@@ -111,9 +119,10 @@ class Block:
         for a, b in combinations(self.rivals(metric), 2):
             ours, theirs = _signed(a, metric), _signed(b, metric)
             if ours.keys() == theirs.keys():
-                estimate = statistics.improvement(list(ours.values()), [theirs[data] for data in ours])
+                samples = list(ours.values()), [theirs[data] for data in ours]
                 count = sum(len(ours[data]) * len(theirs[data]) for data in ours)
-                pairs.append(Pair(a.label, b.label, estimate, count))
+                estimate, wins = statistics.improvement(*samples), statistics.wins(*samples)
+                pairs.append(Pair(a.label, b.label, estimate, wins, count))
         return pairs
 
     def chances(self, metric: str) -> dict[str, dict[str, Pair]]:
@@ -122,7 +131,8 @@ class Block:
         for pair in self.improvement(metric):
             value, low, high = pair.estimate
             chances.setdefault(pair.ours, {})[pair.theirs] = pair
-            reverse = Pair(pair.theirs, pair.ours, Estimate(1 - value, 1 - high, 1 - low), pair.pairs)
+            opposite = Estimate(1 - value, 1 - high, 1 - low)
+            reverse = Pair(pair.theirs, pair.ours, opposite, pair.pairs - pair.wins, pair.pairs)
             chances.setdefault(pair.theirs, {})[pair.ours] = reverse
         return chances
 
@@ -181,7 +191,7 @@ def _collapsed(results: Sequence[Result]) -> list[str]:
             "another. Lower the weight of the KL, or train longer."
         ]
     if count:
-        return [f"{count} of {len(results)} runs collapsed; a setting of which all runs did is not compared."]
+        return [f"{count} of {len(results)} runs collapsed; a setting all of whose runs collapsed is not compared."]
     return []
 
 

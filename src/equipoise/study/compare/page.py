@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -30,11 +31,14 @@ ROWS = 2000  # of a table of runs
 
 def files(comparison: Comparison) -> dict[Path, bytes]:
     """Return `compare.html` and `pictures/<data>.svg` and `.png` in the study's folder, by path."""
-    pictures, drawings = {}, {}
+    pictures: dict[Path, bytes] = {}
+    drawings: dict[str, Markup] = {}
     for block in comparison.blocks:
         drawing = pareto(block) if block.sets == 1 and block.compared else None
         if drawing is not None:
             name = f"tradeoff-{re.sub(r'[^A-Za-z0-9.-]+', '-', block.title)}"
+            if comparison.folder / "pictures" / f"{name}.svg" in pictures:  # data sets such as run_a and run-a
+                name += f"-{len(drawings) + 1}"
             pictures[comparison.folder / "pictures" / f"{name}.svg"] = svg_file(drawing, name)
             pictures[comparison.folder / "pictures" / f"{name}.png"] = png(drawing)
             drawings[block.title] = markup(drawing, name)

@@ -55,17 +55,18 @@ STATISTICS: dict[str, Statistic] = {"mean": mean, "median": median, "iqm": iqm}
 
 
 def estimate(sample: Sample, statistic: Statistic) -> Estimate:
-    """Return the statistic of all scores of a sample with its stratified bootstrap interval (Agarwal et al., 4.1).
+    """Return the statistic of a sample with its stratified bootstrap interval (Agarwal et al., 4.1).
 
-    Each data set is resampled by itself, with its number of seeds. The interval lies between the 2.5th and the 97.5th
+    It is the mean over the data sets, each of which counts the same. Each is resampled by itself, with its number of
+    seeds. The interval lies between the 2.5th and the 97.5th
     percentile of 2,000 resamples, which are the same at every call. With few seeds it is too narrow: for means of
     Gaussian scores it contains the true one in 51, 74, 84 and 91 % of cases at 2, 3, 5 and 10 seeds.
     """
-    value = float(statistic(np.concatenate(sample)))
+    value = float(np.mean([statistic(scores) for scores in sample]))
     if max(map(len, sample)) < 2:
         return Estimate(value, np.nan, np.nan)
     resamples = [scores[rows] for scores, rows in zip(sample, _rows(tuple(map(len, sample))), strict=True)]
-    return Estimate(value, *_ends(statistic(np.concatenate(resamples, axis=1))))
+    return Estimate(value, *_ends(np.mean([statistic(scores) for scores in resamples], axis=0)))
 
 
 def improvement(ours: Sample, theirs: Sample) -> Estimate:
@@ -79,9 +80,14 @@ def improvement(ours: Sample, theirs: Sample) -> Estimate:
     if max(map(len, [*ours, *theirs])) < 2:
         return Estimate(value, np.nan, np.nan)
     rows = _rows(tuple(map(len, [*ours, *theirs])))
-    drawn = [scores[rows] for scores, rows in zip([*ours, *theirs], rows, strict=True)]
-    pairs = zip(drawn[: len(ours)], drawn[len(ours) :], strict=True)
+    resamples = [scores[rows] for scores, rows in zip([*ours, *theirs], rows, strict=True)]
+    pairs = zip(resamples[: len(ours)], resamples[len(ours) :], strict=True)
     return Estimate(value, *_ends(np.mean([_higher(a, b) for a, b in pairs], axis=0)))
+
+
+def wins(ours: Sample, theirs: Sample) -> float:
+    """Return the number of pairs of seeds of one data set in which ours is higher; ties count half."""
+    return sum(float(_higher(a[None], b[None])[0]) * len(a) * len(b) for a, b in zip(ours, theirs, strict=True))
 
 
 class Ranks(NamedTuple):

@@ -105,12 +105,8 @@ def _improvements(block: Block) -> list[str]:
 
 
 def share(pair: Pair) -> str:
-    """Format the share of pairs of seeds in which one is better: 9 of 9 if there are few, else a probability.
-
-    Ties count half. Over several data sets the number is that of all their pairs.
-    """
-    value = pair.estimate.value
-    return f"{value:.2f}" if pair.pairs >= MANY else f"{value * pair.pairs:.3g} of {pair.pairs}"
+    """Format the share of pairs of seeds in which one is better: 9 of 9 if there are few, else a probability."""
+    return f"{pair.estimate.value:.2f}" if pair.pairs >= MANY else f"{pair.wins:.3g} of {pair.pairs}"
 
 
 def ranks(block: Block, titles: Mapping[str, str]) -> list[str]:
@@ -129,7 +125,7 @@ def ranks(block: Block, titles: Mapping[str, str]) -> list[str]:
             tests = f"Friedman {p_value(of_labels.p)}; " + (
                 f"differences of {of_labels.critical:.2f} or more are significant"
                 if of_labels.critical <= possible
-                else "too few data sets for a significant difference of two"
+                else "with so few data sets, no difference between two methods can be significant"
             )
             result.append(f"{titles.get(metric, metric)}: mean ranks {means} of {len(labels)}; {tests}")
     return result

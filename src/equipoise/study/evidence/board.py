@@ -38,15 +38,18 @@ SETTLED = 0.05  # a MIG that grows by more than this from a third of the steps t
 def study(size: Size, methods: Sequence[Mapping[str, Any]] = (*FIXED, *OTHERS)) -> dict[str, Any]:
     """Return the study of the board, or of some of its methods; a quick one has a third of the steps.
 
-    All of its runs are in one folder, so that the tables that need some of them share them.
+    All of its runs are in one folder, so that the tables that need some of them share them. Runs of another number of
+    steps have a folder of their own, since their records have the same names.
     """
+    steps = (STEPS // 3 if size.quick else STEPS) if size.steps is None else size.steps
+    kind = f"-{steps}" if size.steps is not None else "-quick" if size.quick else ""
     return {
-        "out": str(FOLDER.with_name(f"{NAME}-quick") if size.quick else FOLDER),
-        "seeds": size.seeds or SEEDS,
+        "out": str(FOLDER.with_name(f"{NAME}{kind}")),
+        "seeds": SEEDS if size.seeds is None else size.seeds,
         "data": {"name": list(DATA), "size": 32},
         "method": [dict(method) for method in methods],
         "net": {"name": "small"},
-        "train": {"steps": size.steps or (STEPS // 3 if size.quick else STEPS), **TRAINING},
+        "train": {"steps": steps, **TRAINING},
         "evaluate": {"which": list(METRICS), "n": 10_000, "interval": False},
     }
 
@@ -91,7 +94,7 @@ def show(runs: Sequence[StudyRun], shorter: Sequence[StudyRun] = ()) -> Page:
         "ada-gvae has weak labels. DCI: disentanglement by boosted trees on binned codes. Above: the pairs of seeds in "
         "which the MIG is above that of the beta-VAE with the best mean. Seconds: training of the fastest seed on one "
         "core; other programs used the machines as well."
-        + (" MIG/3: the MIG after a third of the steps." if third else "")
+        + (" MIG at 1/3: the MIG after a third of the steps." if third else "")
     )
     text, markdown, values = [], [summary], []
     for data, of_set in by_data(finished).items():
@@ -122,7 +125,7 @@ def lines(finished: Sequence[Result], third: Sequence[Result], seconds: Mapping[
                 "seeds": str(len(group.results)),
                 **{title: _cell(group, metric) for metric, title in METRICS.items()},
                 "KL": _cell(group, "kl"),
-                **({"MIG/3": tables.figure("mig", early.value) if early else "–"} if third else {}),
+                **({"MIG at 1/3": tables.figure("mig", early.value) if early else "–"} if third else {}),
                 "above": _above(group, best),
                 "seconds": f"{min(seconds[each.run] for each in group.results):.0f}",
                 "flags": ", ".join([*group.flags, *(["MIG still rises"] if _grows(group, early) else [])]),

@@ -194,7 +194,7 @@ def judge_set_point(runs: Runs, data: str) -> Finding | None:
     """The KL of ControlVAE over the last fifth of the training, beside its set point."""
     ours = runs.of(data, "control-vae")
     levels = [
-        fmean(run.record.recent("kl", run.config.train.steps, run.config.train.steps // 5))
+        fmean(run.record.recent("kl", run.config.train.steps, max(1, run.config.train.steps // 5)))
         for run in ours
         if run.record is not None
     ]
@@ -313,8 +313,9 @@ def show(trained: Sequence[StudyRun]) -> Page:
     summary = (
         f"{len(runs.runs)} of {len(trained)} runs are finished. Images of 32 x 32, {board.STEPS:,} steps, "
         f"{board.SEEDS} seeds, as on the board. Differences are means over seeds with 95 % intervals. Power: the "
-        "difference that a one-sided test at 5 % finds with a probability of 0.8, given the spread over these seeds. "
-        "A claim is supported or contradicted if it is so on one data set and not the opposite on the other."
+        "difference whose interval is above 0 with a probability of 0.8, given the spread over these seeds. A claim is "
+        "supported if it is supported on at least one data set and contradicted on none, and contradicted if it is "
+        "contradicted on at least one and supported on none."
     )
     text = "\n".join([*tables.lines([[*row[:1], *row[2:]] for row in rows]), "", summary])
     return Page("Claims", text, [summary, *markdown], {}, {"claims": values}, len(runs.runs) == len(trained))

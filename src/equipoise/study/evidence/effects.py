@@ -13,7 +13,7 @@ Judgement = Literal["supported", "contradicted", "undecided"]
 class Effect(NamedTuple):
     """A difference of means with its 95 % interval, and the difference that a test of as many seeds would find.
 
-    `detectable` is the difference that a one-sided test at 5 % finds with a probability of 0.8.
+    `detectable` is the difference whose interval is above 0 with a probability of 0.8.
     """
 
     value: float
@@ -65,13 +65,15 @@ def effect(*pairs: tuple[Sequence[float], Sequence[float]]) -> Effect | None:
     return Effect(value, value - half, value + half, spread * detectable(sum(map(len, groups)) // 2))
 
 
-def detectable(seeds: int, power: float = 0.8, level: float = 0.05) -> float:
+def detectable(seeds: int, power: float = 0.8, level: float = 0.025) -> float:
     """Return the difference in standard deviations that a one-sided t-test of two groups finds with this power.
+
+    At a level of 2.5 % the test finds what has a 95 % interval above 0.
 
     Example:
         >>> from equipoise.study.evidence.effects import detectable
         >>> round(detectable(5), 2), round(detectable(10), 2)
-        (1.72, 1.16)
+        (2.02, 1.32)
     """
     freedom = 2 * seeds - 2
     critical = stats.t.ppf(1 - level, freedom)

@@ -36,7 +36,7 @@ PHOTOGRAPHS = 1000
 
 
 class Cell(NamedTuple):
-    """A method, net and data set: KL in nats and active latents, the least of its seeds, NaN before one is finished."""
+    """A method, net and data set: KL in nats and active latents, the least of its seeds, NaN until all are finished."""
 
     method: str
     net: str
@@ -150,7 +150,8 @@ def summary(listed: Sequence[Cell]) -> str:
 def study(size: Size) -> dict[str, Any]:
     """Return the study of the table; a quick one has images of 32 x 32."""
     folder = FOLDER.with_name(f"{NAME}-quick") if size.quick else FOLDER
-    return contents(folder, 32 if size.quick else None, size.steps or STEPS, seeds=size.seeds or 1)
+    steps, seeds = STEPS if size.steps is None else size.steps, 1 if size.seeds is None else size.seeds
+    return contents(folder, 32 if size.quick else None, steps, seeds=seeds)
 
 
 def page(results: Path, size: Size) -> Page:

@@ -47,7 +47,8 @@ class Model(NamedTuple):
 
 
 class Row(NamedTuple):
-    """How a number picks on a data set: rank correlation with each score, and what its pick lacks to the best.
+    """How well a number selects models on a data set: its rank correlation with each score, and how far the selected
+    model is below the best one.
 
     There is no correlation where all values are equal.
     """
@@ -139,7 +140,8 @@ def show(models: Sequence[Model], planned: int) -> Page:
     summary = (
         f"Rank correlation of numbers that need no labels with scores that do, over the models of the board "
         f"({len(models)} of {planned}), and the regret: how much less the picked model scores than the best one. "
-        f"Picked is the largest UDR, ELBO or number of active latents, the smallest of the others."
+        f"The model with the largest UDR, ELBO or number of active latents is picked; for the other numbers, the one "
+        f"with the smallest."
     )
     text = "\n".join([*tables.lines(grid), "", summary])
     values = {"rows": [row._asdict() for row in listed]}

@@ -46,7 +46,7 @@ class Cell(NamedTuple):
 
 def study(size: Size) -> dict[str, Any]:
     """Return the study of the table: those runs of the board that have a fixed weight, or tune themselves."""
-    return board.study(size._replace(seeds=size.seeds or SEEDS), [*board.FIXED, *METHODS])
+    return board.study(size._replace(seeds=SEEDS if size.seeds is None else size.seeds), [*board.FIXED, *METHODS])
 
 
 def cells(of_study: Mapping[str, Any], results: Path) -> list[Cell]:
@@ -144,10 +144,10 @@ def summary(listed: Sequence[Cell]) -> str:
         if {row.data for row in of_method} == set(DATA) and all(min(row.regret.values()) <= 0 for row in of_method)
     ]
     return (
-        f"Means over the first {SEEDS} seeds of the board; {finished} of {len(listed)} runs are finished. The regret "
-        "of a method is positive if one of the beta-VAEs has both a smaller squared error and a larger score. Its size "
-        "is the smaller of the two advantages, each as a share of the range of the beta-VAEs (the squared error as a "
-        "logarithm), for the beta-VAE with the largest one. "
+        f"Means over seeds, by default the first {SEEDS} of the board; {finished} of {len(listed)} runs are finished. "
+        "The regret of a method is positive if one of the beta-VAEs has both a smaller squared error and a larger "
+        "score. Its size is the smaller of the two advantages, each as a share of the range of the beta-VAEs (the "
+        "squared error as a logarithm), for the beta-VAE with the largest one. "
         f"On or beyond the front on both data sets, in MIG or DCI: {', '.join(beyond) or 'none'}."
     )
 

@@ -54,7 +54,7 @@ class Published:
     claim: str
     study: Mapping[str, Mapping[str, Any]]  # contents of a study file, by data set
     quick: Mapping[str, object]  # settings of a shorter protocol, by dotted key
-    budget: int  # images that a run of the protocol sees, steps times batch
+    budget: int  # images that a run of the protocol is trained on, steps times batch
     columns: Mapping[str, Column]  # by name
     rows: Mapping[str, Sequence[Row]]  # by data set
     reasons: str  # why our figures may differ

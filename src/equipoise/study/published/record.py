@@ -24,7 +24,14 @@ from equipoise.training import checkpoint
 FORMAT = 1
 ROWS = 300  # of a curve; a longer one is thinned evenly
 DIGITS = 6  # significant digits of each number
-NO_CURVES = ("step", "seconds", "images_per_second", "lr", "error", "integral")  # numbers of a log that nobody draws
+NO_CURVES = (
+    "step",
+    "seconds",
+    "images_per_second",
+    "lr",
+    "error",
+    "integral",
+)  # not drawn
 
 
 class Contents(TypedDict):
@@ -92,6 +99,8 @@ def record(run: Path) -> Record | None:
     meta = read_json(run / "meta.json", Meta)
     made_by = {**meta["versions"], "platform": meta["platform"]}
     rows = checkpoint.read_log(run / "log.jsonl")
+    if not rows:
+        return None
     stored = summary.read(run)
     flags = [] if stored is None else stored["flags"]
     last = rows[-1]
@@ -118,7 +127,10 @@ def _name(config: Config, settings: Mapping[str, object]) -> str:
 
 
 def write(record: Record, results: Path) -> Path:
-    """Write a record to `results` and return its file."""
+    """Write a record to `results` and return its file. A record of more steps under the same name stays as it is."""
+    file = results / f"{record.run}.json"
+    if file.exists() and _read(file).steps[-1] > record.steps[-1]:
+        return file
     contents: dict[str, object] = {
         "format": FORMAT,
         "command": record.command,
@@ -131,7 +143,6 @@ def write(record: Record, results: Path) -> Path:
     }
     if not math.isnan(record.seconds):
         contents["seconds"] = record.seconds
-    file = results / f"{record.run}.json"
     write_text(file, "{\n" + ",\n".join(f'"{key}": {json.dumps(value)}' for key, value in contents.items()) + "\n}\n")
     return file
 
@@ -169,7 +180,7 @@ def _scores(run: Path, last: int) -> dict[int, dict[str, float]]:
 
 def _curves(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
     """Return the steps and each number of the log that all rows have, as lists."""
-    thin = rows[:: max(1, math.ceil(len(rows) / ROWS))]
+    thin = [*rows[: -1 : max(1, math.ceil(len(rows) / ROWS))], rows[-1]]
     names = [name for name in rows[-1] if name not in NO_CURVES and isinstance(rows[-1][name], int | float)]
     curves = {name: [_round(row[name]) for row in thin] for name in names if all(name in row for row in thin)}
     return {"step": [row["step"] for row in thin], **curves}

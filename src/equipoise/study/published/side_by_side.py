@@ -52,18 +52,19 @@ def common_step(rows: Sequence[Sequence[Record]]) -> int | None:
 
 def _lines(table: Published, row: Row, runs: Sequence[Record], common: int | None) -> list[Line]:
     lines = [Line("paper", "paper", {name: _exact(value) for name, value in row.paper.items()})] if row.paper else []
+    latest: dict[str, Line] = {}
     for setting, alike in _apart(table, runs).items():
         last = max(step for run in alike for step in run.steps)
         for step in sorted({last} if common is None else {common, last}):
             models = [run for run in alike if step in run.scores]
             if models:
                 mean = _means(table, models, step)
-                lines.append(Line("mean", _label(models, step, setting), mean))
-    means = [line for line in lines if line.kind == "mean"]
-    if row.paper and means:
-        ours = means[-1].figures
+                latest[setting] = Line("mean", _label(models, step, setting), mean)
+                lines.append(latest[setting])
+    for setting, line in latest.items() if row.paper else ():
+        ours = line.figures
         away = {name: _exact(ours[name].value - value) for name, value in row.paper.items() if name in ours}
-        lines.append(Line("difference", "ours - paper", away))
+        lines.append(Line("difference", f"ours - paper, {setting}" if len(latest) > 1 else "ours - paper", away))
     if table.selection is not None:
         lines += _best(table, table.selection, runs)
     return lines

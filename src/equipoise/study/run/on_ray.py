@@ -18,7 +18,7 @@ class OnRay:
     """An engine that runs tasks on the cluster of this machine, or on one that is started here for this study.
 
     If a task is lost with its process or node, the driver of the study starts it again. Ray's own retries are off,
-    because Ray cannot see how far the run is, nor that another driver may have claimed it.
+    because Ray has no record of the progress of a run, or of whether another driver has claimed it.
     """
 
     def __init__(self, workers: int | None, threads: int, gpus: float) -> None:

@@ -105,7 +105,7 @@ class Job:
         record_failure(self._study, self._run, f"{how}; see {self._job.paths.stderr}")
 
     def stop(self) -> None:
-        """Let the engine cancel the job, in one command with the others. A job that waits does not start."""
+        """Mark the job for cancellation; one command cancels all marked jobs. A waiting job does not start."""
         self._stopped.append(self._job.job_id)
 
     def join(self) -> None:

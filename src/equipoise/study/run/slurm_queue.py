@@ -1,6 +1,6 @@
 """Slurm's queue: the states of this user's jobs, and their cancellation.
 
-`squeue` answers on every cluster. `sacct` needs an accounting database, which many small clusters lack.
+`squeue` works on every cluster. `sacct` needs an accounting database, which many small clusters lack.
 """
 
 import os

@@ -9,13 +9,14 @@ from typing import Literal
 from equipoise import runs
 from equipoise.claim import FOLDER, Claims
 from equipoise.config import Config
+from equipoise.errors import InputError, RunError
 from equipoise.study.plan import Plan
 from equipoise.study.run.work import failures, failures_file, is_given_up
 from equipoise.training import checkpoint
 
 Stage = Literal["done", "running", "waiting", "failed"]
 Mark = tuple[int | None, ...] | None
-"""When the folder, the claims and the failures of a run last changed; None for a run that has neither."""
+"""Times of the last change of the folder, the claims and the failures of a run; None for a run that has neither."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class State:
 
 
 class Watch:
-    """Reads the states of all runs of a plan, again at each call, as far as their folders changed since the last one.
+    """Reads the state of each run of a plan; a later call reads only runs whose files have changed.
 
     Runs that are done are read once.
     """
@@ -83,6 +84,14 @@ def _changed(path: str) -> int | None:
 
 
 def _state(plan: Plan, claims: Claims, run: str) -> State:
+    """Read the state of a run. One with a damaged file has failed, and the others go on."""
+    try:
+        return _undamaged(plan, claims, run)
+    except (InputError, RunError) as error:
+        return State(run, "failed", 0, plan.runs[run].train.steps, None, None, "", 0, str(error))
+
+
+def _undamaged(plan: Plan, claims: Claims, run: str) -> State:
     config = plan.runs[run]
     path = Path(config.out)
     last = checkpoint.last_row(path / "log.jsonl")

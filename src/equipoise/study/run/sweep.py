@@ -1,6 +1,7 @@
 """Running all runs of a study."""
 
 import dataclasses
+import math
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
@@ -96,7 +97,7 @@ def engine_for(plan: Plan, name: str, workers: int | None, gpus: float) -> Engin
     """Return the engine of this name. Raises `InputError` for an unknown one, and for wrong workers or GPUs."""
     choose("engine", name, ("local", "ray", "slurm"))
     check_workers(workers)
-    if gpus < 0 or (gpus and name == "local"):
+    if not 0 <= gpus < math.inf or (gpus and name == "local"):
         raise InputError(f"gpus is {gpus:g}; expected 0 or more, with engine ray or slurm")
     if name == "local":
         return Local(workers or default_workers(plan))

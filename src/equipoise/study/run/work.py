@@ -49,8 +49,12 @@ def work(config: Config, study: Path, stop: Callable[[], bool] = lambda: False) 
     `stop` is called before each training step. When it returns True the run is saved, to be resumed later.
     """
     run = Path(config.out).name
-    if runs.is_finished(config):
-        return "done"
+    try:
+        if runs.is_finished(config):
+            return "done"
+    except InputError as error:  # a damaged file, which another try would find again
+        record_failure(study, run, str(error), hopeless=True)
+        return "failed"
     claim = Claims().take(Path(config.out))
     if claim is None:
         return "claimed"

@@ -118,13 +118,13 @@ def corners(space: Space) -> Iterator[Config]:
 
 
 def check_settings(space: Space, number: int, settings: Mapping[str, Any]) -> None:
-    """Raise `InputError` where the file of the search no longer draws the settings of a trial."""
+    """Raise `InputError` if the settings of a trial are outside the distributions of the file."""
     drawn = space.drawn(settings.get(METHOD))
     for key in [*drawn, *settings]:
         if key not in settings or key not in drawn or not _contains(drawn[key], settings[key]):
             raise InputError(
-                f"trial {number} in {space.folder} has {key} = {settings.get(key)}, which the search no longer draws; "
-                f"restore its distribution, or choose another out"
+                f"trial {number} in {space.folder} has {key} = {settings.get(key)}, which is outside the "
+                f"distributions of the file; restore its distribution, or choose another out"
             )
 
 

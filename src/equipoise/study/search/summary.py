@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import shlex
 from typing import Any
 
 from equipoise.metrics import METRICS
@@ -73,7 +74,7 @@ def text(result: SearchResult) -> str:
             rows.append([name, figure, ends, str(len(trial.scores)), *settings, _flags(space, trial)])
         more = f"; the best {MOST}, all are in search.csv" if len(best) > MOST else ""
         lines += ["", *tables.lines(rows), "", f"means over seeds{more}"]
-        lines += ["the best of many trials is better partly by chance: score it again with other seeds"]
+        lines += ["the best of many trials owes part of its lead to chance: train it again with other seeds"]
         lines += ["this command trains it for longer with another seed:", f"  {longer(result)}"]
     lines += [f"{each.stage}: trial {each.number}: {each.reason}" for each in result.trials if each.reason]
     if any(each.stage == "failed" for each in result.trials):
@@ -90,7 +91,8 @@ def longer(result: SearchResult) -> str:
     seed = max(each.train.seed for each in configs) + 1
     steps = LONGER * config.train.steps
     out = result.space.folder / "best"
-    return f"equipoise train {config.out}/config.toml train.steps={steps} train.seed={seed} out={out}"
+    words = (f"{config.out}/config.toml", f"train.steps={steps}", f"train.seed={seed}", f"out={out}")
+    return shlex.join(["equipoise", "train", *words])
 
 
 def short(value: object) -> str:

@@ -1,4 +1,4 @@
-"""The trials of a search. Optuna's journal in the search's folder stores them; their runs decide how they end."""
+"""The trials of a search, in Optuna's journal in the search's folder. How a trial ends follows from its runs."""
 
 import dataclasses
 import math
@@ -87,11 +87,23 @@ class Trials:
 
     def more(self) -> bool:
         """Propose and store another trial. Returns False where all trials of the file have been proposed."""
-        number = len(self.trials)
-        if number >= self.space.search.trials:
-            return False
-        self.add(propose(self._optuna, self.space, self.trials, number))
+        with self._proposing():  # two processes that propose at once would store the same trial
+            self.look()
+            number = len(self.trials)
+            if number >= self.space.search.trials:
+                return False
+            self.add(propose(self._optuna, self.space, self.trials, number))
         return True
+
+    @contextmanager
+    def _proposing(self) -> Iterator[None]:
+        """Keep other processes from proposing a trial in this block."""
+        lock = self._optuna.storages.journal.JournalFileOpenLock(str(self.space.folder / "propose"))
+        lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
     def add(self, settings: Mapping[str, Any]) -> None:
         """Store a trial with these settings, before any of its runs starts."""
@@ -143,7 +155,10 @@ def import_optuna() -> Any:
 
 
 def stored_trials(space: Space) -> list[Trial]:
-    """Return the trials in the folder, open or pruned. Raises `InputError` where the file no longer draws one."""
+    """Return the trials in the folder, open or pruned.
+
+    Raises `InputError` if one is outside the distributions of the file.
+    """
     if not (space.folder / JOURNAL).exists():
         return []
     _, study = _open(import_optuna(), space)
@@ -286,7 +301,7 @@ def _remove_unfinished_line(path: Path, lock: Any) -> None:
 
 
 def _trial(space: Space, stored: Any) -> Trial:
-    """Return a stored trial with its runs. Raises `InputError` for one that the file would no longer draw."""
+    """Return a stored trial with its runs. Raises `InputError` for one outside the distributions of the file."""
     settings = stored.user_attrs["settings"]
     check_settings(space, stored.number, settings)
     table = {**space.fixed(settings.get(METHOD)), **settings}

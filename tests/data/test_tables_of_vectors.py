@@ -1,0 +1,88 @@
+"""Vectors in files as people have them: identifiers, wide tables, bytes, and spectra with numbers in their names."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from equipoise.data import export, factor_table, load_data
+from equipoise.data.pairs import neighbours
+from equipoise.errors import InputError
+
+
+def names(source: object) -> tuple[str, ...]:
+    scaling = load_data(source).scaling
+    assert scaling is not None
+    return scaling.names
+
+
+def test_spectra_are_in_the_natural_order_of_their_names(tmp_path: Path) -> None:
+    for number in (1, 2, 9, 10, 11, 100):
+        np.save(tmp_path / f"s{number}.npy", np.array([number, number**2, 1.0 / number]))
+    vectors = load_data(tmp_path)
+    assert vectors.files == [f"s{number}.npy" for number in (1, 2, 9, 10, 11, 100)]
+    np.testing.assert_allclose(vectors.vectors()[:, 0], [1, 2, 9, 10, 11, 100], rtol=1e-5)
+    assert neighbours(vectors).tolist() == [[0, 1], [1, 2], [2, 3], [3, 4], [4, 5]]
+
+
+def test_identifiers_with_underscores_are_text(tmp_path: Path) -> None:
+    text = "sample,x\n" + "".join(f"2020_0{i},{i * i}\n" for i in range(1, 6))
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.warns(UserWarning, match=r"not read: 1 column \(sample: text\)"):
+        assert names(tmp_path / "t.csv") == ("x",)
+    with pytest.warns(UserWarning, match=r"not read: 1 column \(sample: text\)"):
+        assert names(pd.read_csv(tmp_path / "t.csv", dtype={"sample": str})) == ("x",)
+
+
+def test_columns_that_are_called_by_numbers_with_underscores_have_names(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("2020_01,2020_02\n1,2\n3,5\n")
+    assert names(tmp_path / "t.csv") == ("2020_01", "2020_02")
+
+
+def test_a_line_of_a_spectrum_with_an_underscore_is_no_number(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("1,2\n3,4\n")
+    (tmp_path / "b.csv").write_text("1,2\n3,4_000\n")
+    with pytest.raises(InputError, match=r"b\.csv: line 2 is neither a number nor a position and a number"):
+        load_data(tmp_path)
+
+
+def test_numbers_of_a_wide_table_are_not_read_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(50, 20))).add_prefix("c").assign(kind=["a", "b"] * 25)
+    columns: list[str] = []
+    texts = factor_table.texts
+    monkeypatch.setattr(factor_table, "texts", lambda column: columns.append(column.name) or texts(column))
+    with pytest.warns(UserWarning, match=r"not read: 1 column \(kind: text\)"):
+        load_data(frame)
+    assert columns == ["kind"]
+    vectors = load_data(frame, factors=["kind"])
+    assert vectors.factors is not None
+    assert vectors.factors[:, 0].tolist() == [0, 1] * 25
+
+
+def test_columns_of_numbers_are_no_paths() -> None:
+    frame = pd.DataFrame({"a": [1, 2], "b": [0.5, None], "day": pd.to_datetime(["2024-01-01", "2024-01-02"])})
+    assert not factor_table.has_paths(frame)
+    for cells in (["A.PNG", "b.jpg"], pd.Categorical(["a.png", "b.png"]), [Path("a.png"), Path("b.tiff")]):
+        assert factor_table.has_paths(frame.assign(path=cells))
+
+
+def test_bytes_that_are_no_pictures_do_not_make_pictures_of_a_table(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    columns = {"key": [None, b"\x00\x01", b"\x7f"], "x": [1.0, 2.0, 4.0], "y": [3.0, 1.0, 2.0]}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "t.parquet")
+    with pytest.warns(UserWarning, match=r"not read: 1 column \(key: text\)"):
+        vectors = load_data(tmp_path / "t.parquet")
+    np.testing.assert_allclose(vectors.vectors(), [[1, 3], [2, 1], [4, 2]], rtol=1e-6)
+
+
+def test_vectors_are_not_written_to_parquet_without_its_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors = load_data(np.random.default_rng(0).normal(size=(5, 3)))
+    monkeypatch.setattr(factor_table, "find_spec", lambda name: None if name == "pandas" else name)
+    for write in (lambda path: export.check_path(path, of_vectors=True), lambda path: export.to_path(vectors, path)):
+        with pytest.raises(InputError, match=r"v\.parquet needs pandas and pyarrow; pip install .*, or write a \.csv"):
+            write(tmp_path / "v.parquet")
