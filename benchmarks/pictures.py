@@ -1,4 +1,4 @@
-"""The pictures of README, home page and tutorial, redrawn from the run of the demo.
+"""The pictures of README, home page, tutorial and the page on reports, redrawn from the run of the demo.
 
     python benchmarks/pictures.py        # or: make pictures
 
@@ -30,7 +30,16 @@ from equipoise.report.latents import Latent
 ROOT = Path(__file__).parent.parent
 SETTINGS = Path("examples/demo.toml")
 MANIFEST = Path("docs/assets/demo.json")
-PICTURES = ("traversals.png", "traversals.gif")
+REPORT = (
+    "latents-vs-factors.png",
+    "information.png",
+    "reconstructions.png",
+    "samples.png",
+    "tradeoff.svg",
+    "curves.svg",
+)
+PICTURES = {name: name for name in ("traversals.png", "traversals.gif")} | {f"report-{name}": name for name in REPORT}
+"""The pictures of the documentation, and their names in the run."""
 PAGES = ("README.md", "docs/index.md", "docs/start.md")
 EMBEDDED = re.compile(r"!\[[^]]*\]\((?:docs/)?images/traversals\.(?:png|gif)\)(?:\n\n\*[^*]+\*)?")  # with its caption
 SCORE = re.compile(r"^  (\w+) +([\d.]+) +\[", re.MULTILINE)  # a row of the printed scores
@@ -41,8 +50,8 @@ def draw(root: Path, folder: Path) -> None:
     run = runs.open_run(folder)
     findings = analyse(run)
     latents = [{**vars(latent), "words": ""} for latent in findings.selection]
-    for name in PICTURES:
-        shutil.copyfile(run.path / "pictures" / name, root / "docs" / "images" / name)
+    for name, of_run in PICTURES.items():
+        shutil.copyfile(run.path / "pictures" / of_run, root / "docs" / "images" / name)
     manifest = {
         "command": f"equipoise train {SETTINGS}",
         "settings": settings_digest(run.config, run.model),

@@ -69,6 +69,7 @@ def test_other_settings_nets_layouts_and_pictures_are_named(
     script: ModuleType, squares: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = {"evaluate.which": ["sse"]}
+    monkeypatch.setattr(script, "PICTURES", {name: name for name in ("traversals.png", "traversals.gif")})
     run = eq.train(squares(), method="beta-vae", net="burgess", steps=2, out=tmp_path / "run", settings=scores)
     for folder in ("examples", "docs/images", "docs/assets"):
         (tmp_path / folder).mkdir(parents=True)
@@ -105,7 +106,7 @@ def test_every_method_has_small_pictures_on_its_page_and_in_the_gallery(name: st
     page = (ROOT / "docs" / "methods" / f"{name}.md").read_text(encoding="utf-8")
     config = module("method_pictures").config(name)
     side = config.data.size
-    caption = f"*Traversals after {config.train.steps:,} steps on dSprites at {side} x {side}, the first of five seeds"
+    caption = f"*Traversals after {config.train.steps:,} steps on dSprites at {side} x {side}, seed 0 of the board"
     assert f"](../images/{still.name})\n\n{caption}" in page
     gallery = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
     assert f'src="images/{moving.name}"' in gallery

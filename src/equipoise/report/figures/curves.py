@@ -33,7 +33,19 @@ EQUIVALENTS = {"beta_equivalent": "kl", "tc_equivalent": "tc"}  # and the terms 
 # its mean error is the gap between two lines.
 UNDRAWN = (
     *("step", "lr", "images_per_second", "seconds", "error", "integral", "beta", "adversary_loss"),
-    *("spread", "unit_mean", "term_mean", "entered", "rec_min", "multiplier", "ratio", "error_mean", "sse_of_mean"),
+    *(
+        "spread",
+        "unit_mean",
+        "term_mean",
+        "entered",
+        "kl_mean",
+        "opened",
+        "rec_min",
+        "multiplier",
+        "ratio",
+        "error_mean",
+        "sse_of_mean",
+    ),
 )
 
 
