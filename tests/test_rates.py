@@ -11,6 +11,7 @@ import torch
 import equipoise as eq
 from equipoise import report
 from equipoise.commands import encode, evaluate, export
+from equipoise.commands import report as write_reports
 from equipoise.config import resolve
 from equipoise.errors import InputError, RunError
 
@@ -74,6 +75,16 @@ def test_codes_of_an_earlier_checkpoint_are_computed_again(rates: eq.Run) -> Non
     np.savez(file, **{**right, "mean": 0 * right["mean"], "checkpoint": np.array("of another")})
     evaluate([rates.path], beta=3.0, progress=False)
     assert np.array_equal(eq.open_run(rates.path).at(3.0).codes["mean"], right["mean"])
+
+
+def test_a_missing_report_of_a_beta_is_written_although_the_run_has_its_own(
+    rates: eq.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (rates.path / "report.html").write_text("of the run")
+    evaluate([rates.path], beta=4.0, progress=False)
+    monkeypatch.setattr(report, "write", lambda run: run.results / "report.html")
+    wrote = write_reports(rates.path.parent, beta=4.0).values["wrote"]
+    assert wrote == [str(rates.path / "betas" / "4" / "report.html")]
 
 
 def test_an_export_at_a_beta_is_a_plain_model(rates: eq.Run, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from equipoise.data.settings import Data, LabelSettings, check
 from equipoise.errors import InputError, check_finite, check_value, choose, nearest, sentence, short
 from equipoise.files import parse_value, read_toml, user_path
 from equipoise.methods import DEFAULT, METHODS, Method, Shape
-from equipoise.methods.method import Checked, of_vectors
+from equipoise.methods.method import ChecksSettings, of_vectors
 from equipoise.nets import NETS
 from equipoise.objective import Objective, with_labels
 from equipoise.part import Part
@@ -294,7 +294,7 @@ def _section(section: str, kind: type[Section], values: Mapping[str, object], ow
 
 def _check_new(config: Config, objective: Objective) -> None:
     """Raise `InputError` for settings that a new run may not have, because they have no effect or no minimum."""
-    if isinstance(config.method, Checked):
+    if isinstance(config.method, ChecksSettings):
         config.method.check_new(objective, config.train.optimizer)
     for part in objective.parts:
         for each in part.modules():  # a part may consist of several

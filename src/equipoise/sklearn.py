@@ -24,7 +24,7 @@ from equipoise.training import speed
 from equipoise.training.loop import Training, device, fit
 
 Array = npt.NDArray[Any]
-OF_RUNS = ("train.init", "train.devices", "train.nodes")  # settings that only a run on disk has
+RUN_SETTINGS = ("train.init", "train.devices", "train.nodes")  # settings that only a run on disk has
 
 
 class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -178,7 +178,7 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         choose("method", self.method, METHODS)
         settings = configuration.expand(self.settings or {})
         for key, value in settings.items():
-            if (key in OF_RUNS or (key.startswith("data.") and key != "data.scaling")) and value is not None:
+            if (key in RUN_SETTINGS or (key.startswith("data.") and key != "data.scaling")) and value is not None:
                 raise InputError(f"{key} has no effect on an estimator; leave it out, or train with eq.train")
         options: dict[str, object] = {
             "data": "array",

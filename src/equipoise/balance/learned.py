@@ -80,7 +80,7 @@ class LearnedWeights(Balance):
         travel: Positive | None = None,
     ) -> None:
         super().__init__()
-        self.terms = _checked(self.name, terms, reference)
+        self.terms = _check_terms(self.name, terms, reference)
         self.regulariser, self.parametrisation = regulariser, parametrisation
         self.floor, self.initial = floor, initial
         self.reference, self.least, self.travel = reference, least, travel
@@ -228,7 +228,7 @@ class ClosedFormWeights(Balance):
         memory: Fraction | None = None,
     ) -> None:
         super().__init__()
-        self.terms = _checked(self.name, terms, reference)
+        self.terms = _check_terms(self.name, terms, reference)
         self.smoothing, self.floor, self.initial = smoothing, floor, initial
         self.reference, self.least, self.memory = reference, least, memory
         self.is_scheduled = memory is not None
@@ -292,7 +292,7 @@ class ClosedFormWeights(Balance):
         return mean
 
 
-def _checked(balance: str, terms: Sequence[str], reference: float | None) -> tuple[str, ...]:
+def _check_terms(balance: str, terms: Sequence[str], reference: float | None) -> tuple[str, ...]:
     """The terms of a balance. Raises `InputError` if there are none, or no `rec` that a reference could scale."""
     if not terms:
         raise InputError(f"terms of {balance} is empty; name the terms that are weighted, such as rec and kl")

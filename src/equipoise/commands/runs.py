@@ -205,7 +205,8 @@ def report(
         scored = sorted(path.parent for path in folder.rglob("codes.npz") if (path.parent / "config.toml").is_file())
         if not scored:
             raise InputError(f"{folder} is not a run and contains no scored run; give the folder of a run or a study")
-        folders = [run for run in scored if not (run / page).exists()]
+        results = [path if beta is None else runs.open_run(path).at(beta).results for path in scored]
+        folders = [path for path, pages in zip(scored, results, strict=True) if not (pages / page).exists()]
     pages, busy = [], []
     for run in (runs.open_run(path).at(beta) for path in folders):
         try:

@@ -159,7 +159,7 @@ def plain_header(name: str) -> str:
 
 
 def is_row_name(name: str, *, is_unnamed: bool = False) -> bool:
-    """Whether the header of a column is one of row numbers; is_unnamed: whether it can be of nothing else."""
+    """Whether the header of a column is one of row numbers; is_unnamed: one that data frames write for an index."""
     return plain_header(name) in (_UNNAMED if is_unnamed else _ROW_NUMBERS)
 
 

@@ -79,7 +79,7 @@ class Coloured:
 
 
 def blocks(read: Callable[[Indices], Bytes], count: int, size: int = 1000) -> Iterator[tuple[int, Bytes]]:
-    """The number of the first image and the pixels [n, C, H, W] of up to `size` images at a time, in order."""
+    """Yield the number of the first image, and the pixels [n, C, H, W], of up to `size` images at a time, in order."""
     for first in range(0, count, size):
         yield first, read(np.arange(first, min(first + size, count)))
 

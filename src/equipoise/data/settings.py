@@ -203,6 +203,6 @@ def check(data: Data) -> None:
 
 
 def check_fractions(split: Sequence[float]) -> None:
-    """Raises `InputError` unless there are two or more positive fractions whose sum is 1, up to rounding."""
+    """Raise `InputError` unless there are two or more positive fractions whose sum is 1, up to rounding."""
     if len(split) < 2 or not min(split) > 0 or not abs(sum(split) - 1) <= 1e-6:
         raise InputError(f"data.split is {list(split)}; expected two or more positive fractions whose sum is 1")

@@ -80,7 +80,7 @@ class Method(Protocol):
 
 
 @runtime_checkable
-class Checked(Protocol):
+class ChecksSettings(Protocol):
     """A method with settings that only some combinations use."""
 
     def check_new(self, objective: Objective, optimizer: str) -> None:

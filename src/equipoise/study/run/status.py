@@ -86,12 +86,12 @@ def _changed(path: str) -> int | None:
 def _state(plan: Plan, claims: Claims, run: str) -> State:
     """Read the state of a run. One with a damaged file has failed, and the others go on."""
     try:
-        return _undamaged(plan, claims, run)
+        return _read_state(plan, claims, run)
     except (InputError, RunError) as error:
         return State(run, "failed", 0, plan.runs[run].train.steps, None, None, "", 0, str(error))
 
 
-def _undamaged(plan: Plan, claims: Claims, run: str) -> State:
+def _read_state(plan: Plan, claims: Claims, run: str) -> State:
     config = plan.runs[run]
     path = Path(config.out)
     last = checkpoint.last_row(path / "log.jsonl")
