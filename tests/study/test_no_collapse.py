@@ -25,7 +25,7 @@ CELLS = [
 
 def test_a_cell_is_a_method_with_its_defaults_on_a_net_and_data() -> None:
     runs = plan(contents()).runs
-    assert len(runs) == len(METHODS) * len(NETS) * 3 == 144
+    assert len(runs) == len(METHODS) * len(NETS) * 3 == 180
     assert {config.train.steps for config in runs.values()} == {2000}
     assert {config.train.start_at_mean for config in runs.values()} == {True}
     assert {config.method.law for config in runs.values() if hasattr(config.method, "law")} == {"scaled"}
@@ -41,8 +41,10 @@ def test_the_table_marks_cells_below_a_limit_and_those_to_come() -> None:
 
 
 def test_more_seeds_are_more_runs_of_each_cell() -> None:
-    assert len(plan(no_collapse.study(Size(seeds=2))).runs) == 288
-    assert no_collapse.study(Size(quick=True))["data"]["size"] == 32
+    assert len(plan(no_collapse.study(Size(seeds=2))).runs) == 360
+    full, quick = no_collapse.study(Size()), no_collapse.study(Size(quick=True))
+    assert full["data"]["size"] == quick["data"]["size"] == 32
+    assert (quick["train"]["steps"], quick["out"] == full["out"]) == (666, False)
 
 
 def test_photographs_are_grey_differ_and_are_the_same_each_time(tmp_path: Path) -> None:
@@ -63,8 +65,8 @@ def test_the_command_shows_what_is_there_and_refuses_options_of_other_tables(
     monkeypatch.chdir(tmp_path)
     outcome = commands.reproduce("no-collapse", to=Path("page.md"))
     assert not outcome.is_complete
-    assert "0 of 144 cells are finished" in outcome.text
-    assert outcome.values["cells"][0] == {"method": "l-vae", "net": "mlp_lvae", "data": "dsprites"}
+    assert "0 of 180 cells are finished" in outcome.text
+    assert outcome.values["cells"][0] == {"method": "aligned-vae", "net": "mlp_lvae", "data": "dsprites"}
     assert "| l-vae closed | burgess | - | - | - |" in Path("page.md").read_text(encoding="utf-8")
     with pytest.raises(InputError, match="no-collapse has its own data sets and runs; leave --dataset and --add out"):
         commands.reproduce("no-collapse", dataset="dsprites")
@@ -73,7 +75,7 @@ def test_the_command_shows_what_is_there_and_refuses_options_of_other_tables(
 @pytest.mark.slow
 def test_a_sample_of_the_table_does_not_collapse(tmp_path: Path) -> None:
     """Two cells of those that collapsed before: the methods of the paper and of calibrated noise with `locatello`."""
-    study = contents(tmp_path / "sample", size=32, steps=600, methods=({"name": "l-vae"}, {"name": "sigma-vae"}))
+    study = contents(tmp_path / "sample", steps=600, methods=({"name": "l-vae"}, {"name": "sigma-vae"}))
     study["net"] = {"name": "locatello"}
     study["data"] = {"name": "dsprites", "size": 32}
     assert reproduce.train(study, 1, tmp_path / "results" / "sample", progress=False) == 0

@@ -15,6 +15,8 @@ from equipoise.study.evidence.table import Evidence, Page, Size, read
 NAME = "no-collapse"
 FOLDER = Path("studies") / NAME
 METHODS: tuple[Mapping[str, str], ...] = (
+    {"name": "aligned-vae"},
+    {"name": "outline-vae"},
     {"name": "l-vae"},
     {"name": "l-vae", "preset": "closed"},
     {"name": "control-vae"},
@@ -27,8 +29,10 @@ METHODS: tuple[Mapping[str, str], ...] = (
     {"name": "geco"},
     {"name": "info-vae"},
     {"name": "hfs"},
+    {"name": "ada-gvae"},  # with weak labels
 )
 NETS = ("mlp_lvae", "locatello", "burgess", "cnn_lvae")
+SIZE = 32  # side of the images, as `equipoise train` chooses it on a CPU
 STEPS = 2000
 ACTIVE = 3  # latents that have to be active
 NATS = 2.0  # the least KL
@@ -83,7 +87,7 @@ def draw_photographs(folder: Path, count: int = PHOTOGRAPHS, side: int = 64, see
 
 def contents(
     folder: Path = FOLDER,
-    size: int | None = None,
+    size: int = SIZE,
     steps: int = STEPS,
     methods: Sequence[Mapping[str, str]] = METHODS,
     seeds: int = 1,
@@ -92,7 +96,7 @@ def contents(
 
     Args:
         folder: its folder, which also has the photographs.
-        size: side of the images in pixels. Default: that of the data.
+        size: side of the images in pixels.
         steps: training steps.
         methods: name and preset of each method.
         seeds: runs of each cell.
@@ -101,7 +105,7 @@ def contents(
     return {
         "out": str(folder),
         **({"seeds": seeds} if seeds > 1 else {}),
-        "data": {"name": names} if size is None else {"name": names, "size": size},
+        "data": {"name": names, "size": size},
         "method": [dict(method) for method in methods],
         "net": {"name": list(NETS)},
         "train": {"steps": steps},
@@ -148,10 +152,10 @@ def summary(listed: Sequence[Cell]) -> str:
 
 
 def study(size: Size) -> dict[str, Any]:
-    """Return the study of the table; a quick one has images of 32 x 32."""
-    folder = FOLDER.with_name(f"{NAME}-quick") if size.quick else FOLDER
-    steps, seeds = STEPS if size.steps is None else size.steps, 1 if size.seeds is None else size.seeds
-    return contents(folder, 32 if size.quick else None, steps, seeds=seeds)
+    """Return the study of the table; a quick one has a third of the steps."""
+    steps = (STEPS // 3 if size.quick else STEPS) if size.steps is None else size.steps
+    folder = FOLDER if steps == STEPS else FOLDER.with_name(f"{NAME}-{steps}")
+    return contents(folder, steps=steps, seeds=1 if size.seeds is None else size.seeds)
 
 
 def page(results: Path, size: Size) -> Page:
