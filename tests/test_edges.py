@@ -124,7 +124,7 @@ def test_apart_each_half_of_the_latents_has_gradients_of_its_own_target(is_apart
 
 
 def test_the_training_loop_ends_the_first_part_with_the_balance() -> None:
-    size = {"net": "mlp_lvae", "net.latent": 4, "train.batch": 8, "train.steps": 8}
+    size = {"net": "mlp", "net.latent": 4, "train.batch": 8, "train.steps": 8}
     settings = config.resolve({"data": "array", "method": "outline-vae", "method.apart": 0.5, **size})
     training = Training(*assemble(settings, (3, 8, 8), 100), settings.train, torch.device("cpu"))
     assert training.model.keeps_features
@@ -138,7 +138,7 @@ def test_the_training_loop_ends_the_first_part_with_the_balance() -> None:
 
 
 def test_a_trial_measures_both_parts_of_the_schedule() -> None:
-    size = {"net": "mlp_lvae", "net.latent": 4, "train.batch": 8, "train.steps": 100}
+    size = {"net": "mlp", "net.latent": 4, "train.batch": 8, "train.steps": 100}
     settings = config.resolve({"data": "array", "method": "outline-vae", "method.apart": 0.5, **size})
     training = Training(*assemble(settings, (3, 8, 8), 100), settings.train, torch.device("cpu"))
     apart = []

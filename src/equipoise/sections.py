@@ -38,7 +38,8 @@ class Train:
     """labelled images that chosen latents learn from: their number or share, the path of a table, or a table of
     settings, `labels.source` and so on; unset: none"""
     optimizer: Literal["adam", "muon"] = "adam"
-    """muon: orthogonal updates of the hidden layers of encoder and decoder, so that weak factors need fewer images"""
+    """muon: orthogonal updates of the hidden layers of encoder and decoder, so that weak factors need fewer images;
+    layers of more than 512 units take the steps of adam"""
     lr: Positive = 1e-4
     """learning rate; 1e-4 is the protocol of Locatello et al. (2019)"""
     betas: tuple[float, float] = (0.9, 0.999)

@@ -91,7 +91,7 @@ def test_scores_count_the_values_and_leave_out_what_needs_noise() -> None:
 
 
 SETTINGS: dict[str, object] = {
-    "method": "qlae", "net": "mlp_lvae", "net.latent": 3, "train.batch": 16, "train.steps": 8, "train.threads": 1,
+    "method": "qlae", "net": "mlp", "net.latent": 3, "train.batch": 16, "train.steps": 8, "train.threads": 1,
     "train.lr": 1e-3,
     "train.checkpoint_every": 3, "evaluate.which": "sse", "evaluate.n": 75,
 }  # fmt: skip

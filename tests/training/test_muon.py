@@ -7,7 +7,9 @@ import torch
 from tests.training.test_resume import go, settings, started
 from torch import nn
 
-from equipoise.training.muon import Muon, hidden_weights, orthogonal
+from equipoise.errors import InputError
+from equipoise.training import muon
+from equipoise.training.muon import LIMIT, Muon, hidden_weights, orthogonal
 
 
 @pytest.mark.parametrize("shape", [(4, 4), (8, 24), (24, 8), (1, 7)])
@@ -51,3 +53,22 @@ def test_weights_beside_the_latents_biases_and_the_balance_take_the_steps_of_ada
     sigmas = [dict(one.objective.balance.named_parameters()) for one in (plain, ours)]
     assert sigmas[0]
     assert all(torch.equal(value, sigmas[1][name]) for name, value in sigmas[0].items())
+
+
+@pytest.mark.parametrize("net", ["mlp", "small", "conv_bn", "locatello", "mlp_lvae", "mlp_tc"])
+def test_matrices_too_large_to_be_made_orthogonal_in_a_step_take_the_steps_of_adamw(net: str) -> None:
+    model = started(settings("vae", {"net": net, "net.latent": 10}), "cpu", (1, 32, 32)).model
+    hidden = hidden_weights(model)
+    weights = [weight for weight in model.parameters() if weight.ndim > 1]
+    assert all(min(weight.flatten(1).shape) <= LIMIT for weight in hidden)
+    assert len(hidden) == (0 if net in ("mlp_lvae", "mlp_tc") else len(weights) - 2)
+
+
+def test_a_state_with_other_groups_of_weights_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = settings("vae", {"train.optimizer": "muon"})
+    monkeypatch.setattr(muon, "LIMIT", 200)
+    earlier = started(config, "cpu")
+    go(earlier, 1)
+    monkeypatch.undo()
+    with pytest.raises(InputError, match="the checkpoint is of an earlier version"):
+        started(config, "cpu").load_state(earlier.state())

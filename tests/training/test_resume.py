@@ -17,12 +17,12 @@ MUON = {"train.optimizer": "muon"}
 
 def settings(method: str, more: dict[str, object]) -> Config:
     own = {f"method.{key}": value for key, value in SMALL.get(method, {}).items()}
-    size = {"net": "mlp_lvae", "net.latent": SHAPE.latent, "train.batch": 8, "train.steps": 10, "train.lr": 1e-3}
+    size = {"net": "mlp", "net.latent": SHAPE.latent, "train.batch": 8, "train.steps": 10, "train.lr": 1e-3}
     return resolve({"data": "array", "method": method, **size, **own, **more})
 
 
-def started(config: Config, device: str) -> Training:
-    model, objective = build(config, SHAPE.image, SHAPE.images)
+def started(config: Config, device: str, shape: tuple[int, int, int] = SHAPE.image) -> Training:
+    model, objective = build(config, shape, SHAPE.images)
     training = Training(model, objective, config.train, torch.device(device))
     model.train()
     objective.train()

@@ -170,7 +170,13 @@ class Training:
         self.model.load_state_dict(state["model"])
         self.objective.load_own_state(state["objective"])
         for name, of_optimiser in state.get("optimisers", {}).items():
-            self.optimisers[name].load_state_dict(of_optimiser)
+            try:
+                self.optimisers[name].load_state_dict(of_optimiser)
+            except ValueError:
+                raise InputError(
+                    "the checkpoint is of an earlier version, whose optimiser had other groups of weights; start the "
+                    "run again in another folder, or continue it with that version"
+                ) from None
         self.pending = [] if state["pending"] is None else list(state["pending"])
 
     def _finite_pending(self) -> Tensor:
@@ -249,9 +255,7 @@ def _optimiser(
 ) -> torch.optim.Optimizer:
     """The optimiser of these groups. An adversary has Adam, whatever the optimiser of the model."""
     if name == "model" and train.optimizer == "muon":
-        hidden = muon.hidden_weights(model)
-        hidden += [p for p in objective.edges.parameters() if p.ndim > 1] if objective.edges is not None else []
-        return muon.Muon(muon.split(groups, hidden), train.fast)
+        return muon.Muon(muon.split(groups, muon.hidden_weights(model, objective.edges)), train.fast)
     return speed.adam(groups, train.fast)
 
 
