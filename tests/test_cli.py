@@ -87,14 +87,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
     "method", [pytest.param(name, marks=() if name in KILLED else pytest.mark.slow) for name in METHODS]
 )
 def test_a_run_killed_at_a_random_moment_and_resumed_equals_the_uninterrupted_one(
-    method: str, squares: Callable[[], str], tmp_path: Path
+    method: str, squares: Callable[[], str], here: Here, tmp_path: Path
 ) -> None:
     own = [
-        f"method.{key}={value if isinstance(value, int) else list(value)}"
+        f"method.{key}={list(value) if isinstance(value, tuple) else value}"
         for key, value in LITTLE.get(method, {}).items()
     ]
     words = ["train", f"data={squares()}", f"method={method}", "train.steps=150", *SMALL, *own]
-    assert equipoise(*words, f"out={tmp_path / 'whole'}").returncode == 0
+    assert here(*words, f"out={tmp_path / 'whole'}").code == 0
 
     broken = tmp_path / "broken"
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -106,7 +106,7 @@ def test_a_run_killed_at_a_random_moment_and_resumed_equals_the_uninterrupted_on
         time.sleep(random.SystemRandom().uniform(0, 0.5))
         process.kill()
     killed_at = checkpoint.load(broken / "checkpoint.pt")["step"]
-    assert equipoise(*words, f"out={broken}").returncode == 0
+    assert here(*words, f"out={broken}").code == 0
     assert same_training(tmp_path / "whole", broken), f"killed after step {killed_at}"
     assert (tmp_path / "whole" / "scores.json").exists()
     assert (broken / "report.html").exists()
@@ -130,31 +130,31 @@ def test_sigterm_saves_and_says_where_it_stopped(squares: Callable[[], str], tmp
 
 
 def test_train_evaluate_encode_and_report_end_by_saying_where_they_wrote(
-    squares: Callable[[], str], tmp_path: Path
+    squares: Callable[[], str], here: Here, tmp_path: Path
 ) -> None:
     data = squares()
-    done = equipoise("train", f"data={data}", "train.steps=20", *SMALL, "out=runs/a", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "wrote runs/a; open runs/a/report.html"
-    again = equipoise("train", f"data={data}", "train.steps=20", *SMALL, "out=runs/a", "--json", cwd=tmp_path)
-    assert json.loads(again.stdout)["scores"]["sse"]["value"] > 0
+    done = here("train", f"data={data}", "train.steps=20", *SMALL, "out=runs/a")
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[-1] == "wrote runs/a; open runs/a/report.html"
+    again = here("train", f"data={data}", "train.steps=20", *SMALL, "out=runs/a", "--json")
+    assert json.loads(again.out)["scores"]["sse"]["value"] > 0
 
-    done = equipoise("evaluate", "runs/a", "--which", "sap", "--which", "mig", cwd=tmp_path)
-    assert done.stdout.splitlines()[-1] == "wrote runs/a/scores.json"
+    done = here("evaluate", "runs/a", "--which", "sap", "--which", "mig")
+    assert done.out.splitlines()[-1] == "wrote runs/a/scores.json"
     assert set(json.loads((tmp_path / "runs/a/scores.json").read_text())["scores"]) == {"sap", "mig", "sse"}
 
-    done = equipoise("encode", "runs/a", data, "--out", "codes.npz", cwd=tmp_path)
-    assert done.stdout.splitlines()[-1] == "wrote codes.npz"
+    done = here("encode", "runs/a", data, "--out", "codes.npz")
+    assert done.out.splitlines()[-1] == "wrote codes.npz"
     with np.load(tmp_path / "codes.npz") as codes:
         assert codes["mean"].shape == (75, 3)
         assert codes["factors"].shape == (75, 3)
 
-    done = equipoise("evaluate", "--codes", "codes.npz", "--which", "mig", "--json", cwd=tmp_path)
-    assert json.loads(done.stdout)["wrote"] == "codes.scores.json"
+    done = here("evaluate", "--codes", "codes.npz", "--which", "mig", "--json")
+    assert json.loads(done.out)["wrote"] == "codes.scores.json"
 
     (tmp_path / "runs/a/report.html").unlink()
-    done = equipoise("report", "runs/a", cwd=tmp_path)
-    assert done.stdout.splitlines()[-1] == "wrote runs/a/report.html"
+    done = here("report", "runs/a")
+    assert done.out.splitlines()[-1] == "wrote runs/a/report.html"
     assert (tmp_path / "runs/a/report.html").exists()
 
 

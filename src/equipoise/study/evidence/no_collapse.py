@@ -29,7 +29,6 @@ METHODS: tuple[Mapping[str, str], ...] = (
     {"name": "geco"},
     {"name": "info-vae"},
     {"name": "hfs"},
-    {"name": "ada-gvae"},  # with weak labels
 )
 NETS = ("mlp_lvae", "locatello", "burgess", "cnn_lvae")
 SIZE = 32  # side of the images, as `equipoise train` chooses it on a CPU

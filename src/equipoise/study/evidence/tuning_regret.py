@@ -18,7 +18,11 @@ from equipoise.study.evidence.front import SCORES, Point, Row, draw, front, is_r
 from equipoise.study.evidence.table import Evidence, Page, Size, read
 
 NAME = "tuning-regret"
-METHODS: tuple[Mapping[str, str], ...] = (*no_collapse.METHODS, {"name": "qlae"})
+METHODS: tuple[Mapping[str, str], ...] = (
+    *no_collapse.METHODS,
+    {"name": "qlae"},
+    {"name": "ada-gvae"},  # with weak labels
+)
 SEEDS = 3
 
 
