@@ -101,9 +101,9 @@ def test_file_says_what_is_drawn_for_each_method_and_what_is_fixed() -> None:
     assert found.keys == (METHOD, "train.batch", "train.lr", "method.beta", "method.layout")
     shared = {"train.batch": Distribution("choice", [16, 24]), "train.lr": Distribution("uniform", [1e-4, 1e-2])}
     shared = {METHOD: Distribution("choice", ["beta-vae", "isa-vae"]), **shared}
-    assert found.drawn("beta-vae") == shared | {"method.beta": Distribution("log_uniform", [0.5, 8.0])}
+    assert found.distributions("beta-vae") == shared | {"method.beta": Distribution("log_uniform", [0.5, 8.0])}
     of_isa = {"method.beta": Distribution("integer", [1, 4]), "method.layout": Distribution("choice", [[2], [1, 1]])}
-    assert found.drawn("isa-vae") == shared | of_isa
+    assert found.distributions("isa-vae") == shared | of_isa
     assert found.fixed("isa-vae")["method.p0"] == 2.1, "a list of one value is that value"
     assert found.fixed("beta-vae")["evaluate.which"] == ["mig", "sse"], "a setting that holds a list is no choice"
     names = [found.name("method.beta", method) for method in found.methods]

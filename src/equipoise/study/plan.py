@@ -210,13 +210,13 @@ def _combinations(settings: Table, study: Study) -> Iterator[dict[str, Any]]:
     random = {key: of for key, value in settings.items() if (of := distribution(key, value))}
     lists = {key: [value] if key in random else values(key, value, settings) for key, value in settings.items()}
     for trial in range(study.trials or 1) if random else [0]:
-        drawn = {}
+        draws = {}
         for key, of in random.items():
             # A generator of its own, so that draws of other trials, settings and alternatives do not change this one.
             rng = np.random.default_rng([study.draw_seed, trial, *key.encode()])
-            drawn[key] = DISTRIBUTIONS[of.kind](rng, of.values)
+            draws[key] = DISTRIBUTIONS[of.kind](rng, of.values)
         for chosen in itertools.product(*lists.values()):
-            yield dict(zip(lists, chosen, strict=True)) | drawn
+            yield dict(zip(lists, chosen, strict=True)) | draws
 
 
 def values(key: str, value: object, settings: Table) -> Sequence[Any]:

@@ -54,14 +54,14 @@ def front(points: Sequence[Point]) -> list[Point]:
     return [points[i] for i in statistics.front(error, score)] if points else []
 
 
-def draw(listed: Sequence[Row], sets: Sequence[str]) -> Figure:
+def draw(rows: Sequence[Row], sets: Sequence[str]) -> Figure:
     """Draw each score against the squared error, for each data set: fixed weights as circles, with their front."""
     figure = Figure(figsize=(9, 7), layout="constrained", facecolor="white")
     panels = figure.subplots(len(SCORES), len(sets), squeeze=False)
-    methods = list(dict.fromkeys(row.method for row in listed if not is_reference(row)))
+    methods = list(dict.fromkeys(row.method for row in rows if not is_reference(row)))
     for across, data in enumerate(sets):
         for down, (score, title) in enumerate(SCORES.items()):
-            of_data = [row for row in listed if row.data == data]
+            of_data = [row for row in rows if row.data == data]
             _panel(panels[down][across], of_data, score, methods)
             label_axes(panels[down][across], f"{title}, {data}", "squared error per image", title)
     handles, labels = panels[0][0].get_legend_handles_labels()
@@ -69,20 +69,20 @@ def draw(listed: Sequence[Row], sets: Sequence[str]) -> Figure:
     return figure
 
 
-def _panel(axes: Axes, listed: Sequence[Row], score: str, methods: Sequence[str]) -> None:
+def _panel(axes: Axes, rows: Sequence[Row], score: str, methods: Sequence[str]) -> None:
     """Draw the points of a data set and a score."""
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    fixed = {row.method.split()[-1]: row.point(score) for row in listed if is_reference(row)}
+    fixed = {row.method.split()[-1]: row.point(score) for row in rows if is_reference(row)}
     best = front(list(fixed.values()))
     steps = [point.sse for point in best], [point.score for point in best]
     axes.step(*steps, where="post", color=MUTED, lw=1, label="beta-vae, 8 weights")
     for beta, place in fixed.items():
         axes.plot(*place, "o", color=MUTED, ms=5)
         axes.annotate(beta, place, (3, 3), textcoords="offset points", size=6, color=INK)
-    for row in listed:
+    for row in rows:
         if row.method in methods:
             number = methods.index(row.method)
             colour, mark = CYCLE[number % len(CYCLE)], MARKS[number % len(MARKS)]

@@ -132,20 +132,20 @@ def _least(scores: Sequence[Mapping[str, float]], metric: str) -> float:
     return min(each[metric] for each in scores) if all(metric in each for each in scores) else math.nan
 
 
-def grid(listed: Sequence[Cell]) -> list[list[str]]:
+def grid(table: Sequence[Cell]) -> list[list[str]]:
     """Return the table, with a heading: a row for each method and net, a column for each data set."""
-    columns = list(dict.fromkeys(cell.data for cell in listed))
-    of = {(cell.method, cell.net, cell.data): cell.text for cell in listed}
-    rows = list(dict.fromkeys((cell.method, cell.net) for cell in listed))
+    columns = list(dict.fromkeys(cell.data for cell in table))
+    of = {(cell.method, cell.net, cell.data): cell.text for cell in table}
+    rows = list(dict.fromkeys((cell.method, cell.net) for cell in table))
     return [["method", "net", *columns], *([*row, *(of[(*row, data)] for data in columns)] for row in rows)]
 
 
-def summary(listed: Sequence[Cell]) -> str:
+def summary(table: Sequence[Cell]) -> str:
     """Return one sentence on the cells that are finished, and how to read the table."""
-    finished = [cell for cell in listed if cell.is_finished]
+    finished = [cell for cell in table if cell.is_finished]
     collapsed = sum(cell.is_collapsed for cell in finished)
     return (
-        f"KL in nats / active latents. {len(finished)} of {len(listed)} cells are finished; {collapsed} of them, in "
+        f"KL in nats / active latents. {len(finished)} of {len(table)} cells are finished; {collapsed} of them, in "
         f"brackets, have fewer than {ACTIVE} active latents or a KL below {NATS:g} nats."
     )
 
@@ -162,12 +162,12 @@ def page(results: Path, size: Size) -> Page:
     return show(cells(study(size), results))
 
 
-def show(listed: Sequence[Cell]) -> Page:
+def show(table: Sequence[Cell]) -> Page:
     """Return the page of these cells."""
-    rows, sentence = grid(listed), summary(listed)
+    rows, sentence = grid(table), summary(table)
     text = "\n".join([*tables.lines(rows), "", sentence])
-    is_complete = all(cell.is_finished and not cell.is_collapsed for cell in listed)
-    values = {"cells": [cell.values for cell in listed]}
+    is_complete = all(cell.is_finished and not cell.is_collapsed for cell in table)
+    values = {"cells": [cell.values for cell in table]}
     return Page("No collapse", text, [sentence, "", *tables.markdown(rows)], {}, values, is_complete)
 
 

@@ -130,10 +130,10 @@ def page(results: Path, size: Size) -> Page:
 
 def show(models: Sequence[Model], planned: int) -> Page:
     """Return the page of these models."""
-    listed = rows(models)
+    table = rows(models)
     heading = ["data", "picked by", "models", *LABELLED.values(), *(f"regret {title}" for title in LABELLED.values())]
     grid = [heading]
-    for row in listed:
+    for row in table:
         correlations = (f"{row.correlation[name]:+.2f}" if name in row.correlation else "–" for name in LABELLED)
         regrets = (f"{row.regret[name]:.3f}" for name in LABELLED)
         grid.append([row.data, NUMBERS[row.number][0], str(row.models), *correlations, *regrets])
@@ -144,7 +144,7 @@ def show(models: Sequence[Model], planned: int) -> Page:
         f"with the smallest."
     )
     text = "\n".join([*tables.lines(grid), "", summary])
-    values = {"rows": [row._asdict() for row in listed]}
+    values = {"rows": [row._asdict() for row in table]}
     return Page(
         "Picking without labels", text, [summary, "", *tables.markdown(grid)], {}, values, len(models) == planned
     )
@@ -152,7 +152,7 @@ def show(models: Sequence[Model], planned: int) -> Page:
 
 def rows(models: Sequence[Model]) -> list[Row]:
     """Return a row for each data set and number, from the models that have it; none from fewer than three."""
-    listed = []
+    table = []
     for data in dict.fromkeys(model.data for model in models):
         for number, (_, sign) in NUMBERS.items():
             known = [
@@ -171,8 +171,8 @@ def rows(models: Sequence[Model]) -> list[Row]:
                 if min(len(set(values)), len(set(of))) > 1
             }
             regret = {name: max(of) - pick.scores[name] for name, of in scores.items()}
-            listed.append(Row(data, number, len(known), correlation, regret))
-    return listed
+            table.append(Row(data, number, len(known), correlation, regret))
+    return table
 
 
 TABLE = Evidence(NAME, board.study, page, collect=collect, stored=_read)

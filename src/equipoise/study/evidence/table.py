@@ -105,6 +105,6 @@ def write(page: Page, path: Path) -> list[Path]:
             figure.savefig(stream, format="svg", metadata={"Date": None})
         pictures[picture] = f"![{description}]({picture.name})"
     first, *others = page.markdown
-    drawn = [line for link in pictures.values() for line in ("", link)]
-    write_text(path, "\n".join([f"# {page.title}", "", first, *drawn, *others, ""]))
+    lines = [line for link in pictures.values() for line in ("", link)]
+    write_text(path, "\n".join([f"# {page.title}", "", first, *lines, *others, ""]))
     return [path, *pictures]

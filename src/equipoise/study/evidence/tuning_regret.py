@@ -49,14 +49,14 @@ def study(size: Size) -> dict[str, Any]:
 
 def cells(of_study: Mapping[str, Any], results: Path) -> list[Cell]:
     """Return the runs of a study, from the records in a folder of results."""
-    listed = []
+    runs = []
     for run in read(of_study, results):
         beta = float(getattr(run.config.method, "beta", math.nan)) if run.method == "beta-vae" else math.nan
         sse, *scores = (run.scores.get(metric, math.nan) for metric in ("sse", *SCORES))
-        listed.append(
+        runs.append(
             Cell(run.method, beta, run.data, run.config.train.seed, sse, dict(zip(SCORES, scores, strict=True)))
         )
-    return listed
+    return runs
 
 
 # --- regret -----------------------------------------------------------------------------------------------------------
@@ -89,24 +89,24 @@ def regret(point: Point, reference: Sequence[Point]) -> float:
     )
 
 
-def rows(listed: Sequence[Cell]) -> list[Row]:
+def rows(runs: Sequence[Cell]) -> list[Row]:
     """Return a row for each data set and method or fixed weight, from the finished runs, sorted by data set."""
     groups: dict[tuple[str, str, float | None], list[Cell]] = {}
-    for cell in listed:
-        if cell.is_finished:
-            groups.setdefault((cell.data, cell.method, None if math.isnan(cell.beta) else cell.beta), []).append(cell)
+    for run in runs:
+        if run.is_finished:
+            groups.setdefault((run.data, run.method, None if math.isnan(run.beta) else run.beta), []).append(run)
     of_groups = []
     for (data, method, beta), same in groups.items():
-        scores = {score: fmean(cell.scores[score] for cell in same) for score in SCORES}
+        scores = {score: fmean(run.scores[score] for run in same) for score in SCORES}
         label = method if beta is None else f"{method} {beta:g}"
-        of_groups.append(Row(label, data, len(same), fmean(cell.sse for cell in same), scores, {}))
+        of_groups.append(Row(label, data, len(same), fmean(run.sse for run in same), scores, {}))
     of_groups.sort(key=lambda row: DATA.index(row.data))
     return [row if is_reference(row) else row._replace(regret=_regrets(row, of_groups)) for row in of_groups]
 
 
-def _regrets(row: Row, listed: Sequence[Row]) -> dict[str, float]:
+def _regrets(row: Row, others: Sequence[Row]) -> dict[str, float]:
     """Return the regret of a row in each score, empty before there are two rows of the reference."""
-    reference = [other for other in listed if is_reference(other) and other.data == row.data]
+    reference = [other for other in others if is_reference(other) and other.data == row.data]
     if len(reference) < 2:
         return {}
     return {score: regret(row.point(score), [other.point(score) for other in reference]) for score in SCORES}
@@ -115,7 +115,7 @@ def _regrets(row: Row, listed: Sequence[Row]) -> dict[str, float]:
 # --- table and figure -------------------------------------------------------------------------------------------------
 
 
-def grid(listed: Sequence[Row]) -> list[list[str]]:
+def grid(table: Sequence[Row]) -> list[list[str]]:
     """Return the table, with a heading."""
     heading = ["data", "method", "seeds", "SSE", *SCORES.values(), *(f"regret {name}" for name in SCORES.values())]
     body = [
@@ -124,16 +124,16 @@ def grid(listed: Sequence[Row]) -> list[list[str]]:
             *(f"{row.scores[score]:.3f}" for score in SCORES),
             *(f"{row.regret[score]:+.3f}" if score in row.regret else "-" for score in SCORES),
         ]
-        for row in listed
+        for row in table
     ]
     return [heading, *body]
 
 
-def summary(listed: Sequence[Cell]) -> str:
+def summary(runs: Sequence[Cell]) -> str:
     """Return what the table has, how to read it, and which methods are on the front or beyond it."""
-    finished = sum(cell.is_finished for cell in listed)
+    finished = sum(run.is_finished for run in runs)
     by_method: dict[str, list[Row]] = {}
-    for row in rows(listed):
+    for row in rows(runs):
         if row.regret:
             by_method.setdefault(row.method, []).append(row)
     beyond = [
@@ -142,7 +142,7 @@ def summary(listed: Sequence[Cell]) -> str:
         if {row.data for row in of_method} == set(DATA) and all(min(row.regret.values()) <= 0 for row in of_method)
     ]
     return (
-        f"Means over seeds, by default the first {SEEDS} of the board; {finished} of {len(listed)} runs are finished. "
+        f"Means over seeds, by default the first {SEEDS} of the board; {finished} of {len(runs)} runs are finished. "
         "The regret of a method is positive if one of the beta-VAEs has both a smaller squared error and a larger "
         "score. Its size is the smaller of the two advantages, each as a share of the range of the beta-VAEs (the "
         "squared error as a logarithm), for the beta-VAE with the largest one. "
@@ -155,14 +155,14 @@ def page(results: Path, size: Size) -> Page:
     return show(cells(study(size), results))
 
 
-def show(listed: Sequence[Cell]) -> Page:
+def show(runs: Sequence[Cell]) -> Page:
     """Return the page of these runs."""
-    of_methods, sentence = rows(listed), summary(listed)
+    of_methods, sentence = rows(runs), summary(runs)
     figure = {"Squared error and scores of the methods, and the front of the beta-VAEs": draw(of_methods, DATA)}
     text = "\n".join([*tables.lines(grid(of_methods)), "", sentence])
     markdown = [sentence, "", *tables.markdown(grid(of_methods))]
     values = {"rows": [row._asdict() for row in of_methods]}
-    return Page("Tuning regret", text, markdown, figure, values, all(cell.is_finished for cell in listed))
+    return Page("Tuning regret", text, markdown, figure, values, all(run.is_finished for run in runs))
 
 
 TABLE = Evidence(NAME, study, page)

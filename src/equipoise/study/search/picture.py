@@ -52,15 +52,15 @@ def _setting(axes: Axes, result: SearchResult, key: str) -> None:
     axes.set_title(key, size=9, color=INK, loc="left", parse_math=False)
     if not at:  # a setting of a method without trials so far
         return
-    drawn = [table[key] for table in result.space.tables if isinstance(table.get(key), Distribution)]
-    if all(of.kind == "choice" for of in drawn):
+    distributions = [table[key] for table in result.space.tables if isinstance(table.get(key), Distribution)]
+    if all(of.kind == "choice" for of in distributions):
         chosen = [value for i, value in enumerate(at.values()) if value not in list(at.values())[:i]]
         if all(isinstance(value, int | float) for value in chosen):
             chosen.sort()
         axes.set_xticks(range(len(chosen)), [short(value) for value in chosen], parse_math=False)
         axes.set_xlim(-0.5, len(chosen) - 0.5)
         at = {number: chosen.index(value) for number, value in at.items()}
-    elif all(of.kind == "log_uniform" for of in drawn):
+    elif all(of.kind == "log_uniform" for of in distributions):
         axes.set_xscale("log")
         wide = max(at.values()) > 50 * min(at.values())
         axes.xaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))

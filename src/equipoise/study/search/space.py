@@ -57,7 +57,7 @@ class Space:
         """Return the settings that all trials of a method share."""
         return {key: value for key, value in self._table(method).items() if not isinstance(value, Distribution)}
 
-    def drawn(self, method: object) -> dict[str, Distribution]:
+    def distributions(self, method: object) -> dict[str, Distribution]:
         """Return the distributions of a method, that of the method itself first where there are several."""
         choice = {METHOD: Distribution("choice", self.methods)} if self.methods else {}
         return choice | {key: value for key, value in self._table(method).items() if isinstance(value, Distribution)}
@@ -73,8 +73,8 @@ class Space:
     @property
     def keys(self) -> tuple[str, ...]:
         """All settings that are drawn, for any method."""
-        drawn = [key for table in self.tables for key, value in table.items() if isinstance(value, Distribution)]
-        return tuple(dict.fromkeys([METHOD] * bool(self.methods) + drawn))
+        keys = [key for table in self.tables for key, value in table.items() if isinstance(value, Distribution)]
+        return tuple(dict.fromkeys([METHOD] * bool(self.methods) + keys))
 
 
 def parse(contents: Mapping[str, Any]) -> Space:
@@ -109,19 +109,19 @@ def parse(contents: Mapping[str, Any]) -> Space:
 def corners(space: Space) -> Iterator[Config]:
     """Yield complete settings with each value or end of each distribution once. Raises `InputError` for wrong ones."""
     for table in space.tables:
-        drawn = {key: value for key, value in table.items() if isinstance(value, Distribution)}
-        first = {**table, **{key: of.values[0] for key, of in drawn.items()}}
+        distributions = {key: value for key, value in table.items() if isinstance(value, Distribution)}
+        first = {**table, **{key: of.values[0] for key, of in distributions.items()}}
         yield run_settings(first, space.study.out)
-        for key, of in drawn.items():
+        for key, of in distributions.items():
             for value in of.values[1:]:
                 yield run_settings(first | {key: value}, space.study.out)
 
 
 def check_settings(space: Space, number: int, settings: Mapping[str, Any]) -> None:
     """Raise `InputError` if the settings of a trial are outside the distributions of the file."""
-    drawn = space.drawn(settings.get(METHOD))
-    for key in [*drawn, *settings]:
-        if key not in settings or key not in drawn or not _contains(drawn[key], settings[key]):
+    distributions = space.distributions(settings.get(METHOD))
+    for key in [*distributions, *settings]:
+        if key not in settings or key not in distributions or not _contains(distributions[key], settings[key]):
             raise InputError(
                 f"trial {number} in {space.folder} has {key} = {settings.get(key)}, which is outside the "
                 f"distributions of the file; restore its distribution, or choose another out"

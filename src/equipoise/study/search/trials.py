@@ -215,7 +215,7 @@ def propose(optuna: Any, space: Space, trials: Sequence[Trial], number: int) -> 
     if space.methods:
         settings[METHOD] = _suggest(trial, METHOD, Distribution("choice", space.methods))
     method = settings.get(METHOD)
-    for key, of in space.drawn(method).items():
+    for key, of in space.distributions(method).items():
         if key not in settings:
             settings[key] = _suggest(trial, space.name(key, method), of)
     return settings
@@ -232,14 +232,16 @@ def _suggest(trial: Any, name: str, of: Distribution) -> Any:
 def _as_optuna(optuna: Any, space: Space, trial: Trial) -> Any:
     """Return a trial as Optuna stores it, with the settings as an attribute. Its categories are indices of values."""
     method = trial.settings.get(METHOD)
-    drawn = space.drawn(method)
+    distributions = space.distributions(method)
     state = {"finished": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL", "open": "RUNNING"}[trial.stage]
     return optuna.trial.create_trial(
         state=optuna.trial.TrialState[state],
         value=trial.mean if trial.stage == "finished" else None,
         intermediate_values=dict([trial.last]) if trial.last else None,
-        params={space.name(key, method): _parameter(of, trial.settings[key]) for key, of in drawn.items()},
-        distributions={space.name(key, method): _distribution(optuna.distributions, of) for key, of in drawn.items()},
+        params={space.name(key, method): _parameter(of, trial.settings[key]) for key, of in distributions.items()},
+        distributions={
+            space.name(key, method): _distribution(optuna.distributions, of) for key, of in distributions.items()
+        },
         user_attrs={"settings": dict(trial.settings)},
     )
 
