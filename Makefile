@@ -47,7 +47,7 @@ test-all: check
 	$(PYTEST) -m "not extra and not browser and not slurm"
 
 .venv/extras: .venv/ready
-	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev,hdf5,tables,ray,slurm,search,multi,onnx,hub,video,docs,notebooks]' tensorboard
+	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev,hdf5,tables,ray,slurm,search,multi,onnx,hub,video,umap,docs,notebooks]' tensorboard
 	touch .venv/extras
 
 test-extras: .venv/extras

@@ -33,6 +33,7 @@ MANIFEST = Path("docs/assets/demo.json")
 REPORT = (
     "latents-vs-factors.png",
     "information.png",
+    "code-map.png",
     "reconstructions.png",
     "samples.png",
     "tradeoff.svg",

@@ -1,4 +1,4 @@
-"""Using a trained run: the commands sample, decode, traverse, nearest, outliers and pipe, and their methods."""
+"""Using a trained run: the commands sample, decode, traverse, nearest, outliers, map and pipe, and their methods."""
 
 import csv
 import io
@@ -55,14 +55,14 @@ def test_every_command_of_the_page_and_of_the_help_runs() -> None:
     lines = re.findall(r"^equipoise (.+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     lines = [line.replace("--seen 20000", "--seen 640") for line in lines]
     lines = [re.sub(r"train\.steps=\d+", "train.steps=2 train.threads=1 evaluate.which=sse", line) for line in lines]
-    for name in ("sample", "decode", "traverse", "nearest", "outliers", "pipe"):
+    for name in ("sample", "decode", "traverse", "nearest", "outliers", "map", "pipe"):
         assert sum(line.startswith(f"{name} ") for line in lines) >= 2
     shutil.copy("path/to/images/0.png", "photo.png")
     for line in lines:
         done = CliRunner().invoke(app, line.split())
         assert done.exit_code == 0, f"{line}: {done.output} {done.exception}"
     CliRunner().invoke(app, ["encode", "runs/first", "photo.png", "--out", "codes.npz"])
-    for name in ("sample", "decode", "traverse", "nearest", "outliers", "pipe"):
+    for name in ("sample", "decode", "traverse", "nearest", "outliers", "map", "pipe"):
         examples = re.findall(r"^ +equipoise (.+)$", COMMANDS[name].__doc__ or "", re.MULTILINE)
         assert len(examples) == 2
         for words in examples:
@@ -231,6 +231,11 @@ REFUSALS = {
     "nearest runs/first photo.png --n 41": "n is 41; the run has 40 encoded images",
     "nearest runs/first photo.png --latent 6": "latents are [6]; expected indices from 0 to 5",
     "nearest runs/first photo.png --out a.json": "a.json: a list is written to a .csv and its images to a .png",
+    "map runs/first --by umpa": "umpa: no such kind of map; did you mean umap?",
+    "map runs/first --latent 1": "give two different latents for the axes of the map, and then no kind, or none",
+    "map runs/first --latent 1 --latent 2 --by umap": "give two different latents for the axes of the map, and then no",
+    "map runs/first --latent 1 --latent 9": "latents are [1, 9]; expected indices from 0 to 5",
+    "map runs/first --out map.txt": "map.txt: a list is written to a .csv and its images to a .png; give one of these",
     "outliers runs/first --by elb": "elb: no such measure of outliers; did you mean elbo?",
     "outliers runs/first --n 0": "n is 0; there are 40 encoded images, so give 1 to 40",
     "outliers runs/first path/to/images --out path/to/images/x.png": "x.png would be one of the images in path/to",

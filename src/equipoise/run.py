@@ -27,10 +27,12 @@ from equipoise.metrics import Score
 from equipoise.metrics.result import as_html
 from equipoise.model import VAE
 from equipoise.pipe import Latents, pipe
-from equipoise.report import explorer, traverse
+from equipoise.report import code_map, explorer, traverse
 from equipoise.report.figures.animation import traversal_gif, traversal_mp4
 from equipoise.report.figures.images import prior_codes, traversal_figure
 from equipoise.report.figures.saving import png
+from equipoise.report.findings import analyse
+from equipoise.report.sections.code_map import picture
 from equipoise.run_folder import Meta, load_checkpoint
 from equipoise.training import checkpoint
 from equipoise.training.loop import Row
@@ -290,6 +292,26 @@ class Run:
             True
         """
         return pipe(scoring.on_device(self), self.codes["mean"], latents, seen, seed)
+
+    def map(self, kind: code_map.Kind = "pca", latents: Sequence[int] | None = None) -> Figure:
+        """Return a figure of the encoded images in a plane, coloured by the factors or by clusters of the codes.
+
+        Args:
+            kind: `pca`: the plane in which the codes of the active latents vary most. `umap`: a plane that keeps
+                neighbours together, which needs umap-learn and takes a few seconds.
+            latents: Two latents, each in 0..D-1, that are the axes instead.
+
+        Raises:
+            InputError: For a run with fewer than two active latents or three images, latents that do not exist, or
+                without umap-learn.
+
+        Example:
+            >>> import equipoise as eq
+            >>> [axes.get_xlabel() for axes in eq.open_run("runs/first").map(latents=[3, 5]).axes][:2]
+            ['z3', 'z3']
+        """
+        findings = analyse(self)
+        return picture(self, findings, code_map.arrange(findings.codes, kind, latents)).figure
 
     def traversals(
         self,

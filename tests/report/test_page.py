@@ -87,7 +87,7 @@ def run(make: Make) -> Any:
 def test_page_and_pictures_are_written_and_nothing_else(run: Any) -> None:
     assert {path.name for path in run.path.iterdir()} == {"config.toml", "scores.json", "pictures", "report.html"}
     pictures = {path.name: path for path in (run.path / "pictures").iterdir()}
-    pixels = {"traversals", "reconstructions", "samples", "latents-vs-factors", "information"}
+    pixels = {"traversals", "reconstructions", "samples", "latents-vs-factors", "information", "code-map"}
     assert set(pictures) == {*(f"{name}.png" for name in pixels), "traversals.gif", "tradeoff.svg", "curves.svg"}
     assert {f"{name}.png" for name in hub.PICTURES} <= set(pictures), "the card of a model shows other pictures"
     for name, path in pictures.items():
@@ -252,7 +252,7 @@ def test_each_picture_is_told_in_words_of_this_run(run: Any) -> None:
     sse = np.sort(run.codes["sse"])
     told = [value for name, value in read.attributes if name == "aria-label"]
     drawn = [text for text in told if text not in ("Sections", "Warnings")]
-    assert len(drawn) == read.count["svg"] == read.count["figure"] - 1 == 6  # the traversals are images
+    assert len(drawn) == read.count["svg"] == read.count["figure"] - 1 == 7  # the traversals are images
     images = [value for name, value in read.attributes if name == "alt"]
     assert len(images) == read.count["img"] == 1 + STARTS + 2 * STARTS
     pictures = [*drawn, *images]
@@ -262,6 +262,7 @@ def test_each_picture_is_told_in_words_of_this_run(run: Any) -> None:
         "z0 (across) and z1 (down)",
         "over across, down and mood",
         "3 factors and 2 latents",
+        "A map of 256 codes, coloured by across, down and mood.",
         "from 46 to 16",
     ):
         assert words in said

@@ -13,7 +13,7 @@ from equipoise.commands.models import models_get, models_list, models_push
 from equipoise.commands.runs import check, encode, evaluate, explore, export, report, train
 from equipoise.commands.studies import compare, reproduce, search, select, status, sweep
 from equipoise.commands.toys import toys
-from equipoise.commands.using import decode, nearest, outliers, pipe, sample, traverse
+from equipoise.commands.using import decode, map_, nearest, outliers, pipe, sample, traverse
 from equipoise.outcome import Outcome
 
 PANELS: dict[str, dict[str, Callable[..., Outcome]]] = {
@@ -32,6 +32,7 @@ PANELS: dict[str, dict[str, Callable[..., Outcome]]] = {
         "traverse": traverse,
         "nearest": nearest,
         "outliers": outliers,
+        "map": map_,
         "pipe": pipe,
         "export": export,
     },

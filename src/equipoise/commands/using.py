@@ -1,4 +1,4 @@
-"""The commands that use a trained run: sample, decode, nearest, outliers, pipe and traverse."""
+"""The commands that use a trained run: sample, decode, nearest, outliers, map, pipe and traverse."""
 
 import csv
 import io
@@ -171,6 +171,46 @@ def outliers(
         return figures.reconstructions(run.model, whole.pixels(result.index))
 
     return _listing(rows, out, draw)
+
+
+def map_(
+    folder: RunFolder,
+    by: Annotated[str, typer.Option(help="pca or umap.")] = "pca",
+    latent: Latents = None,
+    out: Annotated[Path | None, typer.Option(help="A .png, or a .csv of the places; default: map.png here.")] = None,
+    beta: Beta = None,
+) -> Outcome:
+    """Draw a map of the codes: images lie near each other if their codes are similar.
+
+    By pca: the plane in which the codes of the active latents vary most. By umap: a plane that keeps neighbours
+    together, which needs `pip install equipoise[umap]`. Two --latent are the axes instead. Points have the colours of
+    the factors or, where none is known, of clusters of the codes.
+
+    Examples:
+
+      equipoise map runs/first
+
+      equipoise map runs/first --latent 3 --latent 5 --out map.csv
+    """
+    from equipoise import runs
+    from equipoise.report import code_map
+    from equipoise.report.findings import analyse
+    from equipoise.report.sections.code_map import picture
+
+    target = out or Path("map.png")
+    _check_list(target, None)
+    kind: Any = choose("kind of map", by, code_map.KINDS)
+    run = runs.open_run(folder).at(beta)
+    plane = code_map.arrange(run.codes["mean"], kind, latent)
+    index = run.codes["index"][plane.rows].tolist()
+    files = _files(run.codes["index"], run.codes.get("files"))
+    rows = [
+        {"file": files.get(number, ""), "index": number, "x": x, "y": y}
+        for number, (x, y) in zip(index, plane.points.tolist(), strict=True)
+    ]
+    listing = _listing(rows, target, lambda: picture(run, analyse(run), plane).figure)
+    values = {"axes": plane.axes, **listing.values}
+    return Outcome(values, f"{len(rows):,} images. {plane.summary}\nwrote {target}")
 
 
 def pipe(

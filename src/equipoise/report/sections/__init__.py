@@ -1,5 +1,6 @@
 """The sections of the report, one module each. A new section is one module and one entry in `SECTIONS`."""
 
+from equipoise.report.sections.code_map import code_map
 from equipoise.report.sections.columns import columns
 from equipoise.report.sections.factors import factors
 from equipoise.report.sections.images import reconstructions, samples
@@ -16,6 +17,7 @@ SECTIONS = [
     Section("why", "Why this model", why),
     Section("rates", "The trade-off over β", trade_off),
     Section("factors", "Latents and factors", factors),
+    Section("map", "A map of the codes", code_map),
     Section("columns", "Columns", columns),
     Section("images", "Reconstructions", reconstructions),
     Section("samples", "Samples", samples),
