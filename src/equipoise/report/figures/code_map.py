@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -18,7 +20,11 @@ COLUMNS = 3  # panels in a row
 PICTURE = 0.09  # longer side of an image, as a share of the panel
 APART = 0.1  # distance of two images at least, along one axis
 MARGIN = 0.06  # around the points, as a share of their range
-GRADES = "viridis"  # of ordered values, readable on light and dark pages
+# Of names. The blue differs a little from that of the page, which is lighter on a dark page: the points are bitmaps, so
+# they keep their colour, and the legend must have the same one.
+DOTS = ("#0072b3", *CYCLE[1:])
+# Of ordered values: without the darkest colours, which are lost on a dark page.
+GRADES = ListedColormap(colormaps["viridis"](np.linspace(0.15, 1, 256)))
 
 
 @dataclass(frozen=True)
@@ -94,11 +100,11 @@ def _images(axes: Axes, places: Array, limits: Array, pictures: Array) -> None:
 def _points(axes: Axes, points: Array, colours: Colours) -> None:
     """Draw a point for each image, with a legend of few names, or else a scale."""
     style: dict[str, Any] = {"s": 8, "linewidths": 0, "rasterized": True}
-    if 0 < len(colours.names) <= len(CYCLE):
+    if 0 < len(colours.names) <= len(DOTS):
         room = 190 / len(colours.names)
         for number, name in enumerate(colours.names):
             of_name = points[colours.values == number]
-            axes.scatter(of_name[:, 0], of_name[:, 1], color=CYCLE[number], label=short(name, room), **style)
+            axes.scatter(of_name[:, 0], of_name[:, 1], color=DOTS[number], label=short(name, room), **style)
         space = {"handletextpad": 0.0, "columnspacing": 0.5, "borderpad": 0.0, "borderaxespad": 0.0}
         text: dict[str, Any] = {"fontsize": 7, "labelcolor": MUTED, "frameon": False, "markerscale": 1.6, **space}
         axes.legend(loc="lower right", bbox_to_anchor=(1.02, 0.98), ncols=len(colours.names), **text)
