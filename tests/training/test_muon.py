@@ -72,3 +72,7 @@ def test_a_state_with_other_groups_of_weights_is_refused(monkeypatch: pytest.Mon
     monkeypatch.undo()
     with pytest.raises(InputError, match="the checkpoint is of an earlier version"):
         started(config, "cpu").load_state(earlier.state())
+    go(earlier, 10)
+    finished = started(config, "cpu")
+    finished.load_state(earlier.state())  # which needs no optimiser any more
+    assert finished.step == config.train.steps

@@ -164,12 +164,12 @@ class Training:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Restore a state that `state()` returned, or that of a finished run without its optimisers."""
+        """Restore a state that `state()` returned. A finished run does not need its optimisers."""
         self.step, self.seconds = state["step"], state["seconds"]
         self.clock.fill_(self.step)
         self.model.load_state_dict(state["model"])
         self.objective.load_own_state(state["objective"])
-        for name, of_optimiser in state.get("optimisers", {}).items():
+        for name, of_optimiser in state["optimisers"].items() if self.step < self.train.steps else ():
             try:
                 self.optimisers[name].load_state_dict(of_optimiser)
             except ValueError:
