@@ -46,6 +46,8 @@ RESUME = "tests/training/test_resume.py"
 CHECKPOINT = "tests/training/test_checkpoint.py"
 CODES = "tests/test_codes.py"
 EDGES = "tests/test_edges.py tests/test_alignment.py"
+CODE_MAP = "tests/report/test_code_map.py"
+MUON = "tests/training/test_muon.py"
 GROUPS = "tests/balance/test_two_groups.py"
 INFORMATION = "tests/metrics/test_information.py"
 
@@ -138,6 +140,18 @@ MUTATIONS = [
     Mutation("balance/two_groups.py", "of_images / self.edges_end", "of_images / self.edges_start", GROUPS),
     Mutation("balance/two_groups.py", "kl[~first_half(", "kl[first_half(", GROUPS),
     Mutation("balance/two_groups.py", "begin = opened + self.hold", "begin = self.hold", GROUPS),
+    # --- optimiser and map of the codes -------------------------------------------------------------------------------
+    Mutation("training/muon.py", ".shape) <= LIMIT]", ".shape) > LIMIT]", MUON),
+    Mutation(
+        "training/loop.py", "if self.step < self.train.steps else", "if self.step > self.train.steps else", RESUME
+    ),
+    Mutation("report/code_map.py", "silhouette > best.silhouette", "silhouette < best.silhouette", CODE_MAP),
+    Mutation("report/code_map.py", "order = np.argsort(-np", "order = np.argsort(np", CODE_MAP),
+    Mutation("report/code_map.py", "active.sum() > 1", "active.sum() > 3", CODE_MAP),
+    Mutation("report/figures/code_map.py", ".max() >= APART", ".min() >= APART", CODE_MAP),
+    Mutation("report/figures/code_map.py", "points[spread_out(points)]", "points[: len(pictures)]", CODE_MAP),
+    Mutation("report/sections/code_map.py", "reverse=True)[:PANELS]", "reverse=False)[:PANELS]", CODE_MAP),
+    Mutation("report/sections/code_map.py", '["index"][rows])', '["index"][: len(rows)])', CODE_MAP),
     Mutation("balance/two_groups.py", "(2 * progress / self.apart)", "(progress / self.apart)", GROUPS),
     # --- terms --------------------------------------------------------------------------------------------------------
     Mutation("terms/basic.py", "p.x[0].numel())", "p.x.numel())", FORMULAS),

@@ -14,6 +14,7 @@ from equipoise import report
 from equipoise.data import Images
 from equipoise.errors import InputError
 from equipoise.report.code_map import arrange, clusters
+from equipoise.report.figures.canvas import tiles
 from equipoise.report.figures.code_map import Colours, code_map_figure, spread_out
 from equipoise.report.findings import analyse
 from equipoise.report.sections.code_map import code_map, picture
@@ -150,6 +151,10 @@ def test_the_report_has_the_map_where_two_latents_are_active(make: Make) -> None
     titles = [axes.get_title(loc="left") for axes in block.figure.axes]
     assert titles == ["images", "across", "down", "mood"]
     assert block.alt == "A map of 256 codes, coloured by across, down and mood."
+    places = spread_out(arrange(analyse(run).codes).points)
+    pictures = tiles(run.images.pixels(run.codes["index"][places]) / 255)
+    drawn = [np.asarray(image.get_array()) for image in block.figure.axes[0].images]
+    np.testing.assert_array_equal(np.stack(drawn), pictures)
     column = list(run.codes["factors"][:, 0])
     assert np.asarray(block.figure.axes[1].collections[0].get_array()).tolist() == column
     assert 'id="map"' in report.write(run).read_text(encoding="utf-8")
@@ -176,6 +181,19 @@ def test_without_factors_the_colours_are_clusters_and_without_these_there_are_im
     (block,) = code_map(even, analyse(even))
     assert [axes.get_title(loc="left") for axes in block.figure.axes] == ["images"]
     assert "The codes have no clusters" in block.caption
+
+
+def test_of_many_factors_those_that_latents_explain_have_a_panel(make: Make) -> None:
+    run = make()
+    across, down, _ = run.codes["factors"].T
+    noise = np.random.default_rng(0).integers(0, 4, (2, len(across)))
+    table = np.stack([noise[0], across, down, across // 2, noise[1], down // 2, across // 4], axis=1)
+    names = ["a", "across", "down", "half across", "b", "half down", "side"]
+    images = Images(run.images.pixels(range(256)), name="many", factors=table, factor_names=names)
+    many = run.but(codes={**run.codes, "factors": table}, images=images, scores={})
+    (block,) = code_map(many, analyse(many))
+    titles = [axes.get_title(loc="left") for axes in block.figure.axes]
+    assert titles == ["images", "across", "down", "half across", "half down", "side"]
 
 
 def test_a_constant_factor_has_no_panel(make: Make) -> None:
