@@ -63,9 +63,12 @@ def test_two_latents_can_be_the_axes_and_few_active_ones_are_no_obstacle() -> No
     ("given", "sentence"),
     [
         ({"kind": "tsne"}, "tsne: no such kind of map; choose one of pca, umap"),
-        ({"latents": [1]}, "give two different latents"),
-        ({"latents": [1, 1]}, "give two different latents"),
-        ({"latents": [1, 2], "kind": "umap"}, "give two different latents for the axes of the map, and then no kind"),
+        ({"latents": [1]}, r"latents are \[1\]; give two different ones as the axes of the map"),
+        ({"latents": [1, 1]}, r"latents are \[1, 1\]; give two different ones"),
+        (
+            {"latents": [1, 2], "kind": "umap"},
+            "the axes of a map are two latents or those of umap; give one of the two",
+        ),
         ({"latents": [1, 4]}, r"latents are \[1, 4\]; expected indices from 0 to 3"),
         ({"codes": codes(2)}, "a map needs 3 encoded images or more; the run has 2"),
         ({"codes": codes() * (1, 0, 0, 0)}, "a map needs two latents that vary; the run has 1"),

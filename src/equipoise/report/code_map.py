@@ -75,19 +75,21 @@ def arrange(codes: NDArray[Any], kind: Kind = "pca", latents: Sequence[int] | No
     if len(rows) < 3:
         raise InputError(f"a map needs 3 encoded images or more; the run has {len(rows)}")
     if latents is not None:
-        if len(set(latents)) != 2 or kind != "pca":
-            raise InputError("give two different latents for the axes of the map, and then no kind, or none")
+        if kind == "umap":
+            raise InputError("the axes of a map are two latents or those of umap; give one of the two")
+        if len(set(latents)) != 2:
+            raise InputError(f"latents are {list(latents)}; give two different ones as the axes of the map")
         x, y = latent_columns(latents, codes.shape[1])
         return CodeMap(
             rows, codes[rows][:, [x, y]].astype(np.float64), (f"z{x}", f"z{y}"), f"The axes are z{x} and z{y}."
         )
-    selection, name = informative(codes)
+    selection, name = select_latents(codes)
     if selection.shape[1] < 2:
         raise InputError(f"a map needs two latents that vary; the run has {selection.shape[1]}")
     return _by_umap(rows, selection, name) if kind == "umap" else _by_pca(rows, selection, name)
 
 
-def informative(codes: NDArray[Any]) -> tuple[Array, str]:
+def select_latents(codes: NDArray[Any]) -> tuple[Array, str]:
     """Return the first 1,000 codes [n, A] of the active latents, or of those that vary, and how these are called."""
     first = codes[:POINTS].astype(np.float64)
     active = latent_variances(codes) > ACTIVE

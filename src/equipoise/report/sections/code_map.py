@@ -55,7 +55,7 @@ def _of_factors(run: Run, findings: Findings, code_map: maps.CodeMap) -> list[Co
 
 def _of_clusters(findings: Findings) -> tuple[list[Colours], str]:
     """Return the colours of the clusters, none where there are no clusters, and a sentence on them."""
-    result = maps.clusters(maps.informative(findings.codes)[0])
+    result = maps.clusters(maps.select_latents(findings.codes)[0])
     sizes = np.bincount(result.labels)
     if len(sizes) == 1:
         return [], f"The codes have no clusters (silhouette {result.silhouette:.2f}, below {maps.CLEAR:g})."
