@@ -300,6 +300,11 @@ MUTATIONS = [
     Mutation("codes.py", "per_image(x, model.decode(mean), link)", "per_image(x, model.decode(z), link)", CODES),
     Mutation("codes.py", "model.prior.kl(mean, logvar, z).sum(1)", "model.prior.kl(mean, logvar, z).mean(1)", CODES),
     Mutation("codes.py", "noise[rows]", "noise[: len(mean)]", CODES),
+    Mutation(
+        "likelihoods/images.py", "mean.log().clamp_min(-100)", "mean.log().clamp_min(-50)", "tests/test_likelihoods.py"
+    ),
+    Mutation("convolutions.py", "kernel.data = kernel.data.contiguous()\n", "pass\n", "tests/test_convolutions.py"),
+    Mutation("metrics/logistic.py", "start + _ROWS)", "start + _ROWS - 1)", "tests/metrics/test_parts.py"),
     Mutation("codes.py", "images.factors[index]", "images.factors[np.sort(index)]", CODES),
     # --- metrics ------------------------------------------------------------------------------------------------------
     Mutation("metrics/importance.py", "math.log(rows.shape[1])", "math.log(2)", "tests/metrics/test_dci.py"),
@@ -368,6 +373,8 @@ def main() -> None:
     parser.add_argument("--only", default="", help="only mutations of files whose path contains this text")
     arguments = parser.parse_args()
     mutations = [mutation for mutation in MUTATIONS if arguments.only in mutation.file]
+    if not mutations:
+        sys.exit(f"no mutation is of a file whose path contains {arguments.only!r}")
     for mutation in mutations:
         check(mutation)
     tests = sorted({path for mutation in mutations for path in mutation.tests.split()})

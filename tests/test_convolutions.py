@@ -108,3 +108,14 @@ def test_the_block_restores_what_was_set() -> None:
     with convolutions.products(encoder):
         pass
     assert all(layer.by_products for layer in encoder.modules() if isinstance(layer, convolutions.Conv2d))
+
+
+def test_kernels_are_in_channels_last_inside_the_block_only() -> None:
+    encoder, _ = nets.build("small", (3, 32, 32), 3)
+    kernels = [p for p in encoder.parameters() if p.dim() == 4]
+    before = [kernel.clone() for kernel in kernels]
+    with convolutions.products(encoder):
+        assert all(kernel.is_contiguous(memory_format=torch.channels_last) for kernel in kernels)
+        kernels[0].data.add_(1)
+    assert all(kernel.is_contiguous() for kernel in kernels)
+    torch.testing.assert_close([kernels[0] - 1, *kernels[1:]], before)

@@ -118,6 +118,14 @@ def test_per_image_errors_of_a_perfect_binary_picture_are_zero() -> None:
     assert likelihoods.per_image(x, 1 - x)["sse"].tolist() == [4, 4]
 
 
+def test_per_image_cross_entropy_is_that_of_torch() -> None:
+    mean, grey = torch.rand(2, 3, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    mean[0, 0, 0], mean[0, 0, 1] = 0, 1  # certain, and wrong unless x is 0 or 1 there
+    for x in (grey, (grey > 0.5).float()):
+        expected = torch.nn.functional.binary_cross_entropy(mean, x, reduction="none").flatten(1).sum(1)
+        torch.testing.assert_close(likelihoods.per_image(x, mean)["bce"], expected)
+
+
 def test_images_are_uint8_or_floats_in_the_unit_interval() -> None:
     assert likelihoods.as_float(torch.tensor([0, 255], dtype=torch.uint8)).tolist() == [0, 1]
     for wrong in (torch.tensor([-0.1]), torch.tensor([1.5]), torch.tensor([math.nan]), torch.tensor([3])):

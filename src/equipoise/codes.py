@@ -84,7 +84,7 @@ def index(images: Images, n: int) -> npt.NDArray[np.int64]:
 
 @torch.no_grad()
 @torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)  # so that a GPU computes as a CPU does
-def encode(model: VAE, images: Images, index: npt.NDArray[np.int64], batch: int = 500) -> Codes:
+def encode(model: VAE, images: Images, index: npt.NDArray[np.int64], batch: int = 128) -> Codes:
     """Codes of the images at `index`: posterior mean, log-variance, one sample z, and errors of reconstruction.
 
     `sse` and `bce` are the errors of the pictures decoded from the posterior mean, `sampled_sse` and `sampled_bce` of

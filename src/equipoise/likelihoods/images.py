@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from equipoise.errors import InputError
 from equipoise.likelihoods.contract import Link
@@ -20,7 +19,9 @@ def per_image(x: Tensor, mean: Tensor, link: Link = None) -> dict[str, Tensor]:
     """
     errors = {"sse": (x - mean).square().flatten(1).sum(1)}
     if link is None:
-        errors["bce"] = F.binary_cross_entropy(mean, x, reduction="none").flatten(1).sum(1)
+        # `F.binary_cross_entropy` of torch 2.10 takes its logarithms one by one, which is five times as slow.
+        off, on = torch.log1p(-mean).clamp_min(-100), mean.log().clamp_min(-100)
+        errors["bce"] = -torch.lerp(off, on, x).flatten(1).sum(1)
     return errors
 
 

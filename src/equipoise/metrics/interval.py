@@ -19,7 +19,7 @@ _LEVEL = 0.975  # of Student's t on each side, for 95 %
 # of its width is a quarter (20: a sixth). With 5 it is a third wider, with an error of a third. More would make the
 # default selection twice as slow, and take minutes for a metric that takes ten seconds.
 _BLOCKS = {True: 10, False: 5}
-_SHUFFLES = 20  # of the codes, for a baseline and its spread
+_SHUFFLES = 10  # of the codes: the error of a baseline is a third of its spread, the error of the spread a quarter
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ class Score:
         seed: seed of the random draws, of the blocks of the jackknife and of the shuffled baselines.
         half: mean value of two random halves of the rows. Its distance from `value` estimates the bias of `value`, if
             the bias falls as 1 / N; None for a random metric.
-        baseline: mean value for codes whose rows were shuffled in each latent, in 20 ways, or for a DCI informativeness
+        baseline: mean value for codes whose rows were shuffled in each latent, in 10 ways, or for a DCI informativeness
             the value of predictions without codes; None for metrics that are 0 or undefined for noise.
         baseline_spread: standard deviation over the shuffled codes.
         attainable: value for the factors themselves as codes; None for metrics that are 1 for perfect codes.
