@@ -282,7 +282,7 @@ MUTATIONS = [
     Mutation("training/loop.py", '[] if state["pending"] is None else list(state["pending"])', "[]", RESUME),
     Mutation("training/loop.py", "batch(training.step, 1)", "batch(training.step, 0)", LOOP),
     Mutation(
-        "training/loop.py", "done % train.checkpoint_every == 0 or done == train.steps", "done == train.steps", LOOP
+        "training/loop.py", "step % train.checkpoint_every == 0 or step == train.steps", "step == train.steps", LOOP
     ),
     Mutation(
         "training/schedule.py",

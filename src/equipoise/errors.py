@@ -36,21 +36,21 @@ class RunError(RuntimeError):
     """
 
 
-def choose(what: str, name: object, known: Iterable[str]) -> str:
-    """Return `name` if it is one of the known names. Raises `InputError` with the nearest known name otherwise."""
-    known = list(known)
-    if name in known:
+def choose(what: str, name: object, names: Iterable[str]) -> str:
+    """Return `name` if it is one of these names. Raises `InputError` with the nearest of them otherwise."""
+    names = list(names)
+    if name in names:
         return str(name)
-    raise InputError(f"{cut(str(name))}: no such {what}; {nearest(str(name), known)}")
+    raise InputError(f"{cut(str(name))}: no such {what}; {nearest(str(name), names)}")
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint for an unknown name: the nearest known name, or all known names."""
-    known = list(known)
-    near = difflib.get_close_matches(name, known, 1, 0.5)
+def nearest(name: str, names: Iterable[str]) -> str:
+    """A hint for an unknown name: the nearest of these names, or all of them."""
+    names = list(names)
+    near = difflib.get_close_matches(name, names, 1, 0.5)
     if near:
         return f"did you mean {near[0]}?"
-    return f"choose one of {', '.join(known)}" if known else "there is none"
+    return f"choose one of {', '.join(names)}" if names else "there is none"
 
 
 def check_value(key: str, value: object) -> None:

@@ -96,16 +96,16 @@ def check_options(
     `reserved` arguments are set by the program, not by settings. Raises `InputError` with one sentence, in which the
     part is called `owner`.
     """
-    known = {name: option for name, option in options_of(part).items() if name not in reserved}
+    accepted = {name: option for name, option in options_of(part).items() if name not in reserved}
     for key in options:
-        if key not in known:
-            raise InputError(f"{key}: no such option of {owner}; {nearest(key, list(known))}")
-    for key, option in known.items():
+        if key not in accepted:
+            raise InputError(f"{key}: no such option of {owner}; {nearest(key, list(accepted))}")
+    for key, option in accepted.items():
         if option.default is option.empty and key not in options:
             raise InputError(f"{owner} needs its option {key}; write a table of its name and {key}")
     if not options:
         return {}
-    fields: dict[str, Any] = {key: (_readable(known[key].annotation), ...) for key in options}
+    fields: dict[str, Any] = {key: (_readable(accepted[key].annotation), ...) for key in options}
     try:
         values = create_model("Options", **fields).model_validate(options)
     except ValidationError as error:
@@ -113,12 +113,12 @@ def check_options(
     return {key: getattr(values, key) for key in options}
 
 
-def name_in(kind: str, spec: Spec, known: Sequence[str]) -> str:
-    """The name in a spec. Raises `InputError` if it has none, or one that is not known."""
+def name_in(kind: str, spec: Spec, names: Sequence[str]) -> str:
+    """The name in a spec. Raises `InputError` if it has none, or one that is not among `names`."""
     name = spec if isinstance(spec, str) else spec.get("name")
     if not isinstance(name, str):
-        raise InputError(f"{kind} {spec} has no name; choose one of {', '.join(known)}")
-    return choose(kind, name, known)
+        raise InputError(f"{kind} {spec} has no name; choose one of {', '.join(names)}")
+    return choose(kind, name, names)
 
 
 def options_in(spec: Spec) -> dict[str, Any]:

@@ -99,18 +99,18 @@ def evaluate(
     which, convention = which or settings.which, convention or settings.convention
     codes = coding.load(path)
     scores = score_codes(codes, which, convention, interval=settings.interval, progress=not console.quiet)
-    names = {"checkpoint": digest, "convention": convention, "n": len(codes["index"])}
+    origin = {"checkpoint": digest, "convention": convention, "n": len(codes["index"])}
     file = run.results / "scores.json"
     all_scores = scores
     try:
-        stored = read(file) if file.exists() else None
+        earlier = read(file) if file.exists() else None
     except RunError as error:
-        stored = None
+        earlier = None
         warnings.warn(f"{error}. It is written again, with the scores of this call only.", stacklevel=2)
     # Keep earlier scores only if they are of the same codes and convention.
-    if stored is not None and names == {key: value for key, value in stored.items() if key in names}:
-        all_scores = stored["scores"] | scores
-    contents = {**names, "scores": {name: score.to_dict() for name, score in all_scores.items()}}
+    if earlier is not None and origin == {key: value for key, value in earlier.items() if key in origin}:
+        all_scores = earlier["scores"] | scores
+    contents = {**origin, "scores": {name: score.to_dict() for name, score in all_scores.items()}}
     write_text(file, json.dumps({**contents, "digest": content_digest(contents)}, indent=1), within=run.path)
     return scores
 
@@ -126,17 +126,17 @@ def on_device(run: Run) -> VAE:
 
 def read(path: Path) -> Scores:
     """The content of a scores.json, with a `Score` for each metric. Raises `RunError` when it is damaged."""
-    stored = read_json(path, Scores)
-    if stored.pop("digest", written := content_digest(stored)) != written:
+    contents = read_json(path, Scores)
+    if contents.pop("digest", written := content_digest(contents)) != written:
         raise RunError(f"{path} is damaged (its content has changed); delete it and run the same command again")
-    for name, score in stored["scores"].items():
+    for name, score in contents["scores"].items():
         try:
             values = _STORED.model_validate(score).model_dump(exclude_unset=True)
-            stored["scores"][name] = Score.from_dict(values)
+            contents["scores"][name] = Score.from_dict(values)
         except (ValidationError, KeyError, TypeError, ValueError) as error:
             reason = fault(error) if isinstance(error, ValidationError) else str(error)
             raise RunError(f"{path} is damaged ({name}: {reason}); delete it and run the same command again") from None
-    return stored
+    return contents
 
 
 def content_digest(contents: Mapping[str, Any]) -> str:
@@ -149,10 +149,10 @@ def are_current(run: Run) -> bool:
     """Whether codes and scores of the run are readable and of its checkpoint."""
     digest = checkpoint.digest(run.path / "checkpoint.pt")
     try:
-        stored = read(run.results / "scores.json")
+        contents = read(run.results / "scores.json")
     except RunError:
         return False
-    return stored["checkpoint"] == digest and are_of(run.results / "codes.npz", digest)
+    return contents["checkpoint"] == digest and are_of(run.results / "codes.npz", digest)
 
 
 def score_codes(

@@ -36,13 +36,13 @@ class Supervision(Part):
 
     def forward(self, mean: Tensor, targets: Tensor) -> Tensor:
         """Return the term of each labelled image [B] in nats: a sum over the latents [B, D] that have a target."""
-        known = ~targets.isnan()
-        targets = targets.where(known, mean.new_zeros(())).to(mean.dtype)
+        is_labelled = ~targets.isnan()
+        targets = targets.where(is_labelled, mean.new_zeros(())).to(mean.dtype)
         if self.loss == "regression":
             each = (mean - targets).square() / 2
         else:
             each = F.binary_cross_entropy_with_logits(mean, targets, reduction="none")
-        return (each * known).sum(1)
+        return (each * is_labelled).sum(1)
 
     def weight_at(self, progress: Tensor) -> Tensor:
         """Return the weight [] at this fraction of the schedule."""

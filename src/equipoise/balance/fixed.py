@@ -122,7 +122,7 @@ class Capacity(Balance):
 
     def aims(self, rows: Rows) -> Aims:
         """The capacity beside the KL."""
-        over = column(rows, "progress") / self.until
+        share = column(rows, "progress") / self.until
         if self.until_steps is not None:
-            over = column(rows, "step") / self.until_steps
-        return {"kl": {"capacity": self.start + (self.end - self.start) * over.clip(max=1)}}
+            share = column(rows, "step") / self.until_steps
+        return {"kl": {"capacity": self.start + (self.end - self.start) * share.clip(max=1)}}

@@ -91,7 +91,7 @@ class LearnedWeights(Balance):
             self.register_buffer("unit_mean", torch.zeros(()))
             start |= {"rec": initial * self._stationary(reference), "kl": initial * self._stationary(least or 1.0)}
         values = {name: start[name] if self._is_raw else math.log(start[name]) for name in terms}
-        parameters = nn.ParameterDict({name: nn.Parameter(torch.tensor(float(of))) for name, of in values.items()})
+        parameters = nn.ParameterDict({name: nn.Parameter(torch.tensor(float(s))) for name, s in values.items()})
         if self._is_raw:
             self.sigma = parameters
         else:

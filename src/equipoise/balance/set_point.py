@@ -70,14 +70,14 @@ class SetPoint:
             return torch.full_like(progress, self.end)
         if self.every is None:
             windows = progress * (self._windows() / self.until)
-            over = windows.floor()
-            part = ((windows - over) / self.rise).clamp(max=1) if self.rise else torch.ones_like(windows)
+            complete = windows.floor()
+            part = ((windows - complete) / self.rise).clamp(max=1) if self.rise else torch.ones_like(windows)
         else:
             # Integer arithmetic, so that a step that is a multiple of `every` is not rounded down.
-            over = seen["step"].div(self.every, rounding_mode="floor")
+            complete = seen["step"].div(self.every, rounding_mode="floor")
             within = seen["step"].remainder(self.every) + 1
             part = (within.to(progress.dtype) / max(1, round(self.rise * self.every))).clamp(max=1)
-        return (self.start + self.increment * (over - 1 + part).clamp(min=0)).clamp(max=self.end)
+        return (self.start + self.increment * (complete - 1 + part).clamp(min=0)).clamp(max=self.end)
 
     def _windows(self) -> float:
         """Number of windows until `end` is reached; the last one counts in part."""

@@ -20,10 +20,10 @@ def lead(run: Run, findings: Findings) -> list[str]:
     labels = f", {supervision(run.config) or 'without their labels'}" if findings.factors else ""
     scaling = run.images.scaling
     one = "image" if scaling is None else "row"
-    of = "" if scaling is None else f" of {counted(len(scaling.names), 'column')}"
+    columns = "" if scaling is None else f" of {counted(len(scaling.names), 'column')}"
     numbers, them = ("1 number, its latent", "it") if latents == 1 else (f"{latents} numbers, its latents", "them")
     sentences = [
-        f"The model was trained on {images:,} {one}s{of} of {Path(run.images.name).name}{labels}. "
+        f"The model was trained on {images:,} {one}s{columns} of {Path(run.images.name).name}{labels}. "
         f"It encodes each {one} as {numbers}, and decodes the {one} from {them}."
     ]
     if not findings.active:

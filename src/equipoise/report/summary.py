@@ -37,11 +37,11 @@ class Summary(TypedDict):
 def read(folder: Path) -> Summary | None:
     """Return the summary of a run; None if it is missing, damaged, or older than the files on which it depends."""
     try:
-        stored = read_json(folder / FILE, Summary)
+        summary = read_json(folder / FILE, Summary)
     except RunError:
         return None
-    is_current = stored["version"] == __version__ and stored["sources"] == sources(folder)
-    return stored if is_current and stored["digest"] == scoring.content_digest(stored) else None
+    is_current = summary["version"] == __version__ and summary["sources"] == sources(folder)
+    return summary if is_current and summary["digest"] == scoring.content_digest(summary) else None
 
 
 def write(run: Run) -> Summary:

@@ -45,28 +45,28 @@ class _LogMixture(torch.autograd.Function):
         ctx.rows = _rows(z)
         is_stored = z.shape[1] * z.numel() <= MAX_STORED
         gaussians = _gaussians(mean, logvar)
-        sums, stored = [], []
+        sums, densities = [], []
         for rows in ctx.rows:
             summands, total, log_sum = _summands(z, *gaussians, log_weights, rows)
             sums.append(log_sum)
             if is_stored:
-                stored += [summands, total]
-        ctx.save_for_backward(z, mean, logvar, log_weights, *stored)
+                densities += [summands, total]
+        ctx.save_for_backward(z, mean, logvar, log_weights, *densities)
         nats = torch.cat(sums, 1) / LOG2E
         return nats[-1], nats[:-1].sum(0)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, to_joint: Tensor, to_marginals: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        z, mean, logvar, log_weights, *stored = ctx.saved_tensors
-        gaussians = None if stored else _gaussians(mean, logvar)
+        z, mean, logvar, log_weights, *densities = ctx.saved_tensors
+        gaussians = None if densities else _gaussians(mean, logvar)
         precision = torch.exp(-logvar)[:, None]
         mean_precision = mean[:, None] * precision
         to_z = []
         count, force, force_z = (torch.zeros_like(mean) for _ in range(3))
         for n, rows in enumerate(ctx.rows):
             if gaussians is None:
-                summands, total = stored[2 * n : 2 * n + 2]
+                summands, total = densities[2 * n : 2 * n + 2]
             else:
                 summands, total, _ = _summands(z, *gaussians, log_weights, rows)
             # The gradient with respect to log q(z_ik|x_j) is the fraction of j in the sum over j, times the gradient of

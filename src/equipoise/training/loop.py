@@ -121,9 +121,9 @@ class Training:
         self.optimisers["model"].step()
         if second is not None:
             second = second.to(self.device, memory_format=self.layout, non_blocking=True)
-        done = self.step + 1
-        progress = min(done / train.schedule_length, 1.0)
-        logs |= self.objective.after_step(self.model, p, second, self.optimisers, self.generator, done, progress)
+        step = self.step + 1
+        progress = min(step / train.schedule_length, 1.0)
+        logs |= self.objective.after_step(self.model, p, second, self.optimisers, self.generator, step, progress)
 
         self.sizes = {name: len(value) if value.ndim else None for name, value in logs.items()}
         self.pending.append(torch.cat([value.reshape(-1).float() for value in logs.values()]))
@@ -228,16 +228,16 @@ def fit(
         x = batch(training.step, 0)
         training.advance(x, batch(training.step, 1) if training.objective.needs_second_batch else None)
         images += len(x) * training.shard.processes
-        done = training.step
-        if done % train.log_every == 0 or done == train.steps:
+        step = training.step
+        if step % train.log_every == 0 or step == train.steps:
             row = training.row()
             now = monotonic()
             training.seconds += now - start
             learning_rate = training.optimisers["model"].param_groups[0]["lr"]
             log(row | {"lr": learning_rate, "images_per_second": images / (now - start), "seconds": training.seconds})
             start, images = now, 0
-        after(done)  # before the checkpoint, since a saved step is not repeated
-        if done % train.checkpoint_every == 0 or done == train.steps:
+        after(step)  # before the checkpoint, since a saved step is not repeated
+        if step % train.checkpoint_every == 0 or step == train.steps:
             save()
 
 

@@ -228,9 +228,9 @@ def _widths(curves: int, maps: int) -> list[list[int]]:
 
     Maps fill the last row of the curves, or have a row of their own.
     """
-    whole, over = divmod(curves, COLUMNS)
-    if maps and over and over + maps <= COLUMNS:
-        return [[2] * COLUMNS] * whole + [[2] * over + [(2 * COLUMNS - 2 * over) // maps] * maps]
+    rows, rest = divmod(curves, COLUMNS)
+    if maps and rest and rest + maps <= COLUMNS:
+        return [[2] * COLUMNS] * rows + [[2] * rest + [(2 * COLUMNS - 2 * rest) // maps] * maps]
     lines = [len(line) for line in np.array_split(range(curves), -(-curves // COLUMNS))] + ([maps] if maps else [])
     return [[2 * COLUMNS // line] * line for line in lines]
 

@@ -88,24 +88,24 @@ def latents_vs_factors(
         ['pos_x →', 'pos_y ↓']
     """
     codes = codes.astype(np.float64)
-    over = factors_over(codes, factors, names)
-    latents = latents_over(codes, latent_variances(codes), np.ones(codes.shape[1]), over, None)
+    varied = factors_over(codes, factors, names)
+    latents = latents_over(codes, latent_variances(codes), np.ones(codes.shape[1]), varied, None)
     active = [latent for latent in latents if latent.active]
-    return mean_code_figure(codes, factors, names, over, active or latents[:3], value_names)
+    return mean_code_figure(codes, factors, names, varied, active or latents[:3], value_names)
 
 
 def mean_code_figure(
     codes: Array,
     factors: NDArray[Any],
     names: Sequence[str],
-    over: Sequence[Factor],
+    varied: Sequence[Factor],
     latents: Sequence[Latent],
     value_names: Mapping[str, Sequence[str]] | None = None,
 ) -> Figure:
-    """Return the figure of `latents_vs_factors` for these latents; `over` has the factors with two values or more."""
+    """Return the figure of `latents_vs_factors` for these latents; `varied` has the factors with two values or more."""
     indices = [latent.index for latent in latents]
-    arrangement = arrange(over, indices)
-    values = {factor.name: levels(factors[:, list(names).index(factor.name)]) for factor in over}
+    arrangement = arrange(varied, indices)
+    values = {factor.name: levels(factors[:, list(names).index(factor.name)]) for factor in varied}
     means = _means(codes[:, indices], values, arrangement)
 
     # Fixed places: a layout engine would take longer than all the drawing.
@@ -179,13 +179,13 @@ def _directions(names: Sequence[str]) -> tuple[str, str] | None:
 def _means(codes: Array, values: dict[str, Levels], arrangement: Arrangement) -> Means:
     """Average the codes over the factors' values. Neighbouring values are joined until each mean has enough images."""
     most = len(codes) // CELL
-    over = None
+    grid = None
     if arrangement.sides is not None:
         across, down = (_join(values[side], math.isqrt(most)) for side in arrangement.sides)
-        over = _cells(codes, down, across)
+        grid = _cells(codes, down, across)
     colour = np.zeros(len(codes), np.int64) if arrangement.colours is None else values[arrangement.colours]
     lines = {name: _join(values[name], most // (int(colour.max()) + 1)) for name in arrangement.lines}
-    return Means(over, {name: _cells(codes, colour, joint) for name, joint in lines.items()})
+    return Means(grid, {name: _cells(codes, colour, joint) for name, joint in lines.items()})
 
 
 def _join(values: Levels, most: int) -> Levels:
@@ -244,9 +244,9 @@ def _curves(axes: Axes, means: Array, limit: float) -> None:
     axes.axhline(0, color=LINE, linewidth=0.7, zorder=0)
     x = (np.arange(means.shape[1]) + 0.5) / means.shape[1]
     for number, mean in enumerate(means):
-        known = np.isfinite(mean)
+        is_finite = np.isfinite(mean)
         colour = BLUE if len(means) == 1 else CYCLE[number]
-        axes.plot(x[known], mean[known], color=colour, linestyle=STYLES[number], linewidth=1.5)
+        axes.plot(x[is_finite], mean[is_finite], color=colour, linestyle=STYLES[number], linewidth=1.5)
     axes.set(xlim=(0, 1), ylim=(-1.08 * limit, 1.08 * limit))
 
 
