@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from equipoise import progress
 from equipoise.data import sheet, store
 from equipoise.data.factor_table import check_packages
 from equipoise.data.factors import column_names
 from equipoise.data.images import Images
+from equipoise.data.pictures import image_of
 from equipoise.data.pixels import Bytes, blocks
 from equipoise.errors import InputError
 from equipoise.files import replacing, replacing_folder, write_text
@@ -132,8 +132,7 @@ def to_folder(images: Images, folder: Path) -> None:
     with store.reporting_full_disk(folder.parent, folder.name), replacing_folder(folder) as part:
         for first, pixels in _blocks(images, folder):
             for name, picture in zip(names[first:], pixels, strict=False):
-                plain = picture[0] if len(picture) == 1 else np.moveaxis(picture, 0, 2)
-                Image.fromarray(np.ascontiguousarray(plain)).save(part / name)
+                image_of(picture).save(part / name)
         if images.factors is not None:
             with open(part / "factors.csv", "w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file)

@@ -15,6 +15,7 @@ from equipoise.data import pictures, store
 from equipoise.data.converters import archives
 from equipoise.data.converters.archives import Files
 from equipoise.data.dataset import Dataset
+from equipoise.data.pictures import Form
 from equipoise.data.pixels import Bytes
 from equipoise.errors import InputError
 
@@ -40,9 +41,10 @@ def from_pictures(
     with archives.open_files(source) as files:
         names = order(files)
 
+        form = Form(size, crop)
+
         def block(rows: range) -> Bytes:
-            how = {"channels": channels, "crop": crop, "size": size, "expected": expected}
-            return np.stack([picture(files, names[row], **how) for row in rows])  # type: ignore[arg-type]
+            return np.stack([picture(files, names[row], channels, form, expected) for row in rows])
 
         steps = ["grey"] * (channels == 1) + [f"centred square of {crop} pixels"] * bool(crop)
         write(
@@ -68,20 +70,20 @@ def names_by_number(files: Files, suffix: str, first: int, images: int) -> list[
     return names
 
 
-def picture(
-    files: Files, name: str, *, channels: int, crop: int | None, size: int, expected: tuple[int, int] | None
-) -> Bytes:
-    """One picture as uint8 [C, size, size]; `expected` as in `from_pictures`. Raises `InputError` for another size."""
+def picture(files: Files, name: str, channels: int, form: Form, expected: tuple[int, int] | None) -> Bytes:
+    """One picture in a form, uint8 [C, size, size]; `expected` as in `from_pictures`.
+
+    Raises `InputError` for a picture of another size.
+    """
     data, label = io.BytesIO(files.read(name)), f"{files.source}/{name}"
-    head = pictures.head(data, name=label)
-    if (head.width, head.height) != (expected or (head.width, head.width)):
+    _, height, width = pictures.head(data, name=label)
+    if (width, height) != (expected or (width, width)):
         size_of_set = f"{expected[0]} x {expected[1]}" if expected else "square"
         raise InputError(
-            f"{label} is {head.width} x {head.height}, and pictures of this set are {size_of_set}; "
-            "get them as published"
+            f"{label} is {width} x {height}, and pictures of this set are {size_of_set}; get them as published"
         )
     data.seek(0)
-    return pictures.decode(data, channels=channels, crop=crop, size=size, name=label)
+    return form.prepare(pictures.read(data, name=label), channels, label)
 
 
 def in_blocks(images: int, block: Callable[[range], Bytes]) -> Callable[[int], Iterator[Bytes]]:

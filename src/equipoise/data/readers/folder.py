@@ -127,10 +127,7 @@ def heads(
         try:
             with pictures.reading(label):
                 shape = tiff.head(file, label) if tiff.is_tiff(file) else None
-            if shape is not None:
-                return [shape]
-            head = pictures.head(file, name=label)
-            return [(1 if head.grey else 3, head.height, head.width)]
+            return [shape or pictures.head(file, name=label)]
         except pictures.Damaged:
             return []
 

@@ -159,10 +159,10 @@ def read(files: Sequence[Path], title: str, key: str | None = None) -> Source:
     def heads() -> Iterator[tuple[str, Shape]]:
         for number, cell in cells(0):
             try:
-                head = pictures.head(BytesIO(cell or b""), name=label(number))
+                shape = pictures.head(BytesIO(cell or b""), name=label(number))
             except pictures.Damaged:  # it is reported when it is decoded
                 continue
-            yield label(number), (1 if head.grey else 3, head.height, head.width)
+            yield label(number), shape
 
     def read_from(first: int, rows: int) -> Iterator[list[Picture]]:
         rest = cells(first)

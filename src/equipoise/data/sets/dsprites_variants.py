@@ -14,11 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from equipoise.data.dataset import Dataset
 from equipoise.data.images import Images
-from equipoise.data.pictures import decode
+from equipoise.data.pictures import Form, image_of, read
 from equipoise.data.pixels import Bytes, Indices, Shape
 from equipoise.data.sets import dsprites
 from equipoise.errors import InputError
@@ -119,7 +118,7 @@ def painting(path: Path) -> Bytes:
     """
     if not path.is_file():
         raise InputError(f"{PAINTING}: there is no file {path}; name a picture of the painting, or unset the variable")
-    picture = Image.fromarray(decode(path, channels=3, name=str(path)).transpose(1, 2, 0).copy())
+    picture = image_of(Form().prepare(read(path, name=str(path)), 3, str(path)))
     picture.thumbnail(_LARGEST)
     if min(picture.size) < 64:
         raise InputError(
