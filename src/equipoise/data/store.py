@@ -68,14 +68,13 @@ def write(
     factor_sizes: Sequence[int] = (),
     licence: str | None = None,
     citation: str | None = None,
-    about: Mapping[str, object] | None = None,
 ) -> None:
     """Write a set of images into `folder`: images.npy, factors.npy if there is a table, and, last, about.json.
 
     blocks: given the number of an image, yields uint8 [n, C, H, W] from that image on; one block is in memory.
     source: what the pixels were converted from. An interrupted conversion with the same `source`, `images` and `shape`
         resumes after the last block that is known to be on the disk; a finished one is not repeated.
-    about: more entries of about.json, ready for JSON. The other arguments are those of `Images`.
+    The other arguments are those of `Images`.
 
     A folder without about.json counts as empty, so that an unfinished set is never read. Processes that write the same
     folder wait for each other. Raises `InputError` before writing for arguments that do not fit and for a disk that is
@@ -84,11 +83,8 @@ def write(
     zeros = np.broadcast_to(np.uint8(0), (images, *shape))  # takes no memory; Images checks the arguments
     template = Images(zeros, name=name, factors=factors, factor_names=factor_names, factor_sizes=factor_sizes)
     kind = "grid" if isinstance(factors, str) else None if template.factors is None else "table"
-    record = {
-        "format": FORMAT,
-        **(template.describe() | {"source": source, "licence": licence, "citation": citation}),
-        "factors": kind,
-    }
+    record = {"format": FORMAT} | template.describe()
+    record |= {"source": source, "licence": licence, "citation": citation, "factors": kind}
     folder.mkdir(parents=True, exist_ok=True)
     with lock(folder):
         sweep(folder)
@@ -102,7 +98,7 @@ def write(
                 np.save(file, np.ascontiguousarray(template.factors), allow_pickle=False)
         os.replace(part, folder / "images.npy")
         (folder / "part.json").unlink(missing_ok=True)
-        write_text(folder / "about.json", json.dumps({**(about or {}), **record, "digest": digest}, indent=1))
+        write_text(folder / "about.json", json.dumps(record | {"digest": digest}, indent=1))
 
 
 def read(folder: Path, *, trusted: bool = True) -> Images | None:
