@@ -54,7 +54,7 @@ def choose(
     Raises `InputError` for a table that does not fit the pictures.
     """
     if is_frame(setting):
-        return of_frame(setting, files or count)
+        return of_rows("the data frame", frame_rows(setting), files or count, in_order=True)
     path, columns = split(setting)
     if path == FOLDERS:
         if folder is None:
@@ -124,7 +124,7 @@ def read(path: Path, images: Sequence[str] | int, chosen: Sequence[str] = ()) ->
     a missing value such as NA, a column of numbers in which some cells are not numbers, and a file that is no such
     table.
     """
-    return of_rows(str(path), iter(table_rows(path)), images, chosen)
+    return of_rows(str(path), table_rows(path), images, chosen)
 
 
 def table_rows(path: Path, setting: str = "data.factors") -> list[Row]:
@@ -183,11 +183,6 @@ def paths_of(frame: Any) -> tuple[list[str], Any]:
     return [str(cell) for cell in frame[name]], frame.drop(columns=[name])
 
 
-def of_frame(frame: Any, images: Sequence[str] | int) -> Table:
-    """The factors in a data frame, by the rules of `read`; row i belongs to image i if no column names the images."""
-    return of_rows("the data frame", frame_rows(frame), images, in_order=True)
-
-
 def frame_rows(frame: Any) -> Iterator[Row]:
     """The header and the rows of a data frame as text. An index of words becomes a column."""
     frame = with_index(frame)
@@ -225,7 +220,7 @@ def of_folders(folder: Path, images: Sequence[str]) -> Table:
 
 def of_rows(
     title: str,
-    rows: Iterator[Row],
+    rows: Iterable[Row],
     images: Sequence[str] | int,
     chosen: Sequence[str] = (),
     *,
@@ -235,9 +230,8 @@ def of_rows(
 
     in_order: whether row i belongs to image i if no column names the images.
     """
-    _, header = next(rows, ("", []))
+    (_, header), *table = list(rows) or [("", [])]
     header = [name.strip() for name in header]
-    table = list(rows)
     for place, cells in table:
         if len(cells) != len(header):
             raise InputError(f"{title}: {place} has {len(cells)} cells, expected {len(header)}; correct that row")

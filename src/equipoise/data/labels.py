@@ -40,7 +40,7 @@ def read_labels(source: Any, images: Images) -> Labels:
         InputError: For a table that does not fit the images, or that has fewer than two rows.
     """
     title, header, index, rows = labelled_rows(source, images, SETTING)
-    table = factor_table.of_rows(title, iter([("the header", header), *rows]), len(index))
+    table = factor_table.of_rows(title, [("the header", header), *rows], len(index))
     if (table.values == table.values[0]).all():
         raise InputError(f"{title}: no factor takes two values; label images that differ")
     return Labels(index, table)

@@ -20,8 +20,8 @@ from equipoise.data.settings import Data
 from equipoise.data.source import Source
 from equipoise.errors import InputError
 
-_ARRAYS = (".npy", ".npz", ".h5", ".hdf5")  # kinds of files of arrays
-_WITH_KEY = (".npz", ".h5", ".hdf5", "hub", "rows")  # kinds of sources with several arrays or columns
+_ARRAYS = (".npy", *vectors.ARRAYS)  # kinds of files of arrays
+_WITH_KEY = (*vectors.ARRAYS, "hub", "rows")  # kinds of sources with several arrays or columns
 
 
 def load_data(
@@ -81,17 +81,10 @@ def load_data(
     """
     form = Form(size, crop, grey, intensity.parse(range))
     form.check()
-    settings = {
-        "crop": crop,
-        "grey": grey,
-        "range": range,
-        "key": key,
-        "factors": factors,
-        "skip_damaged": skip_damaged,
-    }
+    form_settings = {"crop": crop, "grey": grey, "range": range}
+    settings = {**form_settings, "key": key, "factors": factors, "skip_damaged": skip_damaged}
     if vectors.are_in(source, key) and not (isinstance(source, Images) and scaling is None):
-        for_images = ("crop", "grey", "range", "skip_damaged")
-        _refuse({"size": size} | {name: settings[name] for name in for_images}, "images")
+        _refuse({"size": size, **form_settings, "skip_damaged": skip_damaged}, "images")
         return vectors.read(source, scaling=scaling, key=key, factors=factors)
     _refuse({"scaling": scaling}, "vectors, such as a table")
 
@@ -106,7 +99,7 @@ def load_data(
 
     if key is not None and kind not in _WITH_KEY:
         _refuse({"key": key}, ".npz and HDF5 files and pictures in Parquet files")
-    pictures = READERS[kind](what) if key is None else READERS[kind](what, key)
+    pictures = _read(kind, what, key)
     if isinstance(pictures, Images):  # a published file
         _refuse(settings, "images of your own")
         return pictures if size is None else pictures.resize(size)
@@ -187,13 +180,18 @@ def stored_shapes(
     if factor_table.is_frame(source):
         source, _ = factor_table.paths_of(source)
     kind, what = find(source)
-    pictures = what if kind in ("set", "images") else READERS[kind](what) if key is None else READERS[kind](what, key)
+    pictures = what if kind in ("set", "images") else _read(kind, what, key)
     if not isinstance(pictures, Source):
         yield pictures.shape
         return
     form = Form(None, crop, grey)
     for label, shape in pictures.heads():
         yield form.output_shape(shape, label)
+
+
+def _read(kind: str, source: Any, key: str | None) -> Source | Images:
+    """What the reader of a kind of source returns, of which only some take a key."""
+    return READERS[kind](source) if key is None else READERS[kind](source, key)
 
 
 def _refuse(settings: Mapping[str, object], use: str) -> None:

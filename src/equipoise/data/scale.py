@@ -148,7 +148,6 @@ def _decode(source: Source, form: Form, folder: Path | None) -> tuple[Bytes, Rec
         return pixels, intensity.levels(raw, pixels)
 
     def blocks(first: int) -> Iterator[Bytes]:
-        nonlocal record
         if folder is not None and not first:
             (folder / "damaged.json").unlink(missing_ok=True)
         elif folder is not None:

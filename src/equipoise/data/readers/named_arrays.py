@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +128,8 @@ def _table(path: Path, factors: Array, names: Sequence[str]) -> Table:
     titles = names if columns.ndim == 2 and (len(names) == columns.shape[1] or names[0] not in FACTORS) else None
     if columns.dtype.kind in "USO" and columns.ndim == 2:
         header = list(titles or [f"factor_{k}" for k in range(columns.shape[1])])
-        rows = ((f"row {i + 1}", [text(cell) for cell in row]) for i, row in enumerate(columns.tolist()))
-        return factor_table.of_rows(str(path), chain([("the header", header)], rows), len(columns), header)
+        rows = [(f"row {i}", [text(cell) for cell in row]) for i, row in enumerate(columns.tolist(), 1)]
+        return factor_table.of_rows(str(path), [("the header", header), *rows], len(columns), header)
     return Table(columns.astype(np.int64) if columns.dtype == bool else columns, titles, ())
 
 

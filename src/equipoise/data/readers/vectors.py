@@ -136,11 +136,10 @@ def read(
 def _frame(source: Any, key: str | None) -> Frame:
     if isinstance(source, Images):
         assert source.scaling is not None
-        matrix = source.scaling.restore(source.pixels(np.arange(len(source))))
         table = None
         if source.factors is not None:
             table = Table(source.factors, source.factor_names, source.factor_sizes, source.factor_values)
-        return _of_matrix(source.name, matrix, source.scaling.names, table)
+        return _of_matrix(source.name, source.vectors(), source.scaling.names, table)
     if factor_table.is_frame(source):
         return _of_data_frame("the data frame", source)
     if isinstance(source, np.ndarray | torch.Tensor):
@@ -237,7 +236,7 @@ def _factors(frame: Frame, setting: factor_table.Setting, count: int) -> tuple[T
         return frame.factors, ()
     path, columns = (None, ()) if factor_table.is_frame(setting) else factor_table.split(setting)
     if path is None and columns and frame.rows:
-        return factor_table.of_rows(frame.title, iter(frame.rows), count, columns), columns
+        return factor_table.of_rows(frame.title, frame.rows, count, columns), columns
     return factor_table.choose(setting, count, frame.folder, frame.files), ()
 
 
