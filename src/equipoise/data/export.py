@@ -5,8 +5,10 @@ import io
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from equipoise import progress
 from equipoise.data import sheet, store
@@ -96,25 +98,21 @@ def to_npz(images: Images, path: Path) -> None:
 
     Of vectors: `vectors` [N, V] in the units of the data, and `columns`, their names.
     """
-    if images.scaling is not None:
-        arrays = {"vectors": images.vectors(), "columns": np.array(images.scaling.names)}
-        if images.factors is not None:
-            arrays |= {"factors": images.factors, "factor_names": np.array(images.factor_names)}
-        with store.reporting_full_disk(path.parent, path.name), replacing(path) as file:
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    if images.factors is not None:
+        arrays = {"factors": images.factors, "factor_names": np.array(images.factor_names)}
+    with store.reporting_full_disk(path.parent, path.name), replacing(path) as file:
+        if images.scaling is not None:
+            arrays = {"vectors": images.vectors(), "columns": np.array(images.scaling.names)} | arrays
             np.savez_compressed(file, allow_pickle=False, **arrays)
-        return
-    with (
-        store.reporting_full_disk(path.parent, path.name),
-        replacing(path) as file,
-        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
-    ):
-        with archive.open("images.npy", "w", force_zip64=True) as member:
-            shape = (len(images), *images.shape)
-            np.lib.format.write_array_header_1_0(member, {"descr": "|u1", "fortran_order": False, "shape": shape})
-            for _, pixels in _blocks(images, path):
-                member.write(pixels.data)
-        if images.factors is not None:
-            for name, array in (("factors", images.factors), ("factor_names", np.array(images.factor_names))):
+            return
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            with archive.open("images.npy", "w", force_zip64=True) as member:
+                shape = (len(images), *images.shape)
+                np.lib.format.write_array_header_1_0(member, {"descr": "|u1", "fortran_order": False, "shape": shape})
+                for _, pixels in _blocks(images, path):
+                    member.write(pixels.data)
+            for name, array in arrays.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                     np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
 
