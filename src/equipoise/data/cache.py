@@ -110,6 +110,6 @@ def digest(
     return state.hexdigest()
 
 
-def block(shape: Shape) -> int:
+def block(shape: Sequence[int]) -> int:
     """How many images of this shape to convert at once: up to `BLOCK`, fewer if they are large."""
     return max(1, min(BLOCK, _BLOCK_BYTES // math.prod(shape)))

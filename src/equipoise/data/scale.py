@@ -155,9 +155,9 @@ def _decode(source: Source, form: Form, folder: Path | None) -> tuple[Bytes, Rec
             record.levels, record.damaged = before.levels, before.damaged
         with ThreadPoolExecutor() as pool:
             run = pool.map if source.in_threads else map
-            for some in source.read(first, cache.block(shape)):
-                pictures, levels = zip(*run(read, range(first, first + len(some)), some), strict=True)
-                first += len(some)
+            for block in source.blocks(first, cache.block(shape)):
+                pictures, levels = zip(*run(read, range(first, first + len(block)), block), strict=True)
+                first += len(block)
                 record.levels = functools.reduce(intensity.join, levels, record.levels)
                 if folder is not None:
                     record.write(folder)
@@ -185,11 +185,11 @@ def _percentiles(source: Source, limits: Range) -> Range:
     most = max(1, _SAMPLE // source.count)  # of one picture
     with progress.bar(f"range of {source.name}", source.count, "images") as advance, ThreadPoolExecutor() as pool:
         run = pool.map if source.in_threads else map
-        for some in source.read(0, cache.BLOCK):
-            for values, darkest, brightest in run(functools.partial(_values, most=most), some):
+        for block in source.blocks(0, cache.BLOCK):
+            for values, darkest, brightest in run(functools.partial(_values, most=most), block):
                 sample.append(values)
                 low, high = min(low, darkest), max(high, brightest)
-            advance(len(some))
+            advance(len(block))
     pixels = np.concatenate(sample)
     values = np.percentile(pixels, [limits.low, limits.high]) if pixels.size else np.zeros(2)
     ends = Range(low if limits.low == 0 else float(values[0]), high if limits.high == 100 else float(values[1]))

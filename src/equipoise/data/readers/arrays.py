@@ -17,8 +17,6 @@ from equipoise.data.source import Picture, Source
 from equipoise.errors import InputError
 
 Array = npt.NDArray[Any]
-Slabs = Callable[[int, int], Iterator[Array]]
-"""From an image on, arrays [N, C, H, W] of up to so many images at a time."""
 
 
 def read(array: Array | torch.Tensor, name: str = "array") -> Source:
@@ -28,11 +26,7 @@ def read(array: Array | torch.Tensor, name: str = "array") -> Source:
     other shape, for masked pixels, and if it is ambiguous which axis is C.
     """
     whole = channels_first(of_tensor(array) if isinstance(array, torch.Tensor) else array, name)
-
-    def slabs(first: int, rows: int) -> Iterator[Array]:
-        return (whole[start : start + rows] for start in range(first, len(whole), rows))
-
-    return of_slabs(name, whole, slabs)
+    return of_slabs(name, whole, lambda first: iter([whole[first:]]))
 
 
 def read_npy(path: Path) -> Source:
@@ -40,12 +34,11 @@ def read_npy(path: Path) -> Source:
     return of_file(read(npz.memory_map(path), str(path)), path)
 
 
-def of_slabs(name: str, whole: Array, slabs: Slabs) -> Source:
-    """Images [N, C, H, W] that are read in slabs; `whole` has their shape and type."""
+def of_slabs(name: str, whole: Array, slabs: Callable[[int], Iterator[Array]]) -> Source:
+    """Images [N, C, H, W] that `slabs` yields from a first image on; `whole` has their shape and type."""
 
-    def read_from(first: int, rows: int) -> Iterator[list[Picture]]:
-        for slab in slabs(first, rows):
-            yield [partial(intensity.raw, pixels) for pixels in slab]
+    def read_from(first: int) -> Iterator[Picture]:
+        return (partial(intensity.raw, pixels) for slab in slabs(first) for pixels in slab)
 
     array = whole if whole.dtype == np.uint8 else None
     shape = (whole.shape[1], whole.shape[2], whole.shape[3])

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 from equipoise import progress
@@ -22,7 +21,7 @@ from equipoise.files import user_path
 from equipoise.natural import natural
 
 _BLOCK = 512  # files whose heads are read at once
-_OF_STACKS = 32  # pictures at once where files have several, which are read one after the other
+_STACK_BLOCK = 32  # pictures at once where files have several, which are read one after the other
 _READING = 3  # counted up when files are decoded to other pixels than before, which are in the cache
 _RESULTS = (frozenset(("config.toml", "meta.json")), frozenset(("study.toml",)))  # files of a run, and of a study
 _PLAIN = frozenset(  # suffixes of tables and text, which nobody expects to be images
@@ -60,7 +59,7 @@ def _of_files(folder: Path, files: Sequence[str], title: str, place: str) -> Sou
     stacks = {file: shapes for file in files if (shapes := _stack(folder / file))}
     names = [name for file in files for name in ([f"{file}[{i}]" for i in range(len(stacks.get(file, ())))] or [file])]
 
-    def all_pictures(first: int) -> Iterator[Picture]:
+    def read_from(first: int) -> Iterator[Picture]:
         for file in files:
             count = len(stacks.get(file, (file,)))
             if first >= count:
@@ -73,12 +72,6 @@ def _of_files(folder: Path, files: Sequence[str], title: str, place: str) -> Sou
                 yield partial(read_file, folder / file)
             first = 0
 
-    def read_from(first: int, rows: int) -> Iterator[list[Picture]]:
-        rows = min(rows, _OF_STACKS) if stacks else rows
-        rest = all_pictures(first)
-        while some := list(islice(rest, rows)):
-            yield some
-
     return Source(
         title,
         len(names),
@@ -87,6 +80,7 @@ def _of_files(folder: Path, files: Sequence[str], title: str, place: str) -> Sou
         label=names.__getitem__,
         plural="files",
         in_threads=True,
+        block=_STACK_BLOCK if stacks else None,
         files=names,
         key=((str(folder.resolve()), place), state(folder, files), _READING),
     )

@@ -80,7 +80,9 @@ def _read(
     zeros = np.broadcast_to(np.zeros((), header.dtype), header.shape)  # takes no memory
     whole = arrays.channels_first(zeros, str(path))
 
-    def blocks(first: int, rows: int) -> Iterator[Array]:
+    rows = cache.block(whole.shape[1:])
+
+    def blocks(first: int) -> Iterator[Array]:
         return (arrays.channels_first(slab, str(path)) for slab in slabs(name, rows, first))
 
     return arrays.of_file(replace(arrays.of_slabs(str(path), whole, blocks), array=None), path, table, name)

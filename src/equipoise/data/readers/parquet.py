@@ -7,7 +7,6 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.util import find_spec
 from io import BytesIO
-from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -164,10 +163,8 @@ def read(files: Sequence[Path], title: str, key: str | None = None) -> Source:
                 continue
             yield label(number), shape
 
-    def read_from(first: int, rows: int) -> Iterator[list[Picture]]:
-        rest = cells(first)
-        while some := list(islice(rest, rows)):
-            yield [partial(read_one, *each) for each in some]
+    def read_from(first: int) -> Iterator[Picture]:
+        return (partial(read_one, number, cell) for number, cell in cells(first))
 
     return Source(
         title,
