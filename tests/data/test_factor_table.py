@@ -192,12 +192,12 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
 
 
 def test_two_tables_beside_the_images_are_one_too_many(tmp_path: Path) -> None:
-    assert factor_table.beside(tmp_path) is None
+    assert factor_table.find_table(tmp_path) is None
     (tmp_path / "factors.csv").touch()
-    assert factor_table.beside(tmp_path) == tmp_path / "factors.csv"
+    assert factor_table.find_table(tmp_path) == tmp_path / "factors.csv"
     (tmp_path / "factors.parquet").touch()
     with pytest.raises(InputError, match=r"factors\.csv and factors\.parquet; choose one of them"):
-        factor_table.beside(tmp_path)
+        factor_table.find_table(tmp_path)
 
 
 def test_parquet_without_its_package_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

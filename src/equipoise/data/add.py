@@ -44,8 +44,8 @@ def _local(dataset: Dataset, path: Path) -> list[Download]:
         if file.is_file():
             hashes = download.hashes(file)
             files.append(Download(file, f"given as {file.resolve()}", file.stat().st_size, hashes["sha256"]))
-            for kind, published in download.differences(remote, hashes).items():
+            for kind, hash_ in download.differences(remote, hashes).items():
                 warnings.warn(
-                    f"{file} is not the published file: its {kind} is {hashes[kind]}, not {published}", stacklevel=3
+                    f"{file} is not the published file: its {kind} is {hashes[kind]}, not {hash_}", stacklevel=3
                 )
     return files

@@ -21,7 +21,7 @@ from equipoise.errors import InputError
 from equipoise.files import replacing, replacing_folder, write_text
 
 _BLOCK = 1000  # images in memory at a time
-_MOST = 10_000  # images in one picture
+_GRID = 10_000  # images in one picture
 
 
 def to_path(images: Images, path: Path) -> None:
@@ -68,8 +68,8 @@ def to_grid(images: Images, path: Path) -> None:
     Raises `InputError` for more than 10,000 images, and for other numbers of channels than 1 and 3.
     """
     _check_channels(images)
-    if len(images) > _MOST:
-        raise InputError(f"{path}: a .png holds up to {_MOST:,} images, not {len(images):,}; write a folder or an .npz")
+    if len(images) > _GRID:
+        raise InputError(f"{path}: a .png holds up to {_GRID:,} images, not {len(images):,}; write a folder or an .npz")
     with replacing(path) as file:
         file.write(sheet.png(images.pixels(np.arange(len(images)))))
 

@@ -75,7 +75,7 @@ def choose(
                 raise
             warnings.warn(str(error), stacklevel=3)
             return None
-    table = beside(folder) if folder is not None else None
+    table = find_table(folder) if folder is not None else None
     if table is None and columns:
         raise InputError(
             f"data.factors names the columns {', '.join(columns)}, and there is no factors.csv among the images; put "
@@ -100,7 +100,7 @@ def split(setting: Setting) -> tuple[str | None, Sequence[str]]:
     return (first, rest) if has_path else (None, list(names))
 
 
-def beside(folder: Path) -> Path | None:
+def find_table(folder: Path) -> Path | None:
     """The table in a folder of images; None if there is none. Raises `InputError` if there are two."""
     tables = [folder / f"factors{kind}" for kind in KINDS if (folder / f"factors{kind}").is_file()]
     if len(tables) > 1:
@@ -110,12 +110,12 @@ def beside(folder: Path) -> Path | None:
     return tables[0] if tables else None
 
 
-def read(path: Path, images: Sequence[str] | int, chosen: Sequence[str] = ()) -> Table:
+def read(path: Path, images: Sequence[str] | int, factor_names: Sequence[str] = ()) -> Table:
     """The factors in a table, .csv or .tsv (UTF-8 or UTF-16) or .parquet: a column for each and a row for an image.
 
     images: the paths of the images, which a column names in any order; or their number, if row i belongs to image i.
-    chosen: the columns that are factors; by default all but those with one value, dates, free text and row numbers,
-    which a warning names.
+    factor_names: the columns that are factors; by default all but those with one value, dates, free text and row
+    numbers, which a warning names.
 
     A column of whole numbers, of words, or of numbers of which most occur more than once, becomes codes 0..V-1 in the
     order of its values, numbers by size; one of other numbers, most of which differ (more than half as many values as
@@ -124,7 +124,7 @@ def read(path: Path, images: Sequence[str] | int, chosen: Sequence[str] = ()) ->
     a missing value such as NA, a column of numbers in which some cells are not numbers, and a file that is no such
     table.
     """
-    return of_rows(str(path), table_rows(path), images, chosen)
+    return of_rows(str(path), table_rows(path), images, factor_names)
 
 
 def table_rows(path: Path, setting: str = "data.factors") -> list[Row]:
@@ -222,7 +222,7 @@ def of_rows(
     title: str,
     rows: Iterable[Row],
     images: Sequence[str] | int,
-    chosen: Sequence[str] = (),
+    factor_names: Sequence[str] = (),
     *,
     in_order: bool = False,
 ) -> Table:
@@ -244,33 +244,34 @@ def of_rows(
             "names the images; add one with their paths in the folder"
         )
     check_header(title, header)
-    for each in chosen:
-        if each not in header:
-            raise InputError(f"{title} has no column {each!r}, which data.factors names; {nearest(each, header)}")
-    columns = {j: Column(header[j]) for j in range(len(header)) if j != name and header[j] in (chosen or header)}
+    for factor_name in factor_names:
+        if factor_name not in header:
+            hint = nearest(factor_name, header)
+            raise InputError(f"{title} has no column {factor_name!r}, which data.factors names; {hint}")
+    columns = {j: Column(header[j]) for j in range(len(header)) if j != name and header[j] in (factor_names or header)}
     if not columns:
         raise NoFactors(f"{title} has no factor columns; add a column for each factor")
     ids = _cell_numbers(title, table, columns, images, find, name)
-    reasons = {j: "" if chosen else column.unfit(ids[k]) for k, (j, column) in enumerate(columns.items())}
-    about = ", ".join(f"{header[j] or 'the first column'} ({why})" for j, why in reasons.items() if why)
+    reasons = {j: "" if factor_names else column.unfit_reason(ids[k]) for k, (j, column) in enumerate(columns.items())}
+    remarks = ", ".join(f"{header[j] or 'the first column'} ({reason})" for j, reason in reasons.items() if reason)
     if all(reasons.values()):
-        raise NoFactors(f"{title} has no factor columns ({about}); add one, or choose columns with data.factors")
-    if about:
-        warnings.warn(f"{title}: not used as factors: {about}. data.factors chooses columns", stacklevel=4)
+        raise NoFactors(f"{title} has no factor columns ({remarks}); add one, or choose columns with data.factors")
+    if remarks:
+        warnings.warn(f"{title}: not used as factors: {remarks}. data.factors chooses columns", stacklevel=4)
     factors = {j: column.factor(ids[k], title) for k, (j, column) in enumerate(columns.items()) if not reasons[j]}
     sizes = tuple(len(words) for _, words in factors.values())
-    stacked = np.stack([values for values, _ in factors.values()], axis=1)
-    values: Factors = stacked.astype(np.int64) if all(sizes) else stacked.astype(np.float64)
+    values: Factors = np.stack([values for values, _ in factors.values()], axis=1)
+    values = values.astype(np.int64) if all(sizes) else values.astype(np.float64)
     words_by_factor = {header[j]: words for j, (_, words) in factors.items() if words}
     return Table(values, tuple(header[j] for j in factors), sizes, words_by_factor)
 
 
 def check_header(title: str, header: Sequence[str]) -> None:
     """Raise `InputError` for names of columns that are empty, but for the first, or not different."""
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if "" in header[1:] or twice:
-        wrong = f"two columns are called {twice[0]}" if twice and twice[0] else "a column has no name"
-        raise InputError(f"{title}: {wrong}; give each column of the first line a name of its own")
+    duplicates = sorted({name for name in header if header.count(name) > 1})
+    if "" in header[1:] or duplicates:
+        fault = f"two columns are called {duplicates[0]}" if duplicates and duplicates[0] else "a column has no name"
+        raise InputError(f"{title}: {fault}; give each column of the first line a name of its own")
 
 
 def _cell_numbers(
@@ -298,20 +299,18 @@ def _cell_numbers(
         for k, (j, column) in enumerate(columns.items()):
             ids[k, i] = column.number(cells[j], place)
     if strays:
-        raise InputError(
-            f"{title}: {list_names(strays, 'row', 'rows')} without an image; remove the row or add the image"
-        )
+        raise InputError(f"{title}: {list_names(strays, 'row')} without an image; remove the row or add the image")
     missing = np.flatnonzero(~has_row).tolist()
     if missing:
         names = [f"image {i}" if isinstance(images, int) else images[i] for i in missing]
-        raise InputError(f"{title}: {list_names(names, 'image', 'images')} without a row; add it, or remove the image")
+        raise InputError(f"{title}: {list_names(names, 'image')} without a row; add it, or remove the image")
     return ids
 
 
-def list_names(names: Sequence[str], one: str, several: str, most: int = 5) -> str:
+def list_names(names: Sequence[str], noun: str, limit: int = 5) -> str:
     """`1 image (a)`, `7 images (a, b, c, d, e and 2 more)`."""
-    more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return f"{len(names):,} {one if len(names) == 1 else several} ({', '.join(names[:most])}{more})"
+    ending = f" and {len(names) - limit:,} more" if len(names) > limit else ""
+    return f"{len(names):,} {noun}{'' if len(names) == 1 else 's'} ({', '.join(names[:limit])}{ending})"
 
 
 def _csv(path: Path) -> Iterator[Row]:

@@ -80,26 +80,26 @@ def file_column(
         return None
     if FILE in names:
         return names.index(FILE)
-    some = table[:100]
+    sample = table[:100]
     matches = [
-        [find(cells[j]) for _, cells in some]
-        if names[j] in _NUMBERS or not all(cells[j].isdecimal() for _, cells in some)
+        [find(cells[j]) for _, cells in sample]
+        if names[j] in _NUMBERS or not all(cells[j].isdecimal() for _, cells in sample)
         else []
         for j in range(len(header))
     ]
-    counts = [len({*of_column} - {None}) for of_column in matches]  # a column of labels names few images, each often
+    counts = [len({*places} - {None}) for places in matches]  # a column of labels names few images, each often
     best = max(counts, default=0)
-    usual = [j for j in range(len(header)) if names[j] in _FILES]
-    if not best or (2 * best <= len(some) and not usual):
-        return usual[0] if usual else None
+    usual_columns = [j for j in range(len(header)) if names[j] in _FILES]
+    if not best or (2 * best <= len(sample) and not usual_columns):
+        return usual_columns[0] if usual_columns else None
     columns = [j for j in range(len(header)) if counts[j] == best]
-    columns = [j for j in columns if j in usual] or columns
+    columns = [j for j in columns if j in usual_columns] or columns
     if any(matches[j] != matches[columns[0]] for j in columns):
         raise InputError(
             f"{title}: the columns {' and '.join(header[j] for j in columns)} name different images; rename the "
             f"correct column to {FILE!r}"
         )
-    if columns[0] not in usual:
+    if columns[0] not in usual_columns:
         name = header[columns[0]]
         warnings.warn(f"{title}: the {f'column {name}' if name else 'first column'} names the images", stacklevel=5)
     return columns[0]

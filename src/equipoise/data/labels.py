@@ -77,13 +77,13 @@ def labelled_rows(source: Any, images: Images, setting: str) -> tuple[str, list[
     places = [find(cells[column].strip()) for _, cells in rows]
     strays = [cells[column] for (_, cells), place in zip(rows, places, strict=True) if place is None]
     if strays:
-        names = factor_table.list_names(strays, "row", "rows")
+        names = factor_table.list_names(strays, "row")
         raise InputError(f"{title}: {names} without an image; remove the row or add the image")
     index = np.array(places, np.int64)
     if len(set(places)) < len(places):
-        twice = next(cells for i, (_, cells) in enumerate(rows) if places[i] in places[:i])
+        duplicate = next(cells for i, (_, cells) in enumerate(rows) if places[i] in places[:i])
         raise InputError(
-            f"{title} has two rows for one image, {twice[column]} in the column {header[column]}; leave one of them"
+            f"{title} has two rows for one image, {duplicate[column]} in the column {header[column]}; leave one of them"
         )
     others = [(place, [cell.strip() for j, cell in enumerate(cells) if j != column]) for place, cells in rows]
     return title, [name for j, name in enumerate(header) if j != column], index, others

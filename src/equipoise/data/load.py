@@ -13,7 +13,7 @@ from equipoise.data.columns import Scaling
 from equipoise.data.find import find
 from equipoise.data.images import Images
 from equipoise.data.pictures import Form
-from equipoise.data.pixels import Coloured, Shape
+from equipoise.data.pixels import ColouredPixels, Shape
 from equipoise.data.readers import READERS, vectors
 from equipoise.data.scale import scale
 from equipoise.data.settings import Data
@@ -88,25 +88,25 @@ def load_data(
         return vectors.read(source, scaling=scaling, key=key, factors=factors)
     _refuse({"scaling": scaling}, "vectors, such as a table")
 
-    others = None  # columns beside the paths in a data frame
+    other_columns = None  # columns beside the paths in a data frame
     if factor_table.is_frame(source):
-        source, others = factor_table.paths_of(source)
-    kind, what = find(source)
+        source, other_columns = factor_table.paths_of(source)
+    kind, item = find(source)
     if kind in ("set", "images"):
         _refuse(settings, "images of your own")
-        images: Images = what.load() if kind == "set" else what
+        images: Images = item.load() if kind == "set" else item
         return images if size is None else images.resize(size)
 
     if key is not None and kind not in _WITH_KEY:
         _refuse({"key": key}, ".npz and HDF5 files and pictures in Parquet files")
-    pictures = _read(kind, what, key)
+    pictures = _read(kind, item, key)
     if isinstance(pictures, Images):  # a published file
         _refuse(settings, "images of your own")
         return pictures if size is None else pictures.resize(size)
     if pictures.label is None:
         _refuse({"skip_damaged": skip_damaged}, "pictures that are read one by one")
 
-    frame, title = (pictures.frame, pictures.name) if others is None else (others, "the data frame")
+    frame, title = (pictures.frame, pictures.name) if other_columns is None else (other_columns, "the data frame")
     table = factor_table.choose(factors, pictures.count, pictures.folder, pictures.files, frame, title)
     return scale(replace(pictures, factors=table or pictures.factors), form, skip_damaged=skip_damaged)
 
@@ -155,7 +155,7 @@ def load_like(
 def _in_colour(images: Images) -> Images:
     """The same grey images with three equal channels, as in a folder in which others are in colour."""
     return Images(
-        Coloured(images.pixels, len(images), images.shape),
+        ColouredPixels(images.pixels, len(images), images.shape),
         name=images.name,
         factors=images.factors,
         factor_names=images.factor_names if images.factor_sizes else None,
@@ -179,8 +179,8 @@ def stored_shapes(
         return
     if factor_table.is_frame(source):
         source, _ = factor_table.paths_of(source)
-    kind, what = find(source)
-    pictures = what if kind in ("set", "images") else _read(kind, what, key)
+    kind, item = find(source)
+    pictures = item if kind in ("set", "images") else _read(kind, item, key)
     if not isinstance(pictures, Source):
         yield pictures.shape
         return

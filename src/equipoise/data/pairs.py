@@ -175,7 +175,7 @@ def read_pairs(path: Path, images: Images) -> Indices:
     pairs = [_places(cells, find) for cells in rows]
     strays = [" and ".join(cells) for cells, pair in zip(rows, pairs, strict=True) if len({*pair} - {None}) < 2]
     if strays or not pairs:
-        reason = factor_table.list_names(strays, "row", "rows") + " without two images" if strays else "no rows"
+        reason = factor_table.list_names(strays, "row") + " without two images" if strays else "no rows"
         kind = "numbers" if whole.files is None else "files"
         raise InputError(f"{path} has {reason}; each row has the {kind} of two images in its first two columns")
     pairs_in_training = positions(images)[np.array(pairs, np.int64)]

@@ -52,7 +52,7 @@ def from_pictures(
             folder,
             source=source,
             shape=(channels, size, size),
-            prepared=", ".join([*steps, f"resized to {size} x {size}"]),
+            preparation=", ".join([*steps, f"resized to {size} x {size}"]),
             blocks=in_blocks(len(names), block),
         )
 
@@ -116,11 +116,12 @@ def write(
     blocks: Callable[[int], Iterator[Bytes]],
     table: npt.NDArray[np.int64] | None = None,
     shape: tuple[int, int, int] | None = None,
-    prepared: str = "",
+    preparation: str = "",
 ) -> None:
     """`store.write` with the properties of the data set: its factors fill their grid unless there is a `table`.
 
-    prepared: what was done to the pictures. An interrupted conversion resumes only if this and the file are the same.
+    preparation: what was done to the pictures. An interrupted conversion resumes only if this and the file are the
+        same.
     """
     origin = str(source)
     if source.is_file():
@@ -131,7 +132,7 @@ def write(
         images=dataset.images,
         shape=shape or dataset.shape,
         blocks=blocks,
-        source=f"{origin}; {prepared}" if prepared else origin,
+        source=f"{origin}; {preparation}" if preparation else origin,
         name=dataset.name,
         factors=table if table is not None else "grid" if dataset.factor_sizes else None,
         factor_names=dataset.factor_names,

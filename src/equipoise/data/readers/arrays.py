@@ -48,9 +48,9 @@ def of_slabs(name: str, whole: Array, slabs: Callable[[int], Iterator[Array]]) -
 def of_file(source: Source, path: Path, factors: Table | None = None, key: str = "") -> Source:
     """The source with what identifies its file; `key` is the name of its array there."""
     with npz.naming(path):
-        about = path.stat()
+        status = path.stat()
     place = (str(path.resolve()), key)
-    return replace(source, key=(place, about.st_size, about.st_mtime_ns), factors=factors, origin=str(path))
+    return replace(source, key=(place, status.st_size, status.st_mtime_ns), factors=factors, origin=str(path))
 
 
 def of_tensor(tensor: torch.Tensor) -> Array:
@@ -85,9 +85,9 @@ def channels_first(array: Array, name: str) -> Array:
     if not axes:
         raise InputError(f"{name}: {expected}, not {shape}; leave channels out, or add an axis of length 1 for grey")
     if len(axes) == 2:  # grey or colour beside a small side; else the side that differs from two equal ones
-        usual = [axis for axis in axes if shape[axis] in (1, 3)]
-        odd = [axis for axis, other in ((1, 3), (3, 1)) if shape[2] == shape[other] != shape[axis]]
-        axes = usual if len(usual) == 1 else odd if not usual else axes
+        usual_axes = [axis for axis in axes if shape[axis] in (1, 3)]
+        odd_axes = [axis for axis, other in ((1, 3), (3, 1)) if shape[2] == shape[other] != shape[axis]]
+        axes = usual_axes if len(usual_axes) == 1 else odd_axes if not usual_axes else axes
     if len(axes) != 1:
         raise InputError(
             f"{name}: in {shape} the channels may be the second axis or the last; give images of more than "

@@ -127,10 +127,10 @@ def heads(
 
     with ThreadPoolExecutor() as pool, progress.bar(f"looking at {title}", len(files), "files") as advance:
         for start in range(0, len(files), _BLOCK):
-            some = files[start : start + _BLOCK]
-            for name, shapes in zip(some, pool.map(shapes_of, some), strict=True):
+            part = files[start : start + _BLOCK]
+            for name, shapes in zip(part, pool.map(shapes_of, part), strict=True):
                 yield from ((name, shape) for shape in shapes)
-            advance(len(some))
+            advance(len(part))
 
 
 def listing(path: Path) -> list[str]:
@@ -144,7 +144,7 @@ def listing(path: Path) -> list[str]:
         raise InputError(f"{error.filename} cannot be read ({error.strerror}); change its permissions")
 
     names: list[str] = []
-    others: Counter[str] = Counter()
+    other_kinds: Counter[str] = Counter()
     links: list[str] = []
     parquet: list[str] = []
     for place, folders, files in os.walk(path, onerror=refuse):
@@ -162,8 +162,8 @@ def listing(path: Path) -> list[str]:
             elif kind == ".parquet":
                 parquet.append(inside + file)
             elif kind not in _PLAIN:
-                others[kind or "without a suffix"] += 1
-    kinds_text = ", ".join(f"{count:,} {kind}" for kind, count in others.most_common())
+                other_kinds[kind or "without a suffix"] += 1
+    kinds_text = ", ".join(f"{count:,} {kind}" for kind, count in other_kinds.most_common())
     tables = f"; give one of its .parquet files as data, such as {parquet[0]}" if parquet else ""
     links_text = (
         f"links to folders are not followed ({', '.join(sorted(links))}). Give a folder with the images themselves"
@@ -175,7 +175,7 @@ def listing(path: Path) -> list[str]:
         raise InputError(f"{path}: there are no images in this folder; expected {kinds} files{instead}")
     if links:
         warnings.warn(f"{path}: {links_text}", stacklevel=4)
-    if others:
+    if other_kinds:
         warnings.warn(
             f"{path}: files of other kinds are left out ({kinds_text}). Convert them to png to use them",
             stacklevel=4,
@@ -200,8 +200,8 @@ def state(path: Path, names: Sequence[str]) -> str:
     digest = hashlib.sha256()
     for name in names:
         try:
-            about = os.stat(os.path.join(path, name))
-            size_and_time = (about.st_size, about.st_mtime_ns)
+            status = os.stat(os.path.join(path, name))
+            size_and_time = (status.st_size, status.st_mtime_ns)
         except OSError:  # such as a broken link, which is reported when it is decoded
             size_and_time = (-1, -1)
         digest.update(os.fsencode(f"{name}\0{size_and_time}\0"))

@@ -89,16 +89,16 @@ def _read(
 
 
 def factors_beside(
-    path: Path, headers: Mapping[str, Header], name: str, load: Callable[[str], Array], also: Sequence[str] = ()
+    path: Path, headers: Mapping[str, Header], name: str, load: Callable[[str], Array], other_names: Sequence[str] = ()
 ) -> Table | None:
-    """The factors beside the array `name`. Warns of arrays that are neither these, nor it, nor one of `also`."""
+    """The factors beside the array `name`. Warns of arrays that are neither these, nor it, nor one of `other_names`."""
     header = headers[name]
     group = name.rpartition("/")[0] + "/" if "/" in name else ""  # of the images
     tables = [group + table for table in FACTORS if group + table in headers]
     tables = [table for table in tables if headers[table].shape[:1] == header.shape[:1]][:1] or [
         table for table in tables if table == group + FACTORS[0]
     ]
-    read_names = {name, *also, *tables, group + "factor_names"} & headers.keys()
+    read_names = {name, *other_names, *tables, group + "factor_names"} & headers.keys()
     for each in read_names:
         npz.check(path, each, headers[each])
     if others := headers.keys() - read_names:

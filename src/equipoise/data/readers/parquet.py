@@ -70,20 +70,21 @@ def read_hub(name: str, key: str | None = None) -> Source:
 
 def _listing(package: Any, repository: str) -> tuple[str | None, dict[str, list[str]]]:
     """The revision and the parts of a data set; those in the cache of the hub if the hub does not answer."""
-    of_set = {"repo_type": "dataset"}
     api = package.HfApi()
     try:
-        if parts := _parts(api.list_repo_files(repository, revision=None, **of_set)):
+        if parts := _parts(api.list_repo_files(repository, revision=None, repo_type="dataset")):
             return None, parts
     except Exception:
         for revision in (None, CONVERSION):
             with suppress(Exception):  # it is not in the cache
-                folder = Path(package.snapshot_download(repository, revision=revision, local_files_only=True, **of_set))
-                if parts := _parts([path.relative_to(folder).as_posix() for path in folder.rglob("*.parquet")]):
+                copy = package.snapshot_download(
+                    repository, repo_type="dataset", revision=revision, local_files_only=True
+                )
+                if parts := _parts([path.relative_to(copy).as_posix() for path in Path(copy).rglob("*.parquet")]):
                     return revision, parts
         raise
     with suppress(Exception):  # the hub did not convert it
-        return CONVERSION, _parts(api.list_repo_files(repository, revision=CONVERSION, **of_set))
+        return CONVERSION, _parts(api.list_repo_files(repository, revision=CONVERSION, repo_type="dataset"))
     return None, {}
 
 
@@ -197,12 +198,12 @@ def _choose_column(columns: Sequence[str], schema: Any, title: str, key: str | N
         raise InputError(
             f"{title} has no column {key!r} of pictures, which data.key names, but {', '.join(columns) or 'none'}"
         )
-    usual = [name for name in NAMES if name in columns]
-    if key is None and len(columns) > 1 and not usual:
+    usual_columns = [name for name in NAMES if name in columns]
+    if key is None and len(columns) > 1 and not usual_columns:
         raise InputError(f"{title} has several columns of pictures, {', '.join(columns)}; choose one with data.key")
     if not columns:
         raise InputError(f"{title} has no column of pictures but {', '.join(schema.names)}; give images")
-    return key or (usual or columns)[0]
+    return key or (usual_columns or columns)[0]
 
 
 def _picture_columns(readers: Sequence[Any]) -> list[str]:

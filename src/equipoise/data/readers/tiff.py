@@ -177,8 +177,8 @@ def _only_picture(tiff: tifffile.TiffFile, name: str) -> list[Any]:
 
 def _several_pictures(tiff: tifffile.TiffFile, name: str) -> InputError:
     axes = ", axes " + tiff.series[0].axes if len(tiff.series) == 1 else ""
-    about = f"{len(tiff.pages):,} pages{axes}"
-    return InputError(f"{name} holds several pictures ({about}); save each to a file of its own")
+    description = f"{len(tiff.pages):,} pages{axes}"
+    return InputError(f"{name} holds several pictures ({description}); save each to a file of its own")
 
 
 def _is_for_pillow(page: Any, name: str) -> bool:

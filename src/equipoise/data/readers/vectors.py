@@ -108,7 +108,7 @@ def read(
     table, factor_columns = _factors(frame, factors, count)
     columns = {name: cells for name, cells in frame.columns.items() if name not in factor_columns}
     if isinstance(scaling, Scaling):
-        columns = _named(frame, columns, scaling.names)
+        columns = _columns_of_run(frame, columns, scaling.names)
         values = {}
         for name, cells in columns.items():
             column = _numbers(frame, name, cells)
@@ -184,8 +184,8 @@ def _array_in(headers: Mapping[str, Header], key: object) -> str | None:
         return None  # of images
     flat = [name for name, header in headers.items() if _is_flat(header)]
     flat = [name for name in flat if name not in named_arrays.FACTORS]
-    usual = [name for name in NAMES if name in flat]
-    return usual[0] if usual else flat[0] if len(flat) == 1 else None
+    usual_names = [name for name in NAMES if name in flat]
+    return usual_names[0] if usual_names else flat[0] if len(flat) == 1 else None
 
 
 def _is_flat(header: Header) -> bool:
@@ -254,17 +254,17 @@ def _features(frame: Frame, columns: Mapping[str, Cells]) -> dict[str, Values]:
             reasons[name] = "row numbers"
         else:
             values[name] = column
-    about = [f"{name or 'the first column'}: {why}" for name, why in reasons.items()]
+    remarks = [f"{name or 'the first column'}: {reason}" for name, reason in reasons.items()]
     if not values:
-        why = f" ({', '.join(about[:5])})" if about else " beside the factors"
-        raise InputError(f"{frame.title} has no column of numbers that vary{why}; add one")
-    if about:
+        reason = f" ({', '.join(remarks[:5])})" if remarks else " beside the factors"
+        raise InputError(f"{frame.title} has no column of numbers that vary{reason}; add one")
+    if remarks:
         remedy = ". data.factors=[NAME] makes a factor of a column" if "text" in reasons.values() else ""
-        warnings.warn(f"{frame.title}: not read: {list_names(about, 'column', 'columns')}{remedy}", stacklevel=5)
+        warnings.warn(f"{frame.title}: not read: {list_names(remarks, 'column')}{remedy}", stacklevel=5)
     return values
 
 
-def _named(frame: Frame, columns: Mapping[str, Cells], names: Sequence[str]) -> dict[str, Cells]:
+def _columns_of_run(frame: Frame, columns: Mapping[str, Cells], names: Sequence[str]) -> dict[str, Cells]:
     """The columns of a run, in its order. Warns of the others."""
     if not frame.is_named:
         if len(columns) != len(names):
@@ -275,11 +275,11 @@ def _named(frame: Frame, columns: Mapping[str, Cells], names: Sequence[str]) -> 
         return dict(zip(names, columns.values(), strict=True))
     if missing := [name for name in names if name not in columns]:
         raise InputError(
-            f"{frame.title} lacks {list_names(missing, 'column', 'columns')} of those that the run was trained on; add "
+            f"{frame.title} lacks {list_names(missing, 'column')} of those that the run was trained on; add "
             f"{'it' if len(missing) == 1 else 'them'}"
         )
     if others := [name for name in columns if name not in names]:
-        warnings.warn(f"{frame.title}: not read: {list_names(others, 'column', 'columns')}", stacklevel=5)
+        warnings.warn(f"{frame.title}: not read: {list_names(others, 'column')}", stacklevel=5)
     return {name: columns[name] for name in names}
 
 
@@ -294,7 +294,7 @@ def _numbers(frame: Frame, name: str, cells: Cells) -> Values | None:
             )
         values = floats([_BOOLEANS.get(text, text) for text in cells])
         if values is None:
-            column = Column(name, of="row")
+            column = Column(name, noun="row")
             places = frame.places or [f"row {number + 1}" for number in range(len(cells))]
             ids = np.array([column.number(cell, place) for cell, place in zip(cells, places, strict=True)])
             values = column.values_of(ids, frame.title)
