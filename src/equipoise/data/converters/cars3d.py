@@ -36,7 +36,7 @@ def convert(dataset: Dataset, source: Path, folder: Path) -> None:
             folder,
             source=source,
             preparation=f"resized to 64 x 64; objects in the order of {note}",
-            blocks=lambda first: published.array_in_blocks(lambda: _images(dataset, files, order), first),
+            blocks=lambda first: published.in_blocks(_images(dataset, files, order), first),
         )
 
 

@@ -40,11 +40,12 @@ def from_pictures(
     """
     with archives.open_files(source) as files:
         names = order(files)
-
         form = Form(size, crop)
 
-        def block(rows: range) -> Bytes:
-            return np.stack([picture(files, names[row], channels, form, expected) for row in rows])
+        def blocks(first: int) -> Iterator[Bytes]:
+            for start in range(first, len(names), BLOCK):
+                block_names = names[start : start + BLOCK]
+                yield np.stack([picture(files, name, channels, form, expected) for name in block_names])
 
         steps = ["grey"] * (channels == 1) + [f"centred square of {crop} pixels"] * bool(crop)
         write(
@@ -53,7 +54,7 @@ def from_pictures(
             source=source,
             shape=(channels, size, size),
             preparation=", ".join([*steps, f"resized to {size} x {size}"]),
-            blocks=in_blocks(len(names), block),
+            blocks=blocks,
         )
 
 
@@ -86,26 +87,10 @@ def picture(files: Files, name: str, channels: int, form: Form, expected: tuple[
     return form.prepare(pictures.read(data, name=label), channels, label)
 
 
-def in_blocks(images: int, block: Callable[[range], Bytes]) -> Callable[[int], Iterator[Bytes]]:
-    """The `blocks` of `store.write` for images that `block` reads by their numbers."""
-
-    def blocks(first: int) -> Iterator[Bytes]:
-        for start in range(first, images, BLOCK):
-            yield block(range(start, min(start + BLOCK, images)))
-
-    return blocks
-
-
-def array_in_blocks(read: Callable[[], Bytes], first: int) -> Iterator[Bytes]:
-    """The blocks from image `first` on of an array [N, C, H, W] that `read` returns."""
-    array = read()
-    yield from in_blocks(len(array), lambda rows: array[rows.start : rows.stop])(first)
-
-
-def slab_in_blocks(slab: Bytes) -> Iterator[Bytes]:
-    """Blocks [n, C, H, W] of images [N, H, W, C]."""
-    for start in range(0, len(slab), BLOCK):
-        yield np.moveaxis(slab[start : start + BLOCK], 3, 1)
+def in_blocks(pixels: Bytes, first: int = 0) -> Iterator[Bytes]:
+    """The blocks from image `first` on of pixels [N, C, H, W]."""
+    for start in range(first, len(pixels), BLOCK):
+        yield pixels[start : start + BLOCK]
 
 
 def write(

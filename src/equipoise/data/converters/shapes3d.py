@@ -38,5 +38,5 @@ def _blocks(path: Path, images: Any, first: int) -> Iterator[Bytes]:
     step *= -(-published.BLOCK // step)  # small chunks: several at a time
     for start in range(first - first % step, len(images), step):
         with npz.naming(path):
-            slab = images[max(start, first) : start + step]
-        yield from published.slab_in_blocks(slab)
+            slab = np.moveaxis(images[max(start, first) : start + step], 3, 1)
+        yield from published.in_blocks(slab)

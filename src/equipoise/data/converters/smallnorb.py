@@ -49,7 +49,7 @@ def convert(dataset: Dataset, source: Path, folder: Path, *, side: int = 96) -> 
         source=source,
         table=table,
         preparation="resized to 64 x 64",
-        blocks=lambda first: published.array_in_blocks(lambda: _images(matrices), first),
+        blocks=lambda first: published.in_blocks(_images(matrices), first),
     )
 
 
