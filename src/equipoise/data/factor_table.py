@@ -232,9 +232,8 @@ def of_rows(
     """
     (_, header), *table = list(rows) or [("", [])]
     header = [name.strip() for name in header]
-    for place, cells in table:
-        if len(cells) != len(header):
-            raise InputError(f"{title}: {place} has {len(cells)} cells, expected {len(header)}; correct that row")
+    check_rows(title, header, table)
+    for _, cells in table:
         cells[:] = [cell.strip() for cell in cells]
     find = (lambda _: None) if isinstance(images, int) else finder(images)
     name = file_column(title, header, table, find, has_files=not isinstance(images, int))
@@ -272,6 +271,13 @@ def check_header(title: str, header: Sequence[str]) -> None:
     if "" in header[1:] or duplicates:
         fault = f"two columns are called {duplicates[0]}" if duplicates and duplicates[0] else "a column has no name"
         raise InputError(f"{title}: {fault}; give each column of the first line a name of its own")
+
+
+def check_rows(title: str, header: Sequence[str], rows: Sequence[Row]) -> None:
+    """Raise `InputError` for a row with another number of cells than the header."""
+    for place, cells in rows:
+        if len(cells) != len(header):
+            raise InputError(f"{title}: {place} has {len(cells)} cells, expected {len(header)}; correct that row")
 
 
 def _cell_numbers(

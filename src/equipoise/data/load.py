@@ -97,9 +97,10 @@ def load_data(
         images: Images = item.load() if kind == "set" else item
         return images if size is None else images.resize(size)
 
-    if key is not None and kind not in _WITH_KEY:
+    keys = () if key is None else (key,)  # which only some readers take
+    if keys and kind not in _WITH_KEY:
         _refuse({"key": key}, ".npz and HDF5 files and pictures in Parquet files")
-    pictures = _read(kind, item, key)
+    pictures = READERS[kind](item, *keys)
     if isinstance(pictures, Images):  # a published file
         _refuse(settings, "images of your own")
         return pictures if size is None else pictures.resize(size)
@@ -180,18 +181,14 @@ def stored_shapes(
     if factor_table.is_frame(source):
         source, _ = factor_table.paths_of(source)
     kind, item = find(source)
-    pictures = item if kind in ("set", "images") else _read(kind, item, key)
+    keys = () if key is None else (key,)
+    pictures = item if kind in ("set", "images") else READERS[kind](item, *keys)
     if not isinstance(pictures, Source):
         yield pictures.shape
         return
     form = Form(None, crop, grey)
     for label, shape in pictures.heads():
         yield form.output_shape(shape, label)
-
-
-def _read(kind: str, source: Any, key: str | None) -> Source | Images:
-    """What the reader of a kind of source returns, of which only some take a key."""
-    return READERS[kind](source) if key is None else READERS[kind](source, key)
 
 
 def _refuse(settings: Mapping[str, object], use: str) -> None:

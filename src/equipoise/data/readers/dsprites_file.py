@@ -23,11 +23,6 @@ _EXPECTED = (
 )
 
 
-def in_npz(path: Path) -> bool:
-    """Whether a .npz file has the arrays of the published dSprites file."""
-    return {"imgs", "latents_classes"} <= npz.headers(path).keys()
-
-
 def read_npz(path: Path) -> Images:
     """dSprites from the published .npz file; its `metadata`, which is pickled, is never opened.
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from equipoise.data import factor_table, h5, npz, pictures
+from equipoise.data import factor_table, npz, pictures
 from equipoise.data.columns import Columns, Kind, Scaling, Values
 from equipoise.data.factor_column import Column, are_dates, floats, is_row_name
 from equipoise.data.factor_table import Table, list_names
@@ -75,7 +75,7 @@ def are_in(source: Any, key: object = None) -> bool:
     try:
         if suffix == ".npy":
             return _is_flat(npz.header(path))
-        return suffix in ARRAYS and _array_in(_headers(path), key) is not None
+        return suffix in ARRAYS and _array_in(named_arrays.headers(path), key) is not None
     except InputError:
         return False
 
@@ -161,18 +161,13 @@ def _frame(source: Any, key: str | None) -> Frame:
         return Frame(str(path), *anndata.read(path, key))
     if suffix == ".npy":
         return _of_matrix(str(path), npz.memory_map(path))
-    headers = _headers(path)
+    headers = named_arrays.headers(path)
     name = _array_in(headers, key)
     assert name is not None  # as `are_in` found
     titles = next((title for title in TITLES if headers.get(title, headers[name]).shape == headers[name].shape[1:]), "")
-    load = named_arrays.loader(path, headers)
-    table = named_arrays.factors_beside(path, headers, name, load, (titles,))
-    texts = [named_arrays.text(each) for each in load(titles)] if titles else None
-    return _of_matrix(str(path), load(name), texts, table)
-
-
-def _headers(path: Path) -> Mapping[str, Header]:
-    return npz.headers(path) if path.suffix.lower() == ".npz" else h5.headers(path)
+    table = named_arrays.factors_beside(path, headers, name, (titles,))
+    texts = [named_arrays.text(each) for each in named_arrays.load(path, titles)] if titles else None
+    return _of_matrix(str(path), named_arrays.load(path, name), texts, table)
 
 
 def _array_in(headers: Mapping[str, Header], key: object) -> str | None:
@@ -223,9 +218,7 @@ def _of_rows(title: str, rows: list[Row]) -> Frame:
     if header and numbers is not None and (numbers.size < HEADER or not ((steps > 0).all() or (steps < 0).all())):
         raise InputError(f"{title}: the first line has numbers; add a line with the names of the columns before it")
     factor_table.check_header(title, header)
-    for place, cells in table:
-        if len(cells) != len(header):
-            raise InputError(f"{title}: {place} has {len(cells)} cells, expected {len(header)}; correct that row")
+    factor_table.check_rows(title, header, table)
     columns: dict[str, Cells] = {name: [cells[j].strip() for _, cells in table] for j, name in enumerate(header)}
     return Frame(title, columns, rows, [place for place, _ in table])
 
