@@ -25,20 +25,17 @@ def finder(images: Sequence[str]) -> Callable[[str], int | None]:
     case, without the suffix, or its name without any folder.
     """
 
-    def plain(name: str) -> str:
-        return name
-
-    def folded(name: str) -> str:
+    def fold(name: str) -> str:
         return unicodedata.normalize("NFC", name).casefold()  # an accent may be a character of its own
 
     def without_suffix(name: str) -> str:
-        return folded(str(PurePosixPath(name).with_suffix("")))
+        return fold(str(PurePosixPath(name).with_suffix("")))
 
     def name_alone(name: str) -> str:
-        return folded(PurePosixPath(name).name)
+        return fold(PurePosixPath(name).name)
 
     forms: list[tuple[Callable[[str], str], dict[str, int | None]]] = []
-    for form in (plain, folded, without_suffix, name_alone):
+    for form in (str, fold, without_suffix, name_alone):
         numbers: dict[str, int | None] = {}
         for i, image in enumerate(images):
             key = form(str(PurePosixPath(image.replace("\\", "/"))))
@@ -52,7 +49,7 @@ def finder(images: Sequence[str]) -> Callable[[str], int | None]:
                 continue
             for first in range(len(parts)):
                 text = "/".join(parts[first:]).replace("//", "/")
-                number = numbers.get(text if form is plain else folded(text))
+                number = numbers.get(text if form is str else fold(text))
                 if number is not None:
                     return number
         return None
