@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from equipoise.data import factor_table
+from equipoise.data import factor_table, tables
 from equipoise.errors import InputError
 
 NAMES = ["a.png", "sub/b.png", "sub/c.png", "d.png"]
@@ -202,7 +202,7 @@ def test_two_tables_beside_the_images_are_one_too_many(tmp_path: Path) -> None:
 
 def test_parquet_without_its_package_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
-    monkeypatch.setattr(factor_table, "find_spec", lambda name: None)  # noqa: ARG005
+    monkeypatch.setattr(tables, "find_spec", lambda name: None)  # noqa: ARG005
     with pytest.raises(
         InputError, match=r"a\.parquet needs pandas and pyarrow; pip install equipoise\[tables\], or save .* \.csv"
     ):

@@ -201,7 +201,7 @@ def _origin(dataset: "Dataset") -> str:
 
 def _description(facts: Mapping[str, Any]) -> Outcome:
     """The facts as an outcome, with a line for each fact and each factor."""
-    from equipoise.data.factor_table import list_names
+    from equipoise.data.tables import list_names
 
     factors = [
         f"{name}, {size or 'continuous'}"

@@ -1,4 +1,4 @@
-"""Converted pixels of images of one's own: those of files in the cache folder, others in memory up to 256 MB."""
+"""Converted pixels of images of your own: those of files in the cache folder, others in memory up to 256 MB."""
 
 import hashlib
 import math

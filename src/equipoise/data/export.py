@@ -12,11 +12,11 @@ import numpy.typing as npt
 
 from equipoise import progress
 from equipoise.data import sheet, store
-from equipoise.data.factor_table import check_packages
 from equipoise.data.factors import column_names
 from equipoise.data.images import Images
 from equipoise.data.pictures import image_of
 from equipoise.data.pixels import Bytes, blocks
+from equipoise.data.tables import check_packages
 from equipoise.errors import InputError
 from equipoise.files import replacing, replacing_folder, write_text
 

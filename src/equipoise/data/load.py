@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from equipoise.data import factor_table, intensity
+from equipoise.data import factor_table, intensity, tables
 from equipoise.data.columns import Scaling
 from equipoise.data.find import find
 from equipoise.data.images import Images
@@ -89,8 +89,8 @@ def load_data(
     _refuse({"scaling": scaling}, "vectors, such as a table")
 
     other_columns = None  # columns beside the paths in a data frame
-    if factor_table.is_frame(source):
-        source, other_columns = factor_table.paths_of(source)
+    if tables.is_frame(source):
+        source, other_columns = tables.paths_of(source)
     kind, item = find(source)
     if kind in ("set", "images"):
         _refuse(settings, "images of your own")
@@ -131,7 +131,7 @@ def load_like(
     channels, height, width = shape
     side = height if height == width else None
     text = None if limits is None else f"{limits[0]!r}:{limits[1]!r}"
-    kind = "sequence" if factor_table.is_frame(source) else find(source)[0]
+    kind = "sequence" if tables.is_frame(source) else find(source)[0]
     key = data.key if kind in _WITH_KEY else None
     if kind == "array" and tuple(source.shape) in (shape[1:], shape, (height, width, channels)):
         source = [source]
@@ -178,8 +178,8 @@ def stored_shapes(
     if vectors.are_in(source, key) and not isinstance(source, Images):
         yield vectors.read(source, key=key).shape
         return
-    if factor_table.is_frame(source):
-        source, _ = factor_table.paths_of(source)
+    if tables.is_frame(source):
+        source, _ = tables.paths_of(source)
     kind, item = find(source)
     keys = () if key is None else (key,)
     pictures = item if kind in ("set", "images") else READERS[kind](item, *keys)

@@ -126,8 +126,8 @@ def read(file: Path | BinaryIO, *, name: str) -> Raw:
 def raw_of(image: Image.Image, name: str) -> Raw:
     """The values of a Pillow image, upright: grey or in colour, palettes counting as colour, and without transparency.
 
-    Transparent pictures are laid on black; a photograph that was read from a file is turned as its EXIF tag says. 16
-    bits of grey and floats stay as they are; Pillow keeps 8 of 16 bits of colour.
+    Transparent pictures are laid on black; a photograph that was read from a file is turned as its EXIF tag describes.
+    16 bits of grey and floats stay as they are; Pillow keeps 8 of 16 bits of colour.
     """
     _check_tiff(image, name)
     image = ImageOps.exif_transpose(image) if image.format in _PHOTOGRAPHS else image

@@ -1,4 +1,4 @@
-"""The form in which images of one's own pass from the reader to the following stages of `load_data`."""
+"""The form in which images of your own pass from the reader to the following stages of `load_data`."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Source:
     label: of a picture in messages, by its number; None for arrays, whose pictures are not read one by one.
     plural: what the pictures are called in messages.
     in_threads: whether several pictures may be read at the same time.
-    block: how many pictures to take from `read` at once, at most; None: as many as the next stage asks for.
+    block: how many pictures to take from `read` at once, at most; None: no limit.
     folder, files: of a folder, and the paths of its pictures relative to it, for tables of factors.
     key: identifies the pixels in the cache; empty: they are converted each time.
     factors: a table that came with the pictures, or was joined to them.

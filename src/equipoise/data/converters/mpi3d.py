@@ -17,7 +17,7 @@ from equipoise.errors import InputError
 def convert(dataset: Dataset, source: Path, folder: Path, *, file: str, other_sizes: Sequence[int] = ()) -> None:
     """Convert the published .npz `file`, or its folder.
 
-    other_sizes: other factor sizes than those of the set; the number of images decides.
+    other_sizes: other factor sizes than those of the set; those that the number of images fills are used.
 
     The file is read once from front to back. No digest is published for the files at today's addresses, so the
     checksum of the zip format, compared at its end, is the only sign of damage. Raises `InputError` for other files.

@@ -1,4 +1,4 @@
-"""Readers of images of one's own: one module for each kind of source, and a line for each in `READERS`."""
+"""Readers of images of your own: one module for each kind of source, and a line for each in `READERS`."""
 
 from collections.abc import Callable
 

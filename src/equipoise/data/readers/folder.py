@@ -24,7 +24,7 @@ _BLOCK = 512  # files whose heads are read at once
 _STACK_BLOCK = 32  # pictures at once where files have several, which are read one after the other
 _READING = 3  # counted up when files are decoded to other pixels than before, which are in the cache
 _RESULTS = (frozenset(("config.toml", "meta.json")), frozenset(("study.toml",)))  # files of a run, and of a study
-_PLAIN = frozenset(  # suffixes of tables and text, which nobody expects to be images
+_PLAIN = frozenset(  # suffixes of tables and text, which are left out without a warning
     ".csv .tsv .parquet .txt .md .json .jsonl .yaml .yml .toml .xml .html .log .ini .db".split()  # noqa: SIM905
 )
 

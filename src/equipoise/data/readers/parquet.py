@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from equipoise import hub
-from equipoise.data import factor_table, pictures
+from equipoise.data import pictures, tables
 from equipoise.data.intensity import Raw
 from equipoise.data.pixels import Shape
 from equipoise.data.readers.folder import state
@@ -118,7 +118,7 @@ def read(files: Sequence[Path], title: str, key: str | None = None) -> Source:
 
     Raises `InputError` where no column, or not one alone, has pictures and `key` names none of them.
     """
-    factor_table.check_packages(title)
+    tables.check_packages(title)
     from pyarrow import parquet
 
     with _naming(title):

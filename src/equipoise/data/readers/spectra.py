@@ -10,7 +10,7 @@ import numpy.typing as npt
 from equipoise.data import npz
 from equipoise.data.columns import Values
 from equipoise.data.factor_column import floats
-from equipoise.data.factor_table import KINDS
+from equipoise.data.tables import KINDS
 from equipoise.errors import InputError
 from equipoise.natural import natural
 

@@ -11,14 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from equipoise.data import factor_table, npz, pictures
+from equipoise.data import factor_table, npz, pictures, tables
 from equipoise.data.columns import Columns, Kind, Scaling, Values
 from equipoise.data.factor_column import Column, are_dates, floats, is_row_name
-from equipoise.data.factor_table import Table, list_names
+from equipoise.data.factor_table import Table
 from equipoise.data.image_names import Row
 from equipoise.data.images import Images
 from equipoise.data.npz import Header
 from equipoise.data.readers import anndata, arrays, named_arrays, parquet, spectra
+from equipoise.data.tables import list_names
 from equipoise.errors import InputError, choose
 from equipoise.files import user_path
 
@@ -58,8 +59,8 @@ def are_in(source: Any, key: object = None) -> bool:
     An array uint8 [H, W] is not vectors, since it may be one picture. Reads headers only; False for a missing or
     damaged file.
     """
-    if factor_table.is_frame(source):
-        return not factor_table.has_paths(source)
+    if tables.is_frame(source):
+        return not tables.has_paths(source)
     if isinstance(source, np.ndarray | torch.Tensor):
         return source.ndim == 2 and source.dtype not in (np.uint8, torch.uint8)
     if isinstance(source, Images):
@@ -140,7 +141,7 @@ def _frame(source: Any, key: str | None) -> Frame:
         if source.factors is not None:
             table = Table(source.factors, source.factor_names, source.factor_sizes, source.factor_values)
         return _of_matrix(source.name, source.vectors(), source.scaling.names, table)
-    if factor_table.is_frame(source):
+    if tables.is_frame(source):
         return _of_data_frame("the data frame", source)
     if isinstance(source, np.ndarray | torch.Tensor):
         return _of_matrix("array", arrays.of_tensor(source) if isinstance(source, torch.Tensor) else source)
@@ -154,9 +155,9 @@ def _frame(source: Any, key: str | None) -> Frame:
     if suffix in TABLES and not path.is_file():
         raise InputError(f"data: the path {path} does not exist; check it")
     if suffix == ".parquet":
-        return _of_data_frame(str(path), factor_table.read_parquet(path))
+        return _of_data_frame(str(path), tables.read_parquet(path))
     if suffix in TABLES:
-        return _of_rows(str(path), factor_table.table_rows(path, "data"))
+        return _of_rows(str(path), tables.read_rows(path, "data"))
     if suffix == ANNDATA:
         return Frame(str(path), *anndata.read(path, key))
     if suffix == ".npy":
@@ -200,13 +201,13 @@ def _of_matrix(
 
 
 def _of_data_frame(title: str, frame: Any) -> Frame:
-    factor_table.check_header(title, [str(name) for name in factor_table.with_index(frame).columns])
+    tables.check_header(title, [str(name) for name in tables.with_index(frame).columns])
     columns: dict[str, Cells] = {}  # without those of the index, which may be factors
     for j, name in enumerate(frame.columns):
         column = frame.iloc[:, j]
         is_number = getattr(column.dtype, "kind", "O") in "biuf"
-        columns[str(name)] = column.to_numpy(np.float64, na_value=np.nan) if is_number else factor_table.texts(column)
-    return Frame(title, columns, factor_table.frame_rows(frame))
+        columns[str(name)] = column.to_numpy(np.float64, na_value=np.nan) if is_number else tables.texts(column)
+    return Frame(title, columns, tables.frame_rows(frame))
 
 
 def _of_rows(title: str, rows: list[Row]) -> Frame:
@@ -217,8 +218,8 @@ def _of_rows(title: str, rows: list[Row]) -> Frame:
     steps = np.diff(numbers) if numbers is not None else np.zeros(0)
     if header and numbers is not None and (numbers.size < HEADER or not ((steps > 0).all() or (steps < 0).all())):
         raise InputError(f"{title}: the first line has numbers; add a line with the names of the columns before it")
-    factor_table.check_header(title, header)
-    factor_table.check_rows(title, header, table)
+    tables.check_header(title, header)
+    tables.check_rows(title, header, table)
     columns: dict[str, Cells] = {name: [cells[j].strip() for _, cells in table] for j, name in enumerate(header)}
     return Frame(title, columns, rows, [place for place, _ in table])
 
@@ -227,7 +228,7 @@ def _factors(frame: Frame, setting: factor_table.Setting, count: int) -> tuple[T
     """The factors of the vectors, and the columns of the table itself that are factors."""
     if setting is None and frame.folder is None:
         return frame.factors, ()
-    path, columns = (None, ()) if factor_table.is_frame(setting) else factor_table.split(setting)
+    path, columns = (None, ()) if tables.is_frame(setting) else factor_table.split(setting)
     if path is None and columns and frame.rows:
         return factor_table.of_rows(frame.title, frame.rows, count, columns), columns
     return factor_table.choose(setting, count, frame.folder, frame.files), ()
