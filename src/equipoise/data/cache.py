@@ -31,8 +31,8 @@ def gather(
     blocks: Callable[[int], Iterator[Bytes]],
     *,
     name: str,
-    folder: Path | None = None,
-    key: Sequence[object] = (),
+    folder: Path | None,
+    key: Sequence[object],
 ) -> Bytes:
     """The images that `blocks` yields, uint8 [N, C, H, W], in memory or memory-mapped.
 

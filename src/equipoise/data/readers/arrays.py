@@ -26,7 +26,8 @@ def read(array: Array | torch.Tensor, name: str = "array") -> Source:
     other shape, for masked pixels, and if it is ambiguous which axis is C.
     """
     whole = channels_first(of_tensor(array) if isinstance(array, torch.Tensor) else array, name)
-    return of_slabs(name, whole, lambda first: iter([whole[first:]]))
+    source = of_slabs(name, whole, lambda first: iter([whole[first:]]))
+    return replace(source, array=whole) if whole.dtype == np.uint8 else source
 
 
 def read_npy(path: Path) -> Source:
@@ -40,9 +41,8 @@ def of_slabs(name: str, whole: Array, slabs: Callable[[int], Iterator[Array]]) -
     def read_from(first: int) -> Iterator[Picture]:
         return (partial(intensity.raw, pixels) for slab in slabs(first) for pixels in slab)
 
-    array = whole if whole.dtype == np.uint8 else None
     shape = (whole.shape[1], whole.shape[2], whole.shape[3])
-    return Source(name, len(whole), lambda: iter([(name, shape)]), read_from, array=array)
+    return Source(name, len(whole), lambda: iter([(name, shape)]), read_from)
 
 
 def of_file(source: Source, path: Path, factors: Table | None = None, key: str = "") -> Source:

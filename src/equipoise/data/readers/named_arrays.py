@@ -3,7 +3,6 @@
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +46,7 @@ def read(path: Path, key: str | None = None) -> Source | Images:
     def slabs(first: int) -> Iterator[Array]:
         return (arrays.channels_first(slab, str(path)) for slab in _slabs(path, name, rows, first))
 
-    return arrays.of_file(replace(arrays.of_slabs(str(path), whole, slabs), array=None), path, table, name)
+    return arrays.of_file(arrays.of_slabs(str(path), whole, slabs), path, table, name)
 
 
 def headers(path: Path) -> dict[str, Header]:
