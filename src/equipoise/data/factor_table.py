@@ -179,8 +179,8 @@ def of_rows(
         warnings.warn(f"{title}: not used as factors: {remarks}. data.factors chooses columns", stacklevel=4)
     factors = {j: column.factor(ids[k], title) for k, (j, column) in enumerate(columns.items()) if not reasons[j]}
     sizes = tuple(len(words) for _, words in factors.values())
-    values: Factors = np.stack([values for values, _ in factors.values()], axis=1)
-    values = values.astype(np.int64) if all(sizes) else values.astype(np.float64)
+    stack = np.stack([values for values, _ in factors.values()], axis=1)
+    values: Factors = stack.astype(np.int64) if all(sizes) else stack.astype(np.float64)
     words_by_factor = {header[j]: words for j, (_, words) in factors.items() if words}
     return Table(values, tuple(header[j] for j in factors), sizes, words_by_factor)
 
