@@ -126,11 +126,11 @@ def read(files: Sequence[Path], title: str, key: str | None = None) -> Source:
         columns = _picture_columns(readers)
     schema = readers[0].schema_arrow
     column = _choose_column(columns, schema, title, key)
-    counts = [file.metadata.num_rows for file in readers]
+    count = sum(reader.metadata.num_rows for reader in readers)
     for name, reader in zip(files, readers, strict=True):
         if column not in reader.schema_arrow.names:
             raise InputError(f"{title}: {name.name} has no column {column}, and {files[0].name} has; make them alike")
-    if not sum(counts):
+    if not count:
         raise InputError(f"{title} has no rows; give a file with pictures")
 
     paths = [str(file.resolve()) for file in files]
@@ -138,26 +138,13 @@ def read(files: Sequence[Path], title: str, key: str | None = None) -> Source:
     def label(i: int) -> str:
         return f"row {i + 1} of {title}"
 
-    def cells(first: int) -> Iterator[tuple[int, bytes | None]]:
-        start = 0
-        for file, count in zip(readers, counts, strict=True):
-            number, start = start, start + count
-            if start <= first:
-                continue
-            with _naming(title):
-                for batch in file.iter_batches(_ROWS, columns=[column]):
-                    for cell in batch.column(0).to_pylist():
-                        if number >= first:
-                            yield number, cell["bytes"] if isinstance(cell, dict) else cell
-                        number += 1
-
     def read_one(number: int, cell: bytes | None) -> Raw:
         if cell is None:
             raise pictures.Damaged(label(number), "it has no bytes")
         return pictures.read(BytesIO(cell), name=label(number))
 
     def heads() -> Iterator[tuple[str, Shape]]:
-        for number, cell in cells(0):
+        for number, cell in _cells(readers, column, title, 0):
             try:
                 shape = pictures.head(BytesIO(cell or b""), name=label(number))
             except pictures.Damaged:  # it is reported when it is decoded
@@ -165,11 +152,11 @@ def read(files: Sequence[Path], title: str, key: str | None = None) -> Source:
             yield label(number), shape
 
     def read_from(first: int) -> Iterator[Picture]:
-        return (partial(read_one, number, cell) for number, cell in cells(first))
+        return (partial(read_one, number, cell) for number, cell in _cells(readers, column, title, first))
 
     return Source(
         title,
-        sum(counts),
+        count,
         heads,
         read_from,
         label=label,
@@ -179,6 +166,21 @@ def read(files: Sequence[Path], title: str, key: str | None = None) -> Source:
         frame=_frame(readers, schema, column, title),
         origin=title,
     )
+
+
+def _cells(readers: Sequence[Any], column: str, title: str, first: int) -> Iterator[tuple[int, bytes | None]]:
+    """The bytes in a column from row `first` on, with the numbers of their rows."""
+    end = 0
+    for reader in readers:
+        number, end = end, end + reader.metadata.num_rows
+        if end <= first:
+            continue
+        with _naming(title):
+            for batch in reader.iter_batches(_ROWS, columns=[column]):
+                for cell in batch.column(0).to_pylist():
+                    if number >= first:
+                        yield number, cell["bytes"] if isinstance(cell, dict) else cell
+                    number += 1
 
 
 @contextmanager
