@@ -15,7 +15,7 @@ import torch
 
 from equipoise import likelihoods
 from equipoise.convolutions import products
-from equipoise.data import Images, factor_table, npz
+from equipoise.data import Images, npz, tables
 from equipoise.data.factors import column_names
 from equipoise.errors import InputError
 from equipoise.files import replacing, write_text
@@ -170,7 +170,7 @@ def check_rows(rows: npt.ArrayLike, latent: int, name: str) -> npt.NDArray[np.fl
 
 def _columns_of(path: Path, latent: int) -> npt.NDArray[np.float64]:
     """The columns z0 to z(latent - 1) of a table, in any order among others."""
-    (_, header), *table = factor_table.table_rows(path, "codes") or [("", [])]
+    (_, header), *table = tables.read_rows(path, "codes") or [("", [])]
     names = [f"z{j}" for j in range(latent)]
     missing = [name for name in names if name not in header]
     if missing or f"z{latent}" in header:
@@ -212,7 +212,7 @@ def check_kind(path: Path) -> None:
     if kind not in KINDS:
         raise InputError(f"{path}: codes are written to files that end in {', '.join(KINDS[:-1])} or {KINDS[-1]}")
     if kind == ".parquet":
-        factor_table.check_packages(path, ", or write a .csv")
+        tables.check_packages(path, ", or write a .csv")
 
 
 def write(path: Path, codes: Codes, checkpoint: str) -> None:

@@ -108,7 +108,7 @@ def mpi(folder: Path, version: str = "mpi3d-toy", save: Callable[..., None] = np
     images[:, 1:, :, :] = pictures(1, 64)[0][1:]
     images[:, 0, 0, 0], images[:, 0, 0, 1] = np.arange(n) % 256, np.arange(n) // 256
     save(folder / "mpi3d_toy.npz", images=images)
-    convert = converter(version, (1,) * 7, file="mpi3d_toy.npz", also=sizes)
+    convert = converter(version, (1,) * 7, file="mpi3d_toy.npz", other_sizes=sizes)
     return Small(folder / "mpi3d_toy.npz", convert, images.transpose(0, 3, 1, 2), grid(sizes))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from equipoise.data import factor_table
+from equipoise.data import factor_table, tables
 from equipoise.errors import InputError
 
 NAMES = ["a.png", "sub/b.png", "sub/c.png", "d.png"]
@@ -192,17 +192,17 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
 
 
 def test_two_tables_beside_the_images_are_one_too_many(tmp_path: Path) -> None:
-    assert factor_table.beside(tmp_path) is None
+    assert factor_table.find_table(tmp_path) is None
     (tmp_path / "factors.csv").touch()
-    assert factor_table.beside(tmp_path) == tmp_path / "factors.csv"
+    assert factor_table.find_table(tmp_path) == tmp_path / "factors.csv"
     (tmp_path / "factors.parquet").touch()
     with pytest.raises(InputError, match=r"factors\.csv and factors\.parquet; choose one of them"):
-        factor_table.beside(tmp_path)
+        factor_table.find_table(tmp_path)
 
 
 def test_parquet_without_its_package_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
-    monkeypatch.setattr(factor_table, "find_spec", lambda name: None)  # noqa: ARG005
+    monkeypatch.setattr(tables, "find_spec", lambda name: None)  # noqa: ARG005
     with pytest.raises(
         InputError, match=r"a\.parquet needs pandas and pyarrow; pip install equipoise\[tables\], or save .* \.csv"
     ):

@@ -126,7 +126,7 @@ def test_a_parquet_file_with_pictures_is_read_as_pictures_and_not_as_vectors() -
 def test_reading_goes_on_from_any_row() -> None:
     source = parquet.read_hub("mine/shapes")
     for first in (0, 5, 7, 9):
-        rows = [picture for some in source.read(first, 4) for picture in some]
+        rows = [picture for some in source.blocks(first, 4) for picture in some]
         levels = [int(picture().values.max()) for picture in rows]
         assert levels == [40 * (1 + i % 6) for i in range(first, 12)]
 

@@ -85,7 +85,7 @@ def test_number_of_images_says_which_grid_of_mpi3d_it_is() -> None:
     grids = {
         name: [
             dataset.factor_sizes,
-            *([dataset.convert.keywords["also"]] if "also" in dataset.convert.keywords else []),
+            *([dataset.convert.keywords["other_sizes"]] if "other_sizes" in dataset.convert.keywords else []),
         ]  # type: ignore[union-attr]
         for name, dataset in DATASETS.items()
         if name.startswith("mpi3d")

@@ -113,7 +113,7 @@ def test_conversion_that_broke_off_goes_on_where_it_was(tmp_path: Path, monkeypa
     read: list[str] = []
     picture = published.picture
     monkeypatch.setattr(
-        published, "picture", lambda files, name, **how: read.append(name) or picture(files, name, **how)
+        published, "picture", lambda files, name, *form: read.append(name) or picture(files, name, *form)
     )
     assert np.array_equal(loaded(small.convert, small.source, tmp_path / "set"), small.images)
     assert read == [f"images/00000{i}.png" for i in (4, 5, 6, 7)]

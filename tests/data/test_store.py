@@ -86,7 +86,7 @@ def test_the_digest_kept_is_that_of_the_same_images_from_memory(kind: str, tmp_p
     write(tmp_path / "set", **FACTORS[kind])
     settings = {"factors": "grid", "factor_names": ("a", "b"), "factor_sizes": (6, 10)} | FACTORS[kind]
     from_memory = Images(PIXELS, name="another name", **settings).digest()
-    trusted, counted = store.read(tmp_path / "set"), store.read(tmp_path / "set", trusted=False)
+    trusted, counted = store.read(tmp_path / "set"), store.read(tmp_path / "set", is_trusted=False)
     assert trusted is not None
     assert counted is not None
     assert trusted.digest() == counted.digest() == from_memory
@@ -100,12 +100,14 @@ def test_the_pixels_are_a_file_that_numpy_maps(tmp_path: Path) -> None:
 
 
 def test_what_else_is_to_be_remembered_is_in_about_json(tmp_path: Path) -> None:
-    write(tmp_path / "set", about={"sha256": "abc"})
+    write(tmp_path / "set")
     about = store.describe(tmp_path / "set")
     assert about is not None
-    assert (about["sha256"], about["images"]) == ("abc", 60)
+    assert about["images"] == 60
+    store.add_to_about(tmp_path / "set", {"sha256": "abc"})
+    assert store.describe(tmp_path / "set") == about | {"sha256": "abc"}
     store.add_to_about(tmp_path / "set", {"more": [1]})
-    assert store.describe(tmp_path / "set") == about | {"more": [1]}
+    assert store.describe(tmp_path / "set") == about | {"sha256": "abc", "more": [1]}
 
 
 def test_a_folder_without_a_finished_set_holds_none(tmp_path: Path) -> None:
@@ -194,7 +196,7 @@ def test_a_conversion_that_was_killed_is_completed(tmp_path: Path) -> None:
     asked = []
     write(tmp_path / "set", blocks=lambda first: asked.append(first) or blocks(first))
     assert asked == [28]
-    found = store.read(tmp_path / "set", trusted=False)
+    found = store.read(tmp_path / "set", is_trusted=False)
     assert found is not None
     assert found.digest() == json.loads((tmp_path / "set" / "about.json").read_text())["digest"]
 
@@ -367,7 +369,7 @@ def test_a_damaged_folder_is_named_and_converted_anew(damage: Callable[[Path], N
     with pytest.raises(InputError, match=r"set is damaged \(.*delete this folder"):
         store.read(tmp_path / "set")
     write(tmp_path / "set", factors=TABLE)
-    found = store.read(tmp_path / "set", trusted=False)
+    found = store.read(tmp_path / "set", is_trusted=False)
     assert found is not None
     assert np.array_equal(found.pixels(np.arange(60)), PIXELS)
 

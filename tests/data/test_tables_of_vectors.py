@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from equipoise.data import export, factor_table, load_data
+from equipoise.data import export, load_data, tables
 from equipoise.data.pairs import neighbours
 from equipoise.errors import InputError
 
@@ -50,8 +50,8 @@ def test_a_line_of_a_spectrum_with_an_underscore_is_no_number(tmp_path: Path) ->
 def test_numbers_of_a_wide_table_are_not_read_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
     frame = pd.DataFrame(np.random.default_rng(0).normal(size=(50, 20))).add_prefix("c").assign(kind=["a", "b"] * 25)
     columns: list[str] = []
-    texts = factor_table.texts
-    monkeypatch.setattr(factor_table, "texts", lambda column: columns.append(column.name) or texts(column))
+    texts = tables.texts
+    monkeypatch.setattr(tables, "texts", lambda column: columns.append(column.name) or texts(column))
     with pytest.warns(UserWarning, match=r"not read: 1 column \(kind: text\)"):
         load_data(frame)
     assert columns == ["kind"]
@@ -62,9 +62,9 @@ def test_numbers_of_a_wide_table_are_not_read_as_text(monkeypatch: pytest.Monkey
 
 def test_columns_of_numbers_are_no_paths() -> None:
     frame = pd.DataFrame({"a": [1, 2], "b": [0.5, None], "day": pd.to_datetime(["2024-01-01", "2024-01-02"])})
-    assert not factor_table.has_paths(frame)
+    assert not tables.has_paths(frame)
     for cells in (["A.PNG", "b.jpg"], pd.Categorical(["a.png", "b.png"]), [Path("a.png"), Path("b.tiff")]):
-        assert factor_table.has_paths(frame.assign(path=cells))
+        assert tables.has_paths(frame.assign(path=cells))
 
 
 def test_bytes_that_are_no_pictures_do_not_make_pictures_of_a_table(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_vectors_are_not_written_to_parquet_without_its_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vectors = load_data(np.random.default_rng(0).normal(size=(5, 3)))
-    monkeypatch.setattr(factor_table, "find_spec", lambda name: None if name == "pandas" else name)
+    monkeypatch.setattr(tables, "find_spec", lambda name: None if name == "pandas" else name)
     for write in (lambda path: export.check_path(path, of_vectors=True), lambda path: export.to_path(vectors, path)):
         with pytest.raises(InputError, match=r"v\.parquet needs pandas and pyarrow; pip install .*, or write a \.csv"):
             write(tmp_path / "v.parquet")

@@ -189,7 +189,7 @@ def test_a_stack_is_read_from_any_page_on(tmp_path: Path) -> None:
     write(tmp_path / "c.tif", samples[5:], photometric="minisblack")
     source = folder.read(tmp_path)
     for first in range(8):
-        blocks = list(source.read(first, 2))
+        blocks = list(source.blocks(first, 2))
         assert all(len(block) <= 2 for block in blocks)
         assert [picture().values[0].tolist() for block in blocks for picture in block] == samples[first:].tolist()
 

@@ -17,7 +17,7 @@ from tests.report.explored import explored, with_gates
 
 from equipoise import codes as coding
 from equipoise import nets
-from equipoise.data.pictures import decode as read_picture
+from equipoise.data import pictures
 from equipoise.gates import Rates
 from equipoise.report import explorer
 from equipoise.report.explorer.serve import server
@@ -182,7 +182,7 @@ def test_images_are_encoded_and_shown_beside_their_reconstruction(
         page.locator("#file").set_input_files(tmp_path / "<own>.png")
         page.locator("#image-B .title", has_text="<own>.png").wait_for()
         # A browser's filter is not Pillow's, to which a run's own folder of images is resized.
-        expected = read_picture(tmp_path / "<own>.png", channels=1, size=64, name="own")[0]
+        expected = pictures.Form(size=64).prepare(pictures.read(tmp_path / "<own>.png", name="own"), 1, "own")[0]
         difference = np.abs(canvas(page, "#image-B .original")[..., 0].astype(int) - expected)
         assert difference.mean() < 2
         page.locator("#file").set_input_files(tmp_path / "torn.png")

@@ -201,7 +201,7 @@ def _origin(dataset: "Dataset") -> str:
 
 def _description(facts: Mapping[str, Any]) -> Outcome:
     """The facts as an outcome, with a line for each fact and each factor."""
-    from equipoise.data.factor_table import list_names
+    from equipoise.data.tables import list_names
 
     factors = [
         f"{name}, {size or 'continuous'}"
@@ -214,7 +214,7 @@ def _description(facts: Mapping[str, Any]) -> Outcome:
     for key, value in rows.items():
         if value and key not in ("factor_names", "factor_sizes"):
             if key == "scaling":
-                value = f"{value['kind']}, of {list_names(value['names'], 'column', 'columns', 20)}"
+                value = f"{value['kind']}, of {list_names(value['names'], 'column', 20)}"
             for number, text in enumerate(value if isinstance(value, list) else textwrap.wrap(value, 100)):
                 lines.append(f"{'' if number else labels.get(key, key):<9} {text}")
     return Outcome(facts, "\n".join(lines))

@@ -5,7 +5,7 @@ import warnings
 from pathlib import Path
 
 from equipoise.data import download, store
-from equipoise.data.dataset import Dataset
+from equipoise.data.dataset import Dataset, Remote
 from equipoise.data.download import Download
 from equipoise.data.images import Images
 from equipoise.errors import InputError
@@ -38,17 +38,14 @@ def add(dataset: Dataset, path: Path | None) -> tuple[Images, list[Download]]:
 
 def _local(dataset: Dataset, path: Path) -> list[Download]:
     """The files of the set at a path of the user, with their sha256."""
+    pairs = [(path / remote.name if path.is_dir() else path, remote) for remote in dataset.files]
     files = []
-    for remote in dataset.files:
-        file = path / remote.name if path.is_dir() else path
+    for file, remote in pairs or [(path, Remote(path.name, ()))]:
         if file.is_file():
             hashes = download.hashes(file)
             files.append(Download(file, f"given as {file.resolve()}", file.stat().st_size, hashes["sha256"]))
-            for kind, published in download.differences(remote, hashes).items():
+            for kind, hash_ in download.differences(remote, hashes).items():
                 warnings.warn(
-                    f"{file} is not the published file: its {kind} is {hashes[kind]}, not {published}", stacklevel=3
+                    f"{file} is not the published file: its {kind} is {hashes[kind]}, not {hash_}", stacklevel=3
                 )
-    if not dataset.files and path.is_file():
-        sha256 = download.hashes(path)["sha256"]
-        files.append(Download(path, f"given as {path.resolve()}", path.stat().st_size, sha256))
     return files

@@ -1,4 +1,4 @@
-"""Converted pixels of images of one's own: those of files in the cache folder, others in memory up to 256 MB."""
+"""Converted pixels of images of your own: those of files in the cache folder, others in memory up to 256 MB."""
 
 import hashlib
 import math
@@ -31,8 +31,8 @@ def gather(
     blocks: Callable[[int], Iterator[Bytes]],
     *,
     name: str,
-    folder: Path | None = None,
-    key: Sequence[object] = (),
+    folder: Path | None,
+    key: Sequence[object],
 ) -> Bytes:
     """The images that `blocks` yields, uint8 [N, C, H, W], in memory or memory-mapped.
 
@@ -56,11 +56,11 @@ def gather(
         if size > LIMIT:
             return _on_disk(images, shape, blocks(0), name, advance)
         pixels = np.empty((images, *shape), np.uint8)
-        done = 0
-        for some in blocks(0):
-            pixels[done : done + len(some)] = some
-            done += len(some)
-            advance(len(some))
+        count = 0
+        for part in blocks(0):
+            pixels[count : count + len(part)] = part
+            count += len(part)
+            advance(len(part))
     return pixels
 
 
@@ -81,9 +81,9 @@ def _on_disk(images: int, shape: Shape, blocks: Iterator[Bytes], name: str, adva
     folder.mkdir(parents=True, exist_ok=True)
     store.check_room(folder, name, images * math.prod(shape))
     with tempfile.TemporaryFile(dir=folder) as file:
-        for some in blocks:
-            file.write(np.ascontiguousarray(some).data)
-            advance(len(some))
+        for part in blocks:
+            file.write(np.ascontiguousarray(part).data)
+            advance(len(part))
         file.flush()
         # The file has no name and is deleted with the array.
         return np.memmap(file, np.uint8, "r", shape=(images, *shape))
@@ -102,14 +102,14 @@ def digest(
     folder: Path | None, key: Sequence[object], factors: npt.ArrayLike | None, names: Sequence[str] | None
 ) -> str | None:
     """The digest of more than `LIMIT` bytes of this key in a folder, with these factors; None if there are none."""
-    about = None if folder is None else store.describe(folder)
-    if about is None or about["source"] != repr(key) or about["images"] * math.prod(about["shape"]) <= LIMIT:
+    record = None if folder is None else store.describe(folder)
+    if record is None or record["source"] != repr(key) or record["images"] * math.prod(record["shape"]) <= LIMIT:
         return None
-    state = hashlib.sha256(repr((about["digest"], names)).encode())
+    state = hashlib.sha256(repr((record["digest"], names)).encode())
     state.update(b"" if factors is None else np.ascontiguousarray(factors).tobytes())
     return state.hexdigest()
 
 
-def block(shape: Shape) -> int:
+def block(shape: Sequence[int]) -> int:
     """How many images of this shape to convert at once: up to `BLOCK`, fewer if they are large."""
     return max(1, min(BLOCK, _BLOCK_BYTES // math.prod(shape)))

@@ -33,16 +33,16 @@ def of_dataset(dataset: Dataset) -> Iterator[Check]:
         raise dataset.missing()
     else:
         try:
-            recorded = dataset.load().digest()
-            images = store.read(store.set_folder(dataset.name), trusted=False) or dataset.load()
+            record = dataset.load().digest()
+            images = store.read(store.set_folder(dataset.name), is_trusted=False) or dataset.load()
         except InputError as error:  # damaged files are a result
             yield Check("files", False, str(error))
             return
         yield Check("files", True, "of the lengths in about.json")
         digest = images.digest()
-        is_equal = digest == recorded
+        is_equal = digest == record
         comparison = (
-            "as when it was added" if is_equal else f"but {recorded} when it was added; delete it and add it again"
+            "as when it was added" if is_equal else f"but {record} when it was added; delete it and add it again"
         )
         yield Check("digest", is_equal, f"{digest}, {comparison}")
     # Some sets were published twice, with fewer codes the first time, but with a full grid each time.
@@ -67,13 +67,13 @@ def of_images(images: Images) -> Iterator[Check]:
     if images.factors is None:
         yield Check("factors", True, "none are known")
         return
-    unused = [
+    unused_codes = [
         f"{name} {sorted(set(range(size)) - set(np.unique(column).tolist()))}"
         for name, size, column in zip(images.factor_names, images.factor_sizes, images.factors.T, strict=True)
         if size and len(np.unique(column)) < size
     ]
-    without = f"; no image has {', '.join(unused)}" if unused else ""
-    yield Check("factors", True, f"{len(images):,} rows of {len(images.factor_names)}{without}")
+    missing_codes = f"; no image has {', '.join(unused_codes)}" if unused_codes else ""
+    yield Check("factors", True, f"{len(images):,} rows of {len(images.factor_names)}{missing_codes}")
     grid = math.prod(images.factor_sizes) == len(images)
     duplicates = len(images) - len(np.unique(images.factors, axis=0))
     result = "every combination once" if grid and not duplicates else f"{duplicates:,} rows equal an earlier one"

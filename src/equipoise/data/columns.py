@@ -14,8 +14,8 @@ from equipoise.errors import InputError
 Values = npt.NDArray[np.float64]
 Kind = Literal["standardize", "minmax", "none"]
 
-MANY = 40  # columns, from which a vector is drawn as a curve, whatever their names
-SOME = 16  # columns, from which it is drawn as a curve if they are numbered
+CURVE = 40  # columns, from which a vector is drawn as a curve, whatever their names
+CURVE_OF_NUMBERS = 16  # columns, from which it is drawn as a curve if they are numbered
 LARGEST = 1e6  # scaled value; larger ones are of other columns or units than the model was trained on
 
 
@@ -64,10 +64,10 @@ class Scaling:
         return cls(kind, tuple(names), offset, unit)
 
     @classmethod
-    def from_dict(cls, stored: Mapping[str, Any]) -> "Scaling":
+    def from_dict(cls, description: Mapping[str, Any]) -> "Scaling":
         """Return the scaling that `to_dict` described."""
-        offset, unit = (np.array(stored[key], np.float64) for key in ("offset", "unit"))
-        return cls(stored["kind"], tuple(stored["names"]), offset, unit)
+        offset, unit = (np.array(description[key], np.float64) for key in ("offset", "unit"))
+        return cls(description["kind"], tuple(description["names"]), offset, unit)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the scaling, ready for JSON."""
@@ -84,9 +84,9 @@ class Scaling:
         Raises `InputError` for a value that is a million units away, which is not from the same columns.
         """
         scaled = (values - self.offset) / self.unit
-        far = np.abs(scaled) > LARGEST
-        if far.any():
-            row, column = np.argwhere(far)[0]
+        is_far = np.abs(scaled) > LARGEST
+        if is_far.any():
+            row, column = np.argwhere(is_far)[0]
             raise InputError(
                 f"{name}: row {row + 1} has {values[row, column]:g} in the column {self.names[column]}, a million "
                 f"units of data.scaling={self.kind} away; correct that value, or scale the columns"
@@ -111,9 +111,9 @@ class Scaling:
     @property
     def axis(self) -> Values | None:
         """The positions [V] of columns that are drawn as a curve; None if they are drawn as bars."""
-        if self.has_numbers and len(self.names) >= SOME:
+        if self.has_numbers and len(self.names) >= CURVE_OF_NUMBERS:
             return np.array([float(name) for name in self.names])
-        return np.arange(len(self.names), dtype=np.float64) if len(self.names) > MANY else None
+        return np.arange(len(self.names), dtype=np.float64) if len(self.names) > CURVE else None
 
     @property
     def has_one_unit(self) -> bool:

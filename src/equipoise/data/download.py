@@ -71,8 +71,8 @@ def fetch(remote: Remote, folder: Path) -> Download:
             try:
                 _download(remote, address, part)
                 return _check(remote, part, target, address)
-            except (_Permanent, _Temporary) as why:
-                reasons.append(f"{address} {why}")
+            except (_Permanent, _Temporary) as reason:
+                reasons.append(f"{address} {reason}")
     raise RunError(
         f"{remote.name} could not be downloaded: {'; '.join(reasons)}; try again later, or download it by hand and "
         "give it with --from"
@@ -85,39 +85,39 @@ def _download(remote: Remote, address: str, part: Path) -> None:
     while True:
         try:
             return _attempt(remote, address, part)
-        except _Temporary as why:
+        except _Temporary as reason:
             size = part.stat().st_size if part.exists() else 0
             tries = 1 if size > farthest else tries + 1
             farthest = max(size, farthest)
             if tries > len(WAITS):
-                raise _Temporary(f"{why}, also after retries") from why
+                raise _Temporary(f"{reason}, also after retries") from reason
             time.sleep(WAITS[tries - 1])
 
 
 def _attempt(remote: Remote, address: str, part: Path) -> None:
     if part.exists() and part.stat().st_size == remote.bytes:
         return
-    offset, headers = _to_resume(remote, address, part)
+    offset, headers = _resume_request(remote, address, part)
     try:
         answer = _open(remote, address, headers)
     except _Shorter:
-        _drop(part)
+        _delete(part)
         raise
     with answer:
         start, total = _range(answer, offset)
         if total is not None and remote.bytes not in (None, total):
-            _drop(part)
+            _delete(part)
             raise _Permanent(f"has a file of {total:,} bytes, expected {remote.bytes:,}")
-        most = remote.bytes or total
-        store.check_room(part.parent, remote.name, (most or 0) - start)
+        length = remote.bytes or total
+        store.check_room(part.parent, remote.name, (length or 0) - start)
         if not start:
             tag, date = answer.headers.get("ETag"), answer.headers.get("Last-Modified")
             version = date if tag is None or tag.startswith("W/") else tag  # a weak tag does not identify every byte
             write_text(_note(part), json.dumps({"address": address, "version": version}))
-        with open(part, "r+b" if start else "wb") as file, progress.bar(remote.name, most, "bytes") as advance:
+        with open(part, "r+b" if start else "wb") as file, progress.bar(remote.name, length, "bytes") as advance:
             size = file.seek(start)
             advance(start)
-            while (data := _some(answer)) and (most is None or size <= most):
+            while (data := _read_piece(answer)) and (length is None or size <= length):
                 file.write(data)
                 size += len(data)
                 advance(len(data))
@@ -127,7 +127,7 @@ def _attempt(remote: Remote, address: str, part: Path) -> None:
         raise _Temporary(f"was interrupted after {part.stat().st_size:,} of {total:,} bytes")
 
 
-def _to_resume(remote: Remote, address: str, part: Path) -> tuple[int, dict[str, str]]:
+def _resume_request(remote: Remote, address: str, part: Path) -> tuple[int, dict[str, str]]:
     """How many bytes of `part` can be used, and the headers of a request for the rest."""
     # The last byte is requested again, since servers refuse an empty range, which a complete part would need.
     offset = part.stat().st_size - 1 if part.exists() else 0
@@ -144,7 +144,7 @@ def _to_resume(remote: Remote, address: str, part: Path) -> tuple[int, dict[str,
     return 0, {}
 
 
-def _drop(path: Path) -> None:
+def _delete(path: Path) -> None:
     path.unlink(missing_ok=True)
     _note(path).unlink(missing_ok=True)
 
@@ -183,15 +183,15 @@ def _answer(address: str, headers: Mapping[str, str]) -> http.client.HTTPRespons
         return cast(http.client.HTTPResponse, opener.open(request, timeout=TIMEOUT))
     except urllib.error.HTTPError as error:
         error.close()
-        why = f"answers {error.code} {error.reason}"
+        reason = f"answers {error.code} {error.reason}"
         if error.code == 416:
-            raise _Shorter(why) from error
+            raise _Shorter(reason) from error
         if error.code in (408, 425, 429) or error.code >= 500:
-            raise _Temporary(why) from error
-        raise _Permanent(why) from error
+            raise _Temporary(reason) from error
+        raise _Permanent(reason) from error
     except (OSError, http.client.HTTPException) as error:
-        why = f"cannot be reached ({getattr(error, 'reason', error)})"
-        raise (_Permanent if address.startswith("file:") else _Temporary)(why) from error
+        reason = f"cannot be reached ({getattr(error, 'reason', error)})"
+        raise (_Permanent if address.startswith("file:") else _Temporary)(reason) from error
 
 
 def _range(answer: http.client.HTTPResponse, offset: int) -> tuple[int, int | None]:
@@ -205,7 +205,7 @@ def _range(answer: http.client.HTTPResponse, offset: int) -> tuple[int, int | No
     return offset, int(match[2]) if match[2] != "*" else None
 
 
-def _some(answer: http.client.HTTPResponse) -> bytes:
+def _read_piece(answer: http.client.HTTPResponse) -> bytes:
     try:
         return answer.read(_PIECE)
     except (OSError, http.client.HTTPException) as error:
@@ -216,21 +216,21 @@ def _check(remote: Remote, path: Path, target: Path, address: str) -> Download:
     """Move the file at `path` to `target` if it is the published one; otherwise delete it."""
     size = path.stat().st_size
     if remote.bytes not in (None, size):
-        _drop(path)
+        _delete(path)
         raise _Permanent(f"gave {size:,} bytes, expected {remote.bytes:,}")
-    of_file = hashes(path)
-    for kind, published in differences(remote, of_file).items():
-        _drop(path)
-        raise _Permanent(f"gave a file whose {kind} is {of_file[kind]}, expected {published}")
+    file_hashes = hashes(path)
+    for kind, hash_ in differences(remote, file_hashes).items():
+        _delete(path)
+        raise _Permanent(f"gave a file whose {kind} is {file_hashes[kind]}, expected {hash_}")
     os.replace(path, target)
     _note(path).unlink(missing_ok=True)
-    return Download(target, address, size, of_file["sha256"])
+    return Download(target, address, size, file_hashes["sha256"])
 
 
-def differences(remote: Remote, of_file: Mapping[str, str]) -> dict[str, str]:
+def differences(remote: Remote, file_hashes: Mapping[str, str]) -> dict[str, str]:
     """The published hashes of a file, by their kind, from which those of a file differ."""
     published = {"sha256": remote.sha256, "md5": remote.md5}
-    return {kind: hash_ for kind, hash_ in published.items() if hash_ and of_file[kind] != hash_.lower()}
+    return {kind: hash_ for kind, hash_ in published.items() if hash_ and file_hashes[kind] != hash_.lower()}
 
 
 def hashes(path: Path) -> dict[str, str]:

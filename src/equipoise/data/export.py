@@ -5,21 +5,23 @@ import io
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image
+import numpy.typing as npt
 
 from equipoise import progress
 from equipoise.data import sheet, store
-from equipoise.data.factor_table import check_packages
 from equipoise.data.factors import column_names
 from equipoise.data.images import Images
+from equipoise.data.pictures import image_of
 from equipoise.data.pixels import Bytes, blocks
+from equipoise.data.tables import check_packages
 from equipoise.errors import InputError
 from equipoise.files import replacing, replacing_folder, write_text
 
 _BLOCK = 1000  # images in memory at a time
-_MOST = 10_000  # images in one picture
+_GRID = 10_000  # images in one picture
 
 
 def to_path(images: Images, path: Path) -> None:
@@ -66,8 +68,8 @@ def to_grid(images: Images, path: Path) -> None:
     Raises `InputError` for more than 10,000 images, and for other numbers of channels than 1 and 3.
     """
     _check_channels(images)
-    if len(images) > _MOST:
-        raise InputError(f"{path}: a .png holds up to {_MOST:,} images, not {len(images):,}; write a folder or an .npz")
+    if len(images) > _GRID:
+        raise InputError(f"{path}: a .png holds up to {_GRID:,} images, not {len(images):,}; write a folder or an .npz")
     with replacing(path) as file:
         file.write(sheet.png(images.pixels(np.arange(len(images)))))
 
@@ -96,25 +98,21 @@ def to_npz(images: Images, path: Path) -> None:
 
     Of vectors: `vectors` [N, V] in the units of the data, and `columns`, their names.
     """
-    if images.scaling is not None:
-        arrays = {"vectors": images.vectors(), "columns": np.array(images.scaling.names)}
-        if images.factors is not None:
-            arrays |= {"factors": images.factors, "factor_names": np.array(images.factor_names)}
-        with store.reporting_full_disk(path.parent, path.name), replacing(path) as file:
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    if images.factors is not None:
+        arrays = {"factors": images.factors, "factor_names": np.array(images.factor_names)}
+    with store.reporting_full_disk(path.parent, path.name), replacing(path) as file:
+        if images.scaling is not None:
+            arrays = {"vectors": images.vectors(), "columns": np.array(images.scaling.names)} | arrays
             np.savez_compressed(file, allow_pickle=False, **arrays)
-        return
-    with (
-        store.reporting_full_disk(path.parent, path.name),
-        replacing(path) as file,
-        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
-    ):
-        with archive.open("images.npy", "w", force_zip64=True) as member:
-            shape = (len(images), *images.shape)
-            np.lib.format.write_array_header_1_0(member, {"descr": "|u1", "fortran_order": False, "shape": shape})
-            for _, pixels in _blocks(images, path):
-                member.write(pixels.data)
-        if images.factors is not None:
-            for name, array in (("factors", images.factors), ("factor_names", np.array(images.factor_names))):
+            return
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            with archive.open("images.npy", "w", force_zip64=True) as member:
+                shape = (len(images), *images.shape)
+                np.lib.format.write_array_header_1_0(member, {"descr": "|u1", "fortran_order": False, "shape": shape})
+                for _, pixels in _blocks(images, path):
+                    member.write(pixels.data)
+            for name, array in arrays.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                     np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
 
@@ -132,8 +130,7 @@ def to_folder(images: Images, folder: Path) -> None:
     with store.reporting_full_disk(folder.parent, folder.name), replacing_folder(folder) as part:
         for first, pixels in _blocks(images, folder):
             for name, picture in zip(names[first:], pixels, strict=False):
-                plain = picture[0] if len(picture) == 1 else np.moveaxis(picture, 0, 2)
-                Image.fromarray(np.ascontiguousarray(plain)).save(part / name)
+                image_of(picture).save(part / name)
         if images.factors is not None:
             with open(part / "factors.csv", "w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file)

@@ -34,11 +34,11 @@ _FEW = 20  # images, up to which words that differ for most of them may be a fac
 class Column:
     """The distinct cells of a column, each stored once, with the row in which it first occurs.
 
-    `of` is the noun for a row in messages: image or row.
+    `noun` is what messages call a row: image or row.
     """
 
-    def __init__(self, name: str, of: str = "image") -> None:
-        self.name, self.of = name, of
+    def __init__(self, name: str, noun: str = "image") -> None:
+        self.name, self.noun = name, noun
         self.numbers: dict[str, int] = {}
         self.places: list[str] = []
 
@@ -49,7 +49,7 @@ class Column:
             self.places.append(place)
         return number
 
-    def unfit(self, ids: Indices) -> str:
+    def unfit_reason(self, ids: Indices) -> str:
         """Why images with these cells, by number, have no factor here; empty if they may have one."""
         texts = [text for text in self.numbers if text.lower() not in _MISSING]
         if len(self.numbers) == 1:
@@ -59,7 +59,7 @@ class Column:
         if are_dates(texts):
             return "dates"
         is_text = len(ids) > _FEW or any(sign in text for text in texts for sign in " /\\")
-        if is_text and 2 * len(texts) > len(ids) and not any(_form(text) for text in texts) and not _numbers(texts):
+        if is_text and 2 * len(texts) > len(ids) and not _has_numbers(texts):
             return "a text for each image"
         return ""
 
@@ -74,7 +74,7 @@ class Column:
         texts = list(self.numbers)
         values = self._values(texts, np.bincount(ids, minlength=len(texts)), title)
         if any(value in (float("inf"), float("-inf")) for value in values):
-            raise InputError(f"{title}: the column {self.name} contains an infinite value; leave that {self.of} out")
+            raise InputError(f"{title}: the column {self.name} contains an infinite value; leave that {self.noun} out")
         distinct = sorted(set(values))  # type: ignore[type-var]
         if isinstance(values[0], float) and len(distinct) > len(ids) / 2:
             return np.array(values, np.float64)[ids], ()
@@ -86,7 +86,7 @@ class Column:
     def values_of(self, ids: Indices, title: str) -> npt.NDArray[np.float64] | None:
         """The values [N] of a column of numbers, by the rules of `factor`; None for a column of text."""
         texts = [text for text in self.numbers if not is_missing(text)]
-        if not _numbers(texts) and not any(_form(text) for text in texts):
+        if not _has_numbers(texts):
             return None
         values = self._values(list(self.numbers), np.bincount(ids), title)
         return None if isinstance(values[0], str) else np.array(values, np.float64)[ids]
@@ -98,35 +98,35 @@ class Column:
                 place = self.places[self.numbers[text]]
                 raise InputError(f"{title}: {place} has an empty cell in the column {self.name}; fill it in")
             if text.lower() in _MISSING or text == "None":
-                raise self._missing(text, title)
+                raise self._missing_error(text, title)
         markers = [text for text in texts if text.lower() in _MISSING_AMONG_NUMBERS]
         others = [text for text in texts if text not in markers]
-        values = _numbers(others)
+        values = _parse_numbers(others)
         if values and markers:
-            raise self._missing(markers[0], title)
+            raise self._missing_error(markers[0], title)
         if values:
             return values
         rows = dict(zip(texts, counts.tolist(), strict=True))
         forms = {text: _form(text) for text in others}
-        of_form = {form: sum(rows[text] for text in others if forms[text] == form) for form in _FORMS}
-        numeric = sum(of_form.values())
+        form_counts = {form: sum(rows[text] for text in others if forms[text] == form) for form in _FORMS}
+        numeric = sum(form_counts.values())
         if not numeric or 2 * numeric < sum(rows[text] for text in others):
             return texts
         if markers:
-            raise self._missing(markers[0], title)
-        usual = max(_FORMS, key=lambda form: of_form[form])
-        strays = [text for text in others if forms[text] != usual]
+            raise self._missing_error(markers[0], title)
+        usual_form = max(_FORMS, key=lambda form: form_counts[form])
+        strays = [text for text in others if forms[text] != usual_form]
         strays = [text for text in strays if not forms[text]] or strays or others  # first, what is no number at all
-        raise self._no_number(strays[0], of_form[usual], int(counts.sum()), title)
+        raise self._no_number_error(strays[0], form_counts[usual_form], int(counts.sum()), title)
 
-    def _missing(self, text: str, title: str) -> InputError:
+    def _missing_error(self, text: str, title: str) -> InputError:
         place = self.places[self.numbers[text]]
         return InputError(
             f"{title}: {place} has {text!r} in the column {self.name}, which marks a missing value; fill it in, or "
-            f"leave that {self.of} out"
+            f"leave that {self.noun} out"
         )
 
-    def _no_number(self, text: str, count: int, total: int, title: str) -> InputError:
+    def _no_number_error(self, text: str, count: int, total: int, title: str) -> InputError:
         place = self.places[self.numbers[text]]
         if count == total:
             why = "which may be one number or several digits grouped; write numbers with a decimal point and no groups"
@@ -173,7 +173,7 @@ _FORMS = ("plain", "comma", "percent", "grouped")
 
 def _form(text: str) -> str:
     """How a number is written, one of `_FORMS`; empty for a text that is no number."""
-    text = _with_plain_minus(text)
+    text = _replace_minus(text)
     if _PLAIN.fullmatch(text):
         return "plain"
     if _GROUPED.fullmatch(text):
@@ -183,14 +183,19 @@ def _form(text: str) -> str:
     return "percent" if text.endswith("%") and _form(text[:-1].strip()) else ""
 
 
-def _numbers(texts: Sequence[str]) -> list[float]:
+def _has_numbers(texts: Sequence[str]) -> bool:
+    """Whether one of the texts is a number, or all are numbers with a unit or a currency."""
+    return any(_form(text) for text in texts) or bool(_parse_numbers(texts))
+
+
+def _parse_numbers(texts: Sequence[str]) -> list[float]:
     """The texts as numbers, all written in the same way; empty otherwise."""
-    return _plain(texts) or _decimal_commas(texts) or _with_unit(texts) or _with_currency(texts)
+    return _parse_plain(texts) or _parse_decimal_commas(texts) or _parse_with_unit(texts) or _parse_with_currency(texts)
 
 
-def _plain(texts: Sequence[str]) -> list[float]:
+def _parse_plain(texts: Sequence[str]) -> list[float]:
     """Whole numbers as int, else all as float."""
-    texts = [_with_plain_minus(text) for text in texts]
+    texts = [_replace_minus(text) for text in texts]
     if not all(_PLAIN.fullmatch(text) for text in texts):
         return []
     try:
@@ -199,31 +204,31 @@ def _plain(texts: Sequence[str]) -> list[float]:
         return [float(text) for text in texts]
 
 
-def _decimal_commas(texts: Sequence[str]) -> list[float]:
+def _parse_decimal_commas(texts: Sequence[str]) -> list[float]:
     """Numbers with a decimal comma, beside whole ones; not 1,500, which may have a comma between groups of digits."""
     if any("." in text for text in texts) or all(_GROUPED.fullmatch(text) for text in texts if "," in text):
         return []
-    return _plain([text.replace(",", ".") if text.count(",") == 1 else text for text in texts])
+    return _parse_plain([text.replace(",", ".") if text.count(",") == 1 else text for text in texts])
 
 
-def _with_unit(texts: Sequence[str]) -> list[float]:
+def _parse_with_unit(texts: Sequence[str]) -> list[float]:
     """Numbers that are all followed by the same unit, such as `5%` or `12.5 cm`."""
     matches = [_UNIT.fullmatch(text) for text in texts]
     cells = [match for match in matches if match]
     if len(cells) < len(texts) or len({match["unit"] for match in cells}) != 1:
         return []
     numbers = [match["number"] for match in cells]
-    return _plain(numbers) or _decimal_commas(numbers)
+    return _parse_plain(numbers) or _parse_decimal_commas(numbers)
 
 
-def _with_currency(texts: Sequence[str]) -> list[float]:
+def _parse_with_currency(texts: Sequence[str]) -> list[float]:
     """Numbers that are all preceded by the same sign of a currency, such as `$5`."""
     signs = {text[:1] for text in texts}
     if len(signs) != 1 or not signs < set(_CURRENCIES):
         return []
     numbers = [text[1:].strip() for text in texts]
-    return _plain(numbers) or _decimal_commas(numbers)
+    return _parse_plain(numbers) or _parse_decimal_commas(numbers)
 
 
-def _with_plain_minus(text: str) -> str:
+def _replace_minus(text: str) -> str:
     return text.replace("\u2212", "-")

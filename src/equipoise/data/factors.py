@@ -12,12 +12,12 @@ from equipoise.errors import InputError
 Factors = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 
 
-def column_names(names: Sequence[str], taken: Collection[str]) -> list[str]:
-    """The names of factors as columns of a table: one that is `taken` is called factor_NAME, until no other has it."""
+def column_names(names: Sequence[str], other_names: Collection[str]) -> list[str]:
+    """The names of factors as columns of a table: one of `other_names` is called factor_NAME, until no other has it."""
     columns: list[str] = []
     for name in names:
         column = name
-        while column in taken or column in columns or (column != name and column in names):
+        while column in other_names or column in columns or (column != name and column in names):
             column = f"factor_{column}"
         columns.append(column)
     return columns
@@ -35,8 +35,8 @@ def check_factors(
     if not np.isfinite(table).all():
         raise InputError(f"{name}: the factors hold NaN or infinity; drop the images whose factors are not known")
     if not sizes:  # every factor has at least one code: 0 would call it continuous
-        whole = table.dtype.kind != "f"
-        sizes = tuple(max(int(top) + 1, 1) if whole else 0 for top in table.max(axis=0))
+        is_whole = table.dtype.kind != "f"
+        sizes = tuple(max(int(top) + 1, 1) if is_whole else 0 for top in table.max(axis=0))
     if len(sizes) != table.shape[1] or min(sizes) < 0:
         raise InputError(
             f"{name}: {table.shape[1]} factors need as many sizes, each the number of codes or 0 where it is "
@@ -44,11 +44,11 @@ def check_factors(
         )
     for k, size in enumerate(sizes):
         column = table[:, k]
-        wrong = (column < 0) | (column >= size) | (column != np.floor(column))
-        if size and wrong.any():
+        is_wrong = (column < 0) | (column >= size) | (column != np.floor(column))
+        if size and is_wrong.any():
             raise InputError(
                 f"{name}: factor codes are whole numbers from 0 to V-1, but factor {k}, whose V is {size}, has "
-                f"{column[wrong][0]}; number its values from 0, or give V = 0 for a continuous factor"
+                f"{column[is_wrong][0]}; number its values from 0, or give V = 0 for a continuous factor"
             )
     if all(sizes):
         return table.astype(np.int64, copy=False), sizes
@@ -65,10 +65,10 @@ def check_names(
     texts = tuple(f"factor_{k}" for k in range(len(sizes))) if names is None else tuple(map(str, names))
     if not len(set(texts)) == len(texts) == len(sizes):
         raise InputError(f"{images}: {len(sizes)} factors need as many different names, not {list(texts)}")
-    by_name = dict(zip(texts, sizes, strict=True))
-    words = {factor: tuple(map(str, of_factor)) for factor, of_factor in values.items()}
-    for factor, of_factor in words.items():
-        if len(of_factor) != by_name.get(factor):
+    size_by_name = dict(zip(texts, sizes, strict=True))
+    words = {factor: tuple(map(str, value_names)) for factor, value_names in values.items()}
+    for factor, value_names in words.items():
+        if len(value_names) != size_by_name.get(factor):
             raise InputError(f"{images}: factor_values needs one name for each value of a factor; correct {factor!r}")
     return texts, words
 

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from equipoise.data.factor_table import is_frame
 from equipoise.data.images import Images
 from equipoise.data.pictures import KINDS
 from equipoise.data.readers import READERS
 from equipoise.data.readers.parquet import holds_pictures
 from equipoise.data.readers.sequence import Sequence
 from equipoise.data.sets import DATASETS
+from equipoise.data.tables import is_frame
 from equipoise.errors import InputError, nearest
 from equipoise.files import user_path
 from equipoise.hub import HUB

@@ -14,7 +14,7 @@ from equipoise.errors import InputError
 
 def headers(path: Path) -> dict[str, Header]:
     """Shape and type of all arrays of an HDF5 file by their path in it. Raises `InputError` for a damaged file."""
-    with npz.naming(path), _open(path) as file:
+    with npz.naming(path), open_file(path) as file:
         names: list[str] = []
         file.visit(names.append)
         arrays = {name: file[name] for name in names if hasattr(file.get(name), "dtype")}
@@ -32,25 +32,18 @@ def open_arrays(path: Path, *names: str, expected: str) -> Iterator[list[Any]]:
 
     Raises `InputError`, which ends with what is `expected`, if one of them is missing; and for a damaged file.
     """
-    with npz.naming(path):
-        file = _open(path)
-    with file:
+    with open_file(path) as file:
         arrays = [file.get(name) for name in names]
         if not all(hasattr(array, "dtype") for array in arrays):
             raise InputError(f"{path}: {' and '.join(names)} are not both there; {expected}")
         yield arrays
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[Any]:
-    """An HDF5 file. Raises `InputError` for a damaged file."""
-    with npz.naming(path), _open(path) as file:
-        yield file
-
-
-def _open(path: Path) -> Any:
+def open_file(path: Path) -> Any:
+    """Open an HDF5 file. Raises `InputError` for a damaged file, and without h5py."""
     try:
         import h5py
     except ImportError as error:
         raise InputError(f"{path}: {path.suffix} files need h5py; pip install equipoise[hdf5]") from error
-    return h5py.File(path, "r")
+    with npz.naming(path):
+        return h5py.File(path, "r")

@@ -25,20 +25,17 @@ def finder(images: Sequence[str]) -> Callable[[str], int | None]:
     case, without the suffix, or its name without any folder.
     """
 
-    def plain(name: str) -> str:
-        return name
-
-    def folded(name: str) -> str:
+    def fold(name: str) -> str:
         return unicodedata.normalize("NFC", name).casefold()  # an accent may be a character of its own
 
     def without_suffix(name: str) -> str:
-        return folded(str(PurePosixPath(name).with_suffix("")))
+        return fold(str(PurePosixPath(name).with_suffix("")))
 
     def name_alone(name: str) -> str:
-        return folded(PurePosixPath(name).name)
+        return fold(PurePosixPath(name).name)
 
     forms: list[tuple[Callable[[str], str], dict[str, int | None]]] = []
-    for form in (plain, folded, without_suffix, name_alone):
+    for form in (str, fold, without_suffix, name_alone):
         numbers: dict[str, int | None] = {}
         for i, image in enumerate(images):
             key = form(str(PurePosixPath(image.replace("\\", "/"))))
@@ -52,7 +49,7 @@ def finder(images: Sequence[str]) -> Callable[[str], int | None]:
                 continue
             for first in range(len(parts)):
                 text = "/".join(parts[first:]).replace("//", "/")
-                number = numbers.get(text if form is plain else folded(text))
+                number = numbers.get(text if form is str else fold(text))
                 if number is not None:
                     return number
         return None
@@ -80,26 +77,26 @@ def file_column(
         return None
     if FILE in names:
         return names.index(FILE)
-    some = table[:100]
+    sample = table[:100]
     matches = [
-        [find(cells[j]) for _, cells in some]
-        if names[j] in _NUMBERS or not all(cells[j].isdecimal() for _, cells in some)
+        [find(cells[j]) for _, cells in sample]
+        if names[j] in _NUMBERS or not all(cells[j].isdecimal() for _, cells in sample)
         else []
         for j in range(len(header))
     ]
-    counts = [len({*of_column} - {None}) for of_column in matches]  # a column of labels names few images, each often
+    counts = [len({*places} - {None}) for places in matches]  # a column of labels names few images, each often
     best = max(counts, default=0)
-    usual = [j for j in range(len(header)) if names[j] in _FILES]
-    if not best or (2 * best <= len(some) and not usual):
-        return usual[0] if usual else None
+    usual_columns = [j for j in range(len(header)) if names[j] in _FILES]
+    if not best or (2 * best <= len(sample) and not usual_columns):
+        return usual_columns[0] if usual_columns else None
     columns = [j for j in range(len(header)) if counts[j] == best]
-    columns = [j for j in columns if j in usual] or columns
+    columns = [j for j in columns if j in usual_columns] or columns
     if any(matches[j] != matches[columns[0]] for j in columns):
         raise InputError(
             f"{title}: the columns {' and '.join(header[j] for j in columns)} name different images; rename the "
             f"correct column to {FILE!r}"
         )
-    if columns[0] not in usual:
+    if columns[0] not in usual_columns:
         name = header[columns[0]]
         warnings.warn(f"{title}: the {f'column {name}' if name else 'first column'} names the images", stacklevel=5)
     return columns[0]

@@ -16,7 +16,7 @@ from equipoise.data import sheet
 from equipoise.data.columns import Columns, Scaling, Values
 from equipoise.data.factors import Factors, check_factors, check_grid, check_names
 from equipoise.data.pixels import Bytes, Indices, Pixels, blocks, from_array
-from equipoise.data.resize import Resized
+from equipoise.data.resize import ResizedPixels
 from equipoise.data.settings import check_fractions
 from equipoise.errors import InputError
 
@@ -169,7 +169,7 @@ class Images:
         Raises:
             InputError: A number is not in 0..N-1.
         """
-        return self._pixels.bytes(self._at(index))
+        return self._pixels.bytes(self._pixel_rows(index))
 
     def floats(self, index: npt.ArrayLike) -> torch.Tensor:
         """Pixels of some images as floats, as they are used in training.
@@ -183,7 +183,7 @@ class Images:
         Raises:
             InputError: A number is not in 0..N-1.
         """
-        values = torch.from_numpy(self._pixels.bytes(self._at(index)))
+        values = torch.from_numpy(self._pixels.bytes(self._pixel_rows(index)))
         return values if self.scaling is not None else values.to(torch.float32).div_(255)
 
     def vectors(self) -> Values:
@@ -205,7 +205,7 @@ class Images:
             InputError: The index is empty, or a number is not in 0..N-1.
         """
         part = copy.copy(self)
-        part._rows, part._whole, part._digest = self._at(index), self.whole, None
+        part._rows, part._whole, part._digest = self._pixel_rows(index), self.whole, None
         part._sorted = {}
         part.__dict__.pop("factors", None)  # the cached table of all images
         if not len(part):
@@ -235,7 +235,7 @@ class Images:
         if self.shape[1:] == (size, size):
             return self
         part = copy.copy(self)
-        part._pixels = Resized(self._pixels, size)
+        part._pixels = ResizedPixels(self._pixels, size)
         part.shape = part._pixels.shape
         part._whole = None if self._whole is None else self._whole.resize(size)
         part._digest = None if self._digest is None else f"{self._digest} {size}x{size}"
@@ -295,7 +295,7 @@ class Images:
                 for k, size in enumerate(self.factor_sizes)
             ]
             return np.ravel_multi_index(columns, self.factor_sizes)
-        matches = min((self._having(k, code) for k, code in codes.items()), key=len)
+        matches = min((self._images_with(k, code) for k, code in codes.items()), key=len)
         if len(codes) > 1:
             assert self.factors is not None
             matches = matches[(self.factors[matches][:, list(codes)] == list(codes.values())).all(axis=1)]
@@ -346,7 +346,7 @@ class Images:
             "range": None if self.limits is None else list(self.limits),
         } | ({} if self.scaling is None else {"scaling": self.scaling.to_dict()})
 
-    def _at(self, index: npt.ArrayLike) -> Indices:
+    def _pixel_rows(self, index: npt.ArrayLike) -> Indices:
         """Rows of `_pixels` of the images at `index`."""
         index = np.asarray(index)
         if index.ndim != 1 or (index.dtype.kind not in "iu" and index.size):
@@ -387,7 +387,7 @@ class Images:
         column = self._table[:, k] if self._rows is None else self._table[self._rows, k]
         return column.astype(np.int64, copy=False)
 
-    def _having(self, k: int, code: int) -> Indices:
+    def _images_with(self, k: int, code: int) -> Indices:
         """The images whose factor k has this code, in order. The first call sorts the factor."""
         if k not in self._sorted:
             codes = self._codes(k)

@@ -78,8 +78,8 @@ def parse(setting: "str | tuple[float, float] | None") -> Range | None:
         limits = Range(float(match[1]), float(match[3]), match[2] == "%")
     except ValueError:
         limits = Range(0, 0)
-    within = (0, 100) if limits.in_percent else (-np.inf, np.inf)
-    if not within[0] <= limits.low < limits.high <= within[1] or not np.isfinite(limits.high - limits.low):
+    bounds = (0, 100) if limits.in_percent else (-np.inf, np.inf)
+    if not bounds[0] <= limits.low < limits.high <= bounds[1] or not np.isfinite(limits.high - limits.low):
         raise InputError(
             f"data.range is {short(text)}; expected LOW:HIGH, two values of the pixels such as 0:4095, or two "
             "percentiles such as 0.1%:99.9%"
@@ -101,12 +101,12 @@ def to_bytes(picture: Raw, limits: Range | None, name: str) -> Bytes:
     elif values.dtype.kind == "b" and limits is None:
         pixels = values * np.uint8(255)
     else:
-        pixels = _scaled(values, white, limits, name)
+        pixels = _scale(values, white, limits, name)
     pixels = np.uint8(255) - pixels if is_inverted else pixels
     return pixels if alpha is None else np.rint(pixels * alpha).astype(np.uint8)
 
 
-def _scaled(values: npt.NDArray[Any], white: float | None, limits: Range | None, name: str) -> Bytes:
+def _scale(values: npt.NDArray[Any], white: float | None, limits: Range | None, name: str) -> Bytes:
     low, high = float(values.min()), float(values.max())
     if not (np.isfinite(low) and np.isfinite(high)):
         raise InputError(f"{name}: there is NaN or infinity among the pixels; replace these values")
@@ -141,11 +141,11 @@ def join(first: Levels | None, second: Levels | None) -> Levels | None:
     return Levels(low, high, first.white if first.white == second.white else None, darkest, brightest)
 
 
-def check(used: Levels | None, limits: Range | None, name: str) -> None:
+def check(extremes: Levels | None, limits: Range | None, name: str) -> None:
     """Warns if the pixels use few levels. Raises `InputError` for bytes of 0 and 1, which would be nearly black."""
-    if used is None:
+    if extremes is None:
         return
-    low, high, white, darkest, brightest = used
+    low, high, white, darkest, brightest = extremes
     if limits is None and white == 255 and (low, high) == (0, 1):
         raise InputError(
             f"{name}: uint8 pixels run from 0 to 255, but these are 0 and 1; give them as bool, or set data.range=0:1"

@@ -57,7 +57,7 @@ class LabelledImages:
         targets = np.full((len(rows), latent), np.nan)
         for name, place in zip(names, self.latents, strict=True):
             values = factors[choose("factor with labels", name, factors)]
-            targets[:, place] = _scaled(values, labels.loss, name)
+            targets[:, place] = _scale(values, labels.loss, name)
         self.images, self.targets = images.subset(rows), torch.from_numpy(targets.astype(np.float32))
         self.size, self.seed = min(size, len(rows)), seed
 
@@ -85,38 +85,39 @@ def _of_share(share: int | float, images: Images, seed: int) -> tuple[Indices, d
     return rows, dict(zip(images.factor_names, images.factors[rows].T.astype(np.float64), strict=True))
 
 
-def _of_table(path: str, images: Images, chosen: Sequence[str]) -> tuple[Indices, dict[str, Factors]]:
+def _of_table(path: str, images: Images, factor_names: Sequence[str]) -> tuple[Indices, dict[str, Factors]]:
     """The rows [n] of the images to train on that a table names, and their factors [n] by name, NaN if not known.
 
-    chosen: The columns that are factors, if there are any. Otherwise row numbers, dates and free text are left out.
+    factor_names: The columns that are factors, if they were chosen. Otherwise row numbers, dates and free text are left
+        out.
     """
     title, header, index, rows = labelled_rows(path, images.whole, SETTING)
     places = positions(images)[index]
     is_used = places >= 0
     if is_used.sum() < 2:
         raise InputError(f"{title}: fewer than two of its images are among those to train on; change data.split")
-    factors, others = {}, []
+    factors, remarks = {}, []
     for j, name in enumerate(header):
         column, rows_with_value = Column(name), [i for i, (_, cells) in enumerate(rows) if not is_missing(cells[j])]
         values = np.full(len(rows), np.nan)
         ids = np.array([column.number(rows[i][1][j], rows[i][0]) for i in rows_with_value], np.int64)
-        why = "" if chosen or len(column.numbers) < 2 else column.unfit(ids)
-        if why:
-            others.append(f"{name or 'the first column'} ({why})")
+        reason = "" if factor_names or len(column.numbers) < 2 else column.unfit_reason(ids)
+        if reason:
+            remarks.append(f"{name or 'the first column'} ({reason})")
             continue
-        if rows_with_value and (name in chosen or not chosen):
+        if rows_with_value and (name in factor_names or not factor_names):
             values[rows_with_value] = column.factor(ids, title)[0]
         factors[name] = values[is_used]
-    if others:
+    if remarks:
         warnings.warn(
-            f"{title}: not used as factors: {', '.join(others)}. {SETTING}.factors chooses columns", stacklevel=3
+            f"{title}: not used as factors: {', '.join(remarks)}. {SETTING}.factors chooses columns", stacklevel=3
         )
     if not factors:
         raise InputError(f"{title} has no factor columns; add a column for each factor")
     return places[is_used], factors
 
 
-def _scaled(values: Factors, loss: str, name: str) -> Factors:
+def _scale(values: Factors, loss: str, name: str) -> Factors:
     """The values of a factor [n] from 0 to 1, or for a regression with mean 0 and variance 1. NaN remains."""
     finite = values[~np.isnan(values)]
     if not len(finite) or finite.min() == finite.max():

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from equipoise.data import factor_table, image_names
+from equipoise.data import factor_table, image_names, tables
 from equipoise.data.factor_table import Table
 from equipoise.data.image_names import Row
 from equipoise.data.images import Images
@@ -40,7 +40,7 @@ def read_labels(source: Any, images: Images) -> Labels:
         InputError: For a table that does not fit the images, or that has fewer than two rows.
     """
     title, header, index, rows = labelled_rows(source, images, SETTING)
-    table = factor_table.of_rows(title, iter([("the header", header), *rows]), len(index))
+    table = factor_table.of_rows(title, [("the header", header), *rows], len(index))
     if (table.values == table.values[0]).all():
         raise InputError(f"{title}: no factor takes two values; label images that differ")
     return Labels(index, table)
@@ -51,11 +51,11 @@ def labelled_rows(source: Any, images: Images, setting: str) -> tuple[str, list[
 
     `source` and errors as in `read_labels`; `setting` names the table in messages.
     """
-    if factor_table.is_frame(source):
-        title, (first, *rows) = "the data frame", list(factor_table.frame_rows(source))
+    if tables.is_frame(source):
+        title, (first, *rows) = "the data frame", list(tables.frame_rows(source))
     else:
         title = str(source)
-        first, *rows = factor_table.table_rows(user_path(source), setting) or [("", [])]
+        first, *rows = tables.read_rows(user_path(source), setting) or [("", [])]
     header, files = [name.strip() for name in first[1]], images.files
     if len(rows) < 2:
         raise InputError(f"{title} has {len(rows)} labelled images; give at least two that differ")
@@ -71,19 +71,19 @@ def labelled_rows(source: Any, images: Images, setting: str) -> tuple[str, list[
         expected = f"a column {INDEX!r} with the numbers of the images, from 0, since they are not files"
     if column is None:
         raise InputError(f"{title} has the columns {', '.join(header) or 'none'}; add {expected}")
-    factor_table.check_header(title, header)
+    tables.check_header(title, header)
     if len(header) < 2:
         raise InputError(f"{title} has no column but {header[column]}; add one for each factor")
     places = [find(cells[column].strip()) for _, cells in rows]
     strays = [cells[column] for (_, cells), place in zip(rows, places, strict=True) if place is None]
     if strays:
-        names = factor_table.list_names(strays, "row", "rows")
+        names = tables.list_names(strays, "row")
         raise InputError(f"{title}: {names} without an image; remove the row or add the image")
     index = np.array(places, np.int64)
     if len(set(places)) < len(places):
-        twice = next(cells for i, (_, cells) in enumerate(rows) if places[i] in places[:i])
+        duplicate = next(cells for i, (_, cells) in enumerate(rows) if places[i] in places[:i])
         raise InputError(
-            f"{title} has two rows for one image, {twice[column]} in the column {header[column]}; leave one of them"
+            f"{title} has two rows for one image, {duplicate[column]} in the column {header[column]}; leave one of them"
         )
     others = [(place, [cell.strip() for j, cell in enumerate(cells) if j != column]) for place, cells in rows]
     return title, [name for j, name in enumerate(header) if j != column], index, others

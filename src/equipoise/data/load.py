@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from equipoise.data import factor_table, intensity
+from equipoise.data import factor_table, intensity, tables
 from equipoise.data.columns import Scaling
 from equipoise.data.find import find
 from equipoise.data.images import Images
 from equipoise.data.pictures import Form
-from equipoise.data.pixels import Coloured, Shape
+from equipoise.data.pixels import ColouredPixels, Shape
 from equipoise.data.readers import READERS, vectors
 from equipoise.data.scale import scale
 from equipoise.data.settings import Data
 from equipoise.data.source import Source
 from equipoise.errors import InputError
 
-_ARRAYS = (".npy", ".npz", ".h5", ".hdf5")  # kinds of files of arrays
-_WITH_KEY = (".npz", ".h5", ".hdf5", "hub", "rows")  # kinds of sources with several arrays or columns
+_ARRAYS = (".npy", *vectors.ARRAYS)  # kinds of files of arrays
+_WITH_KEY = (*vectors.ARRAYS, "hub", "rows")  # kinds of sources with several arrays or columns
 
 
 def load_data(
@@ -81,39 +81,33 @@ def load_data(
     """
     form = Form(size, crop, grey, intensity.parse(range))
     form.check()
-    settings = {
-        "crop": crop,
-        "grey": grey,
-        "range": range,
-        "key": key,
-        "factors": factors,
-        "skip_damaged": skip_damaged,
-    }
+    form_settings = {"crop": crop, "grey": grey, "range": range}
+    settings = {**form_settings, "key": key, "factors": factors, "skip_damaged": skip_damaged}
     if vectors.are_in(source, key) and not (isinstance(source, Images) and scaling is None):
-        for_images = ("crop", "grey", "range", "skip_damaged")
-        _refuse({"size": size} | {name: settings[name] for name in for_images}, "images")
+        _refuse({"size": size, **form_settings, "skip_damaged": skip_damaged}, "images")
         return vectors.read(source, scaling=scaling, key=key, factors=factors)
     _refuse({"scaling": scaling}, "vectors, such as a table")
 
-    others = None  # columns beside the paths in a data frame
-    if factor_table.is_frame(source):
-        source, others = factor_table.paths_of(source)
-    kind, what = find(source)
+    other_columns = None  # columns beside the paths in a data frame
+    if tables.is_frame(source):
+        source, other_columns = tables.paths_of(source)
+    kind, item = find(source)
     if kind in ("set", "images"):
         _refuse(settings, "images of your own")
-        images: Images = what.load() if kind == "set" else what
+        images: Images = item.load() if kind == "set" else item
         return images if size is None else images.resize(size)
 
-    if key is not None and kind not in _WITH_KEY:
+    keys = () if key is None else (key,)  # which only some readers take
+    if keys and kind not in _WITH_KEY:
         _refuse({"key": key}, ".npz and HDF5 files and pictures in Parquet files")
-    pictures = READERS[kind](what) if key is None else READERS[kind](what, key)
+    pictures = READERS[kind](item, *keys)
     if isinstance(pictures, Images):  # a published file
         _refuse(settings, "images of your own")
         return pictures if size is None else pictures.resize(size)
     if pictures.label is None:
         _refuse({"skip_damaged": skip_damaged}, "pictures that are read one by one")
 
-    frame, title = (pictures.frame, pictures.name) if others is None else (others, "the data frame")
+    frame, title = (pictures.frame, pictures.name) if other_columns is None else (other_columns, "the data frame")
     table = factor_table.choose(factors, pictures.count, pictures.folder, pictures.files, frame, title)
     return scale(replace(pictures, factors=table or pictures.factors), form, skip_damaged=skip_damaged)
 
@@ -137,7 +131,7 @@ def load_like(
     channels, height, width = shape
     side = height if height == width else None
     text = None if limits is None else f"{limits[0]!r}:{limits[1]!r}"
-    kind = "sequence" if factor_table.is_frame(source) else find(source)[0]
+    kind = "sequence" if tables.is_frame(source) else find(source)[0]
     key = data.key if kind in _WITH_KEY else None
     if kind == "array" and tuple(source.shape) in (shape[1:], shape, (height, width, channels)):
         source = [source]
@@ -162,7 +156,7 @@ def load_like(
 def _in_colour(images: Images) -> Images:
     """The same grey images with three equal channels, as in a folder in which others are in colour."""
     return Images(
-        Coloured(images.pixels, len(images), images.shape),
+        ColouredPixels(images.pixels, len(images), images.shape),
         name=images.name,
         factors=images.factors,
         factor_names=images.factor_names if images.factor_sizes else None,
@@ -184,10 +178,11 @@ def stored_shapes(
     if vectors.are_in(source, key) and not isinstance(source, Images):
         yield vectors.read(source, key=key).shape
         return
-    if factor_table.is_frame(source):
-        source, _ = factor_table.paths_of(source)
-    kind, what = find(source)
-    pictures = what if kind in ("set", "images") else READERS[kind](what) if key is None else READERS[kind](what, key)
+    if tables.is_frame(source):
+        source, _ = tables.paths_of(source)
+    kind, item = find(source)
+    keys = () if key is None else (key,)
+    pictures = item if kind in ("set", "images") else READERS[kind](item, *keys)
     if not isinstance(pictures, Source):
         yield pictures.shape
         return

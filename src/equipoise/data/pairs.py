@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from equipoise.data import factor_table, image_names
+from equipoise.data import image_names, tables
 from equipoise.data.batches import Draw, batch_index
 from equipoise.data.factor_column import is_row_name
 from equipoise.data.images import Images
@@ -167,7 +167,7 @@ def read_pairs(path: Path, images: Images) -> Indices:
     """
     whole = images.whole
     find = number_below(len(whole)) if whole.files is None else image_names.finder(whole.files)
-    table = [[cell.strip() for cell in cells] for _, cells in factor_table.table_rows(path, SETTING)]
+    table = [[cell.strip() for cell in cells] for _, cells in tables.read_rows(path, SETTING)]
     begin = _first_column(path, table, find)
     rows = [cells[begin : begin + 2] for cells in table]
     if rows and all(place is None for place in _places(rows[0], find)):
@@ -175,7 +175,7 @@ def read_pairs(path: Path, images: Images) -> Indices:
     pairs = [_places(cells, find) for cells in rows]
     strays = [" and ".join(cells) for cells, pair in zip(rows, pairs, strict=True) if len({*pair} - {None}) < 2]
     if strays or not pairs:
-        reason = factor_table.list_names(strays, "row", "rows") + " without two images" if strays else "no rows"
+        reason = tables.list_names(strays, "row") + " without two images" if strays else "no rows"
         kind = "numbers" if whole.files is None else "files"
         raise InputError(f"{path} has {reason}; each row has the {kind} of two images in its first two columns")
     pairs_in_training = positions(images)[np.array(pairs, np.int64)]
@@ -188,7 +188,7 @@ def read_pairs(path: Path, images: Images) -> Indices:
 def _first_column(path: Path, table: list[list[str]], find: Callable[[str], int | None]) -> int:
     """The column of the first images: 0, or 1 if the one before it numbers the rows.
 
-    A column called index, id or row may do either. Raises `InputError` if the cells do not show which.
+    A column called index, id or row may number the rows or name images. Raises `InputError` if both are possible.
     """
     if not table or len(table[0]) < 3 or not is_row_name(table[0][0]):
         return 0

@@ -37,14 +37,6 @@ class Damaged(InputError):
         return type(self), (self.name, self.why)
 
 
-class Head(NamedTuple):
-    """Properties of a picture before it is decoded: its size upright, in pixels, and whether it is grey."""
-
-    width: int
-    height: int
-    grey: bool
-
-
 class Form(NamedTuple):
     """The form of the images: the settings data.size, data.crop, data.grey and data.range."""
 
@@ -105,10 +97,17 @@ class Form(NamedTuple):
         return _channels_first(np.asarray(image))
 
 
-def head(file: Path | BinaryIO, *, name: str) -> Head:
-    """The head of an image file. Raises `Damaged` for other files; `InputError` for animations and bombs."""
+def head(file: Path | BinaryIO, *, name: str) -> Shape:
+    """Channels, 1 or 3, and height and width upright, of an image file that is not decoded.
+
+    Raises `Damaged` for other files, and `InputError` for animations and bombs.
+    """
     with reading(name), _open(file, name) as image:
-        return head_of(image)
+        channels = 1 if image.mode in _GREY or _rawmode(image) == "LA;16B" else 3
+        width, height = image.size
+        if image.format in _PHOTOGRAPHS and image.getexif().get(ExifTags.Base.Orientation) in _SWAPPED:
+            width, height = height, width
+        return channels, height, width
 
 
 def read(file: Path | BinaryIO, *, name: str) -> Raw:
@@ -124,24 +123,11 @@ def read(file: Path | BinaryIO, *, name: str) -> Raw:
             return raw_of(image, name)
 
 
-def decode(
-    file: Path | BinaryIO,
-    *,
-    channels: int | None = None,
-    crop: int | None = None,
-    size: int | None = None,
-    name: str,
-) -> Bytes:
-    """The picture in an image file, uint8 [C, H, W], see `Form.prepare`; with its own channels by default."""
-    picture = read(file, name=name)
-    return Form(size, crop).prepare(picture, channels or len(picture.values), name)
-
-
 def raw_of(image: Image.Image, name: str) -> Raw:
     """The values of a Pillow image, upright: grey or in colour, palettes counting as colour, and without transparency.
 
-    Transparent pictures are laid on black; a photograph that was read from a file is turned as its EXIF tag says. 16
-    bits of grey and floats stay as they are; Pillow keeps 8 of 16 bits of colour.
+    Transparent pictures are laid on black; a photograph that was read from a file is turned as its EXIF tag describes.
+    16 bits of grey and floats stay as they are; Pillow keeps 8 of 16 bits of colour.
     """
     _check_tiff(image, name)
     image = ImageOps.exif_transpose(image) if image.format in _PHOTOGRAPHS else image
@@ -201,14 +187,6 @@ def resize(array: Bytes, size: int) -> Bytes:
     if array.ndim == 3:
         return np.stack([resize(np.ascontiguousarray(plane), size) for plane in np.moveaxis(array, 2, 0)], axis=2)
     return np.asarray(Image.fromarray(array).resize((size, size), Image.Resampling.LANCZOS))
-
-
-def head_of(image: Image.Image) -> Head:
-    """The head of a Pillow image whose pixels need not have been read."""
-    width, height = image.size
-    if image.format in _PHOTOGRAPHS and image.getexif().get(ExifTags.Base.Orientation) in _SWAPPED:
-        width, height = height, width
-    return Head(width, height, image.mode in _GREY or _rawmode(image) == "LA;16B")
 
 
 @contextmanager

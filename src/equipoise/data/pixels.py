@@ -31,7 +31,7 @@ class Pixels(Protocol):
         ...
 
 
-class Stored:
+class StoredPixels:
     """Pictures in an array uint8 [N, C, H, W], in memory or memory-mapped, which is not copied."""
 
     def __init__(self, array: Bytes) -> None:
@@ -47,7 +47,7 @@ class Stored:
         return np.ascontiguousarray(self.array[rows])
 
 
-class Packed:
+class PackedPixels:
     """Black and white pictures packed to bits in the order of `numpy.packbits`, uint8 [N, C*H*W/8]."""
 
     def __init__(self, array: Bytes, shape: Shape) -> None:
@@ -62,7 +62,7 @@ class Packed:
         return np.unpackbits(self.array[rows], axis=1).reshape(-1, *self.shape) * np.uint8(255)
 
 
-class Coloured:
+class ColouredPixels:
     """Grey pictures with three equal channels; implements `Pixels`. `read` returns uint8 [B, 1, H, W] of some rows."""
 
     def __init__(self, read: Callable[[Indices], Bytes], count: int, shape: Shape) -> None:
@@ -85,12 +85,12 @@ def blocks(read: Callable[[Indices], Bytes], count: int, size: int = 1000) -> It
 
 
 def from_array(array: npt.NDArray[Any], shape: Shape | None, name: str) -> Pixels:
-    """`Stored`, or `Packed` for rows of bits with a shape. Raises `InputError` for other arrays."""
+    """`StoredPixels`, or `PackedPixels` for rows of bits with a shape. Raises `InputError` for other arrays."""
     if array.dtype == np.uint8 and array.size:
         if array.ndim == 4 and shape in (None, array.shape[1:]):
-            return Stored(array)
+            return StoredPixels(array)
         if array.ndim == 2 and shape is not None and array.shape[1] * 8 == math.prod(shape):
-            return Packed(array, shape)
+            return PackedPixels(array, shape)
     if array.dtype == np.uint8 and array.ndim in (2, 4) and not array.size:
         raise InputError(f"{name}: an array of shape {list(array.shape)} has no images; give at least one")
     raise InputError(

@@ -13,7 +13,7 @@ from equipoise.errors import InputError
 _AT_ONCE = 32  # pictures resized at once: they stay in the cache of a core
 
 
-class Resized:
+class ResizedPixels:
     """The pictures of other `Pixels` at `size` x `size`; implements `Pixels`. Nothing is stored.
 
     If height and width are multiples of `size`, a new pixel is the mean over its block of pixels, rounded to the
@@ -37,8 +37,8 @@ class Resized:
         """Pixels 0..255 of the pictures at `rows`, a new uint8 array [B, C, size, size]."""
         resized = np.empty((len(rows), *self.shape), np.uint8)
         for first in range(0, len(rows), _AT_ONCE):
-            some = slice(first, first + _AT_ONCE)
-            resized[some] = self._resize(self.pixels.bytes(rows[some]))
+            part = slice(first, first + _AT_ONCE)
+            resized[part] = self._resize(self.pixels.bytes(rows[part]))
         return resized
 
     def _resize(self, pixels: Bytes) -> Bytes:

@@ -27,7 +27,7 @@ from equipoise.files import write_text
 Array = npt.NDArray[Any]
 
 _SAMPLE = 4_000_000  # pixels, at most, whose percentiles are taken
-_NAMED = 3  # damaged pictures in a message; the record lists all
+_IN_MESSAGE = 3  # damaged pictures in a message; the record lists all
 
 
 def scale(source: Source, form: Form, *, skip_damaged: bool = False) -> Images:
@@ -41,8 +41,8 @@ def scale(source: Source, form: Form, *, skip_damaged: bool = False) -> Images:
     folder = cache.place(source.key[0], tuple(form)) if source.key else None
     if source.array is not None and _has_form(source, form):
         pixels, record = source.array, Record(levels=_levels_of(source.array))
-    elif folder is not None and (cached := cache.read(folder, source.key)) is not None:
-        pixels, record = cached, Record.read(folder)
+    elif folder is not None and (cached_pixels := cache.read(folder, source.key)) is not None:
+        pixels, record = cached_pixels, Record.read(folder)
     else:
         pixels, record = _decode(source, form, folder)
     damaged = record.damaged
@@ -148,17 +148,16 @@ def _decode(source: Source, form: Form, folder: Path | None) -> tuple[Bytes, Rec
         return pixels, intensity.levels(raw, pixels)
 
     def blocks(first: int) -> Iterator[Bytes]:
-        nonlocal record
         if folder is not None and not first:
             (folder / "damaged.json").unlink(missing_ok=True)
         elif folder is not None:
-            before = Record.read(folder)  # the conversion was interrupted
-            record.levels, record.damaged = before.levels, before.damaged
+            earlier = Record.read(folder)  # the conversion was interrupted
+            record.levels, record.damaged = earlier.levels, earlier.damaged
         with ThreadPoolExecutor() as pool:
             run = pool.map if source.in_threads else map
-            for some in source.read(first, cache.block(shape)):
-                pictures, levels = zip(*run(read, range(first, first + len(some)), some), strict=True)
-                first += len(some)
+            for block in source.blocks(first, cache.block(shape)):
+                pictures, levels = zip(*run(read, range(first, first + len(block)), block), strict=True)
+                first += len(block)
                 record.levels = functools.reduce(intensity.join, levels, record.levels)
                 if folder is not None:
                     record.write(folder)
@@ -186,11 +185,11 @@ def _percentiles(source: Source, limits: Range) -> Range:
     most = max(1, _SAMPLE // source.count)  # of one picture
     with progress.bar(f"range of {source.name}", source.count, "images") as advance, ThreadPoolExecutor() as pool:
         run = pool.map if source.in_threads else map
-        for some in source.read(0, cache.BLOCK):
-            for values, darkest, brightest in run(functools.partial(_values, most=most), some):
+        for block in source.blocks(0, cache.BLOCK):
+            for values, darkest, brightest in run(functools.partial(_values, most=most), block):
                 sample.append(values)
                 low, high = min(low, darkest), max(high, brightest)
-            advance(len(some))
+            advance(len(block))
     pixels = np.concatenate(sample)
     values = np.percentile(pixels, [limits.low, limits.high]) if pixels.size else np.zeros(2)
     ends = Range(low if limits.low == 0 else float(values[0]), high if limits.high == 100 else float(values[1]))
@@ -217,8 +216,8 @@ def _shape(source: Source, form: Form) -> Shape:
     """Channels, height and width that the images will have: in colour if one of them is."""
     first: tuple[str, Shape] | None = None
     channels = 1
-    for label, stored in source.heads():
-        shape = form.output_shape(stored, label)
+    for label, raw_shape in source.heads():
+        shape = form.output_shape(raw_shape, label)
         channels = max(channels, shape[0])
         first = first or (label, shape)
         if shape[0] != first[1][0] and not {shape[0], first[1][0]} <= {1, 3}:
@@ -241,12 +240,12 @@ def _report(source: Source, damaged: dict[str, str], folder: Path | None) -> str
     if not damaged or source.label is None:
         return ""
     if len(damaged) == 1:
-        label, why = next(iter(damaged.items()))
-        return f"{source.name}: {label} cannot be read as an image ({why})"
+        label, reason = next(iter(damaged.items()))
+        return f"{source.name}: {label} cannot be read as an image ({reason})"
     labels = [label for i in range(source.count) if (label := source.label(i)) in damaged]  # threads change the order
-    first = ", ".join(f"{label} ({damaged[label]})" for label in labels[:_NAMED])
-    more = f" and {len(damaged) - _NAMED:,} more" if len(damaged) > _NAMED else ""
-    more += f", listed in {folder / 'damaged.json'}" if more and folder is not None else ""
+    first = ", ".join(f"{label} ({damaged[label]})" for label in labels[:_IN_MESSAGE])
+    ending = f" and {len(damaged) - _IN_MESSAGE:,} more" if len(damaged) > _IN_MESSAGE else ""
+    ending += f", listed in {folder / 'damaged.json'}" if ending and folder is not None else ""
     return (
-        f"{source.name}: {len(damaged):,} of {source.count:,} {source.plural} cannot be read as images: {first}{more}"
+        f"{source.name}: {len(damaged):,} of {source.count:,} {source.plural} cannot be read as images: {first}{ending}"
     )

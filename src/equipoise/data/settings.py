@@ -36,8 +36,6 @@ def _columns(value: object) -> object:
 Codes = dict[str, Annotated[int | str | tuple[int, ...], BeforeValidator(_codes)]]
 """Codes by the name of their factor."""
 
-READING = ("size", "crop", "grey", "range", "key", "factors", "skip_damaged", "scaling")
-
 Name = Annotated[str, Field(min_length=1)]
 
 
@@ -175,7 +173,8 @@ class Data:
     @property
     def reading(self) -> dict[str, Any]:
         """The keyword arguments of `load_data`."""
-        return {key: getattr(self, key) for key in READING}
+        names = ("size", "crop", "grey", "range", "key", "factors", "skip_damaged", "scaling")
+        return {name: getattr(self, name) for name in names}
 
 
 def check(data: Data) -> None:

@@ -36,8 +36,8 @@ def cache_folder() -> Path:
     `EQUIPOISE_CACHE`, else `XDG_CACHE_HOME`/equipoise, else ~/.cache/equipoise. A relative `XDG_CACHE_HOME` is ignored,
     as the XDG Base Directory Specification requires. Raises `RuntimeError` if the user has no home folder.
     """
-    if chosen := os.environ.get("EQUIPOISE_CACHE"):
-        return Path(chosen).expanduser()
+    if setting := os.environ.get("EQUIPOISE_CACHE"):
+        return Path(setting).expanduser()
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
     return (base if base.is_absolute() else Path.home() / ".cache") / "equipoise"
 
@@ -68,14 +68,13 @@ def write(
     factor_sizes: Sequence[int] = (),
     licence: str | None = None,
     citation: str | None = None,
-    about: Mapping[str, object] | None = None,
 ) -> None:
     """Write a set of images into `folder`: images.npy, factors.npy if there is a table, and, last, about.json.
 
     blocks: given the number of an image, yields uint8 [n, C, H, W] from that image on; one block is in memory.
     source: what the pixels were converted from. An interrupted conversion with the same `source`, `images` and `shape`
         resumes after the last block that is known to be on the disk; a finished one is not repeated.
-    about: more entries of about.json, ready for JSON. The other arguments are those of `Images`.
+    The other arguments are those of `Images`.
 
     A folder without about.json counts as empty, so that an unfinished set is never read. Processes that write the same
     folder wait for each other. Raises `InputError` before writing for arguments that do not fit and for a disk that is
@@ -84,15 +83,12 @@ def write(
     zeros = np.broadcast_to(np.uint8(0), (images, *shape))  # takes no memory; Images checks the arguments
     template = Images(zeros, name=name, factors=factors, factor_names=factor_names, factor_sizes=factor_sizes)
     kind = "grid" if isinstance(factors, str) else None if template.factors is None else "table"
-    record = {
-        "format": FORMAT,
-        **(template.describe() | {"source": source, "licence": licence, "citation": citation}),
-        "factors": kind,
-    }
+    record = {"format": FORMAT} | template.describe()
+    record |= {"source": source, "licence": licence, "citation": citation, "factors": kind}
     folder.mkdir(parents=True, exist_ok=True)
     with lock(folder):
         sweep(folder)
-        if _is_whole(folder, source, images, shape):
+        if _is_complete(folder, source, images, shape):
             return
         part = folder / "images.npy.part"
         digest = _write_pixels(part, template, blocks, source)
@@ -102,66 +98,66 @@ def write(
                 np.save(file, np.ascontiguousarray(template.factors), allow_pickle=False)
         os.replace(part, folder / "images.npy")
         (folder / "part.json").unlink(missing_ok=True)
-        write_text(folder / "about.json", json.dumps({**(about or {}), **record, "digest": digest}, indent=1))
+        write_text(folder / "about.json", json.dumps(record | {"digest": digest}, indent=1))
 
 
-def read(folder: Path, *, trusted: bool = True) -> Images | None:
+def read(folder: Path, *, is_trusted: bool = True) -> Images | None:
     """The set in `folder`, memory-mapped; None if there is none, or only an unfinished one.
 
-    trusted: use the digest that was computed when the set was written; otherwise `digest` reads all pixels again.
+    is_trusted: use the digest that was computed when the set was written; otherwise `digest` reads all pixels again.
     Raises `InputError` if about.json cannot be read, or the sizes of the other files differ from it.
     """
-    about = describe(folder)
-    if about is None:
+    record = describe(folder)
+    if record is None:
         return None
     try:
         pixels = np.lib.format.open_memmap(folder / "images.npy", mode="r")
-        shape = (about["images"], *about["shape"])
+        shape = (record["images"], *record["shape"])
         if pixels.shape != shape or pixels.dtype != np.uint8 or not pixels.flags.c_contiguous:
             raise ValueError(f"images.npy has {pixels.dtype} {list(pixels.shape)} and not uint8 {list(shape)}")
         if (folder / "images.npy").stat().st_size != pixels.offset + pixels.nbytes:
             raise ValueError("images.npy is longer than the array in it")
-        factors = about["factors"]
+        factors = record["factors"]
         return Images(
             pixels,
-            name=about["name"],
+            name=record["name"],
             factors=np.load(folder / "factors.npy", allow_pickle=False) if factors == "table" else factors,
-            factor_names=about["factor_names"],
-            factor_sizes=about["factor_sizes"],
-            source=about["source"],
-            licence=about["licence"],
-            citation=about["citation"],
-            digest=about["digest"] if trusted else None,
+            factor_names=record["factor_names"],
+            factor_sizes=record["factor_sizes"],
+            source=record["source"],
+            licence=record["licence"],
+            citation=record["citation"],
+            digest=record["digest"] if is_trusted else None,
         )
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(folder, error) from error
+        raise _damage_error(folder, error) from error
 
 
 def describe(folder: Path) -> dict[str, Any] | None:
     """The about.json of the set in `folder`; None if there is no finished set. Raises `InputError` if it is damaged."""
     try:
-        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        record = json.loads((folder / "about.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
-        raise _damaged(folder, error) from error
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
-        raise _damaged(folder, f"about.json is not of format {FORMAT}, which this version reads")
-    return about
+        raise _damage_error(folder, error) from error
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise _damage_error(folder, f"about.json is not of format {FORMAT}, which this version reads")
+    return record
 
 
-def add_to_about(folder: Path, more: Mapping[str, object]) -> None:
+def add_to_about(folder: Path, entries: Mapping[str, object]) -> None:
     """Add entries, ready for JSON, to the about.json of the set in `folder`."""
     with lock(folder):
-        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
-        write_text(folder / "about.json", json.dumps(about | dict(more), indent=1))
+        record = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        write_text(folder / "about.json", json.dumps(record | dict(entries), indent=1))
 
 
-def _damaged(folder: Path, why: object) -> InputError:
-    return InputError(f"{folder} is damaged ({why}); delete this folder and add or convert the images again")
+def _damage_error(folder: Path, reason: object) -> InputError:
+    return InputError(f"{folder} is damaged ({reason}); delete this folder and add or convert the images again")
 
 
-def _is_whole(folder: Path, source: str, images: int, shape: tuple[int, int, int]) -> bool:
+def _is_complete(folder: Path, source: str, images: int, shape: tuple[int, int, int]) -> bool:
     try:
         whole = read(folder)
     except InputError:
@@ -172,75 +168,75 @@ def _is_whole(folder: Path, source: str, images: int, shape: tuple[int, int, int
 def _write_pixels(part: Path, template: Images, blocks: Callable[[int], Iterator[Bytes]], source: str) -> str:
     """Append the missing images to `part`, an unfinished .npy file, and return the digest of all pixels and factors."""
     images, shape, name = len(template), template.shape, template.name
-    each = math.prod(shape)
+    image_bytes = math.prod(shape)
     mark = part.with_name("part.json")
     key = {"source": source, "images": images, "shape": list(shape)}
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (images, *shape)})
-    done = _marked(mark, key)
-    if done and (not part.exists() or part.stat().st_size < header.tell() + done * each):
-        done = 0
-    check_room(part.parent, name, (images - done) * each)
+    count = _read_mark(mark, key)
+    if count and (not part.exists() or part.stat().st_size < header.tell() + count * image_bytes):
+        count = 0
+    check_room(part.parent, name, (images - count) * image_bytes)
     # The same digest as that of `Images.digest`; the tests compare them.
     state = hashlib.sha256(repr((images, shape, template.factor_names, template.factor_sizes)).encode())
     with (
         reporting_full_disk(part.parent, name),
-        open(part, "r+b" if done else "w+b") as file,
+        open(part, "r+b" if count else "w+b") as file,
         progress.bar(name, images, "images") as advance,
     ):
         file.write(header.getvalue())
-        file.truncate(file.tell() + done * each)
+        file.truncate(file.tell() + count * image_bytes)
         for data in iter(lambda: file.read(_CHUNK), b""):  # the digest includes the images that are there
             state.update(data)
-        advance(done)
-        unmarked = 0
-        for block in blocks(done):
-            _check_block(block, images - done, shape, name)
+        advance(count)
+        unmarked_bytes = 0
+        for block in blocks(count):
+            _check_block(block, images - count, shape, name)
             whole = np.ascontiguousarray(block)
             file.write(whole.data)
             state.update(whole.data)
-            done += len(block)
-            unmarked += block.nbytes
+            count += len(block)
+            unmarked_bytes += block.nbytes
             advance(len(block))
             # Only about.json marks the last block: the damage of a source may become known at its end.
-            if unmarked >= _MARK and done < images:
+            if unmarked_bytes >= _MARK and count < images:
                 file.flush()
                 os.fsync(file.fileno())  # before the mark, so that the marked images are on the disk
-                write_text(mark, json.dumps(key | {"done": done}))
-                unmarked = 0
+                write_text(mark, json.dumps(key | {"done": count}))
+                unmarked_bytes = 0
         file.flush()
         os.fsync(file.fileno())
-    if done < images:
-        raise InputError(f"{name}: {source} gave {done:,} images, expected {images:,}; get a whole copy of it")
+    if count < images:
+        raise InputError(f"{name}: {source} gave {count:,} images, expected {images:,}; get a whole copy of it")
     if template.factors is not None:
         state.update(np.ascontiguousarray(template.factors).data)
     return state.hexdigest()
 
 
-def _marked(mark: Path, key: Mapping[str, object]) -> int:
+def _read_mark(mark: Path, key: Mapping[str, object]) -> int:
     """How many images an earlier conversion of the same source wrote."""
     try:
         values = json.loads(mark.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return 0
-    done = values.pop("done", 0) if isinstance(values, dict) else 0
-    return done if values == key and isinstance(done, int) else 0
+    count = values.pop("done", 0) if isinstance(values, dict) else 0
+    return count if values == key and isinstance(count, int) else 0
 
 
-def _check_block(block: Bytes, most: int, shape: tuple[int, int, int], name: str) -> None:
-    if block.dtype != np.uint8 or block.ndim != 4 or block.shape[1:] != shape or not 0 < len(block) <= most:
+def _check_block(block: Bytes, limit: int, shape: tuple[int, int, int], name: str) -> None:
+    if block.dtype != np.uint8 or block.ndim != 4 or block.shape[1:] != shape or not 0 < len(block) <= limit:
         raise InputError(
             f"{name}: a block is {block.dtype} {list(block.shape)}, expected uint8 [n, {', '.join(map(str, shape))}] "
-            f"with n from 1 to {most:,}; its files are not as published"
+            f"with n from 1 to {limit:,}; its files are not as published"
         )
 
 
-def check_room(folder: Path, name: str, needed: int) -> None:
+def check_room(folder: Path, name: str, size: int) -> None:
     """Raises `InputError` if fewer than `needed` bytes are free on the disk of `folder`."""
     free = shutil.disk_usage(folder).free
-    if needed > free:
+    if size > free:
         raise InputError(
-            f"{name} needs {needed / 1e9:,.1f} GB and {folder} has {free / 1e9:,.1f} GB left; make room, or name a "
+            f"{name} needs {size / 1e9:,.1f} GB and {folder} has {free / 1e9:,.1f} GB left; make room, or name a "
             "folder on a larger disk with EQUIPOISE_CACHE"
         )
 

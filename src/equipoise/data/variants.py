@@ -23,9 +23,9 @@ def keep(images: Images, codes: Mapping[str, Codes]) -> Images:
     {"shape": [0, 2], "orientation": "::2"} keeps squares and hearts of dSprites in every second orientation. Raises
     `InputError` for factors and codes that do not exist, for continuous factors, and if no image is left.
     """
-    matches = np.flatnonzero(_have(images, codes))
+    matches = np.flatnonzero(_match(images, codes))
     if not matches.size:
-        raise InputError(f"{images.name}: no image has the codes {_text(codes)} together; keep more of them")
+        raise InputError(f"{images.name}: no image has the codes {_describe(codes)} together; keep more of them")
     return images.subset(matches)
 
 
@@ -36,10 +36,10 @@ def leave_out(images: Images, codes: Mapping[str, Codes]) -> Images:
     ellipses are, as in the "recombination to range" of Montero et al. 2021, https://openreview.net/forum?id=qbH974jKUVy.
     Raises `InputError` as `keep` does, and if nothing or everything would be left out.
     """
-    matches = _have(images, codes)
+    matches = _match(images, codes)
     if not matches.any() or matches.all():
-        which, then = ("all images have", "name fewer") if matches.all() else ("no image has", "name others")
-        raise InputError(f"{images.name}: {which} the codes {_text(codes)} that are to be left out; {then}")
+        fault, remedy = ("all images have", "name fewer") if matches.all() else ("no image has", "name others")
+        raise InputError(f"{images.name}: {fault} the codes {_describe(codes)} that are to be left out; {remedy}")
     return images.subset(np.flatnonzero(~matches))
 
 
@@ -68,7 +68,7 @@ def correlate(images: Images, first: str, second: str, sigma: float, seed: int =
         raise InputError(f"data.correlate names {first} twice; name two factors")
     if not sigma > 0:
         raise InputError(f"data.sigma is {sigma}; give a positive width, such as 0.2 for a strong correlation")
-    a, b = _scale(images, first), _scale(images, second)
+    a, b = _scale_codes(images, first), _scale_codes(images, second)
     cell = images.factor(first) * (images.factor(second).max() + 1) + images.factor(second)
     # The smallest exponent is subtracted, so that a small sigma leaves the images nearest the line and not only zeros.
     exponent = ((a - b) / sigma) ** 2 / 2
@@ -108,19 +108,19 @@ def prepare(images: Images, data: Data) -> tuple[Images, Images]:
             return train, parts[-1]
 
 
-def _have(images: Images, codes: Mapping[str, Codes]) -> npt.NDArray[np.bool_]:
+def _match(images: Images, codes: Mapping[str, Codes]) -> npt.NDArray[np.bool_]:
     """Whether the factors of each image all have one of the codes, bool [N]."""
     matches = np.ones(len(images), bool)
-    for factor, of_factor in codes.items():
+    for factor, factor_codes in codes.items():
         column = images.factor(factor)
         size = images.factor_sizes[images.factor_names.index(factor)]
-        allowed = np.zeros(size, bool)
-        allowed[_list(of_factor, factor, size, images.name)] = True
-        matches &= allowed[column]
+        is_allowed = np.zeros(size, bool)
+        is_allowed[_code_list(factor_codes, factor, size, images.name)] = True
+        matches &= is_allowed[column]
     return matches
 
 
-def _list(codes: Codes, factor: str, size: int, name: str) -> list[int]:
+def _code_list(codes: Codes, factor: str, size: int, name: str) -> list[int]:
     """The codes one by one, checked."""
     if isinstance(codes, str):
         if not (parts := SLICE.fullmatch(codes)) or parts[3] in ("0", "-0"):
@@ -133,7 +133,7 @@ def _list(codes: Codes, factor: str, size: int, name: str) -> list[int]:
     return code_list
 
 
-def _scale(images: Images, factor: str) -> npt.NDArray[np.float64]:
+def _scale_codes(images: Images, factor: str) -> npt.NDArray[np.float64]:
     """The codes of a factor, scaled from 0 for the smallest to 1 for the largest code of the images, [N]."""
     codes = images.factor(factor)
     low, high = codes.min(), codes.max()
@@ -142,5 +142,5 @@ def _scale(images: Images, factor: str) -> npt.NDArray[np.float64]:
     return np.asarray((codes - low) / (high - low))
 
 
-def _text(codes: Mapping[str, Codes]) -> str:
-    return ", ".join(f"{factor} {of_factor}" for factor, of_factor in codes.items())
+def _describe(codes: Mapping[str, Codes]) -> str:
+    return ", ".join(f"{factor} {factor_codes}" for factor, factor_codes in codes.items())

@@ -3,7 +3,7 @@
 import lzma
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,12 +35,13 @@ def open_files(source: Path, *, in_order: bool = False) -> Iterator[Files]:
         raise InputError(f"{source} does not exist; check the path")
     if source.is_dir():
         names = (file.relative_to(source).as_posix() for file in source.rglob("*") if file.is_file())
-        yield Files(source, _visible(names), lambda name: _read(source / name))
+        yield Files(source, _visible_names(names), lambda name: _read(source / name))
     elif zipfile.is_zipfile(source):
         with _naming(source):
             archive = zipfile.ZipFile(source)
         with archive:
-            yield _in_zip(source, archive)
+            lengths = {info.filename: info.file_size for info in archive.infolist() if not info.is_dir()}
+            yield _archive_files(source, lengths, archive.read)
     else:
         compressed = is_gzip(source)
         if compressed and not in_order:
@@ -48,7 +49,15 @@ def open_files(source: Path, *, in_order: bool = False) -> Iterator[Files]:
         with _naming(source):
             tar = tarfile.open(source, "r:gz" if compressed else "r:")  # noqa: SIM115 (closed in the next line)
         with tar:
-            yield _in_tar(source, tar)
+            with _naming(source):
+                members = {info.name.removeprefix("./"): info for info in tar.getmembers() if info.isreg()}
+
+            def read(name: str) -> bytes:
+                file = tar.extractfile(members[name])
+                assert file is not None  # only folders and links have none
+                return file.read()
+
+            yield _archive_files(source, {name: info.size for name, info in members.items()}, read)
 
 
 def is_gzip(path: Path) -> bool:
@@ -62,29 +71,25 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
 
 
-def _in_zip(source: Path, archive: zipfile.ZipFile) -> Files:
-    lengths = {info.filename: info.file_size for info in archive.infolist() if not info.is_dir()}
+def _archive_files(source: Path, lengths: Mapping[str, int], read_member: Callable[[str], bytes]) -> Files:
+    """The files of an archive, whose names and lengths are checked."""
+    for name in lengths:
+        if name.startswith("/") or "\\" in name or ".." in name.split("/"):
+            raise InputError(
+                f"{source} contains {name!r}, a name that leads out of its folder; "
+                "download the archive again from where the set is published"
+            )
 
     def read(name: str) -> bytes:
-        _check_length(source, name, lengths[name])
+        if lengths[name] > LARGEST:
+            raise InputError(
+                f"{source}: {name} would unpack to {lengths[name]:,} bytes, more than any file of a published set; "
+                "download the archive again from where the set is published"
+            )
         with _naming(source):
-            return archive.read(name)
+            return read_member(name)
 
-    return Files(source, _visible(_inside(source, lengths)), read)
-
-
-def _in_tar(source: Path, archive: tarfile.TarFile) -> Files:
-    with _naming(source):
-        infos = {info.name.removeprefix("./"): info for info in archive.getmembers() if info.isreg()}
-
-    def read(name: str) -> bytes:
-        _check_length(source, name, infos[name].size)
-        with _naming(source):
-            file = archive.extractfile(infos[name])
-            assert file is not None  # only folders and links have none
-            return file.read()
-
-    return Files(source, _visible(_inside(source, infos)), read)
+    return Files(source, _visible_names(lengths), read)
 
 
 @contextmanager
@@ -97,23 +102,5 @@ def _naming(path: Path) -> Iterator[None]:
             raise ValueError(str(error)) from error
 
 
-def _check_length(source: Path, name: str, length: int) -> None:
-    if length > LARGEST:
-        raise InputError(
-            f"{source}: {name} would unpack to {length:,} bytes, more than any file of a published set; "
-            "download the archive again from where the set is published"
-        )
-
-
-def _inside(source: Path, names: Iterable[str]) -> Iterator[str]:
-    for name in names:
-        if name.startswith("/") or "\\" in name or ".." in name.split("/"):
-            raise InputError(
-                f"{source} contains {name!r}, a name that leads out of its folder; "
-                "download the archive again from where the set is published"
-            )
-        yield name
-
-
-def _visible(names: Iterable[str]) -> list[str]:
+def _visible_names(names: Iterable[str]) -> list[str]:
     return [name for name in names if not any(part.startswith((".", "__MACOSX")) for part in name.split("/"))]

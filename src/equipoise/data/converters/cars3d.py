@@ -35,8 +35,8 @@ def convert(dataset: Dataset, source: Path, folder: Path) -> None:
             dataset,
             folder,
             source=source,
-            prepared=f"resized to 64 x 64; objects in the order of {note}",
-            blocks=lambda first: published.array_in_blocks(lambda: _images(dataset, files, order), first),
+            preparation=f"resized to 64 x 64; objects in the order of {note}",
+            blocks=lambda first: published.in_blocks(_images(dataset, files, order), first),
         )
 
 
@@ -50,8 +50,8 @@ def _order(files: Files) -> tuple[dict[str, int], bool]:
     lines = files.read(lists.pop()).decode("ascii", "replace").split()
     cars = [PurePosixPath(line).name.removesuffix(".mat") for line in lines]
     if sorted(cars) != sorted(names):
-        wrong = sorted(set(cars) ^ set(names)) or ["a car twice"]
-        raise InputError(f"{files.source}: list.txt and the files differ ({wrong[0]}); get the set again")
+        strays = sorted(set(cars) ^ set(names)) or ["a car twice"]
+        raise InputError(f"{files.source}: list.txt and the files differ ({strays[0]}); get the set again")
     return {names[car]: i for i, car in enumerate(cars)}, True
 
 

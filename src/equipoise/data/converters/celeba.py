@@ -71,18 +71,18 @@ def _table(files: Files, name: str, images: int, words: set[str]) -> tuple[list[
     heading: list[str] = []
     rows: list[npt.NDArray[np.int8]] = []
     for line in _text(files, name).splitlines():
-        first, *rest = line.replace(",", " ").split() or [""]
+        first, *cells = line.replace(",", " ").split() or [""]
         if first.endswith(".jpg"):
             if first != f"{len(rows) + 1:06}.jpg":
                 raise InputError(f"{files.source}: {name} has {first} in row {len(rows) + 1:,}; get it again")
-            wrong = set(rest) - words
-            if wrong or len(rest) != len(rows[0] if rows else rest):
-                actual = repr(min(wrong)) if wrong else f"{len(rest)} values"
-                expected = ", ".join(sorted(words)) if wrong else f"{len(rows[0])} as before"
+            unknown = set(cells) - words
+            if unknown or len(cells) != len(rows[0] if rows else cells):
+                actual = repr(min(unknown)) if unknown else f"{len(cells)} values"
+                expected = ", ".join(sorted(words)) if unknown else f"{len(rows[0])} as before"
                 raise InputError(f"{files.source}: {name} has {actual} for {first}, expected {expected}; get it again")
-            rows.append(np.array(rest, np.int8))
-        elif not rows and rest:
-            heading = rest if first == "image_id" else [first, *rest]
+            rows.append(np.array(cells, np.int8))
+        elif not rows and cells:
+            heading = cells if first == "image_id" else [first, *cells]
     if len(rows) != images:
         raise InputError(f"{files.source}: {name} has {len(rows):,} rows for {images:,} pictures; get it again")
     return heading, np.stack(rows)
@@ -93,6 +93,6 @@ def _text(files: Files, name: str) -> str:
         for inside in files.names:
             if inside.split("/")[-1] == file:
                 return files.read(inside).decode("utf-8", "replace")
-        if (beside := files.source.parent / file).is_file():
-            return beside.read_text(encoding="utf-8", errors="replace")
+        if (neighbour := files.source.parent / file).is_file():
+            return neighbour.read_text(encoding="utf-8", errors="replace")
     raise InputError(f"{files.source}: {name}.txt is neither in it nor beside it; put it there, as published")

@@ -2,6 +2,7 @@
 
 import math
 import pickle
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ def convert(dataset: Dataset, source: Path, folder: Path) -> None:
     if array.dtype != np.uint8 or array.shape not in ((n, 64, 64), (n, 1, 64, 64), (*sizes, 64, 64)):
         raise InputError(f"{path}: {array.dtype} {list(array.shape)}, expected uint8 {[n, 64, 64]}; give {FILE}")
     pixels = array.reshape(n, 1, 64, 64)
-    published.write(dataset, folder, source=path, blocks=lambda first: published.array_in_blocks(lambda: pixels, first))
+    published.write(dataset, folder, source=path, blocks=partial(published.in_blocks, pixels))
 
 
 def _read(path: Path) -> Bytes:

@@ -14,10 +14,10 @@ from equipoise.data.pixels import Bytes
 from equipoise.errors import InputError
 
 
-def convert(dataset: Dataset, source: Path, folder: Path, *, file: str, also: Sequence[int] = ()) -> None:
+def convert(dataset: Dataset, source: Path, folder: Path, *, file: str, other_sizes: Sequence[int] = ()) -> None:
     """Convert the published .npz `file`, or its folder.
 
-    also: other factor sizes than those of the set; the number of images decides.
+    other_sizes: other factor sizes than those of the set; those that the number of images fills are used.
 
     The file is read once from front to back. No digest is published for the files at today's addresses, so the
     checksum of the zip format, compared at its end, is the only sign of damage. Raises `InputError` for other files.
@@ -29,7 +29,7 @@ def convert(dataset: Dataset, source: Path, folder: Path, *, file: str, also: Se
         raise InputError(
             f"{path}: {dataset.name} is one array images, uint8 [N, 64, 64, 3], and here is {actual}; get {file}"
         )
-    n, grids = header.shape[0], [dataset.factor_sizes, *([tuple(also)] if also else [])]
+    n, grids = header.shape[0], [dataset.factor_sizes, *([tuple(other_sizes)] if other_sizes else [])]
     sizes = next((grid for grid in grids if math.prod(grid) == n), None)
     if sizes is None:
         expected = " or ".join(f"{math.prod(grid):,} = {' x '.join(map(str, grid))}" for grid in grids)

@@ -15,6 +15,7 @@ from equipoise.data import pictures, store
 from equipoise.data.converters import archives
 from equipoise.data.converters.archives import Files
 from equipoise.data.dataset import Dataset
+from equipoise.data.pictures import Form
 from equipoise.data.pixels import Bytes
 from equipoise.errors import InputError
 
@@ -39,10 +40,12 @@ def from_pictures(
     """
     with archives.open_files(source) as files:
         names = order(files)
+        form = Form(size, crop)
 
-        def block(rows: range) -> Bytes:
-            how = {"channels": channels, "crop": crop, "size": size, "expected": expected}
-            return np.stack([picture(files, names[row], **how) for row in rows])  # type: ignore[arg-type]
+        def blocks(first: int) -> Iterator[Bytes]:
+            for start in range(first, len(names), BLOCK):
+                block_names = names[start : start + BLOCK]
+                yield np.stack([picture(files, name, channels, form, expected) for name in block_names])
 
         steps = ["grey"] * (channels == 1) + [f"centred square of {crop} pixels"] * bool(crop)
         write(
@@ -50,8 +53,8 @@ def from_pictures(
             folder,
             source=source,
             shape=(channels, size, size),
-            prepared=", ".join([*steps, f"resized to {size} x {size}"]),
-            blocks=in_blocks(len(names), block),
+            preparation=", ".join([*steps, f"resized to {size} x {size}"]),
+            blocks=blocks,
         )
 
 
@@ -68,42 +71,26 @@ def names_by_number(files: Files, suffix: str, first: int, images: int) -> list[
     return names
 
 
-def picture(
-    files: Files, name: str, *, channels: int, crop: int | None, size: int, expected: tuple[int, int] | None
-) -> Bytes:
-    """One picture as uint8 [C, size, size]; `expected` as in `from_pictures`. Raises `InputError` for another size."""
+def picture(files: Files, name: str, channels: int, form: Form, expected: tuple[int, int] | None) -> Bytes:
+    """One picture in a form, uint8 [C, size, size]; `expected` as in `from_pictures`.
+
+    Raises `InputError` for a picture of another size.
+    """
     data, label = io.BytesIO(files.read(name)), f"{files.source}/{name}"
-    head = pictures.head(data, name=label)
-    if (head.width, head.height) != (expected or (head.width, head.width)):
+    _, height, width = pictures.head(data, name=label)
+    if (width, height) != (expected or (width, width)):
         size_of_set = f"{expected[0]} x {expected[1]}" if expected else "square"
         raise InputError(
-            f"{label} is {head.width} x {head.height}, and pictures of this set are {size_of_set}; "
-            "get them as published"
+            f"{label} is {width} x {height}, and pictures of this set are {size_of_set}; get them as published"
         )
     data.seek(0)
-    return pictures.decode(data, channels=channels, crop=crop, size=size, name=label)
+    return form.prepare(pictures.read(data, name=label), channels, label)
 
 
-def in_blocks(images: int, block: Callable[[range], Bytes]) -> Callable[[int], Iterator[Bytes]]:
-    """The `blocks` of `store.write` for images that `block` reads by their numbers."""
-
-    def blocks(first: int) -> Iterator[Bytes]:
-        for start in range(first, images, BLOCK):
-            yield block(range(start, min(start + BLOCK, images)))
-
-    return blocks
-
-
-def array_in_blocks(read: Callable[[], Bytes], first: int) -> Iterator[Bytes]:
-    """The blocks from image `first` on of an array [N, C, H, W] that `read` returns."""
-    array = read()
-    yield from in_blocks(len(array), lambda rows: array[rows.start : rows.stop])(first)
-
-
-def slab_in_blocks(slab: Bytes) -> Iterator[Bytes]:
-    """Blocks [n, C, H, W] of images [N, H, W, C]."""
-    for start in range(0, len(slab), BLOCK):
-        yield np.moveaxis(slab[start : start + BLOCK], 3, 1)
+def in_blocks(pixels: Bytes, first: int = 0) -> Iterator[Bytes]:
+    """The blocks from image `first` on of pixels [N, C, H, W]."""
+    for start in range(first, len(pixels), BLOCK):
+        yield pixels[start : start + BLOCK]
 
 
 def write(
@@ -114,11 +101,12 @@ def write(
     blocks: Callable[[int], Iterator[Bytes]],
     table: npt.NDArray[np.int64] | None = None,
     shape: tuple[int, int, int] | None = None,
-    prepared: str = "",
+    preparation: str = "",
 ) -> None:
     """`store.write` with the properties of the data set: its factors fill their grid unless there is a `table`.
 
-    prepared: what was done to the pictures. An interrupted conversion resumes only if this and the file are the same.
+    preparation: what was done to the pictures. An interrupted conversion resumes only if this and the file are the
+        same.
     """
     origin = str(source)
     if source.is_file():
@@ -129,7 +117,7 @@ def write(
         images=dataset.images,
         shape=shape or dataset.shape,
         blocks=blocks,
-        source=f"{origin}; {prepared}" if prepared else origin,
+        source=f"{origin}; {preparation}" if preparation else origin,
         name=dataset.name,
         factors=table if table is not None else "grid" if dataset.factor_sizes else None,
         factor_names=dataset.factor_names,

@@ -14,7 +14,7 @@ from equipoise.errors import InputError
 
 FILE = "3dshapes.h5"
 
-_MOST = 32_768  # images read at once, 400 MB: chunks of the published file may contain parts of as many
+_STEP = 32_768  # images read at once, 400 MB: chunks of the published file may contain parts of as many
 
 
 def convert(dataset: Dataset, source: Path, folder: Path) -> None:
@@ -34,9 +34,9 @@ def convert(dataset: Dataset, source: Path, folder: Path) -> None:
 
 def _blocks(path: Path, images: Any, first: int) -> Iterator[Bytes]:
     """The images from `first` on; each chunk of the file is decompressed once if it fits into `_MOST` images."""
-    step = min(images.chunks[0] if images.chunks else 1, _MOST)
+    step = min(images.chunks[0] if images.chunks else 1, _STEP)
     step *= -(-published.BLOCK // step)  # small chunks: several at a time
     for start in range(first - first % step, len(images), step):
         with npz.naming(path):
-            slab = images[max(start, first) : start + step]
-        yield from published.slab_in_blocks(slab)
+            slab = np.moveaxis(images[max(start, first) : start + step], 3, 1)
+        yield from published.in_blocks(slab)

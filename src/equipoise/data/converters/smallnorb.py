@@ -35,9 +35,9 @@ def convert(dataset: Dataset, source: Path, folder: Path, *, side: int = 96) -> 
     info = [np.stack(list(_rows(paths[part, "info"], "<i4", (n, 4)))) for part, n in zip(PARTS, lengths, strict=True)]
     table = np.column_stack([np.concatenate(categories), np.concatenate(info)]).astype(np.int64)
     published.check_number(source, len(table), sizes)
-    odd = (table[:, 3] % 2).any()  # azimuths are counted in steps of 10 degrees, but there is one every 20
+    has_odd = (table[:, 3] % 2).any()  # azimuths are counted in steps of 10 degrees, but there is one every 20
     table[:, 3] //= 2
-    if odd or (table < 0).any() or (table >= sizes).any() or len(np.unique(table, axis=0)) != len(table):
+    if has_odd or (table < 0).any() or (table >= sizes).any() or len(np.unique(table, axis=0)) != len(table):
         raise InputError(
             f"{source}: the labels are not every combination of {', '.join(dataset.factor_names)} once; "
             "get the set again"
@@ -48,8 +48,8 @@ def convert(dataset: Dataset, source: Path, folder: Path, *, side: int = 96) -> 
         folder,
         source=source,
         table=table,
-        prepared="resized to 64 x 64",
-        blocks=lambda first: published.array_in_blocks(lambda: _images(matrices), first),
+        preparation="resized to 64 x 64",
+        blocks=lambda first: published.in_blocks(_images(matrices), first),
     )
 
 

@@ -1,4 +1,4 @@
-"""Readers of images of one's own: one module for each kind of source, and a line for each in `READERS`."""
+"""Readers of images of your own: one module for each kind of source, and a line for each in `READERS`."""
 
 from collections.abc import Callable
 
@@ -11,9 +11,7 @@ READERS: dict[str, Callable[..., Source | Images]] = {
     "image": folder.read_one,
     "paths": folder.read_paths,
     ".npy": arrays.read_npy,
-    ".npz": named_arrays.read_npz,
-    ".hdf5": named_arrays.read_hdf5,
-    ".h5": named_arrays.read_hdf5,
+    **dict.fromkeys((".npz", ".hdf5", ".h5"), named_arrays.read),
     **dict.fromkeys((*vectors.TABLES, vectors.ANNDATA), vectors.read),
     "rows": parquet.read_file,
     "hub": parquet.read_hub,

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from equipoise.data import h5
+from equipoise.data import h5, npz
 from equipoise.data.columns import Values
 from equipoise.data.image_names import Row
 from equipoise.data.readers.named_arrays import text
 from equipoise.errors import InputError
 
-MOST = 1 << 29  # values in memory
+LARGEST = 1 << 29  # values in memory
 
 
 def read(path: Path, key: str | None) -> tuple[dict[str, Values], list[Row]]:
@@ -23,7 +23,7 @@ def read(path: Path, key: str | None) -> tuple[dict[str, Values], list[Row]]:
     in the file is not read. Raises `InputError` for a file that is no AnnData, for the path of a group or of text, and
     for more than 4 GB.
     """
-    with h5.opened(path) as file:
+    with npz.naming(path), h5.open_file(path) as file:
         name = (key or "X").strip("/")
         item = file.get(name)
         is_sparse = hasattr(item, "keys") and "shape" in item.attrs
@@ -32,9 +32,9 @@ def read(path: Path, key: str | None) -> tuple[dict[str, Values], list[Row]]:
             reason = "no obs or no var" if is_array else f"no array of numbers {name}"
             raise InputError(f"{path} has {reason}; expected AnnData, and data.key=X, layers/NAME or obsm/NAME")
         shape = [int(side) for side in (item.attrs["shape"] if is_sparse else item.shape)]
-        if len(shape) != 2 or shape[0] * shape[1] > MOST:
+        if len(shape) != 2 or shape[0] * shape[1] > LARGEST:
             raise InputError(
-                f"{path}: {name} is {shape}; expected [N, V] of up to {MOST:,} values: select columns first"
+                f"{path}: {name} is {shape}; expected [N, V] of up to {LARGEST:,} values: select columns first"
             )
         matrix = _dense(item, shape) if is_sparse else item[()]
         is_of_var = name == "X" or name.startswith("layers/")

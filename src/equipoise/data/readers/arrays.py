@@ -17,8 +17,6 @@ from equipoise.data.source import Picture, Source
 from equipoise.errors import InputError
 
 Array = npt.NDArray[Any]
-Slabs = Callable[[int, int], Iterator[Array]]
-"""From an image on, arrays [N, C, H, W] of up to so many images at a time."""
 
 
 def read(array: Array | torch.Tensor, name: str = "array") -> Source:
@@ -28,11 +26,8 @@ def read(array: Array | torch.Tensor, name: str = "array") -> Source:
     other shape, for masked pixels, and if it is ambiguous which axis is C.
     """
     whole = channels_first(of_tensor(array) if isinstance(array, torch.Tensor) else array, name)
-
-    def slabs(first: int, rows: int) -> Iterator[Array]:
-        return (whole[start : start + rows] for start in range(first, len(whole), rows))
-
-    return of_slabs(name, whole, slabs)
+    source = of_slabs(name, whole, lambda first: iter([whole[first:]]))
+    return replace(source, array=whole) if whole.dtype == np.uint8 else source
 
 
 def read_npy(path: Path) -> Source:
@@ -40,24 +35,22 @@ def read_npy(path: Path) -> Source:
     return of_file(read(npz.memory_map(path), str(path)), path)
 
 
-def of_slabs(name: str, whole: Array, slabs: Slabs) -> Source:
-    """Images [N, C, H, W] that are read in slabs; `whole` has their shape and type."""
+def of_slabs(name: str, whole: Array, slabs: Callable[[int], Iterator[Array]]) -> Source:
+    """Images [N, C, H, W] that `slabs` yields from a first image on; `whole` has their shape and type."""
 
-    def read_from(first: int, rows: int) -> Iterator[list[Picture]]:
-        for slab in slabs(first, rows):
-            yield [partial(intensity.raw, pixels) for pixels in slab]
+    def read_from(first: int) -> Iterator[Picture]:
+        return (partial(intensity.raw, pixels) for slab in slabs(first) for pixels in slab)
 
-    array = whole if whole.dtype == np.uint8 else None
     shape = (whole.shape[1], whole.shape[2], whole.shape[3])
-    return Source(name, len(whole), lambda: iter([(name, shape)]), read_from, array=array)
+    return Source(name, len(whole), lambda: iter([(name, shape)]), read_from)
 
 
 def of_file(source: Source, path: Path, factors: Table | None = None, key: str = "") -> Source:
     """The source with what identifies its file; `key` is the name of its array there."""
     with npz.naming(path):
-        about = path.stat()
+        status = path.stat()
     place = (str(path.resolve()), key)
-    return replace(source, key=(place, about.st_size, about.st_mtime_ns), factors=factors, origin=str(path))
+    return replace(source, key=(place, status.st_size, status.st_mtime_ns), factors=factors, origin=str(path))
 
 
 def of_tensor(tensor: torch.Tensor) -> Array:
@@ -92,9 +85,9 @@ def channels_first(array: Array, name: str) -> Array:
     if not axes:
         raise InputError(f"{name}: {expected}, not {shape}; leave channels out, or add an axis of length 1 for grey")
     if len(axes) == 2:  # grey or colour beside a small side; else the side that differs from two equal ones
-        usual = [axis for axis in axes if shape[axis] in (1, 3)]
-        odd = [axis for axis, other in ((1, 3), (3, 1)) if shape[2] == shape[other] != shape[axis]]
-        axes = usual if len(usual) == 1 else odd if not usual else axes
+        usual_axes = [axis for axis in axes if shape[axis] in (1, 3)]
+        odd_axes = [axis for axis, other in ((1, 3), (3, 1)) if shape[2] == shape[other] != shape[axis]]
+        axes = usual_axes if len(usual_axes) == 1 else odd_axes if not usual_axes else axes
     if len(axes) != 1:
         raise InputError(
             f"{name}: in {shape} the channels may be the second axis or the last; give images of more than "

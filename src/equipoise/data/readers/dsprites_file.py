@@ -23,11 +23,6 @@ _EXPECTED = (
 )
 
 
-def in_npz(path: Path) -> bool:
-    """Whether a .npz file has the arrays of the published dSprites file."""
-    return {"imgs", "latents_classes"} <= npz.headers(path).keys()
-
-
 def read_npz(path: Path) -> Images:
     """dSprites from the published .npz file; its `metadata`, which is pickled, is never opened.
 
@@ -37,7 +32,7 @@ def read_npz(path: Path) -> Images:
     """
     header = npz.headers(path)
     imgs, classes = header["imgs"], header["latents_classes"]
-    _check(path, imgs.shape, imgs.dtype, classes.shape, classes.dtype)
+    _check(path, imgs, classes)
     table = np.concatenate(list(npz.slabs(path, "latents_classes", NPZ_STEP)))
     return _images(path, npz.slabs(path, "imgs", NPZ_STEP), table)
 
@@ -45,24 +40,20 @@ def read_npz(path: Path) -> Images:
 def read_hdf5(path: Path) -> Images:
     """dSprites from the published .hdf5 file, as `read_npz`, in 20 seconds and 620 MB; needs the extra `hdf5`."""
     with npz.naming(path), h5.open_arrays(path, "imgs", "latents/classes", expected=_EXPECTED) as (imgs, classes):
-        _check(path, imgs.shape, imgs.dtype, classes.shape, classes.dtype)
+        _check(path, imgs, classes)
         slabs = (imgs[first : first + HDF5_STEP] for first in range(0, len(imgs), HDF5_STEP))
         return _images(path, slabs, classes[:])
 
 
-def _check(
-    path: Path,
-    imgs: tuple[int, ...],
-    imgs_type: np.dtype[Any],
-    classes: tuple[int, ...],
-    classes_type: np.dtype[Any],
-) -> None:
-    """Check shapes and types of both arrays before either is read."""
-    n = imgs[0] if imgs else 0
-    if imgs != (n, 64, 64) or imgs_type != np.uint8 or not 0 < n <= N:
-        raise InputError(f"{path}: imgs is {imgs_type} {list(imgs)}; {_EXPECTED}")
-    if classes != (n, 6) or classes_type.kind not in "iu":
-        raise InputError(f"{path}: the latent classes are {classes_type} {list(classes)} for {n:,} images; {_EXPECTED}")
+def _check(path: Path, imgs: Any, classes: Any) -> None:
+    """Check `shape` and `dtype` of both arrays before either is read."""
+    n = imgs.shape[0] if imgs.shape else 0
+    if imgs.shape != (n, 64, 64) or imgs.dtype != np.uint8 or not 0 < n <= N:
+        raise InputError(f"{path}: imgs is {imgs.dtype} {list(imgs.shape)}; {_EXPECTED}")
+    if classes.shape != (n, 6) or classes.dtype.kind not in "iu":
+        raise InputError(
+            f"{path}: the latent classes are {classes.dtype} {list(classes.shape)} for {n:,} images; {_EXPECTED}"
+        )
 
 
 def _images(path: Path, slabs: Iterable[npt.NDArray[np.uint8]], classes: npt.NDArray[Any]) -> Images:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 from equipoise import progress
@@ -22,10 +21,10 @@ from equipoise.files import user_path
 from equipoise.natural import natural
 
 _BLOCK = 512  # files whose heads are read at once
-_OF_STACKS = 32  # pictures at once where files have several, which are read one after the other
+_STACK_BLOCK = 32  # pictures at once where files have several, which are read one after the other
 _READING = 3  # counted up when files are decoded to other pixels than before, which are in the cache
 _RESULTS = (frozenset(("config.toml", "meta.json")), frozenset(("study.toml",)))  # files of a run, and of a study
-_PLAIN = frozenset(  # suffixes of tables and text, which nobody expects to be images
+_PLAIN = frozenset(  # suffixes of tables and text, which are left out without a warning
     ".csv .tsv .parquet .txt .md .json .jsonl .yaml .yml .toml .xml .html .log .ini .db".split()  # noqa: SIM905
 )
 
@@ -60,7 +59,7 @@ def _of_files(folder: Path, files: Sequence[str], title: str, place: str) -> Sou
     stacks = {file: shapes for file in files if (shapes := _stack(folder / file))}
     names = [name for file in files for name in ([f"{file}[{i}]" for i in range(len(stacks.get(file, ())))] or [file])]
 
-    def all_pictures(first: int) -> Iterator[Picture]:
+    def read_from(first: int) -> Iterator[Picture]:
         for file in files:
             count = len(stacks.get(file, (file,)))
             if first >= count:
@@ -73,12 +72,6 @@ def _of_files(folder: Path, files: Sequence[str], title: str, place: str) -> Sou
                 yield partial(read_file, folder / file)
             first = 0
 
-    def read_from(first: int, rows: int) -> Iterator[list[Picture]]:
-        rows = min(rows, _OF_STACKS) if stacks else rows
-        rest = all_pictures(first)
-        while some := list(islice(rest, rows)):
-            yield some
-
     return Source(
         title,
         len(names),
@@ -87,6 +80,7 @@ def _of_files(folder: Path, files: Sequence[str], title: str, place: str) -> Sou
         label=names.__getitem__,
         plural="files",
         in_threads=True,
+        block=_STACK_BLOCK if stacks else None,
         files=names,
         key=((str(folder.resolve()), place), state(folder, files), _READING),
     )
@@ -127,19 +121,16 @@ def heads(
         try:
             with pictures.reading(label):
                 shape = tiff.head(file, label) if tiff.is_tiff(file) else None
-            if shape is not None:
-                return [shape]
-            head = pictures.head(file, name=label)
-            return [(1 if head.grey else 3, head.height, head.width)]
+            return [shape or pictures.head(file, name=label)]
         except pictures.Damaged:
             return []
 
     with ThreadPoolExecutor() as pool, progress.bar(f"looking at {title}", len(files), "files") as advance:
         for start in range(0, len(files), _BLOCK):
-            some = files[start : start + _BLOCK]
-            for name, shapes in zip(some, pool.map(shapes_of, some), strict=True):
+            part = files[start : start + _BLOCK]
+            for name, shapes in zip(part, pool.map(shapes_of, part), strict=True):
                 yield from ((name, shape) for shape in shapes)
-            advance(len(some))
+            advance(len(part))
 
 
 def listing(path: Path) -> list[str]:
@@ -153,7 +144,7 @@ def listing(path: Path) -> list[str]:
         raise InputError(f"{error.filename} cannot be read ({error.strerror}); change its permissions")
 
     names: list[str] = []
-    others: Counter[str] = Counter()
+    other_kinds: Counter[str] = Counter()
     links: list[str] = []
     parquet: list[str] = []
     for place, folders, files in os.walk(path, onerror=refuse):
@@ -171,8 +162,8 @@ def listing(path: Path) -> list[str]:
             elif kind == ".parquet":
                 parquet.append(inside + file)
             elif kind not in _PLAIN:
-                others[kind or "without a suffix"] += 1
-    kinds_text = ", ".join(f"{count:,} {kind}" for kind, count in others.most_common())
+                other_kinds[kind or "without a suffix"] += 1
+    kinds_text = ", ".join(f"{count:,} {kind}" for kind, count in other_kinds.most_common())
     tables = f"; give one of its .parquet files as data, such as {parquet[0]}" if parquet else ""
     links_text = (
         f"links to folders are not followed ({', '.join(sorted(links))}). Give a folder with the images themselves"
@@ -184,7 +175,7 @@ def listing(path: Path) -> list[str]:
         raise InputError(f"{path}: there are no images in this folder; expected {kinds} files{instead}")
     if links:
         warnings.warn(f"{path}: {links_text}", stacklevel=4)
-    if others:
+    if other_kinds:
         warnings.warn(
             f"{path}: files of other kinds are left out ({kinds_text}). Convert them to png to use them",
             stacklevel=4,
@@ -209,8 +200,8 @@ def state(path: Path, names: Sequence[str]) -> str:
     digest = hashlib.sha256()
     for name in names:
         try:
-            about = os.stat(os.path.join(path, name))
-            size_and_time = (about.st_size, about.st_mtime_ns)
+            status = os.stat(os.path.join(path, name))
+            size_and_time = (status.st_size, status.st_mtime_ns)
         except OSError:  # such as a broken link, which is reported when it is decoded
             size_and_time = (-1, -1)
         digest.update(os.fsencode(f"{name}\0{size_and_time}\0"))

@@ -7,12 +7,11 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.util import find_spec
 from io import BytesIO
-from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from equipoise import hub
-from equipoise.data import factor_table, pictures
+from equipoise.data import pictures, tables
 from equipoise.data.intensity import Raw
 from equipoise.data.pixels import Shape
 from equipoise.data.readers.folder import state
@@ -71,20 +70,21 @@ def read_hub(name: str, key: str | None = None) -> Source:
 
 def _listing(package: Any, repository: str) -> tuple[str | None, dict[str, list[str]]]:
     """The revision and the parts of a data set; those in the cache of the hub if the hub does not answer."""
-    of_set = {"repo_type": "dataset"}
     api = package.HfApi()
     try:
-        if parts := _parts(api.list_repo_files(repository, revision=None, **of_set)):
+        if parts := _parts(api.list_repo_files(repository, revision=None, repo_type="dataset")):
             return None, parts
     except Exception:
         for revision in (None, CONVERSION):
             with suppress(Exception):  # it is not in the cache
-                folder = Path(package.snapshot_download(repository, revision=revision, local_files_only=True, **of_set))
-                if parts := _parts([path.relative_to(folder).as_posix() for path in folder.rglob("*.parquet")]):
+                copy = package.snapshot_download(
+                    repository, repo_type="dataset", revision=revision, local_files_only=True
+                )
+                if parts := _parts([path.relative_to(copy).as_posix() for path in Path(copy).rglob("*.parquet")]):
                     return revision, parts
         raise
     with suppress(Exception):  # the hub did not convert it
-        return CONVERSION, _parts(api.list_repo_files(repository, revision=CONVERSION, **of_set))
+        return CONVERSION, _parts(api.list_repo_files(repository, revision=CONVERSION, repo_type="dataset"))
     return None, {}
 
 
@@ -118,7 +118,7 @@ def read(files: Sequence[Path], title: str, key: str | None = None) -> Source:
 
     Raises `InputError` where no column, or not one alone, has pictures and `key` names none of them.
     """
-    factor_table.check_packages(title)
+    tables.check_packages(title)
     from pyarrow import parquet
 
     with _naming(title):
@@ -126,11 +126,11 @@ def read(files: Sequence[Path], title: str, key: str | None = None) -> Source:
         columns = _picture_columns(readers)
     schema = readers[0].schema_arrow
     column = _choose_column(columns, schema, title, key)
-    counts = [file.metadata.num_rows for file in readers]
+    count = sum(reader.metadata.num_rows for reader in readers)
     for name, reader in zip(files, readers, strict=True):
         if column not in reader.schema_arrow.names:
             raise InputError(f"{title}: {name.name} has no column {column}, and {files[0].name} has; make them alike")
-    if not sum(counts):
+    if not count:
         raise InputError(f"{title} has no rows; give a file with pictures")
 
     paths = [str(file.resolve()) for file in files]
@@ -138,40 +138,25 @@ def read(files: Sequence[Path], title: str, key: str | None = None) -> Source:
     def label(i: int) -> str:
         return f"row {i + 1} of {title}"
 
-    def cells(first: int) -> Iterator[tuple[int, bytes | None]]:
-        start = 0
-        for file, count in zip(readers, counts, strict=True):
-            number, start = start, start + count
-            if start <= first:
-                continue
-            with _naming(title):
-                for batch in file.iter_batches(_ROWS, columns=[column]):
-                    for cell in batch.column(0).to_pylist():
-                        if number >= first:
-                            yield number, cell["bytes"] if isinstance(cell, dict) else cell
-                        number += 1
-
     def read_one(number: int, cell: bytes | None) -> Raw:
         if cell is None:
             raise pictures.Damaged(label(number), "it has no bytes")
         return pictures.read(BytesIO(cell), name=label(number))
 
     def heads() -> Iterator[tuple[str, Shape]]:
-        for number, cell in cells(0):
+        for number, cell in _cells(readers, column, title, 0):
             try:
-                head = pictures.head(BytesIO(cell or b""), name=label(number))
+                shape = pictures.head(BytesIO(cell or b""), name=label(number))
             except pictures.Damaged:  # it is reported when it is decoded
                 continue
-            yield label(number), (1 if head.grey else 3, head.height, head.width)
+            yield label(number), shape
 
-    def read_from(first: int, rows: int) -> Iterator[list[Picture]]:
-        rest = cells(first)
-        while some := list(islice(rest, rows)):
-            yield [partial(read_one, *each) for each in some]
+    def read_from(first: int) -> Iterator[Picture]:
+        return (partial(read_one, number, cell) for number, cell in _cells(readers, column, title, first))
 
     return Source(
         title,
-        sum(counts),
+        count,
         heads,
         read_from,
         label=label,
@@ -181,6 +166,21 @@ def read(files: Sequence[Path], title: str, key: str | None = None) -> Source:
         frame=_frame(readers, schema, column, title),
         origin=title,
     )
+
+
+def _cells(readers: Sequence[Any], column: str, title: str, first: int) -> Iterator[tuple[int, bytes | None]]:
+    """The bytes in a column from row `first` on, with the numbers of their rows."""
+    end = 0
+    for reader in readers:
+        number, end = end, end + reader.metadata.num_rows
+        if end <= first:
+            continue
+        with _naming(title):
+            for batch in reader.iter_batches(_ROWS, columns=[column]):
+                for cell in batch.column(0).to_pylist():
+                    if number >= first:
+                        yield number, cell["bytes"] if isinstance(cell, dict) else cell
+                    number += 1
 
 
 @contextmanager
@@ -200,12 +200,12 @@ def _choose_column(columns: Sequence[str], schema: Any, title: str, key: str | N
         raise InputError(
             f"{title} has no column {key!r} of pictures, which data.key names, but {', '.join(columns) or 'none'}"
         )
-    usual = [name for name in NAMES if name in columns]
-    if key is None and len(columns) > 1 and not usual:
+    usual_columns = [name for name in NAMES if name in columns]
+    if key is None and len(columns) > 1 and not usual_columns:
         raise InputError(f"{title} has several columns of pictures, {', '.join(columns)}; choose one with data.key")
     if not columns:
         raise InputError(f"{title} has no column of pictures but {', '.join(schema.names)}; give images")
-    return key or (usual or columns)[0]
+    return key or (usual_columns or columns)[0]
 
 
 def _picture_columns(readers: Sequence[Any]) -> list[str]:

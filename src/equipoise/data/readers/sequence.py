@@ -63,9 +63,8 @@ def read(items: Sequence) -> Source:
             yield label(i), (channels, height, width)
             return
 
-    def read_from(first: int, rows: int) -> Iterator[list[Picture]]:
-        for start in range(first, n, rows):
-            yield [partial(read_one, i) for i in range(start, min(start + rows, n))]
+    def read_from(first: int) -> Iterator[Picture]:
+        return (partial(read_one, i) for i in range(first, n))
 
     return Source(kind, n, heads, read_from, label=label, plural="items")
 

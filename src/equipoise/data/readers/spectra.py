@@ -10,7 +10,7 @@ import numpy.typing as npt
 from equipoise.data import npz
 from equipoise.data.columns import Values
 from equipoise.data.factor_column import floats
-from equipoise.data.factor_table import KINDS
+from equipoise.data.tables import KINDS
 from equipoise.errors import InputError
 from equipoise.natural import natural
 
@@ -26,7 +26,7 @@ def are_in(folder: Path) -> bool:
     with os.scandir(folder) as entries:
         for entry in entries:
             kind = Path(entry.name).suffix.lower()
-            if _is_table(entry.name) or entry.name.startswith("."):
+            if not _is_visible(entry.name):
                 continue
             if kind not in FILES or not entry.is_file():
                 return False
@@ -40,8 +40,7 @@ def read(folder: Path) -> tuple[list[str], list[str] | None, Values]:
     A text file has a line for each value: the value alone, or a position and the value, which may follow a header and
     lines that begin with #. Raises `InputError` for other lines, and for files of other lengths or positions.
     """
-    names = [name for name in os.listdir(folder) if not _is_table(name) and not name.startswith(".")]
-    files = sorted(names, key=lambda name: (natural(name), name))
+    files = sorted(filter(_is_visible, os.listdir(folder)), key=lambda name: (natural(name), name))
     first: npt.NDArray[np.float64] | None = None
     rows = []
     for name in files:
@@ -59,8 +58,9 @@ def read(folder: Path) -> tuple[list[str], list[str] | None, Values]:
     return files, [f"{place:.10g}" for place in first[:, 0]] if first.shape[1] == 2 else None, np.stack(rows)
 
 
-def _is_table(name: str) -> bool:
-    return name in {f"factors{kind}" for kind in KINDS}
+def _is_visible(name: str) -> bool:
+    """Whether a file is neither hidden nor a table of factors."""
+    return not name.startswith(".") and name not in {f"factors{kind}" for kind in KINDS}
 
 
 def _spectrum(path: Path) -> npt.NDArray[np.float64]:

@@ -5,6 +5,7 @@ import math
 import os
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,27 +54,23 @@ def stack(file: Path, name: str) -> list[Shape]:
 
     Raises `Damaged` for a damaged file, and `InputError` for kinds that are not read.
     """
-    with _File(file, name) as tiff:
+    with _open(file, name) as tiff:
         groups = _pictures(tiff, name)
         if len(groups) > 1 and _is_for_pillow(groups[0][0], name):
-            raise _several(tiff, name)
+            raise _several_pictures(tiff, name)
         return [_shape(pages, name) for pages in groups] if len(groups) > 1 else []
 
 
 def read_stack(file: Path, name: str, first: int) -> Iterator[Raw | pictures.Damaged]:
     """The pictures in a TIFF of several pages from picture `first` on; the error where one is damaged."""
-    opened = _File(file, name)
-    with opened as tiff:
+    with _open(file, name) as tiff:
         for pages in _pictures(tiff, name)[first:]:
             picture: Raw | pictures.Damaged
             try:
-                picture = _raw(pages, name)
+                with _naming(name):
+                    picture = _raw(pages, name)
             except pictures.Damaged as error:
                 picture = error
-            except (InputError, MemoryError):
-                raise
-            except Exception as error:  # a damaged file can raise almost any error in tifffile
-                picture = pictures.Damaged(name, str(error) or type(error).__name__)
             yield picture
 
 
@@ -82,8 +79,8 @@ def head(file: Path, name: str) -> Shape | None:
 
     Raises `Damaged` for a damaged file, and `InputError` for several pictures and for kinds that are not read.
     """
-    with _File(file, name) as tiff:
-        pages = _only(tiff, name)
+    with _open(file, name) as tiff:
+        pages = _only_picture(tiff, name)
         return None if _is_for_pillow(pages[0], name) else _shape(pages, name)
 
 
@@ -92,8 +89,8 @@ def read(file: Path, name: str) -> Raw | None:
 
     Raises the errors of `head`.
     """
-    with _File(file, name) as tiff:
-        pages = _only(tiff, name)
+    with _open(file, name) as tiff:
+        pages = _only_picture(tiff, name)
         return None if _is_for_pillow(pages[0], name) else _raw(pages, name)
 
 
@@ -113,36 +110,36 @@ def _raw(pages: list[Any], name: str) -> Raw:
         samples = samples.reshape(-1, *samples.shape[-2:])
     elif page.axes == "YXS":
         samples = np.moveaxis(samples, 2, 0)
-    samples = _turned(samples, _orientation(page))
+    samples = _turn_upright(samples, _orientation(page))
     kind = _alpha(page)
     picture = intensity.raw(samples[:-1] if kind else samples, page.bitspersample)
     alpha = samples[-1] / (picture.white or 1) if kind == _UNASSOCIATED else None
     return picture._replace(is_inverted=page.photometric == _MIN_IS_WHITE, alpha=alpha)
 
 
-class _File:
-    """An open TIFF; every error of tifffile while it is open becomes `Damaged`."""
-
-    def __init__(self, file: Path, name: str) -> None:
-        self.path, self.name = file, name
-
-    def __enter__(self) -> tifffile.TiffFile:
+@contextmanager
+def _open(file: Path, name: str) -> Iterator[tifffile.TiffFile]:
+    """An open TIFF; errors while it is open become those of `_naming`."""
+    with _naming(name):
         try:
-            self.tiff = tifffile.TiffFile(self.path)
-        except Exception as error:
-            raise self._damaged(error) from error
-        return self.tiff
+            tiff = tifffile.TiffFile(file)
+        except MemoryError as error:  # a damaged header may ask for any length
+            raise pictures.Damaged(name, str(error) or "MemoryError") from error
+        with tiff:
+            yield tiff
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self.tiff.close()
-        # A damaged file can raise almost any error in tifffile.
-        if isinstance(error, Exception) and not isinstance(error, InputError | MemoryError):
-            raise self._damaged(error) from error
 
-    def _damaged(self, error: Exception) -> InputError:
-        if isinstance(error, PermissionError):
-            return InputError(f"{self.name} cannot be read ({error.strerror}); change its permissions")
-        return pictures.Damaged(self.name, str(error) or type(error).__name__)
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Turn errors of tifffile into `Damaged`, or into `InputError` for a file without permission."""
+    try:
+        yield
+    except (InputError, MemoryError):
+        raise
+    except PermissionError as error:
+        raise InputError(f"{name} cannot be read ({error.strerror}); change its permissions") from error
+    except Exception as error:  # a damaged file can raise almost any error in tifffile
+        raise pictures.Damaged(name, str(error) or type(error).__name__) from error
 
 
 def _pictures(tiff: tifffile.TiffFile, name: str) -> list[list[Any]]:
@@ -162,7 +159,7 @@ def _pictures(tiff: tifffile.TiffFile, name: str) -> list[list[Any]]:
     shape = series.shape[: len(series.axes) - len(axes)]
     if len(tiff.series) > 1 or math.prod(shape) != len(pages):
         if len(pages) == 1:  # a single page whose metadata describe a stack
-            raise _several(tiff, name)
+            raise _several_pictures(tiff, name)
         return [[page] for page in pages]
     order, channels = np.arange(len(pages)).reshape(shape), 1
     if axes == "YX" and (axis := series.axes.find("C")) >= 0:
@@ -170,18 +167,18 @@ def _pictures(tiff: tifffile.TiffFile, name: str) -> list[list[Any]]:
     return [[pages[i] for i in picture] for picture in order.reshape(-1, channels)]
 
 
-def _only(tiff: tifffile.TiffFile, name: str) -> list[Any]:
+def _only_picture(tiff: tifffile.TiffFile, name: str) -> list[Any]:
     """The pages of the one picture in a file. Raises `InputError` if it holds several."""
     groups = _pictures(tiff, name)
     if len(groups) > 1:
-        raise _several(tiff, name)
+        raise _several_pictures(tiff, name)
     return groups[0]
 
 
-def _several(tiff: tifffile.TiffFile, name: str) -> InputError:
+def _several_pictures(tiff: tifffile.TiffFile, name: str) -> InputError:
     axes = ", axes " + tiff.series[0].axes if len(tiff.series) == 1 else ""
-    about = f"{len(tiff.pages):,} pages{axes}"
-    return InputError(f"{name} holds several pictures ({about}); save each to a file of its own")
+    description = f"{len(tiff.pages):,} pages{axes}"
+    return InputError(f"{name} holds several pictures ({description}); save each to a file of its own")
 
 
 def _is_for_pillow(page: Any, name: str) -> bool:
@@ -191,7 +188,8 @@ def _is_for_pillow(page: Any, name: str) -> bool:
     if page.photometric not in (_MIN_IS_WHITE, _MIN_IS_BLACK, _RGB) or bits < 8:
         if bits <= 8 or not is_planar:
             return True
-        raise InputError(f"{name} has {bits} bits in separate planes of {_kind(page)}; save it as RGB or grey")
+        photometric = getattr(page.photometric, "name", page.photometric)
+        raise InputError(f"{name} has {bits} bits in separate planes of {photometric}; save it as RGB or grey")
     try:
         _ = tifffile.TIFF.DECOMPRESSORS[page.compression], tifffile.TIFF.UNPREDICTORS[page.predictor]
     except KeyError:  # needs imagecodecs
@@ -249,11 +247,7 @@ def _orientation(page: Any) -> int:
     return int(tag.value) if tag is not None and tag.value in range(1, 9) else 1
 
 
-def _kind(page: Any) -> str:
-    return str(getattr(page.photometric, "name", page.photometric))
-
-
-def _turned(pixels: Array, orientation: int) -> Array:
+def _turn_upright(pixels: Array, orientation: int) -> Array:
     """The pixels upright, as the tag of the orientation describes them."""
     if orientation >= 5:
         pixels = pixels.swapaxes(1, 2)

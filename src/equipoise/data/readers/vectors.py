@@ -11,14 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from equipoise.data import factor_table, h5, npz, pictures
+from equipoise.data import factor_table, npz, pictures, tables
 from equipoise.data.columns import Columns, Kind, Scaling, Values
 from equipoise.data.factor_column import Column, are_dates, floats, is_row_name
-from equipoise.data.factor_table import Table, list_names
+from equipoise.data.factor_table import Table
 from equipoise.data.image_names import Row
 from equipoise.data.images import Images
 from equipoise.data.npz import Header
 from equipoise.data.readers import anndata, arrays, named_arrays, parquet, spectra
+from equipoise.data.tables import list_names
 from equipoise.errors import InputError, choose
 from equipoise.files import user_path
 
@@ -58,8 +59,8 @@ def are_in(source: Any, key: object = None) -> bool:
     An array uint8 [H, W] is not vectors, since it may be one picture. Reads headers only; False for a missing or
     damaged file.
     """
-    if factor_table.is_frame(source):
-        return not factor_table.has_paths(source)
+    if tables.is_frame(source):
+        return not tables.has_paths(source)
     if isinstance(source, np.ndarray | torch.Tensor):
         return source.ndim == 2 and source.dtype not in (np.uint8, torch.uint8)
     if isinstance(source, Images):
@@ -75,7 +76,7 @@ def are_in(source: Any, key: object = None) -> bool:
     try:
         if suffix == ".npy":
             return _is_flat(npz.header(path))
-        return suffix in ARRAYS and _array_in(_headers(path), key) is not None
+        return suffix in ARRAYS and _array_in(named_arrays.headers(path), key) is not None
     except InputError:
         return False
 
@@ -108,7 +109,7 @@ def read(
     table, factor_columns = _factors(frame, factors, count)
     columns = {name: cells for name, cells in frame.columns.items() if name not in factor_columns}
     if isinstance(scaling, Scaling):
-        columns = _named(frame, columns, scaling.names)
+        columns = _columns_of_run(frame, columns, scaling.names)
         values = {}
         for name, cells in columns.items():
             column = _numbers(frame, name, cells)
@@ -136,12 +137,11 @@ def read(
 def _frame(source: Any, key: str | None) -> Frame:
     if isinstance(source, Images):
         assert source.scaling is not None
-        matrix = source.scaling.restore(source.pixels(np.arange(len(source))))
         table = None
         if source.factors is not None:
             table = Table(source.factors, source.factor_names, source.factor_sizes, source.factor_values)
-        return _of_matrix(source.name, matrix, source.scaling.names, table)
-    if factor_table.is_frame(source):
+        return _of_matrix(source.name, source.vectors(), source.scaling.names, table)
+    if tables.is_frame(source):
         return _of_data_frame("the data frame", source)
     if isinstance(source, np.ndarray | torch.Tensor):
         return _of_matrix("array", arrays.of_tensor(source) if isinstance(source, torch.Tensor) else source)
@@ -155,25 +155,20 @@ def _frame(source: Any, key: str | None) -> Frame:
     if suffix in TABLES and not path.is_file():
         raise InputError(f"data: the path {path} does not exist; check it")
     if suffix == ".parquet":
-        return _of_data_frame(str(path), factor_table.read_parquet(path))
+        return _of_data_frame(str(path), tables.read_parquet(path))
     if suffix in TABLES:
-        return _of_rows(str(path), factor_table.table_rows(path, "data"))
+        return _of_rows(str(path), tables.read_rows(path, "data"))
     if suffix == ANNDATA:
         return Frame(str(path), *anndata.read(path, key))
     if suffix == ".npy":
         return _of_matrix(str(path), npz.memory_map(path))
-    headers = _headers(path)
+    headers = named_arrays.headers(path)
     name = _array_in(headers, key)
     assert name is not None  # as `are_in` found
     titles = next((title for title in TITLES if headers.get(title, headers[name]).shape == headers[name].shape[1:]), "")
-    load = named_arrays.loader(path, headers)
-    table = named_arrays.factors_beside(path, headers, name, load, (titles,))
-    texts = [named_arrays.text(each) for each in load(titles)] if titles else None
-    return _of_matrix(str(path), load(name), texts, table)
-
-
-def _headers(path: Path) -> Mapping[str, Header]:
-    return npz.headers(path) if path.suffix.lower() == ".npz" else h5.headers(path)
+    table = named_arrays.factors_beside(path, headers, name, (titles,))
+    texts = [named_arrays.text(each) for each in named_arrays.load(path, titles)] if titles else None
+    return _of_matrix(str(path), named_arrays.load(path, name), texts, table)
 
 
 def _array_in(headers: Mapping[str, Header], key: object) -> str | None:
@@ -185,8 +180,8 @@ def _array_in(headers: Mapping[str, Header], key: object) -> str | None:
         return None  # of images
     flat = [name for name, header in headers.items() if _is_flat(header)]
     flat = [name for name in flat if name not in named_arrays.FACTORS]
-    usual = [name for name in NAMES if name in flat]
-    return usual[0] if usual else flat[0] if len(flat) == 1 else None
+    usual_names = [name for name in NAMES if name in flat]
+    return usual_names[0] if usual_names else flat[0] if len(flat) == 1 else None
 
 
 def _is_flat(header: Header) -> bool:
@@ -206,13 +201,13 @@ def _of_matrix(
 
 
 def _of_data_frame(title: str, frame: Any) -> Frame:
-    factor_table.check_header(title, [str(name) for name in factor_table.with_index(frame).columns])
+    tables.check_header(title, [str(name) for name in tables.with_index(frame).columns])
     columns: dict[str, Cells] = {}  # without those of the index, which may be factors
     for j, name in enumerate(frame.columns):
         column = frame.iloc[:, j]
         is_number = getattr(column.dtype, "kind", "O") in "biuf"
-        columns[str(name)] = column.to_numpy(np.float64, na_value=np.nan) if is_number else factor_table.texts(column)
-    return Frame(title, columns, factor_table.frame_rows(frame))
+        columns[str(name)] = column.to_numpy(np.float64, na_value=np.nan) if is_number else tables.texts(column)
+    return Frame(title, columns, tables.frame_rows(frame))
 
 
 def _of_rows(title: str, rows: list[Row]) -> Frame:
@@ -223,10 +218,8 @@ def _of_rows(title: str, rows: list[Row]) -> Frame:
     steps = np.diff(numbers) if numbers is not None else np.zeros(0)
     if header and numbers is not None and (numbers.size < HEADER or not ((steps > 0).all() or (steps < 0).all())):
         raise InputError(f"{title}: the first line has numbers; add a line with the names of the columns before it")
-    factor_table.check_header(title, header)
-    for place, cells in table:
-        if len(cells) != len(header):
-            raise InputError(f"{title}: {place} has {len(cells)} cells, expected {len(header)}; correct that row")
+    tables.check_header(title, header)
+    tables.check_rows(title, header, table)
     columns: dict[str, Cells] = {name: [cells[j].strip() for _, cells in table] for j, name in enumerate(header)}
     return Frame(title, columns, rows, [place for place, _ in table])
 
@@ -235,9 +228,9 @@ def _factors(frame: Frame, setting: factor_table.Setting, count: int) -> tuple[T
     """The factors of the vectors, and the columns of the table itself that are factors."""
     if setting is None and frame.folder is None:
         return frame.factors, ()
-    path, columns = (None, ()) if factor_table.is_frame(setting) else factor_table.split(setting)
+    path, columns = (None, ()) if tables.is_frame(setting) else factor_table.split(setting)
     if path is None and columns and frame.rows:
-        return factor_table.of_rows(frame.title, iter(frame.rows), count, columns), columns
+        return factor_table.of_rows(frame.title, frame.rows, count, columns), columns
     return factor_table.choose(setting, count, frame.folder, frame.files), ()
 
 
@@ -255,17 +248,17 @@ def _features(frame: Frame, columns: Mapping[str, Cells]) -> dict[str, Values]:
             reasons[name] = "row numbers"
         else:
             values[name] = column
-    about = [f"{name or 'the first column'}: {why}" for name, why in reasons.items()]
+    remarks = [f"{name or 'the first column'}: {reason}" for name, reason in reasons.items()]
     if not values:
-        why = f" ({', '.join(about[:5])})" if about else " beside the factors"
-        raise InputError(f"{frame.title} has no column of numbers that vary{why}; add one")
-    if about:
+        reason = f" ({', '.join(remarks[:5])})" if remarks else " beside the factors"
+        raise InputError(f"{frame.title} has no column of numbers that vary{reason}; add one")
+    if remarks:
         remedy = ". data.factors=[NAME] makes a factor of a column" if "text" in reasons.values() else ""
-        warnings.warn(f"{frame.title}: not read: {list_names(about, 'column', 'columns')}{remedy}", stacklevel=5)
+        warnings.warn(f"{frame.title}: not read: {list_names(remarks, 'column')}{remedy}", stacklevel=5)
     return values
 
 
-def _named(frame: Frame, columns: Mapping[str, Cells], names: Sequence[str]) -> dict[str, Cells]:
+def _columns_of_run(frame: Frame, columns: Mapping[str, Cells], names: Sequence[str]) -> dict[str, Cells]:
     """The columns of a run, in its order. Warns of the others."""
     if not frame.is_named:
         if len(columns) != len(names):
@@ -276,11 +269,11 @@ def _named(frame: Frame, columns: Mapping[str, Cells], names: Sequence[str]) -> 
         return dict(zip(names, columns.values(), strict=True))
     if missing := [name for name in names if name not in columns]:
         raise InputError(
-            f"{frame.title} lacks {list_names(missing, 'column', 'columns')} of those that the run was trained on; add "
+            f"{frame.title} lacks {list_names(missing, 'column')} of those that the run was trained on; add "
             f"{'it' if len(missing) == 1 else 'them'}"
         )
     if others := [name for name in columns if name not in names]:
-        warnings.warn(f"{frame.title}: not read: {list_names(others, 'column', 'columns')}", stacklevel=5)
+        warnings.warn(f"{frame.title}: not read: {list_names(others, 'column')}", stacklevel=5)
     return {name: columns[name] for name in names}
 
 
@@ -295,7 +288,7 @@ def _numbers(frame: Frame, name: str, cells: Cells) -> Values | None:
             )
         values = floats([_BOOLEANS.get(text, text) for text in cells])
         if values is None:
-            column = Column(name, of="row")
+            column = Column(name, noun="row")
             places = frame.places or [f"row {number + 1}" for number in range(len(cells))]
             ids = np.array([column.number(cell, place) for cell, place in zip(cells, places, strict=True)])
             values = column.values_of(ids, frame.title)

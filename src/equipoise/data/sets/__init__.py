@@ -38,26 +38,26 @@ def read(file: str) -> Iterator[Dataset]:
     if file.endswith(".py"):
         yield from import_module(f"{__name__}.{file.removesuffix('.py')}").DATASETS
         return
-    shared = tomllib.loads((Path(__file__).parent / file).read_text(encoding="utf-8"))
-    for name, own in shared.pop("sets").items():
-        yield _dataset(name, shared | own)
+    common = tomllib.loads((Path(__file__).parent / file).read_text(encoding="utf-8"))
+    for name, set_table in common.pop("sets").items():
+        yield _dataset(name, common | set_table)
 
 
-def _dataset(name: str, known: dict[str, Any]) -> Dataset:
-    converter = dict(known["convert"])
+def _dataset(name: str, table: dict[str, Any]) -> Dataset:
+    converter = dict(table["convert"])
     module = import_module(f"equipoise.data.converters.{converter.pop('by')}")
     return Dataset(
         name=name,
-        summary=known["summary"],
-        images=known["images"],
-        shape=tuple(known["shape"]),
-        factor_names=tuple(known.get("factors", {})),
-        factor_sizes=tuple(known.get("factors", {}).values()),
-        home=known["home"],
-        licence=known["licence"],
-        citation=known["citation"],
-        files=tuple(Remote(addresses=(known["address"] + file["name"],), **file) for file in known.get("files", [])),
-        by_hand=known.get("by_hand", ""),
+        summary=table["summary"],
+        images=table["images"],
+        shape=tuple(table["shape"]),
+        factor_names=tuple(table.get("factors", {})),
+        factor_sizes=tuple(table.get("factors", {}).values()),
+        home=table["home"],
+        licence=table["licence"],
+        citation=table["citation"],
+        files=tuple(Remote(addresses=(table["address"] + file["name"],), **file) for file in table.get("files", [])),
+        by_hand=table.get("by_hand", ""),
         convert=partial(module.convert, **converter),
     )
 

@@ -66,9 +66,9 @@ def block(shape: int, scale: int, orientation: int) -> Bytes:
 
     # The scan lines an edge crosses: those with lower end <= 256 * line + 128 < upper end.
     lowest = np.ceil((np.minimum(y, y + dy) - 128) / 256).astype(np.int64)
-    crossed = np.ceil((np.maximum(y, y + dy) - 128) / 256).astype(np.int64) - lowest
-    pos_y, edge = np.nonzero(crossed)
-    times = crossed[pos_y, edge]
+    crossings = np.ceil((np.maximum(y, y + dy) - 128) / 256).astype(np.int64) - lowest
+    pos_y, edge = np.nonzero(crossings)
+    times = crossings[pos_y, edge]
     line = np.arange(times.sum()) + np.repeat(lowest[pos_y, edge] - np.cumsum(times) + times, times)
     pos_y, edge = np.repeat(pos_y, times), np.repeat(edge, times)
     row = pos_y * 64 + 63 - line
@@ -101,10 +101,10 @@ def load() -> Images:
     """
     try:
         path = cache_folder() / "dsprites-64x64-bits.npy"
-        rows = _mapped(path)
+        rows = _memory_map(path)
         if rows is None:
             _write(path)
-            rows = _mapped(path)
+            rows = _memory_map(path)
     except (OSError, RuntimeError):  # no right to write, no room, no home folder
         rows = None
     if rows is None:
@@ -132,7 +132,7 @@ def of_rows(rows: Bytes, factors: npt.ArrayLike | Literal["grid"], source: str, 
     )
 
 
-def _mapped(path: Path) -> Bytes | None:
+def _memory_map(path: Path) -> Bytes | None:
     """The packed images in a .npy file, memory-mapped; None if the file is missing or damaged."""
     try:
         rows = np.lib.format.open_memmap(path, mode="r")

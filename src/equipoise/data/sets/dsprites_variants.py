@@ -14,11 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from equipoise.data.dataset import Dataset
 from equipoise.data.images import Images
-from equipoise.data.pictures import decode
+from equipoise.data.pictures import Form, image_of, read
 from equipoise.data.pixels import Bytes, Indices, Shape
 from equipoise.data.sets import dsprites
 from equipoise.errors import InputError
@@ -30,7 +29,7 @@ _LARGEST = (350, 274)  # width and height that the painting is shrunk to fit, as
 Words = npt.NDArray[np.uint64]
 
 
-class Painted:
+class PaintedSprites:
     """Sprites of dSprites in three channels; implements `Pixels`.
 
     paint: computes the pictures, uint8 [B, 3, 64, 64], from their rows, int64 [B], and the sprites, uint8
@@ -66,8 +65,8 @@ def on_painting(rows: Indices, sprites: Bytes, painting: Bytes) -> Bytes:
     place = random_words(rows, 3)
     part = parts[tuple((place[:, axis] % parts.shape[axis]).astype(np.int64) for axis in (0, 1))]
     colour = _bytes(place[:, 2:])[:, :3, None, None]
-    mixed: Bytes = ((part.astype(np.uint16) + colour) // 2).astype(np.uint8)
-    return mixed ^ sprites
+    mixture: Bytes = ((part.astype(np.uint16) + colour) // 2).astype(np.uint8)
+    return mixture ^ sprites
 
 
 def random_words(rows: Indices, words: int) -> Words:
@@ -119,7 +118,7 @@ def painting(path: Path) -> Bytes:
     """
     if not path.is_file():
         raise InputError(f"{PAINTING}: there is no file {path}; name a picture of the painting, or unset the variable")
-    picture = Image.fromarray(decode(path, channels=3, name=str(path)).transpose(1, 2, 0).copy())
+    picture = image_of(Form().prepare(read(path, name=str(path)), 3, str(path)))
     picture.thumbnail(_LARGEST)
     if min(picture.size) < 64:
         raise InputError(
@@ -131,12 +130,12 @@ def painting(path: Path) -> Bytes:
 
 def load_color() -> Images:
     """dSprites in colour as Images: 737,280 of (3, 64, 64), the factors of dSprites."""
-    return _painted("dsprites-color", in_colour)
+    return _images("dsprites-color", in_colour)
 
 
 def load_noisy() -> Images:
     """dSprites on noise as Images: 737,280 of (3, 64, 64), the factors of dSprites."""
-    return _painted("dsprites-noisy", on_noise)
+    return _images("dsprites-noisy", on_noise)
 
 
 def load_scream() -> Images:
@@ -146,11 +145,13 @@ def load_scream() -> Images:
     used, which the name of the images and their source state. Raises `InputError` if the file cannot be read.
     """
     if path := os.environ.get(PAINTING):
-        picture, name, of = painting(user_path(path)), "dsprites-scream", f"the painting in {path}"
+        picture, name = painting(user_path(path)), "dsprites-scream"
+        background = f"the painting in {path}"
     else:
-        picture, name, of = stand_in(), "dsprites-scream (stand-in)", "a rendered texture in place of the painting"
+        picture, name = stand_in(), "dsprites-scream (stand-in)"
+        background = "a rendered texture in place of the painting"
     digest = hashlib.sha256(repr(picture.shape).encode() + picture.tobytes()).hexdigest()
-    return _painted(name, partial(on_painting, painting=picture), f" on {of}", digest)
+    return _images(name, partial(on_painting, painting=picture), f" on {background}", digest)
 
 
 def load_noshape() -> Images:
@@ -170,16 +171,16 @@ def load_noshape() -> Images:
     )
 
 
-def _painted(name: str, paint: Callable[[Indices, Bytes], Bytes], on: str = "", digest: str = "") -> Images:
-    """Images of painted sprites; `on` and `digest` are the background in words and as a digest."""
+def _images(name: str, paint: Callable[[Indices, Bytes], Bytes], background: str = "", digest: str = "") -> Images:
+    """Images of painted sprites; `background` and `digest` are the background in words and as a digest."""
     return Images(
-        Painted(dsprites.load(), paint),
+        PaintedSprites(dsprites.load(), paint),
         name=name,
         factors="grid",
         factor_names=dsprites.FACTOR_NAMES,
         factor_sizes=dsprites.FACTOR_SIZES,
         factor_values=dsprites.FACTOR_VALUES,
-        source=f"rendered by equipoise.data.sets.dsprites_variants{on}",
+        source=f"rendered by equipoise.data.sets.dsprites_variants{background}",
         licence=dsprites.DSPRITES.licence,
         citation=_CITATION,
         digest=f"{name}-1 {digest}".strip(),

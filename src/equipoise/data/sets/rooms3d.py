@@ -209,9 +209,9 @@ def _turn(angle: float) -> tuple[np.float64, np.float64]:
     return np.rint(np.cos(angle) * 2**30) / 2**30, np.rint(np.sin(angle) * 2**30) / 2**30
 
 
-def _shade(dark: int, more: int, towards_light: _Floats) -> _Floats:
+def _shade(dark: int, gain: int, towards_light: _Floats) -> _Floats:
     """Shade in whole thousandths of a surface, from the cosine between its normal and the light."""
-    shade: _Floats = np.rint(dark + more * np.maximum(towards_light, 0))
+    shade: _Floats = np.rint(dark + gain * np.maximum(towards_light, 0))
     return shade
 
 
@@ -220,15 +220,15 @@ def _span(shape: int, size: float, origin: _Vector, ray: _Vector) -> _Span:
     radius, height = RADII[shape] * size, HEIGHTS[shape] * size
     (x, y, z), (dx, dy, dz) = origin, ray
     if shape == CUBE:
-        return _common(_slab(-radius, radius, x, dx), _slab(-radius, radius, y, dy), _slab(0, height, z, dz))
+        return _intersection(_slab(-radius, radius, x, dx), _slab(-radius, radius, y, dy), _slab(0, height, z, dz))
     if shape == CYLINDER:
-        return _common(_round(radius, (x, dx), (y, dy)), _slab(0, height, z, dz))
+        return _intersection(_round_body(radius, (x, dx), (y, dy)), _slab(0, height, z, dz))
     if shape == SPHERE:
-        return _round(radius, (x, dx), (y, dy), (z - radius, dz))
+        return _round_body(radius, (x, dx), (y, dy), (z - radius, dz))
     parts = (
-        _round(radius, (x, dx), (y, dy), (z - radius, dz)),
-        _common(_round(radius, (x, dx), (y, dy)), _slab(radius, height - radius, z, dz)),
-        _round(radius, (x, dx), (y, dy), (z - (height - radius), dz)),
+        _round_body(radius, (x, dx), (y, dy), (z - radius, dz)),
+        _intersection(_round_body(radius, (x, dx), (y, dy)), _slab(radius, height - radius, z, dz)),
+        _round_body(radius, (x, dx), (y, dy), (z - (height - radius), dz)),
     )
     enters = [np.where(enter <= leave, enter, np.inf) for enter, leave in parts]
     leaves = [np.where(enter <= leave, leave, -np.inf) for enter, leave in parts]
@@ -237,11 +237,11 @@ def _span(shape: int, size: float, origin: _Vector, ray: _Vector) -> _Span:
 
 def _slab(low: float, high: float, origin: _Number, ray: _Number) -> _Span:
     """Where lines are between two planes."""
-    one, other = (low - origin) / ray, (high - origin) / ray
-    return np.minimum(one, other), np.maximum(one, other)
+    first, second = (low - origin) / ray, (high - origin) / ray
+    return np.minimum(first, second), np.maximum(first, second)
 
 
-def _round(radius: float, *axes: tuple[_Number, _Number]) -> _Span:
+def _round_body(radius: float, *axes: tuple[_Number, _Number]) -> _Span:
     """Where lines are within a radius of the origin, measured along two axes (a cylinder) or three (a sphere)."""
     a = sum(ray * ray for _, ray in axes)
     b = sum(origin * ray for origin, ray in axes)
@@ -250,7 +250,7 @@ def _round(radius: float, *axes: tuple[_Number, _Number]) -> _Span:
     return np.where(square < 0, np.inf, (-b - root) / a), np.where(square < 0, -np.inf, (root - b) / a)
 
 
-def _common(*spans: _Span) -> _Span:
+def _intersection(*spans: _Span) -> _Span:
     """Where lines are in all of several convex bodies."""
     return np.maximum.reduce([enter for enter, _ in spans]), np.minimum.reduce([leave for _, leave in spans])
 
