@@ -47,6 +47,55 @@ def test_a_line_of_a_spectrum_with_an_underscore_is_no_number(tmp_path: Path) ->
         load_data(tmp_path)
 
 
+def test_positions_of_spectra_are_compared_with_the_step_between_them(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("4.00e-7,1\n4.01e-7,2\n")
+    (tmp_path / "b.csv").write_text("4.05e-7,1\n4.06e-7,3\n")
+    with pytest.raises(InputError, match=r"b\.csv has other positions than a\.csv"):
+        load_data(tmp_path)
+    (tmp_path / "b.csv").write_text("4.00001e-7,2\n4.01e-7,3\n")
+    assert len(load_data(tmp_path)) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "1,5\n2,7\n2,9\n",
+            "the first numbers of its lines neither rise nor fall throughout, so they are no positions",
+        ),
+        ("1\t1,500\n2\t2,700\n", "has '1,500', which may be one number or several digits grouped"),
+        ("1,500;2\n1,700;3\n", "has '1,500', which may be one number or several digits grouped"),
+    ],
+)
+def test_commas_of_spectra_that_can_be_read_in_two_ways_are_refused(text: str, sentence: str, tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=rf"a\.csv.*{sentence}"):
+        load_data(tmp_path)
+
+
+def test_decimal_commas_between_tabs_or_semicolons(tmp_path: Path) -> None:
+    for name, first, last in (("a.txt", "1,500", "2,75"), ("b.txt", "1,25", "3,5")):
+        (tmp_path / name).write_text(f"wavelength;value\n400;{first}\n402,5;{last}\n")
+    vectors = load_data(tmp_path, scaling="none")
+    assert names(tmp_path) == ("400", "402.5")
+    np.testing.assert_allclose(vectors.vectors(), [[1.5, 2.75], [1.25, 3.5]])
+
+
+def test_a_folder_of_one_table_is_no_table(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("1,2\n3,4\n")
+    with pytest.raises(
+        InputError, match=r"has one file, a\.csv, and such a folder has one for each vector; for a table"
+    ):
+        load_data(tmp_path)
+
+
+def test_an_index_of_a_data_frame_with_the_name_of_a_column_is_refused() -> None:
+    frame = pd.DataFrame({"kind": [1.0, 2.0], "x": [3.0, 4.0]}, index=pd.Index(["a", "b"], name="kind"))
+    with pytest.raises(InputError, match="the data frame has an index and a column called kind; rename one of them"):
+        load_data(frame)
+
+
 def test_numbers_of_a_wide_table_are_not_read_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
     frame = pd.DataFrame(np.random.default_rng(0).normal(size=(50, 20))).add_prefix("c").assign(kind=["a", "b"] * 25)
     columns: list[str] = []

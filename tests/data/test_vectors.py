@@ -295,6 +295,15 @@ def test_anndata_is_read_with_h5py(kind: str, tmp_path: Path) -> None:
     for key in ("obsm", "obs/type", "var/gene"):
         with pytest.raises(InputError, match=rf"cells\.h5ad has no array of numbers {key}; expected AnnData, and data"):
             load_data(path, key=key)
+    with h5py.File(path, "a") as file:
+        del file["var"]["gene"]
+    with pytest.raises(InputError, match=r"cells\.h5ad has no names of the columns in var/gene; write the file again"):
+        load_data(path)
+    with h5py.File(path, "a") as file:
+        del file["obs"]
+        file["obs"] = np.array([(b"cell", 1)] * 12, [("index", "S4"), ("type", "i8")])
+    with pytest.raises(InputError, match=r"cells\.h5ad has the format of AnnData before 0\.7; read it with"):
+        load_data(path, key="obsm/X_pca")
 
 
 def test_booleans_of_a_text_file_are_numbers_as_in_a_data_frame(tmp_path: Path) -> None:

@@ -148,6 +148,11 @@ def floats(texts: Sequence[str]) -> npt.NDArray[np.float64] | None:
         return None
 
 
+def may_be_grouped(texts: Sequence[str]) -> bool:
+    """Whether each comma in these texts may be one between groups of digits, as in 1,500."""
+    return all(_GROUPED.fullmatch(text) for text in texts if "," in text)
+
+
 def is_missing(text: str) -> bool:
     """Whether a cell is empty, or marks a missing value among words as well as among numbers."""
     return text.lower() in _MISSING | {""}
@@ -206,7 +211,7 @@ def _parse_plain(texts: Sequence[str]) -> list[float]:
 
 def _parse_decimal_commas(texts: Sequence[str]) -> list[float]:
     """Numbers with a decimal comma, beside whole ones; not 1,500, which may have a comma between groups of digits."""
-    if any("." in text for text in texts) or all(_GROUPED.fullmatch(text) for text in texts if "," in text):
+    if any("." in text for text in texts) or may_be_grouped(texts):
         return []
     return _parse_plain([text.replace(",", ".") if text.count(",") == 1 else text for text in texts])
 

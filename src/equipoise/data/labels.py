@@ -59,8 +59,7 @@ def labelled_rows(source: Any, images: Images, setting: str) -> tuple[str, list[
     header, files = [name.strip() for name in first[1]], images.files
     if len(rows) < 2:
         raise InputError(f"{title} has {len(rows)} labelled images; give at least two that differ")
-    if short := next((place for place, cells in rows if len(cells) != len(header)), None):
-        raise InputError(f"{title}: {short} has another number of cells than the header; correct that row")
+    tables.check_rows(title, header, rows)
     if files is not None:
         find = image_names.finder(files)
         column = image_names.file_column(title, header, rows, find, has_files=True)

@@ -117,8 +117,17 @@ def frame_rows(frame: Any) -> Iterator[Row]:
 
 
 def with_index(frame: Any) -> Any:
-    """A data frame whose index, unless it is one of whole numbers, is its first columns."""
-    return frame if frame.index.dtype.kind in "iu" else frame.reset_index()
+    """A data frame whose index, unless it is one of whole numbers, is its first columns.
+
+    Raises `InputError` for an index with the name of a column.
+    """
+    if frame.index.dtype.kind in "iu":
+        return frame
+    try:
+        return frame.reset_index()
+    except ValueError:  # pandas cannot insert a second column of a name
+        names = ", ".join(str(name) for name in frame.index.names if name in frame.columns)
+        raise InputError(f"the data frame has an index and a column called {names}; rename one of them") from None
 
 
 def texts(column: Any) -> list[str]:

@@ -37,6 +37,10 @@ def read(path: Path, key: str | None) -> tuple[dict[str, Values], list[Row]]:
                 f"{path}: {name} is {shape}; expected [N, V] of up to {LARGEST:,} values: select columns first"
             )
         matrix = _dense(item, shape) if is_sparse else item[()]
+        if not all(hasattr(file[each], "keys") for each in ("obs", "var")):
+            raise InputError(
+                f"{path} has the format of AnnData before 0.7; read it with the package anndata and write it again"
+            )
         is_of_var = name == "X" or name.startswith("layers/")
         names = _index(file["var"]) if is_of_var else [str(number) for number in range(shape[1])]
         if len(set(names)) < len(names):
@@ -63,6 +67,8 @@ def _dense(group: Any, shape: Sequence[int]) -> Any:
 def _index(group: Any) -> list[str]:
     """The names of the rows of obs or var."""
     name = group.attrs.get("_index", "_index")
+    if name not in group:
+        raise InputError(f"{group.file.filename} has no names of the columns in var/{name}; write the file again")
     return [text(value) for value in group[name][()]]
 
 

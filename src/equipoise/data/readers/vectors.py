@@ -104,6 +104,11 @@ def read(
     frame = _frame(source, key)
     count = len(next(iter(frame.columns.values()), ()))
     if count < (1 if isinstance(scaling, Scaling) else 2):
+        if frame.folder is not None:
+            raise InputError(
+                f"{frame.title} has one file, {frame.files[0]}, and such a folder has one for each vector; for a table "
+                "give the path of the file"
+            )
         rows = "one row" if count else "no rows"
         raise InputError(f"{frame.title} has {rows}; give a table of numbers with a row for each vector, two or more")
     table, factor_columns = _factors(frame, factors, count)
