@@ -160,7 +160,7 @@ def test_of_many_settings_a_table_has_those_that_lead_in_a_metric(tmp_path: Path
     assert "50 of 240 runs" in page
     assert page.count("report.html") == 51
     assert len(outcome.values["groups"]) == 240 * 3
-    assert block.best("mig") == {"beta-vae beta=240"}
+    assert block.best["mig"] == {"beta-vae beta=240"}
 
 
 def test_a_small_study_has_all_settings_and_runs(tmp_path: Path) -> None:
