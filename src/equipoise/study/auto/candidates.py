@@ -14,7 +14,7 @@ from equipoise.choice import duration
 from equipoise.config import Config, Settings
 from equipoise.errors import InputError, fault
 from equipoise.files import read_json
-from equipoise.study.plan import Plan, Study, run_settings, varied
+from equipoise.study.plan import Plan, Study, run_settings, varied_keys
 
 RECIPES: Mapping[str, Settings] = {
     "aligned-vae": {"method.name": "aligned-vae"},
@@ -222,4 +222,4 @@ def line(contents: Contents) -> str:
 
 
 def _plan(runs: Mapping[str, Config], out: str) -> Plan:
-    return Plan(Study(out=out), runs, varied(runs.values()))
+    return Plan(Study(out=out), runs, varied_keys(runs.values()))
