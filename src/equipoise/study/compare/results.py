@@ -49,23 +49,11 @@ class Result:
 class Group:
     """The seeds of one method and setting, on one data set or on several."""
 
+    label: str
+    method: str
+    setting: str
     results: tuple[Result, ...]
     _estimates: dict[Any, Estimate | None] = field(default_factory=dict, init=False, repr=False, compare=False)
-
-    @property
-    def label(self) -> str:
-        """Method and setting."""
-        return self.results[0].label
-
-    @property
-    def method(self) -> str:
-        """Name of the method."""
-        return self.results[0].method
-
-    @property
-    def setting(self) -> str:
-        """The settings that distinguish it from others of its method, as text."""
-        return self.results[0].setting
 
     def scores(self, metric: str) -> dict[str, Floats]:
         """Return the defined scores of the seeds, by data set."""
@@ -117,7 +105,7 @@ def read_results(plan: Plan) -> tuple[list[Result], list[State]]:
 def groups(results: Iterable[Result]) -> list[Group]:
     """Return the results by method and setting, in the order of the first of each."""
     seeds = group_by(results, lambda result: (result.method, result.setting))
-    return [Group(tuple(members)) for members in seeds.values()]
+    return [Group(members[0].label, *key, tuple(members)) for key, members in seeds.items()]
 
 
 def by_data(results: Iterable[Result]) -> dict[str, list[Result]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from equipoise.metrics import METRICS
 from equipoise.study.compare import tables
-from equipoise.study.compare.results import Group, read_results
+from equipoise.study.compare.results import groups, read_results
 from equipoise.study.compare.statistics import Estimate
 from equipoise.study.plan import Plan
 from equipoise.study.search.space import Space
@@ -148,4 +148,5 @@ def values(result: SearchResult) -> dict[str, Any]:
 
 def _flags(space: Space, trial: Trial) -> str:
     results, _ = read_results(Plan(space.study, trial.runs, ()))
-    return ", ".join(Group(tuple(results)).flags)
+    (group,) = groups(results)
+    return ", ".join(group.flags)
