@@ -197,7 +197,7 @@ def test_a_score_that_is_undefined_on_one_data_set_has_no_mean_over_several(tmp_
     assert both.best["mig"] == {"l-vae"}
     (group,) = (group for group in both.groups if group.label == "beta-vae beta=4")
     assert group.estimate("mig") is None
-    assert [group.label for group in both.scored("mig")] == ["beta-vae beta=1", "l-vae"]
+    assert [group.label for group in both.groups_with("mig")] == ["beta-vae beta=1", "l-vae"]
     outcome = commands.compare(tmp_path)
     averaged = outcome.text[outcome.text.index("all 2 data sets") :].splitlines()
     assert next(line for line in averaged if line.startswith("  beta-vae beta=4")).split()[2:4] == ["6", "–"]
@@ -210,7 +210,7 @@ def test_several_data_sets_are_averaged_and_ranked(tmp_path: Path) -> None:
     found = comparison(tmp_path)
     assert [block.title for block in found.blocks] == ["dsprites", "rooms3d", "all 2 data sets"]
     both = found.blocks[-1]
-    assert both.averaged == ("mig", "sap"), "errors on different data have no mean"
+    assert both.mean_metrics == ("mig", "sap"), "errors on different data have no mean"
     (group,) = (group for group in both.groups if group.label == "l-vae")
     assert group.estimate("mig").value == pytest.approx(np.mean(MIG[""]))
     assert group.estimate("mig").high < found.blocks[0].groups[2].estimate("mig").high, "six seeds tell more than three"

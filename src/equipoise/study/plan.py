@@ -208,7 +208,8 @@ def _tables(section: str, value: object) -> list[dict[str, Any]]:
 
 def _combinations(settings: Table, study: Study) -> Iterator[dict[str, Any]]:
     """Yield the settings for each draw and each combination of the lists' values."""
-    random = {key: found for key, value in settings.items() if (found := read_distribution(key, value))}
+    distributions = {key: read_distribution(key, value) for key, value in settings.items()}
+    random = {key: distribution for key, distribution in distributions.items() if distribution}
     lists = {key: [value] if key in random else values(key, value, settings) for key, value in settings.items()}
     for trial in range(study.trials or 1) if random else [0]:
         draws = {}

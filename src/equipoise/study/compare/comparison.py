@@ -47,29 +47,29 @@ class Block:
     metrics: tuple[str, ...]  # metrics to show, the squared error first
 
     @property
-    def averaged(self) -> tuple[str, ...]:
+    def mean_metrics(self) -> tuple[str, ...]:
         """Metrics with a mean. Over several data sets, errors have none: their size depends on the images."""
         return tuple(metric for metric in self.metrics if self.sets == 1 or METRICS[metric].is_normalised)
 
-    def scored(self, metric: str) -> list[Group]:
-        """Return the listed groups with a mean of the metric."""
-        return [group for group in self.listed if metric in self.averaged and group.estimate(metric)]
+    def groups_with(self, metric: str) -> list[Group]:
+        """Return the groups of the tables with a mean of the metric."""
+        return [group for group in self.table_groups if metric in self.mean_metrics and group.estimate(metric)]
 
     @property
-    def compared(self) -> list[Group]:
+    def comparable(self) -> list[Group]:
         """The groups that can be better than others: not those of which all runs collapsed."""
         return [group for group in self.groups if not group.is_collapsed]
 
     @cached_property
-    def listed(self) -> tuple[Group, ...]:
+    def table_groups(self) -> tuple[Group, ...]:
         """The groups of a table to read: all, or of more than 200 those among the best 25 of any metric."""
         if len(self.groups) <= MOST:
             return self.groups
-        leading: set[str] = set()
-        for metric in self.averaged:
+        labels: set[str] = set()
+        for metric in self.mean_metrics:
             means = self._signed_means(metric)
-            leading.update(sorted(means, key=lambda label: -means[label])[:LEADING])
-        return tuple(group for group in self.groups if group.label in leading)[:MOST] or self.groups[:MOST]
+            labels.update(sorted(means, key=lambda label: -means[label])[:LEADING])
+        return tuple(group for group in self.groups if group.label in labels)[:MOST] or self.groups[:MOST]
 
     @cached_property
     def best(self) -> dict[str, set[str]]:
@@ -84,16 +84,16 @@ class Block:
     def _signed_means(self, metric: str) -> dict[str, float]:
         """Return the means by label, with the sign for which higher is better; none where neither is better."""
         better = METRICS[metric].better
-        means = {group.label: mean for group in self.compared if better and (mean := group.estimate(metric))}
+        means = {group.label: mean for group in self.comparable if better and (mean := group.estimate(metric))}
         return {label: better * mean.value for label, mean in means.items()}
 
     def is_reduced(self, metric: str) -> bool:
         """Whether the rivals are the best groups of each method, not all groups with the metric."""
-        return sum(bool(_signed(group, metric)) for group in self.compared) > RIVALS
+        return sum(bool(_signed_scores(group, metric)) for group in self.comparable) > RIVALS
 
     def rivals(self, metric: str) -> list[Group]:
         """Return groups that have the metric, by mean rank; of more than eight, the best of each method."""
-        samples = [(group, scores) for group in self.compared if (scores := _signed(group, metric))]
+        samples = [(group, scores) for group in self.comparable if (scores := _signed_scores(group, metric))]
         ranks: dict[str, list[float]] = {group.label: [] for group, _ in samples}
         for data in dict.fromkeys(data for _, scores in samples for data in scores):
             means = {group.label: scores[data].mean() for group, scores in samples if data in scores}
@@ -113,7 +113,7 @@ class Block:
     def _pairs(self, metric: str) -> list[Pair]:
         pairs = []
         for a, b in combinations(self.rivals(metric), 2):
-            ours, theirs = _signed(a, metric), _signed(b, metric)
+            ours, theirs = _signed_scores(a, metric), _signed_scores(b, metric)
             if ours.keys() == theirs.keys():
                 samples = list(ours.values()), [theirs[data] for data in ours]
                 count = sum(len(ours[data]) * len(theirs[data]) for data in ours)
@@ -134,7 +134,7 @@ class Block:
 
     def ranks(self, metric: str) -> tuple[list[str], Ranks] | None:
         """Return labels and ranks over data sets; None with one data set or where neither direction is better."""
-        samples = {group.label: _signed(group, metric) for group in self.compared}
+        samples = {group.label: _signed_scores(group, metric) for group in self.comparable}
         samples = {label: scores for label, scores in samples.items() if len(scores) == self.sets}
         if self.sets < 2 or len(samples) < 2 or not METRICS[metric].better:
             return None
@@ -159,8 +159,8 @@ class Comparison:
         failures = sum(state.stage == "failed" for state in self.unfinished)
         if self.unfinished:
             counts = {"failed": failures, "not finished": len(self.unfinished) - failures}
-            others = ", ".join(f"{count} {stage}" for stage, count in counts.items() if count)
-            notes.append(f"{len(self.results)} of {total} runs are finished, {others}; only these are counted.")
+            parts = ", ".join(f"{count} {stage}" for stage, count in counts.items() if count)
+            notes.append(f"{len(self.results)} of {total} runs are finished, {parts}; only these are counted.")
         conventions = sorted({result.convention for result in self.results})
         if len(conventions) > 1:
             notes.append(
@@ -171,8 +171,8 @@ class Comparison:
                 notes.append(f"The images of {data} changed between runs, so scores are not comparable.")
         seeds = min(len(group.results) for block in self.blocks for group in block.groups)
         if seeds < FEW:
-            few = "a single seed, which has no interval" if seeds == 1 else f"{seeds} seeds"
-            notes.append(f"There are settings with {few}; intervals of fewer than ten seeds are too narrow.")
+            number = "a single seed, which has no interval" if seeds == 1 else f"{seeds} seeds"
+            notes.append(f"There are settings with {number}; intervals of fewer than ten seeds are too narrow.")
         return notes
 
 
@@ -220,6 +220,6 @@ def _metrics_to_show(results: Sequence[Result], names: Sequence[str]) -> tuple[s
     return ("sse", *(name for name in dict.fromkeys(metrics) if name != "sse"))
 
 
-def _signed(group: Group, metric: str) -> dict[str, statistics.Floats]:
+def _signed_scores(group: Group, metric: str) -> dict[str, statistics.Floats]:
     """Return the scores by data set, with the sign for which higher is better."""
     return {data: METRICS[metric].better * scores for data, scores in group.scores(metric).items()}

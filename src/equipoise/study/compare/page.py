@@ -37,7 +37,7 @@ def files(comparison: Comparison) -> dict[Path, bytes]:
     pictures: dict[Path, bytes] = {}
     drawings: dict[str, Markup] = {}
     for block in comparison.blocks:
-        drawing = pareto(block) if block.sets == 1 and block.compared else None
+        drawing = pareto(block) if block.sets == 1 and block.comparable else None
         if drawing is not None:
             name = f"tradeoff-{re.sub(r'[^A-Za-z0-9.-]+', '-', block.title)}"
             if folder / f"{name}.svg" in pictures:  # data sets such as run_a and run-a
@@ -69,7 +69,7 @@ def files(comparison: Comparison) -> dict[Path, bytes]:
 
 def _table_runs(comparison: Comparison) -> list[Result]:
     """Return the runs of the table of runs: all of the settings in the tables of the page, at most 2,000."""
-    runs = {result.run for block in comparison.blocks for group in block.listed for result in group.results}
+    runs = {result.run for block in comparison.blocks for group in block.table_groups for result in group.results}
     return [result for result in comparison.results if result.run in runs][:ROWS]
 
 

@@ -25,12 +25,12 @@ LATEX = str.maketrans(
 def text(comparison: Comparison) -> str:
     """Return the tables for the terminal: means with intervals, probabilities of improvement, ranks and notes."""
     parts = []
-    if all(not block.compared for block in comparison.blocks):
+    if all(not block.comparable for block in comparison.blocks):
         parts += ["all collapsed", ""]
     for block in comparison.blocks:
         runs = sum(len(group.results) for group in block.groups)
         parts += [f"{block.title}: {runs} runs", *lines(_cells(block))]
-        if len(block.listed) < len(block.groups):
+        if len(block.table_groups) < len(block.groups):
             parts.append(f"  {best_of_many(block)}; --to table.csv writes all")
         parts += ["", *_improvements(block)]
         if rank_lines := ranks(block):
@@ -43,10 +43,10 @@ def text(comparison: Comparison) -> str:
 
 def _cells(block: Block) -> list[list[str]]:
     """Return the header and two rows for each group: means, and below them the intervals."""
-    rows = [["", "seeds", *block.averaged, "β-equivalent", "flags"]]
-    for group in block.listed:
+    rows = [["", "seeds", *block.mean_metrics, "β-equivalent", "flags"]]
+    for group in block.table_groups:
         means, ends = [group.label, str(len(group.results))], ["", ""]
-        for metric in block.averaged:
+        for metric in block.mean_metrics:
             mean = group.estimate(metric)
             star = "*" if group.label in block.best[metric] else " "
             means.append(f"{figure(metric, mean.value)}{star}" if mean else "– ")
@@ -58,9 +58,8 @@ def _cells(block: Block) -> list[list[str]]:
 
 def best_of_many(block: Block) -> str:
     """Return which settings are in a table to read, where these are not all."""
-    return (
-        f"{len(block.listed)} of {len(block.groups):,} settings, those with one of the best {LEADING} means of a metric"
-    )
+    number = f"{len(block.table_groups)} of {len(block.groups):,} settings"
+    return f"{number}, those with one of the best {LEADING} means of a metric"
 
 
 def figure(metric: str, value: float) -> str:
@@ -138,7 +137,7 @@ def summary(comparison: Comparison) -> list[dict[str, Any]]:
     rows = []
     for block in comparison.blocks:
         for group in block.groups:
-            for metric in block.averaged:
+            for metric in block.mean_metrics:
                 estimates = {name: group.estimate(metric, statistic) for name, statistic in STATISTICS.items()}
                 if estimates["mean"] is None:
                     continue
@@ -235,7 +234,7 @@ def latex(comparison: Comparison) -> str:
         for group in block.groups:
             cells = [group.label.translate(LATEX), str(len(group.results))]
             for metric in metrics:
-                mean = group.estimate(metric) if metric in block.averaged else None
+                mean = group.estimate(metric) if metric in block.mean_metrics else None
                 value = figure(metric, mean.value) if mean else "--"
                 ends = interval(metric, mean).replace("..", ", ") if mean else ""
                 bold = rf"\textbf{{{value}}}" if group.label in block.best[metric] and mean else value

@@ -127,9 +127,9 @@ def rows(results: Sequence[Result], third: Sequence[Result], seconds: Mapping[st
                 **{title: _cell(group, metric) for metric, title in METRICS.items()},
                 "KL": _cell(group, "kl"),
                 **({"MIG at 1/3": tables.figure("mig", early.value) if early else "–"} if third else {}),
-                "above": _above(group, best),
+                "above": _wins(group, best),
                 "seconds": f"{min(seconds[each.run] for each in group.results):.0f}",
-                "flags": ", ".join([*group.flags, *(["MIG still rises"] if _grows(group, early) else [])]),
+                "flags": ", ".join([*group.flags, *(["MIG still rises"] if _is_rising(group, early) else [])]),
             }
         )
     return rows
@@ -161,7 +161,7 @@ def _cell(group: Group, metric: str) -> str:
     return tables.figure(metric, estimate.value) + (f" ({ends})" if ends else "")
 
 
-def _above(group: Group, best: Group | None) -> str:
+def _wins(group: Group, best: Group | None) -> str:
     """Count the pairs of seeds in which the MIG of a group is above that of the best beta-VAE; ties count half."""
     if best is None or group.label == best.label:
         return "–"
@@ -170,7 +170,7 @@ def _above(group: Group, best: Group | None) -> str:
     return f"{statistics.wins([ours], [theirs]) if pairs else 0:g} of {pairs}"
 
 
-def _grows(group: Group, early: statistics.Estimate | None) -> bool:
+def _is_rising(group: Group, early: statistics.Estimate | None) -> bool:
     """Whether the MIG is larger by more than `SETTLED` than after a third of the steps."""
     return early is not None and _mean(group, "mig") - early.value > SETTLED
 

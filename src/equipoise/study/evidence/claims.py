@@ -132,17 +132,17 @@ def judge_fixed(runs: Runs, data: str) -> Finding | None:
 
 def judge_best(runs: Runs, data: str) -> Finding | None:
     """The best weight of this data set beside the best weight of the other one."""
-    own, best = runs.best_fixed(data)
-    other, _ = runs.best_fixed(next(name for name in DATA if name != data))
-    if math.isnan(other) or math.isnan(own):
+    beta, best = runs.best_fixed(data)
+    other_beta, _ = runs.best_fixed(next(name for name in DATA if name != data))
+    if math.isnan(beta) or math.isnan(other_beta):
         return None
-    if own == other:
-        return Finding(data, f"beta {own:g} is best on both", "–", "contradicted")
-    effects = compare((best, runs.select(data, "beta-vae", beta=other)))
+    if beta == other_beta:
+        return Finding(data, f"beta {beta:g} is best on both", "–", "contradicted")
+    effects = compare((best, runs.select(data, "beta-vae", beta=other_beta)))
     if effects is None:
         return None
     mig, _ = effects
-    return mig_finding(data, mig.judge(), f"MIG of its beta {own:g} against beta {other:g}: {mig}", mig)
+    return mig_finding(data, mig.judge(), f"MIG of its beta {beta:g} against beta {other_beta:g}: {mig}", mig)
 
 
 def judge_isa(rival: str, learned: bool) -> Callable[[Runs, str], Finding | None]:

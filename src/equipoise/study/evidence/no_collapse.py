@@ -79,8 +79,8 @@ def draw_photographs(folder: Path, count: int = PHOTOGRAPHS, side: int = 64) -> 
     for i in range(count):
         photograph = photographs[i % len(photographs)]
         size = int(rng.integers(side, 4 * side + 1))
-        left, top = (int(rng.integers(0, room - size + 1)) for room in photograph.size)
-        crop = photograph.crop((left, top, left + size, top + size))
+        x, y = (int(rng.integers(0, side_of_photograph - size + 1)) for side_of_photograph in photograph.size)
+        crop = photograph.crop((x, y, x + size, y + size))
         crop.resize((side, side), Image.Resampling.LANCZOS).save(folder / f"{i:04d}.png")
 
 
@@ -139,10 +139,10 @@ def grid(table: Sequence[Cell]) -> list[list[str]]:
 
 def summary(table: Sequence[Cell]) -> str:
     """Return one sentence on the cells that are finished, and how to read the table."""
-    finished = [cell for cell in table if cell.is_finished]
-    collapsed = sum(cell.is_collapsed for cell in finished)
+    finished = sum(cell.is_finished for cell in table)
+    collapsed = sum(cell.is_collapsed for cell in table)
     return (
-        f"KL in nats / active latents. {len(finished)} of {len(table)} cells are finished; {collapsed} of them, in "
+        f"KL in nats / active latents. {finished} of {len(table)} cells are finished; {collapsed} of them, in "
         f"brackets, have fewer than {ACTIVE} active latents or a KL below {NATS:g} nats."
     )
 

@@ -161,14 +161,14 @@ def _read(file: Path) -> Record:
     return Record(file.stem, **fields)
 
 
-def _scores(run: Path, last: int) -> dict[int, dict[str, float]]:
+def _scores(run: Path, steps: int) -> dict[int, dict[str, float]]:
     """Return the scores of a run by step: those during training, and those of its end, which replace earlier ones."""
     history = run / "scores_history.jsonl"
     rows: Iterable[dict[str, Any]] = checkpoint.read_log(history) if history.exists() else []
     scores = {int(row["step"]): {name: value for name, value in row.items() if name != "step"} for row in rows}
     if (run / "scores.json").exists():
         final = scoring.read(run / "scores.json")["scores"]
-        scores[last] = scores.get(last, {}) | {name: score.value for name, score in final.items()}
+        scores[steps] = scores.get(steps, {}) | {name: score.value for name, score in final.items()}
     return {
         step: {name: _round(value) for name, value in row.items() if value is not None and not math.isnan(value)}
         for step, row in scores.items()

@@ -59,9 +59,9 @@ def drive(
 ) -> None:
     """Run the plan until each run is finished or given up, or `stop` returns True. `show` is called every second.
 
-    Runs of another driver are left to it, and resumed here if that driver dies. The runs of the plan may change in the
-    meantime: a job whose run was removed is stopped. `more` is called while a slot is free; it adds runs and returns
-    True, or returns False if there are none.
+    Runs of another driver are not started here; they are resumed if that driver ends before them. The runs of the plan
+    may change in the meantime: a job whose run was removed is stopped. `more` is called while a slot is free; it adds
+    runs and returns True, or returns False if there are none.
     """
     claims, states = Claims(), Watch(plan)
     results: set[str] = set()  # runs that are finished or given up

@@ -38,7 +38,7 @@ class Local:
 
 
 class Job:
-    """A run in its own process. It saves and ends when this process closes the pipe, or dies."""
+    """A run in its own process. It saves and ends when this process closes the pipe or ends."""
 
     def __init__(self, config: Config, study: Path) -> None:
         self.run, self.study = Path(config.out).name, study

@@ -162,7 +162,7 @@ def _setting(key: str, value: object, table: Mapping[str, Any]) -> object:
 
 def _check_metric(search: Search, study: Study, config: Config) -> None:
     """Raise `InputError` where runs with these settings will not have the score of the search."""
-    which, every, steps = config.evaluate.which, config.evaluate.every, config.train.steps
+    which, interval, steps = config.evaluate.which, config.evaluate.every, config.train.steps
     names = [name.strip() for name in which.split(",")] if isinstance(which, str) else which
     if search.metric == "udr":
         if (study.seeds or 1) < FEWEST:
@@ -171,5 +171,5 @@ def _check_metric(search: Search, study: Study, config: Config) -> None:
             raise InputError("search.prune needs scores during training, and udr has none before the end; remove prune")
     elif not {search.metric, "all"} & {*names} and not ("default" in names and METRICS[search.metric].is_cheap):
         raise InputError(f"search.metric is {search.metric}, which evaluate.which leaves out; add it there")
-    if search.prune and (every is None or every >= steps):
+    if search.prune and (interval is None or interval >= steps):
         raise InputError(f"search.prune needs scores during training; set evaluate.every, well below {steps} steps")
