@@ -151,7 +151,7 @@ def test_of_many_settings_a_table_has_those_that_lead_in_a_metric(tmp_path: Path
     study(tmp_path, text, made)
     outcome = commands.compare(tmp_path)
     (block,) = comparison(tmp_path).blocks
-    listed = {group.setting for group in block.listed}
+    listed = {group.setting for group in block.table_groups}
     assert listed == {f"beta={beta:g}" for beta in [*betas[:25], *betas[-25:]]}, "of sap, of mig and the squared error"
     page = (tmp_path / "compare.html").read_text(encoding="utf-8")
     sentence = "50 of 240 settings, those with one of the best 25 means of a metric"
@@ -160,7 +160,7 @@ def test_of_many_settings_a_table_has_those_that_lead_in_a_metric(tmp_path: Path
     assert "50 of 240 runs" in page
     assert page.count("report.html") == 51
     assert len(outcome.values["groups"]) == 240 * 3
-    assert block.best("mig") == {"beta-vae beta=240"}
+    assert block.best["mig"] == {"beta-vae beta=240"}
 
 
 def test_a_small_study_has_all_settings_and_runs(tmp_path: Path) -> None:

@@ -10,17 +10,27 @@ from equipoise.errors import InputError
 from equipoise.study.evidence import board
 from equipoise.study.evidence import tuning_regret as table
 from equipoise.study.evidence.front import Point, front
-from equipoise.study.evidence.table import Size
-from equipoise.study.evidence.tuning_regret import Cell, regret
+from equipoise.study.evidence.table import Size, StudyRun
+from equipoise.study.evidence.tuning_regret import regret
 from equipoise.study.plan import plan
+from equipoise.study.published.record import Record, record_name
 
 # Fixed weights: lower errors cost score. The third is behind the second in both.
 REFERENCE = [Point(1.0, 0.0), Point(10.0, 0.4), Point(20.0, 0.3), Point(100.0, 0.5)]
 
 
-def cell(method: str, sse: float, mig: float, *, beta: float = math.nan, data: str = "dsprites", seed: int = 0) -> Cell:
-    """Return a run whose two scores are equal."""
-    return Cell(method, beta, data, seed, sse, {"mig": mig, "dci_hist_disentanglement": mig})
+def run(
+    method: str, sse: float, mig: float, *, beta: float = math.nan, data: str = "dsprites", seed: int = 0
+) -> StudyRun:
+    """Return a run whose two scores are equal; one without an error is not finished."""
+    contents = board.study(Size(), [{"name": method, **({} if math.isnan(beta) else {"beta": beta})}])
+    runs = plan(contents).runs.values()
+    config = next(each for each in runs if (each.data.name, each.train.seed) == (data, seed))
+    if math.isnan(sse):
+        return StudyRun(config, None)
+    scores = {"sse": sse, "mig": mig, "dci_hist_disentanglement": mig}
+    steps = config.train.steps
+    return StudyRun(config, Record(record_name(config), {"train.seed": seed}, {steps: scores}, {"step": [steps]}, {}))
 
 
 def test_points_behind_another_are_not_on_the_front() -> None:
@@ -45,12 +55,12 @@ def test_the_regret_is_a_share_of_the_range_of_the_reference(point: Point, expec
 
 def test_rows_are_means_over_finished_seeds_with_the_regret_of_each_data_set() -> None:
     listed = [
-        cell("beta-vae", 1.0, 0.0, beta=0.25),
-        cell("beta-vae", 80.0, 0.4, beta=4.0),
-        cell("beta-vae", 120.0, 0.6, beta=4.0, seed=1),
-        cell("l-vae", 100.0, 0.25),
-        cell("l-vae", math.nan, math.nan, seed=1),
-        cell("l-vae", 5.0, 0.3, data="rooms3d"),
+        run("beta-vae", 1.0, 0.0, beta=0.25),
+        run("beta-vae", 80.0, 0.4, beta=4.0),
+        run("beta-vae", 120.0, 0.6, beta=4.0, seed=1),
+        run("l-vae", 100.0, 0.25),
+        run("l-vae", math.nan, math.nan, seed=1),
+        run("l-vae", 5.0, 0.3, data="rooms3d"),
     ]
     found = {(row.method, row.data): row for row in table.rows(listed)}
     assert list(found) == [
@@ -68,7 +78,7 @@ def test_rows_are_means_over_finished_seeds_with_the_regret_of_each_data_set() -
 
 def test_a_method_has_to_be_on_the_front_of_both_data_sets() -> None:
     listed = [
-        cell(method, sse, mig, beta=beta, data=data)
+        run(method, sse, mig, beta=beta, data=data)
         for data in table.DATA
         for method, sse, mig, beta in (
             ("beta-vae", 1.0, 0.0, 1.0),

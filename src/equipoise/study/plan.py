@@ -64,11 +64,11 @@ class Plan:
 
     def _repr_html_(self) -> str:
         """The folder and the first runs with the settings that vary and whether each is scored, for notebooks."""
-        first = itertools.islice(self.runs.items(), FIRST)
-        flat = [(name, config.flat(), (Path(config.out) / "scores.json").exists()) for name, config in first]
-        rows = [
-            [name, *(values.get(key) for key in self.varied), "yes" if done else "no"] for name, values, done in flat
-        ]
+        rows = []
+        for name, config in itertools.islice(self.runs.items(), FIRST):
+            settings = config.flat()
+            is_scored = (Path(config.out) / "scores.json").exists()
+            rows.append([name, *(settings.get(key) for key in self.varied), "yes" if is_scored else "no"])
         more = f"<p>and {len(self.runs) - len(rows):,} more runs</p>" if len(self.runs) > len(rows) else ""
         title = f"<p>{len(self.runs):,} runs in {escape(self.folder)}</p>"
         return title + html.table(["run", *self.varied, "scored"], rows) + more
@@ -115,7 +115,7 @@ def plan(contents: Table) -> Plan:
     finished has every setting; then alternatives, draws and lists, the last of the file fastest.
     """
     study, settings = study_keys(contents), alternatives(contents)
-    random = {key for each in settings for key, value in each.items() if distribution(key, value)}
+    random = {key for table in settings for key, value in table.items() if read_distribution(key, value)}
     if random and study.trials is None:
         raise InputError(
             f"{', '.join(sorted(random))} is drawn from a distribution; add the number of draws, trials = n"
@@ -126,19 +126,18 @@ def plan(contents: Table) -> Plan:
         )
 
     runs: dict[str, Config] = {}
-    first: dict[str, _First] = {}  # runs of each seed, and of each combination of the other settings
-    combinations = [chosen for each in settings for chosen in _combinations(each, study)]
-    for seed, chosen in itertools.product(seeds(study), combinations):
-        every = chosen | seed
-        of_seed = repr(every.pop("train.seed", None))
-        others = repr(every)
-        if others in first and of_seed in first:
-            config = first[others].with_seed(first[of_seed].config.train.seed)
+    first: dict[str, _First] = {}  # by seed, and by the other settings
+    combinations = [combination for table in settings for combination in _combinations(table, study)]
+    for seed, combination in itertools.product(seeds(study), combinations):
+        others = combination | seed
+        key_of_seed, key_of_others = repr(others.pop("train.seed", None)), repr(others)
+        if key_of_others in first and key_of_seed in first:
+            config = first[key_of_others].with_seed(first[key_of_seed].config.train.seed)
         else:
-            config = run_settings(chosen | seed, study.out)
+            config = run_settings(combination | seed, study.out)
             run = _First(config, config.flat(), configuration.is_extendable(config))
-            first[others] = run
-            first.setdefault(of_seed, run)
+            first[key_of_others] = run
+            first.setdefault(key_of_seed, run)
         name = Path(config.out).name
         if runs.setdefault(name, config) != config:  # runs that extend each other have the same name
             if runs[name].train.steps == config.train.steps:
@@ -153,16 +152,16 @@ def plan(contents: Table) -> Plan:
             )
     if not runs:
         raise InputError("the study has no runs; give each list at least one value")
-    return Plan(study, runs, varied(each.config for each in first.values()))
+    return Plan(study, runs, varied_keys(run.config for run in first.values()))
 
 
 def study_keys(contents: Table) -> Study:
     """Return the keys outside the sections of settings. Raises `InputError` for an unknown key or a wrong value."""
     keys = [field.name for field in dataclasses.fields(Study)]
-    known = [*keys, *SECTIONS, "method"]
+    choices = [*keys, *SECTIONS, "method"]
     for key in contents:
-        if key not in known:
-            raise InputError(f"{key}: a study has no such key or section; {nearest(key, known)}")
+        if key not in choices:
+            raise InputError(f"{key}: a study has no such key or section; {nearest(key, choices)}")
     values = {key: contents[key] for key in keys if key in contents}
     try:
         return Study(**values)
@@ -175,20 +174,22 @@ def seeds(study: Study) -> list[dict[str, int]]:
     return [{}] if study.seeds is None else [{"train.seed": seed} for seed in range(study.seeds)]
 
 
-def varied(configs: Iterable[Config]) -> tuple[str, ...]:
+def varied_keys(configs: Iterable[Config]) -> tuple[str, ...]:
     """Return the settings, by dotted key, whose values differ between configurations that have them."""
     values: dict[str, set[str]] = {}
     for config in configs:
         for key, value in config.flat().items():
             values.setdefault(key, set()).add(repr(value))
-    return tuple(key for key, different in values.items() if len(different) > 1)
+    return tuple(key for key, texts in values.items() if len(texts) > 1)
 
 
 def alternatives(contents: Table) -> list[dict[str, Any]]:
     """Return the settings by dotted key for each combination of the tables of the sections."""
     sections = [_tables(name, table) for name, table in contents.items() if name in (*SECTIONS, "method")]
-    settings = [{key: of[key] for of in parts for key in of} for parts in itertools.product(*sections)]
-    if "seeds" in contents and any("train.seed" in each for each in settings):
+    settings = [
+        {key: value for table in tables for key, value in table.items()} for tables in itertools.product(*sections)
+    ]
+    if "seeds" in contents and any("train.seed" in table for table in settings):
         raise InputError("seeds and train.seed both set the seeds; remove one of them")
     return settings
 
@@ -207,16 +208,17 @@ def _tables(section: str, value: object) -> list[dict[str, Any]]:
 
 def _combinations(settings: Table, study: Study) -> Iterator[dict[str, Any]]:
     """Yield the settings for each draw and each combination of the lists' values."""
-    random = {key: of for key, value in settings.items() if (of := distribution(key, value))}
+    distributions = {key: read_distribution(key, value) for key, value in settings.items()}
+    random = {key: distribution for key, distribution in distributions.items() if distribution}
     lists = {key: [value] if key in random else values(key, value, settings) for key, value in settings.items()}
     for trial in range(study.trials or 1) if random else [0]:
         draws = {}
-        for key, of in random.items():
+        for key, distribution in random.items():
             # A generator of its own, so that draws of other trials, settings and alternatives do not change this one.
             rng = np.random.default_rng([study.draw_seed, trial, *key.encode()])
-            draws[key] = DISTRIBUTIONS[of.kind](rng, of.values)
-        for chosen in itertools.product(*lists.values()):
-            yield dict(zip(lists, chosen, strict=True)) | draws
+            draws[key] = DISTRIBUTIONS[distribution.kind](rng, distribution.values)
+        for combination in itertools.product(*lists.values()):
+            yield dict(zip(lists, combination, strict=True)) | draws
 
 
 def values(key: str, value: object, settings: Table) -> Sequence[Any]:
@@ -225,7 +227,7 @@ def values(key: str, value: object, settings: Table) -> Sequence[Any]:
         return [value]
     if not value:
         raise InputError(f"{key} is an empty list; give it at least one value, or remove it")
-    if _is_list_setting(key, settings) and not all(isinstance(each, list) for each in value):
+    if _is_list_setting(key, settings) and not all(isinstance(entry, list) for entry in value):
         return [value]
     return value
 
@@ -244,22 +246,24 @@ def _mentions_list(kind: object) -> bool:
     return origin in (list, tuple) or (origin is not dict and any(_mentions_list(part) for part in get_args(kind)))
 
 
-def distribution(key: str, value: object) -> Distribution | None:
+def read_distribution(key: str, value: object) -> Distribution | None:
     """Return the distribution that a table describes; None for any other value. Raises `InputError` for wrong ends."""
     if not isinstance(value, dict) or len(value) != 1:
         return None
-    (name, of), *_ = value.items()
+    ((name, ends),) = value.items()
     if name not in DISTRIBUTIONS:
         return None
-    check_value(key, of)
+    check_value(key, ends)
     if name == "choice":
-        if not isinstance(of, list) or not of:
-            raise InputError(f"{key}: choice is {of!r}; expected a list of values")
-    elif not isinstance(of, list) or len(of) != 2 or not all(_is_number(end, name == "integer") for end in of):
-        raise InputError(f"{key}: {name} is {of!r}; expected two numbers, the lowest and the highest")
-    elif not of[0] < of[1] or not math.isfinite(of[1] - of[0]) or (name == "log_uniform" and of[0] <= 0):
-        raise InputError(f"{key}: {name} is {of!r}; expected the lowest first{', above 0' * (name == 'log_uniform')}")
-    return Distribution(name, of)
+        if not isinstance(ends, list) or not ends:
+            raise InputError(f"{key}: choice is {ends!r}; expected a list of values")
+        return Distribution(name, ends)
+    if not isinstance(ends, list) or len(ends) != 2 or not all(_is_number(end, name == "integer") for end in ends):
+        raise InputError(f"{key}: {name} is {ends!r}; expected two numbers, the lowest and the highest")
+    low, high = ends
+    if not low < high or not math.isfinite(high - low) or (name == "log_uniform" and low <= 0):
+        raise InputError(f"{key}: {name} is {ends!r}; expected the lowest first{', above 0' * (name == 'log_uniform')}")
+    return Distribution(name, ends)
 
 
 def _is_number(value: object, whole: bool) -> bool:

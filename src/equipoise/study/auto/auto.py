@@ -130,44 +130,46 @@ def auto(
     if array is not None:
         request["data.name"] = str(folder / "images.npz")
     console = Console(stderr=True, quiet=not progress)
-    contents = _earlier(folder, record, seconds)
+    contents = _stored_contents(folder, record, seconds)
     if contents is None:
         if array is not None and not (folder / "images.npz").exists():
             to_npz(array, folder / "images.npz")
         base = configuration.resolve(request)
         if labels is not None:
             read_labels(labels, load_images(base, None)[-1])  # refused before any work
-        at_once = _slots(base, engine, workers, gpus)
-        contents = _begin(folder, base, request, record, seconds, at_once)
+        slots = _slots(base, engine, workers, gpus)
+        contents = _begin(folder, base, request, record, seconds, slots)
         write_text(folder / STUDY, tomli_w.dumps(contents))
     for line in contents["auto"]["lines"]:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-    ours = listing.read(contents)
-    methods = {each.run: each.config.method.name for each in ours}
-    table = None if labels is None else read_labels(labels, load_images(ours[0].config, None)[-1])
+    candidates = listing.read(contents)
+    methods = {candidate.run: candidate.config.method.name for candidate in candidates}
+    table = None if labels is None else read_labels(labels, load_images(candidates[0].config, None)[-1])
+    out, about = contents["out"], contents["auto"]
 
     with hold(folder / CLAIM):
-        first = listing.first_stage(ours, contents["out"])
-        if not listing.finalists_in(contents["out"]):
-            _drive(first, engine, contents["auto"]["workers"], gpus, console)
-            finished = _finished(first)
-            ranking = rank(finished, methods, finished)
-            count = contents["auto"]["finalists"]
+        first_stage = listing.first_stage(candidates, out)
+        if not listing.finalists_in(out):
+            _drive(first_stage, engine, about["workers"], gpus, console)
+            paths = _finished_runs(first_stage)
+            ranking = rank(paths, methods, paths)
             result = listing.First(
-                finalists=list(ranking.runs[:count]), agreement=dict(ranking.agreement), loss=dict(ranking.loss)
+                finalists=list(ranking.runs[: about["finalists"]]),
+                agreement=dict(ranking.agreement),
+                loss=dict(ranking.loss),
             )
             write_text(folder / listing.FILE, json.dumps(result, indent=1))
-        second = listing.second_stage(ours, listing.finalists_in(contents["out"]), contents["out"])
-        _drive(second, engine, contents["auto"]["workers"], gpus, console)
+        second_stage = listing.second_stage(candidates, listing.finalists_in(out), out)
+        _drive(second_stage, engine, about["workers"], gpus, console)
         with console.status("comparing the models"):
-            finished = _finished(second)
-            ranking = rank(_finished(first, but=second.runs) | finished, methods, finished)
-            scores = {run: label_scores(finished[run], table) for run in ranking.runs}
-    reasons = describe(contents, ours, ranking, scores, None if table is None else len(table.images))
-    return Pick(_hand_over(folder / BEST, finished[ranking.runs[0]], reasons, console), reasons)
+            paths = _finished_runs(second_stage)
+            ranking = rank(_finished_runs(first_stage, but=second_stage.runs) | paths, methods, paths)
+            scores = {run: label_scores(paths[run], table) for run in ranking.runs}
+    reasons = describe(contents, candidates, ranking, scores, None if table is None else len(table.images))
+    return Pick(_hand_over(folder / BEST, paths[ranking.runs[0]], reasons, console), reasons)
 
 
-def _earlier(folder: Path, record: Mapping[str, Any], seconds: float) -> Contents | None:
+def _stored_contents(folder: Path, record: Mapping[str, Any], seconds: float) -> Contents | None:
     """The content of the study in this folder, if the same request began it; None for a new folder."""
     file = folder / STUDY
     if not file.is_file():
@@ -175,10 +177,10 @@ def _earlier(folder: Path, record: Mapping[str, Any], seconds: float) -> Content
             raise InputError(f"{folder} is there already and is not a study of auto; choose another out")
         return None
     contents = read_toml(file, "a study")
-    before = listing.parse(contents) if "auto" in contents else None
-    if before is None or before["auto"]["request"] != record or before["auto"]["budget"] != seconds:
+    study = listing.parse(contents) if "auto" in contents else None
+    if study is None or study["auto"]["request"] != record or study["auto"]["budget"] != seconds:
         raise InputError(f"{folder} holds another study, or one of other settings or budget; choose another out")
-    return Contents(**{**before, "out": str(folder)})
+    return Contents(**{**study, "out": str(folder)})
 
 
 def _slots(base: Config, engine: EngineName, workers: int | None, gpus: float) -> int:
@@ -197,8 +199,8 @@ def _begin(
     folder: Path, base: Config, request: dict[str, object], record: dict[str, Any], seconds: float, workers: int
 ) -> Contents:
     """Choose the settings from images and machine, measure the speed of each recipe, and list the candidates."""
-    facts, (_, scored) = automatic.gather(base, request, None)
-    which = [*WHICH, "mig"] if scored.factors is not None else [*WHICH]
+    facts, (_, images_to_score) = automatic.gather(base, request, None)
+    which = [*WHICH, "mig"] if images_to_score.factors is not None else [*WHICH]
     common: dict[str, dict[str, object]] = {}
     method = str(choice.choose(facts, request).settings.get("method.name", ""))
     for recipe in listing.recipes(request, method):
@@ -211,41 +213,41 @@ def _begin(
             "train.threads": 1,
         }
         common[recipe] = choice.choose(facts, fixed).settings | fixed
-    line = choice.choose(facts, request).lines[0]
-    configs = {recipe: configuration.resolve({**each, "out": "-"}) for recipe, each in common.items()}
+    lines = [choice.choose(facts, request).lines[0]]
+    configs = {recipe: configuration.resolve({**settings, "out": "-"}) for recipe, settings in common.items()}
     rates = speeds(configs, workers)
-    usual = next(iter(configs))
-    full = configs[usual].train.steps / rates[usual]
-    count, finalists, each_seconds = listing.numbers(seconds, workers, full)
+    recipe = next(iter(configs))
+    full_seconds = configs[recipe].train.steps / rates[recipe]
+    count, finalists, training_seconds = listing.numbers(seconds, workers, full_seconds)
     seed = int(str(request.get("train.seed", 0)))
     contents = Contents(
         out=str(folder),
-        auto={"request": record, "budget": seconds, "workers": workers, "finalists": finalists, "lines": [line]},
-        candidates=listing.compose(count, each_seconds, common, rates, seed),
+        auto={"request": record, "budget": seconds, "workers": workers, "finalists": finalists, "lines": lines},
+        candidates=listing.compose(count, training_seconds, common, rates, seed),
     )
-    contents["auto"]["lines"].append(listing.line(contents))
-    if each_seconds < full / 2:
-        usual_time = choice.duration(listing.expected(count, finalists, full, workers))
-        contents["auto"]["lines"].append(
-            f"the budget is short: each model trains for {each_seconds / full:.0%} of the usual length, with which all "
-            f"of it would take about {usual_time}"
+    lines.append(listing.line(contents))
+    if training_seconds < full_seconds / 2:
+        lines.append(
+            f"the budget is short: each model trains for {training_seconds / full_seconds:.0%} of the usual length, "
+            f"with which all of it would take about "
+            f"{choice.duration(listing.expected(count, finalists, full_seconds, workers))}"
         )
     if seconds < listing.least_budget(workers):
-        contents["auto"]["lines"].append(
+        lines.append(
             "most of the budget is for starting, scoring and drawing the models, so this takes about "
-            f"{choice.duration(listing.expected(count, finalists, each_seconds, workers))}; the least sensible budget "
-            f"here is {choice.duration(listing.least_budget(workers))}"
+            f"{choice.duration(listing.expected(count, finalists, training_seconds, workers))}; the least sensible "
+            f"budget here is {choice.duration(listing.least_budget(workers))}"
         )
     return contents
 
 
 def speeds(configs: Mapping[str, Config], workers: int) -> dict[str, float]:
     """Return the steps per second of each recipe, measured for a few seconds while all cores train."""
-    at_once = min(workers, int(joblib.cpu_count()))
-    names = [*configs] * math.ceil(at_once / len(configs))
+    processes = min(workers, int(joblib.cpu_count()))
+    names = [*configs] * math.ceil(processes / len(configs))
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
-    with ProcessPoolExecutor(at_once, mp_context=context) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
         rates = list(pool.map(_speed, [configs[name] for name in names]))
     return {name: float(np.mean(rates[list(configs).index(name) :: len(configs)])) for name in configs}
 
@@ -266,15 +268,13 @@ def _drive(plan: Plan, engine: EngineName, workers: int, gpus: float, console: C
         raise Stopped("stopped before the end; the same command resumes")
 
 
-def _finished(plan: Plan, but: Container[str] = ()) -> dict[str, Path]:
+def _finished_runs(plan: Plan, but: Container[str] = ()) -> dict[str, Path]:
     """The folders of the finished runs of a stage, without those of `but`. Raises `RunError` if none is finished."""
-    finished = {
-        run: Path(config.out) for run, config in plan.runs.items() if run not in but and runs.is_finished(config)
-    }
-    if not finished and not but:
+    paths = {run: Path(config.out) for run, config in plan.runs.items() if run not in but and runs.is_finished(config)}
+    if not paths and not but:
         reason = next((tries[-1].reason for run in plan.runs if (tries := failures(plan.folder, run))), "")
         raise RunError(f"no training could be finished ({reason}); change the settings, with another out")
-    return finished
+    return paths
 
 
 def _hand_over(best: Path, source: Path, reasons: Choice, console: Console) -> Run:

@@ -14,7 +14,7 @@ from equipoise.choice import duration
 from equipoise.config import Config, Settings
 from equipoise.errors import InputError, fault
 from equipoise.files import read_json
-from equipoise.study.plan import Plan, Study, run_settings, varied
+from equipoise.study.plan import Plan, Study, run_settings, varied_keys
 
 RECIPES: Mapping[str, Settings] = {
     "aligned-vae": {"method.name": "aligned-vae"},
@@ -32,7 +32,7 @@ COLOUR_MIX = (*["outline-vae"] * 6, *OTHERS)  # the same for colour images
 CANDIDATES = 6  # the least number, unless the budget is short
 FEWEST = 3  # models, of which agreement can be computed
 MOST = 24  # candidates, unless there are more workers
-FIRST = 0.6  # share of the training after which all but the finalists stop; before it, losses do not tell models apart
+FIRST = 0.6  # share of the training after which all but the finalists stop; earlier losses do not distinguish models
 SHARE = 0.93  # of the budget is for training steps at most; the rest for the start, codes, scores and reports
 FIXED_SECONDS = 20.0  # before the first and after the last training: the measurement, all scores, the last report
 SECONDS_PER_TRAINING = 8.0  # besides its steps: the start of its process, codes, scores and report
@@ -117,8 +117,8 @@ def least_budget(workers: int) -> float:
 
 def _training(budget: float, workers: int, candidates: int, finalists: int) -> float:
     """The seconds of training steps, over all workers, that a budget leaves; a finalist is started twice."""
-    left = (budget - FIXED_SECONDS) * workers - SECONDS_PER_TRAINING * (candidates + finalists)
-    return max(min(SHARE * budget * workers, left), LEAST_SHARE * budget * workers)
+    rest = (budget - FIXED_SECONDS) * workers - SECONDS_PER_TRAINING * (candidates + finalists)
+    return max(min(SHARE * budget * workers, rest), LEAST_SHARE * budget * workers)
 
 
 def recipes(request: Settings, method: str) -> list[str]:
@@ -175,22 +175,20 @@ def read(contents: Contents) -> list[Candidate]:
 
 def first_stage(candidates: Sequence[Candidate], out: str) -> Plan:
     """Return the plan of the first stage: all candidates, with a part of their steps."""
-    return _plan({each.run: each.short for each in candidates}, out)
+    return _plan({candidate.run: candidate.short for candidate in candidates}, out)
 
 
 def second_stage(candidates: Sequence[Candidate], finalists: Sequence[str], out: str) -> Plan:
     """Return the plan of the second stage: the finalists, with all their steps."""
-    return _plan({each.run: each.config for each in candidates if each.run in finalists}, out)
+    return _plan({candidate.run: candidate.config for candidate in candidates if candidate.run in finalists}, out)
 
 
 def plan(contents: Mapping[str, Any]) -> Plan:
     """Return all runs of the study, the finalists with all their steps once they are chosen."""
-    checked = parse(contents)
-    candidates = read(checked)
-    runs = dict(first_stage(candidates, checked["out"]).runs)
-    return _plan(
-        runs | dict(second_stage(candidates, list(finalists_in(checked["out"])), checked["out"]).runs), checked["out"]
-    )
+    study = parse(contents)
+    candidates, out = read(study), study["out"]
+    finalists = second_stage(candidates, finalists_in(out), out)
+    return _plan({**first_stage(candidates, out).runs, **finalists.runs}, out)
 
 
 class First(TypedDict):
@@ -210,7 +208,7 @@ def finalists_in(out: str) -> list[str]:
 def line(contents: Contents) -> str:
     """Return one line on the number, the recipes and the length of the trainings."""
     candidates, about = contents["candidates"], contents["auto"]
-    names = dict.fromkeys(each["recipe"] for each in candidates)
+    names = dict.fromkeys(candidate["recipe"] for candidate in candidates)
     workers = about["workers"]
     stop = "all of them train to the end"
     if about["finalists"] < len(candidates):
@@ -222,4 +220,4 @@ def line(contents: Contents) -> str:
 
 
 def _plan(runs: Mapping[str, Config], out: str) -> Plan:
-    return Plan(Study(out=out), runs, varied(runs.values()))
+    return Plan(Study(out=out), runs, varied_keys(runs.values()))

@@ -46,7 +46,7 @@ def rank(paths: Mapping[str, Path], methods: Mapping[str, str], finalists: Colle
 
     The agreement of a run is its UDR, the median with which its latents agree with those of each other run; that of a
     method is the best of its runs. Losses compare runs of one method only, since others minimise something else. Runs
-    that lack half of the active latents of the median run come last. The order of the names decides between equals.
+    that lack half of the active latents of the median run come last. Equal runs are ordered by their names.
 
     Args:
         paths: the folder of each run, of finalists and of those that stopped earlier.
@@ -126,8 +126,8 @@ def _active(path: Path) -> int:
 def _loss(path: Path) -> float:
     """The mean loss of a run over its last steps; inf if it is not finite."""
     rows = checkpoint.read_log(path / "log.jsonl")
-    last = [row["loss"] for row in rows if row["step"] > (1 - TAIL) * rows[-1]["step"]]
-    mean = float(np.mean(last)) if last else math.inf
+    losses = [row["loss"] for row in rows if row["step"] > (1 - TAIL) * rows[-1]["step"]]
+    mean = float(np.mean(losses)) if losses else math.inf
     return mean if math.isfinite(mean) else math.inf
 
 

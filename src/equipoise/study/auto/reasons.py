@@ -84,10 +84,10 @@ def _row(candidate: Candidate, ranking: Ranking, scores: Mapping[str, Score], se
 def _training(candidates: Sequence[Candidate], ranking: Ranking, longest: float) -> str:
     methods = len({each.config.method.name for each in candidates})
     ways = f"by {methods} methods and " if methods > 1 else ""
-    stopped = len(ranking.loss.keys() - set(ranking.runs))
+    stops = len(ranking.loss.keys() - set(ranking.runs))
     ends = "All were trained to the end"
-    if stopped:
-        part = f"{stopped} of them were stopped after {100 * FIRST:.0f} % of the training"
+    if stops:
+        part = f"{stops} of them were stopped after {100 * FIRST:.0f} % of the training"
         ends = f"{part}; the others were trained to the end"
     return (
         f"{len(candidates)} models were trained on the same images, {ways}from different random starts. {ends}, for "
@@ -114,14 +114,19 @@ def _method(rows: Sequence[Row], ranking: Ranking, best: str) -> list[str]:
 
 def _loss(rows: Sequence[Row], names: Mapping[str, str], best: str) -> list[str]:
     pick = next(row for row in rows if row["run"] == best)
-    same = [row for row in rows if row["method"] == pick["method"] and row["loss"] is not None]
-    rest = [row for row in same if row["steps"] == pick["steps"] and row["run"] != best]
-    if pick["loss"] is None or not rest:
+    alternatives = [
+        row
+        for row in rows
+        if (row["method"], row["steps"]) == (pick["method"], pick["steps"])
+        and row["loss"] is not None
+        and row["run"] != best
+    ]
+    if pick["loss"] is None or not alternatives:
         return ["It is the only model of its method that was trained to the end."]
     return [
         "Among the models of one method, the one with the smallest loss was picked. The loss adds the error of the "
         f"reconstruction and the weighted size of the code. It is {pick['loss']:.2f} nats per image, and "
-        f"{rest[0]['loss']:.2f} for {names[rest[0]['run']]}."
+        f"{alternatives[0]['loss']:.2f} for {names[alternatives[0]['run']]}."
     ]
 
 
@@ -142,7 +147,7 @@ def _confidence(ranking: Ranking) -> list[str]:
 
 
 def _dropped(ranking: Ranking, names: Mapping[str, str]) -> list[str]:
-    if len(ranking.dropped) == 0:
+    if not ranking.dropped:
         return []
     return [
         f"Not eligible, because they use fewer than half as many latents as the others: "
@@ -159,15 +164,16 @@ def _labels(
 ) -> list[str]:
     if not migs:
         return []
-    best, other = ranking.runs[0], max(migs, key=lambda run: migs[run])
-    mine = scores[best]["mig"]
-    spread = "" if mine.low is None else f" (95 % interval {mine.low:.2f} to {mine.high:.2f})"
+    best, best_by_labels = ranking.runs[0], max(migs, key=lambda run: migs[run])
+    mig = scores[best]["mig"]
+    spread = "" if mig.low is None else f" (95 % interval {mig.low:.2f} to {mig.high:.2f})"
     source = "the labels of the data set" if labels is None else f"your labels of {labels:,} images"
     text = (
         f"Compared with {source} afterwards, its MIG is {migs[best]:.2f}{spread} and its DCI "
         f"{scores[best][DCI].value:.2f}. "
         "Both are 1 when each labelled property has a latent of its own, and 0 when none has. "
     )
-    if other == best:
+    if best_by_labels == best:
         return [f"{text}The labels would have picked the same model."]
-    return [f"{text}The labels would have picked {names[other]}, with a MIG of {migs[other]:.2f}."]
+    name = names[best_by_labels]
+    return [f"{text}The labels would have picked {name}, with a MIG of {migs[best_by_labels]:.2f}."]

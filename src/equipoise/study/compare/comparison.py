@@ -1,7 +1,8 @@
 """The comparison of a study: groups of each data set, their averages, ranks and probabilities of improvement."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
@@ -44,80 +45,75 @@ class Block:
     sets: int
     groups: tuple[Group, ...]
     metrics: tuple[str, ...]  # metrics to show, the squared error first
-    _best: dict[str, set[str]] = field(default_factory=dict, init=False, repr=False, compare=False)
-    _improvement: dict[str, list[Pair]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
-    def averaged(self) -> tuple[str, ...]:
+    def mean_metrics(self) -> tuple[str, ...]:
         """Metrics with a mean. Over several data sets, errors have none: their size depends on the images."""
         return tuple(metric for metric in self.metrics if self.sets == 1 or METRICS[metric].is_normalised)
 
-    def scored(self, metric: str) -> list[Group]:
-        """Return the listed groups with a mean of the metric."""
-        return [group for group in self.listed if metric in self.averaged and group.estimate(metric)]
+    def groups_with(self, metric: str) -> list[Group]:
+        """Return the groups of the tables with a mean of the metric."""
+        return [group for group in self.table_groups if metric in self.mean_metrics and group.estimate(metric)]
 
     @property
-    def compared(self) -> list[Group]:
+    def comparable(self) -> list[Group]:
         """The groups that can be better than others: not those of which all runs collapsed."""
         return [group for group in self.groups if not group.is_collapsed]
 
     @cached_property
-    def listed(self) -> tuple[Group, ...]:
+    def table_groups(self) -> tuple[Group, ...]:
         """The groups of a table to read: all, or of more than 200 those among the best 25 of any metric."""
         if len(self.groups) <= MOST:
             return self.groups
-        leading: set[str] = set()
-        for metric in self.averaged:
-            means = {group.label: each.value for group in self.compared if (each := group.estimate(metric))}
-            if METRICS[metric].better:
-                order = sorted(means, key=lambda label: -METRICS[metric].better * means[label])
-                leading.update(order[:LEADING])
-        return tuple(group for group in self.groups if group.label in leading)[:MOST] or self.groups[:MOST]
+        labels: set[str] = set()
+        for metric in self.mean_metrics:
+            means = self._signed_means(metric)
+            labels.update(sorted(means, key=lambda label: -means[label])[:LEADING])
+        return tuple(group for group in self.groups if group.label in labels)[:MOST] or self.groups[:MOST]
 
-    def best(self, metric: str) -> set[str]:
-        """Return the labels of the best means; several if equal, none where neither direction is better."""
-        if metric not in self._best:
-            self._best[metric] = self._best_of(metric)
-        return self._best[metric]
+    @cached_property
+    def best(self) -> dict[str, set[str]]:
+        """The labels of the best means, by metric: several if equal, none where neither direction is better."""
+        best = {}
+        for metric in self.metrics:
+            means = self._signed_means(metric)
+            top = max(means.values(), default=math.nan)
+            best[metric] = {label for label, mean in means.items() if mean == top} if len(means) > 1 else set()
+        return best
 
-    def _best_of(self, metric: str) -> set[str]:
-        means = {group.label: each.value for group in self.compared if (each := group.estimate(metric))}
-        if not METRICS[metric].better or len(means) < 2:
-            return set()
-        top = max(METRICS[metric].better * value for value in means.values())
-        return {label for label, value in means.items() if METRICS[metric].better * value == top}
+    def _signed_means(self, metric: str) -> dict[str, float]:
+        """Return the means by label, with the sign for which higher is better; none where neither is better."""
+        better = METRICS[metric].better
+        means = {group.label: mean for group in self.comparable if better and (mean := group.estimate(metric))}
+        return {label: better * mean.value for label, mean in means.items()}
 
     def is_reduced(self, metric: str) -> bool:
         """Whether the rivals are the best groups of each method, not all groups with the metric."""
-        return sum(bool(_signed(group, metric)) for group in self.compared) > RIVALS
+        return sum(bool(_signed_scores(group, metric)) for group in self.comparable) > RIVALS
 
     def rivals(self, metric: str) -> list[Group]:
         """Return groups that have the metric, by mean rank; of more than eight, the best of each method."""
-        signed = [(group, _signed(group, metric)) for group in self.compared]
-        ranks: dict[str, list[float]] = {}
-        for data in dict.fromkeys(data for _, scores in signed for data in scores):
-            means = [(group.label, scores[data].mean()) for group, scores in signed if data in scores]
-            for (label, _), rank in zip(means, rankdata([-mean for _, mean in means]), strict=True):
-                ranks.setdefault(label, []).append(rank)
-        scored = [group for group, scores in signed if scores]
-        ordered = sorted(scored, key=lambda group: float(np.mean(ranks[group.label])))
-        if len(ordered) > RIVALS:
-            first = {group.method: group for group in reversed(ordered)}
-            ordered = [group for group in ordered if first[group.method] is group]
-        return ordered
+        samples = [(group, scores) for group in self.comparable if (scores := _signed_scores(group, metric))]
+        ranks: dict[str, list[float]] = {group.label: [] for group, _ in samples}
+        for data in dict.fromkeys(data for _, scores in samples for data in scores):
+            means = {group.label: scores[data].mean() for group, scores in samples if data in scores}
+            for label, rank in zip(means, rankdata([-mean for mean in means.values()]), strict=True):
+                ranks[label].append(rank)
+        rivals = sorted((group for group, _ in samples), key=lambda group: float(np.mean(ranks[group.label])))
+        if len(rivals) > RIVALS:
+            best = {group.method: group for group in reversed(rivals)}
+            rivals = [group for group in rivals if best[group.method] is group]
+        return rivals
 
-    def improvement(self, metric: str) -> list[Pair]:
-        """Return the probability of improvement of each rival over each that follows it."""
-        if metric not in self._improvement:
-            self._improvement[metric] = self._improvement_of(metric)
-        return self._improvement[metric]
+    @cached_property
+    def improvement(self) -> dict[str, list[Pair]]:
+        """The probability of improvement of each rival over each that follows it, by metric."""
+        return {metric: self._pairs(metric) if METRICS[metric].better else [] for metric in self.metrics}
 
-    def _improvement_of(self, metric: str) -> list[Pair]:
-        if not METRICS[metric].better:
-            return []
+    def _pairs(self, metric: str) -> list[Pair]:
         pairs = []
         for a, b in combinations(self.rivals(metric), 2):
-            ours, theirs = _signed(a, metric), _signed(b, metric)
+            ours, theirs = _signed_scores(a, metric), _signed_scores(b, metric)
             if ours.keys() == theirs.keys():
                 samples = list(ours.values()), [theirs[data] for data in ours]
                 count = sum(len(ours[data]) * len(theirs[data]) for data in ours)
@@ -128,7 +124,7 @@ class Block:
     def chances(self, metric: str) -> dict[str, dict[str, Pair]]:
         """Return the probability that a run of the first label is better than one of the second, for all rivals."""
         chances: dict[str, dict[str, Pair]] = {}
-        for pair in self.improvement(metric):
+        for pair in self.improvement[metric]:
             value, low, high = pair.estimate
             chances.setdefault(pair.ours, {})[pair.theirs] = pair
             opposite = Estimate(1 - value, 1 - high, 1 - low)
@@ -138,12 +134,12 @@ class Block:
 
     def ranks(self, metric: str) -> tuple[list[str], Ranks] | None:
         """Return labels and ranks over data sets; None with one data set or where neither direction is better."""
-        scored = {group.label: _signed(group, metric) for group in self.compared}
-        scored = {label: scores for label, scores in scored.items() if len(scores) == self.sets}
-        if self.sets < 2 or len(scored) < 2 or not METRICS[metric].better:
+        samples = {group.label: _signed_scores(group, metric) for group in self.comparable}
+        samples = {label: scores for label, scores in samples.items() if len(scores) == self.sets}
+        if self.sets < 2 or len(samples) < 2 or not METRICS[metric].better:
             return None
-        means = [[scores[data].mean() for scores in scored.values()] for data in next(iter(scored.values()))]
-        return list(scored), statistics.ranks(np.array(means))
+        means = [[scores[data].mean() for scores in samples.values()] for data in next(iter(samples.values()))]
+        return list(samples), statistics.ranks(np.array(means))
 
 
 @dataclass(frozen=True)
@@ -158,31 +154,29 @@ class Comparison:
     @property
     def notes(self) -> list[str]:
         """Warnings about the figures."""
-        notes = _collapsed(self.results)
+        notes = _collapse_notes(self.results)
         total = len(self.results) + len(self.unfinished)
-        failed = sum(state.stage == "failed" for state in self.unfinished)
+        failures = sum(state.stage == "failed" for state in self.unfinished)
         if self.unfinished:
-            others = [f"{failed} failed"] * (failed > 0)
-            others += [f"{len(self.unfinished) - failed} not finished"] * (failed < len(self.unfinished))
-            notes.append(
-                f"{len(self.results)} of {total} runs are finished, {', '.join(others)}; only these are counted."
-            )
+            counts = {"failed": failures, "not finished": len(self.unfinished) - failures}
+            parts = ", ".join(f"{count} {stage}" for stage, count in counts.items() if count)
+            notes.append(f"{len(self.results)} of {total} runs are finished, {parts}; only these are counted.")
         conventions = sorted({result.convention for result in self.results})
         if len(conventions) > 1:
             notes.append(
                 f"Runs were scored by different conventions ({', '.join(conventions)}), so scores are not comparable."
             )
-        for data, of_set in by_data(self.results).items():
-            if len({result.digest for result in of_set}) > 1:
+        for data, results in by_data(self.results).items():
+            if len({result.digest for result in results}) > 1:
                 notes.append(f"The images of {data} changed between runs, so scores are not comparable.")
         seeds = min(len(group.results) for block in self.blocks for group in block.groups)
         if seeds < FEW:
-            few = "a single seed, which has no interval" if seeds == 1 else f"{seeds} seeds"
-            notes.append(f"There are settings with {few}; intervals of fewer than ten seeds are too narrow.")
+            number = "a single seed, which has no interval" if seeds == 1 else f"{seeds} seeds"
+            notes.append(f"There are settings with {number}; intervals of fewer than ten seeds are too narrow.")
         return notes
 
 
-def _collapsed(results: Sequence[Result]) -> list[str]:
+def _collapse_notes(results: Sequence[Result]) -> list[str]:
     """Return a note if runs collapsed, or none."""
     count = sum("collapsed" in result.flags for result in results)
     if count == len(results):
@@ -203,24 +197,29 @@ def compare_results(
     metrics: those to show, or "all"; default: the headline metrics. Raises `InputError` for one that no run has.
     """
     names = _metrics_to_show(results, metrics)
-    sets = {data: groups(of_set) for data, of_set in by_data(results).items()}
+    sets = {data: groups(members) for data, members in by_data(results).items()}
     blocks = [Block(data, 1, tuple(members), names) for data, members in sets.items()]
-    everywhere = set.intersection(*({group.label for group in members} for members in sets.values()))
-    if len(sets) > 1 and everywhere:
-        members = tuple(group for group in groups(results) if group.label in everywhere)
-        blocks.append(Block(f"all {len(sets)} data sets", len(sets), members, names))
+    if len(sets) > 1 and (overall := block_of_all(results, names)).groups:
+        blocks.append(overall)
     return Comparison(folder, tuple(results), tuple(blocks), tuple(unfinished))
 
 
+def block_of_all(results: Sequence[Result], metrics: Sequence[str]) -> Block:
+    """Return the block of all data sets, with the groups that each of them has."""
+    labels = [{result.label for result in members} for members in by_data(results).values()]
+    members = tuple(group for group in groups(results) if group.label in set.intersection(*labels))
+    return Block(f"all {len(labels)} data sets", len(labels), members, tuple(metrics))
+
+
 def _metrics_to_show(results: Sequence[Result], names: Sequence[str]) -> tuple[str, ...]:
-    known = scored_metrics(results)
+    choices = scored_metrics(results)
     for name in names:
-        if name not in (*known, "all"):
-            raise InputError(f"no run was scored with {name}; {nearest(name, known)}")
-    chosen = known if "all" in names else names or [name for name in headline() if name in known] or known
-    return ("sse", *(name for name in dict.fromkeys(chosen) if name != "sse"))
+        if name not in (*choices, "all"):
+            raise InputError(f"no run was scored with {name}; {nearest(name, choices)}")
+    metrics = choices if "all" in names else names or [name for name in headline() if name in choices] or choices
+    return ("sse", *(name for name in dict.fromkeys(metrics) if name != "sse"))
 
 
-def _signed(group: Group, metric: str) -> dict[str, statistics.Floats]:
+def _signed_scores(group: Group, metric: str) -> dict[str, statistics.Floats]:
     """Return the scores by data set, with the sign for which higher is better."""
     return {data: METRICS[metric].better * scores for data, scores in group.scores(metric).items()}

@@ -1,5 +1,6 @@
 """The page of a comparison, one file that loads nothing, and its figure of reconstruction against scores."""
 
+import math
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -15,12 +16,13 @@ from matplotlib.lines import Line2D
 
 from equipoise.metrics import METRICS
 from equipoise.report.figures.saving import png, svg_file
-from equipoise.report.figures.style import CYCLE, INK, MUTED, plain
+from equipoise.report.figures.style import CYCLE, INK, MUTED, label_axes
 from equipoise.report.html import markup, template
 from equipoise.study.compare.comparison import Block, Comparison
 from equipoise.study.compare.results import Group, Result
 from equipoise.study.compare.statistics import STATISTICS, Floats, attainment, front
 from equipoise.study.compare.tables import MANY, best_of_many, figure, interval, p_value, share
+from equipoise.study.grouping import group_by
 
 COLUMNS = 3
 MARKS = ("o", "s", "^", "D", "v", "P")  # of methods, combined with six colours
@@ -31,16 +33,16 @@ ROWS = 2000  # of a table of runs
 
 def files(comparison: Comparison) -> dict[Path, bytes]:
     """Return `compare.html` and `pictures/<data>.svg` and `.png` in the study's folder, by path."""
+    folder = comparison.folder / "pictures"
     pictures: dict[Path, bytes] = {}
     drawings: dict[str, Markup] = {}
     for block in comparison.blocks:
-        drawing = pareto(block) if block.sets == 1 and block.compared else None
+        drawing = pareto(block) if block.sets == 1 and block.comparable else None
         if drawing is not None:
             name = f"tradeoff-{re.sub(r'[^A-Za-z0-9.-]+', '-', block.title)}"
-            if comparison.folder / "pictures" / f"{name}.svg" in pictures:  # data sets such as run_a and run-a
+            if folder / f"{name}.svg" in pictures:  # data sets such as run_a and run-a
                 name += f"-{len(drawings) + 1}"
-            pictures[comparison.folder / "pictures" / f"{name}.svg"] = svg_file(drawing, name)
-            pictures[comparison.folder / "pictures" / f"{name}.png"] = png(drawing)
+            pictures |= {folder / f"{name}.svg": svg_file(drawing, name), folder / f"{name}.png": png(drawing)}
             drawings[block.title] = markup(drawing, name)
     page = template("study/compare/compare.html").render(
         title=comparison.folder.resolve().name,
@@ -57,7 +59,7 @@ def files(comparison: Comparison) -> dict[Path, bytes]:
         share=share,
         MANY=MANY,
         zip=zip,
-        runs=_listed(comparison),
+        runs=_table_runs(comparison),
         best_of_many=best_of_many,
         link=lambda result: quote(os.path.relpath(result.path / "report.html", comparison.folder)),
         pictures=[os.path.relpath(path, comparison.folder) for path in pictures],
@@ -65,10 +67,10 @@ def files(comparison: Comparison) -> dict[Path, bytes]:
     return {comparison.folder / "compare.html": page.encode(), **pictures}
 
 
-def _listed(comparison: Comparison) -> list[Result]:
+def _table_runs(comparison: Comparison) -> list[Result]:
     """Return the runs of the table of runs: all of the settings in the tables of the page, at most 2,000."""
-    listed = {result.run for block in comparison.blocks for group in block.listed for result in group.results}
-    return [result for result in comparison.results if result.run in listed][:ROWS]
+    runs = {result.run for block in comparison.blocks for group in block.table_groups for result in group.results}
+    return [result for result in comparison.results if result.run in runs][:ROWS]
 
 
 def pareto(block: Block) -> Figure | None:
@@ -84,8 +86,8 @@ def pareto(block: Block) -> Figure | None:
         return None
     methods = list(dict.fromkeys(group.method for group in block.groups))
     columns = min(COLUMNS, len(metrics))
-    rows = -(-len(metrics) // columns)
-    legend = 0.2 * -(-(len(methods) + 2) // 4) + 0.25
+    rows = math.ceil(len(metrics) / columns)
+    legend = 0.2 * math.ceil((len(methods) + 2) / 4) + 0.25
     size = (max(3.4 * columns, 5.2), 2.7 * rows + legend)
     drawing = Figure(figsize=size, facecolor="white")
     margins = {"left": 0.62 / size[0], "right": 1 - 0.12 / size[0], "bottom": 0.45 / size[1]}
@@ -97,24 +99,25 @@ def pareto(block: Block) -> Figure | None:
 
 
 def _panel(axes: Axes, block: Block, metric: str, methods: Sequence[str]) -> None:
-    means: list[tuple[float, float, Group]] = []
-    many = sum(len(group.results) for group in block.groups) > DOTS
+    means: list[Floats] = []
+    settings: list[str] = []  # of the means
+    is_large = sum(len(group.results) for group in block.groups) > DOTS
     for place, method in enumerate(methods):
         colour, mark = _style(place)
         members = [group for group in block.groups if group.method == method]
-        points = [(group, each) for group in members if len(each := _points(group.results, metric))]
+        points = {group.setting: runs for group in members if len(runs := _points(group.results, metric))}
         if points:
-            runs = np.concatenate([each for _, each in points])
-            of_method = np.array([each.mean(axis=0) for _, each in points])
-            error, score = runs.T
-            axes.scatter(error, score, s=9, color=colour, alpha=0.55, linewidths=0, zorder=2, rasterized=many)
-            error, score = of_method.T
+            error, score = np.concatenate(list(points.values())).T
+            axes.scatter(error, score, s=9, color=colour, alpha=0.55, linewidths=0, zorder=2, rasterized=is_large)
+            centres = [runs.mean(axis=0) for runs in points.values()]
+            error, score = np.array(centres).T
             style: dict[str, Any] = {"marker": mark, "edgecolors": "white", "linewidths": 0.8, "zorder": 4}
-            axes.scatter(error, score, s=46, color=colour, rasterized=many, **style)
-            means += [(x, y, group) for (x, y), (group, _) in zip(of_method.tolist(), points, strict=True)]
+            axes.scatter(error, score, s=46, color=colour, rasterized=is_large, **style)
+            means += centres
+            settings += points
         for curve in (result.curve for group in members for result in group.results if metric in result.curve):
             axes.plot(curve["sse"], curve[metric], color=colour, linewidth=1, alpha=0.8, zorder=1)
-    error, score = (np.array([mean[part] for mean in means], dtype=float) for part in (0, 1))
+    error, score = np.array(means).T
     if error.max() > 10 * error.min() > 0:
         axes.set_xscale("log")
     right = axes.get_xlim()[1]
@@ -122,24 +125,21 @@ def _panel(axes: Axes, block: Block, metric: str, methods: Sequence[str]) -> Non
     best = front(error, sign * score)
     axes.step(*_extend(right, error[best], score[best]), where="post", color=MUTED, linewidth=1, zorder=1)
     for place, method in enumerate(methods):
-        seeds = _by_seed([each for group in block.groups if group.method == method for each in group.results], metric)
+        seeds = _points_of_seeds([group for group in block.groups if group.method == method], metric)
         if len(seeds) > 1:
-            at, half = attainment([each[:, 0] for each in seeds], [sign * each[:, 1] for each in seeds])
-            corner = np.concatenate(([True], half[1:] != half[:-1]))
-            at, half = at[corner], half[corner]
-            (line,) = axes.step(*_extend(right, at, sign * half), where="post", color=_style(place)[0])
+            limits, half = attainment([points[:, 0] for points in seeds], [sign * points[:, 1] for points in seeds])
+            is_corner = np.concatenate(([True], half[1:] != half[:-1]))
+            stairs = _extend(right, limits[is_corner], sign * half[is_corner])
+            (line,) = axes.step(*stairs, where="post", color=_style(place)[0])
             line.set(linestyle=DASHED, linewidth=1, alpha=0.8, zorder=1)
     left, _ = axes.get_xlim()
     for place in best:  # only these: names of all settings would overlap
-        x, y, group = means[place]
+        x, y = means[place]
         offset, side = ((-5, 4), "right") if x - left > 0.75 * (right - left) else ((5, 4), "left")
-        axes.annotate(
-            group.setting, (x, y), offset, textcoords="offset points", ha=side, size=7, color=MUTED, parse_math=False
-        )
+        style = {"textcoords": "offset points", "ha": side, "size": 7, "color": MUTED, "parse_math": False}
+        axes.annotate(settings[place], (x, y), offset, **style)
     axes.set_xlim(right=right)
-    axes.set_title(f"{metric}{'' if sign > 0 else ', lower is better'}", size=9, color=INK, loc="left")
-    axes.set_xlabel("squared error per image", size=8, color=MUTED)
-    plain(axes)
+    label_axes(axes, f"{metric}{'' if sign > 0 else ', lower is better'}", "squared error per image")
 
 
 def _points(results: Iterable[Result], metric: str) -> Floats:
@@ -149,12 +149,10 @@ def _points(results: Iterable[Result], metric: str) -> Floats:
     return finite
 
 
-def _by_seed(results: Sequence[Result], metric: str) -> list[Floats]:
+def _points_of_seeds(groups: Sequence[Group], metric: str) -> list[Floats]:
     """Return the points [n, 2] of each seed over the settings of a method."""
-    by: dict[int, list[Result]] = {}
-    for result in results:
-        by.setdefault(result.seed, []).append(result)
-    return [points for of_seed in by.values() if len(points := _points(of_seed, metric))]
+    seeds = group_by((result for group in groups for result in group.results), lambda result: result.seed)
+    return [points for results in seeds.values() if len(points := _points(results, metric))]
 
 
 def _extend(right: float, error: Floats, score: Floats) -> tuple[Floats, Floats]:

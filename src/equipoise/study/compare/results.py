@@ -1,6 +1,7 @@
 """The finished runs of a study: errors, scores and settings of each, and the groups of seeds."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from equipoise.part import Flag
 from equipoise.report import summary
 from equipoise.study.compare import statistics
 from equipoise.study.compare.statistics import Estimate, Floats
+from equipoise.study.grouping import group_by
 from equipoise.study.plan import Plan
 from equipoise.study.run.status import State, Watch
 
@@ -55,12 +57,8 @@ class Group:
 
     def scores(self, metric: str) -> dict[str, Floats]:
         """Return the defined scores of the seeds, by data set."""
-        by: dict[str, list[float]] = {}
-        for result in self.results:
-            score = result.scores.get(metric, math.nan)
-            if not math.isnan(score):
-                by.setdefault(result.data, []).append(score)
-        return {data: np.array(scores) for data, scores in by.items()}
+        runs = [result for result in self.results if not math.isnan(result.scores.get(metric, math.nan))]
+        return {data: np.array([run.scores[metric] for run in seeds]) for data, seeds in by_data(runs).items()}
 
     def estimate(self, metric: str, statistic: statistics.Statistic = statistics.mean) -> Estimate | None:
         """Return the statistic over seeds with its interval; None unless a seed of each data set has this score.
@@ -69,16 +67,16 @@ class Group:
         """
         key = metric, statistic
         if key not in self._estimates:
-            by = self.scores(metric)
-            is_complete = by.keys() == {result.data for result in self.results}
-            self._estimates[key] = statistics.estimate(list(by.values()), statistic) if is_complete else None
+            scores = self.scores(metric)
+            is_complete = scores.keys() == {result.data for result in self.results}
+            self._estimates[key] = statistics.estimate(list(scores.values()), statistic) if is_complete else None
         return self._estimates[key]
 
     @property
     def beta_equivalent(self) -> float | None:
         """Mean over the seeds; None for a method without a KL term."""
-        known = [result.beta_equivalent for result in self.results if result.beta_equivalent is not None]
-        return float(np.mean(known)) if known else None
+        weights = [result.beta_equivalent for result in self.results if result.beta_equivalent is not None]
+        return float(np.mean(weights)) if weights else None
 
     @property
     def is_collapsed(self) -> bool:
@@ -88,37 +86,31 @@ class Group:
     @property
     def flags(self) -> list[str]:
         """Problems of its runs, with the number of seeds where not all have them."""
-        every = [flag for result in self.results for flag in result.flags]
         total = len(self.results)
-        counts = {flag: every.count(flag) for flag in dict.fromkeys(every)}
+        counts = Counter(flag for result in self.results for flag in result.flags)
         return [flag if count == total else f"{flag} {count} of {total}" for flag, count in counts.items()]
 
 
 def read_results(plan: Plan) -> tuple[list[Result], list[State]]:
     """Return the finished runs of a plan and the states of the others. Raises `InputError` when none is finished."""
     states = Watch(plan)()
-    finished = [state.run for state in states if state.stage == "done"]
-    if not finished:
+    configs = {state.run: plan.runs[state.run] for state in states if state.stage == "done"}
+    if not configs:
         raise InputError(f"{plan.folder} has no finished run yet; equipoise sweep resumes it")
     data, settings = data_names(plan), setting_names(plan)
-    results = [_result(name, plan.runs[name], data[plan.runs[name].data.name], settings[name]) for name in finished]
+    results = [_result(run, config, data[config.data.name], settings[run]) for run, config in configs.items()]
     return results, [state for state in states if state.stage != "done"]
 
 
 def groups(results: Iterable[Result]) -> list[Group]:
     """Return the results by method and setting, in the order of the first of each."""
-    by: dict[tuple[str, str], list[Result]] = {}
-    for result in results:
-        by.setdefault((result.method, result.setting), []).append(result)
-    return [Group(members[0].label, *key, tuple(members)) for key, members in by.items()]
+    seeds = group_by(results, lambda result: (result.method, result.setting))
+    return [Group(members[0].label, *key, tuple(members)) for key, members in seeds.items()]
 
 
 def by_data(results: Iterable[Result]) -> dict[str, list[Result]]:
     """Return the results by data set, in the order of the first of each."""
-    by: dict[str, list[Result]] = {}
-    for result in results:
-        by.setdefault(result.data, []).append(result)
-    return by
+    return group_by(results, lambda result: result.data)
 
 
 def scored_metrics(results: Sequence[Result]) -> list[str]:
@@ -144,31 +136,31 @@ def rows(results: Iterable[Result]) -> Iterator[dict[str, Any]]:
             }
 
 
-def _result(name: str, config: Config, data: str, setting: str) -> Result:
+def _result(run: str, config: Config, data: str, setting: str) -> Result:
     path = Path(config.out)
-    stored = summary.read(path) or summary.write(runs.open_run(path))
+    figures = summary.read(path) or summary.write(runs.open_run(path))
     return Result(
-        run=name,
+        run=run,
         path=path,
         data=data,
         method=config.method.name,
         setting=setting,
         seed=config.train.seed,
         steps=config.train.steps,
-        scores=stored["scores"],
-        convention=stored["convention"],
-        digest=stored["data"],
-        beta_equivalent=stored["beta_equivalent"],
-        flags=tuple(stored["flags"]),
-        curve={name: np.array(values) for name, values in stored["curve"].items()},
+        scores=figures["scores"],
+        convention=figures["convention"],
+        digest=figures["data"],
+        beta_equivalent=figures["beta_equivalent"],
+        flags=tuple(figures["flags"]),
+        curve={name: np.array(values) for name, values in figures["curve"].items()},
     )
 
 
 def data_names(plan: Plan) -> dict[str, str]:
     """Return a short name for each data set: the last part of a path, unless two data sets share it."""
-    full = list(dict.fromkeys(config.data.name for config in plan.runs.values()))
-    short = [Path(name).stem for name in full]
-    return {name: stem if short.count(stem) == 1 else name for name, stem in zip(full, short, strict=True)}
+    names = list(dict.fromkeys(config.data.name for config in plan.runs.values()))
+    stems = [Path(name).stem for name in names]
+    return {name: stem if stems.count(stem) == 1 else name for name, stem in zip(names, stems, strict=True)}
 
 
 def setting_names(plan: Plan) -> dict[str, str]:
@@ -176,23 +168,25 @@ def setting_names(plan: Plan) -> dict[str, str]:
     texts: dict[str, str] = {}
     keys_read = {"method.name", "data.name", *plan.varied}
     flat = {name: {k: v for k, v in config.flat().items() if k in keys_read} for name, config in plan.runs.items()}
-    for method in dict.fromkeys(config.method.name for config in plan.runs.values()):
-        alike = {name: each for name, each in flat.items() if each["method.name"] == method}
-        # Settings of the method come first, its preset before all. Others are added if they distinguish more runs.
-        varied = [key for key in plan.varied if key != "train.seed"]
+    # Settings of the method come first, its preset before all. Others are added if they distinguish more runs.
+    order = sorted(plan.varied, key=lambda key: (key != "method.preset", not key.startswith("method.")))
+    for members in group_by(flat, lambda name: flat[name]["method.name"]).values():
+        settings = {name: flat[name] for name in members}
         keys = ["data.name"]
-        for key in sorted(varied, key=lambda key: (key != "method.preset", not key.startswith("method."))):
-            if len(_kinds(alike.values(), [*keys, key])) > len(_kinds(alike.values(), keys)):
+        for key in order:
+            if key != "train.seed" and _count(settings, [*keys, key]) > _count(settings, keys):
                 keys.append(key)
-        short = {name: _text(each, keys[1:], _short) for name, each in alike.items()}
-        if len({(alike[name]["data.name"], text) for name, text in short.items()}) < len(_kinds(alike.values(), keys)):
-            short = {name: _text(each, keys[1:], str) for name, each in alike.items()}  # they differ in the last digits
+        short = {name: _text(values, keys[1:], _short) for name, values in settings.items()}
+        if len({(settings[name]["data.name"], text) for name, text in short.items()}) < _count(settings, keys):
+            # They differ in the last digits.
+            short = {name: _text(values, keys[1:], str) for name, values in settings.items()}
         texts |= short
     return texts
 
 
-def _kinds(settings: Iterable[Mapping[str, Any]], keys: Sequence[str]) -> set[tuple[str, ...]]:
-    return {tuple(repr(each.get(key)) for key in keys) for each in settings}
+def _count(settings: Mapping[str, Mapping[str, Any]], keys: Sequence[str]) -> int:
+    """Count the different combinations of values that runs have for these keys."""
+    return len({tuple(repr(values.get(key)) for key in keys) for values in settings.values()})
 
 
 def _text(settings: Mapping[str, Any], keys: Sequence[str], value_text: Callable[[object], str]) -> str:

@@ -30,23 +30,23 @@ def select(folder: Path, progress: bool = True) -> Outcome:
     Raises `InputError` where no setting has three finished seeds, or where runs are not of the same images.
     """
     results, unfinished = read_results(open_study(folder))
-    waiting = (
-        f"{len(unfinished)} of {len(results) + len(unfinished)} runs are not finished; equipoise sweep resumes them"
-    )
-    every = [group for of_set in by_data(results).values() for group in groups(of_set)]
-    ranked = [group for group in every if len(group.results) >= FEWEST]
-    few = [group for group in every if len(group.results) < FEWEST]
-    left_out = [f"{group.label} on {group.results[0].data} ({len(group.results)})" for group in few]
-    if not ranked:
-        more = f"so add seeds = {FEWEST} or more to the study"
-        remedy = f"and {waiting}" if unfinished else more
+    hint = f"{len(unfinished)} of {len(results) + len(unfinished)} runs are not finished; equipoise sweep resumes them"
+    settings = [group for members in by_data(results).values() for group in groups(members)]
+    comparable = [group for group in settings if len(group.results) >= FEWEST]
+    left_out = [
+        f"{group.label} on {group.results[0].data} ({len(group.results)})"
+        for group in settings
+        if len(group.results) < FEWEST
+    ]
+    if not comparable:
+        remedy = f"and {hint}" if unfinished else f"so add seeds = {FEWEST} or more to the study"
         raise InputError(
             f"{folder} has no setting with {FEWEST} finished seeds; UDR compares seeds of a setting, {remedy}"
         )
     models: list[Result] = []
     console = Console(stderr=True, quiet=not progress)
-    with bar("comparing codes", sum(len(group.results) for group in ranked), "runs", console) as advance:
-        for group in ranked:
+    with bar("comparing codes", sum(len(group.results) for group in comparable), "runs", console) as advance:
+        for group in comparable:
             scores = udr_of_seeds([result.path for result in group.results])
             for result, udr in zip(group.results, scores, strict=True):
                 models.append(dataclasses.replace(result, scores={**result.scores, "udr": udr}))
@@ -58,20 +58,20 @@ def select(folder: Path, progress: bool = True) -> Outcome:
         target.write(tables.csv_of(_rows(models, supervised)))
 
     lines, values = [], []
-    for data in dict.fromkeys(group.results[0].data for group in ranked):
-        of_set = by_data(models)[data]
-        values.append(_values(data, of_set, supervised))
-        lines += [*_text(values[-1], of_set), ""]
+    ranking = by_data(models)
+    for data in dict.fromkeys(group.results[0].data for group in comparable):
+        values.append(_values(data, ranking[data], supervised))
+        lines += [*_text(values[-1], ranking[data]), ""]
     if left_out:
         lines.append(f"left out, with fewer than {FEWEST} seeds: {', '.join(left_out)}")
     if unfinished:
-        lines.append(waiting)
+        lines.append(hint)
     return Outcome({"data": values, "left_out": left_out, "wrote": str(file)}, "\n".join([*lines, f"wrote {file}"]))
 
 
 def _rows(models: Sequence[Result], metrics: Sequence[str]) -> list[dict[str, Any]]:
     """Return a row for each model: its rank among those of its data set, UDR and scores."""
-    rank = {model.run: place for of_set in by_data(models).values() for place, model in enumerate(of_set, 1)}
+    rank = {model.run: place for members in by_data(models).values() for place, model in enumerate(members, 1)}
     return [
         {
             "data": model.data,
@@ -108,20 +108,20 @@ def _choice(models: Sequence[Result], metric: str) -> dict[str, Any] | None:
     It is None where fewer than three models have the metric; the correlation is None where all values are equal, and
     the score of the first model by UDR where it is undefined.
     """
-    scored = [model for model in models if not math.isnan(model.scores.get(metric, math.nan))]
-    if len(scored) < FEWEST:
+    candidates = [model for model in models if not math.isnan(model.scores.get(metric, math.nan))]
+    if len(candidates) < FEWEST:
         return None
-    scores = [METRICS[metric].better * model.scores[metric] for model in scored]
-    ranks = [model.scores["udr"] for model in scored]
-    varied = len(set(scores)) > 1 and len(set(ranks)) > 1
-    best, of_udr = scored[int(np.argmax(scores))], models[0].scores.get(metric, math.nan)
+    scores = [METRICS[metric].better * model.scores[metric] for model in candidates]
+    udr = [model.scores["udr"] for model in candidates]
+    is_defined = len(set(scores)) > 1 and len(set(udr)) > 1
+    best, score_of_udr = candidates[int(np.argmax(scores))], models[0].scores.get(metric, math.nan)
     return {
         "metric": metric,
-        "spearman": float(spearmanr(ranks, scores).statistic) if varied else None,
-        "models": len(scored),
+        "spearman": float(spearmanr(udr, scores).statistic) if is_defined else None,
+        "models": len(candidates),
         "run": best.run,
         "score": best.scores[metric],
-        "score_of_udr": None if math.isnan(of_udr) else of_udr,
+        "score_of_udr": None if math.isnan(score_of_udr) else score_of_udr,
     }
 
 
@@ -129,7 +129,7 @@ def _text(values: dict[str, Any], models: Sequence[Result]) -> list[str]:
     """Return the best models with their scores, the best settings, and the choice of each metric."""
     choices = values["labels"]
     names = {model.run: f"{model.label} seed {model.seed}" for model in models}
-    metrics = [each["metric"] for each in choices]
+    metrics = [choice["metric"] for choice in choices]
     metrics = [metric for metric in metrics if metric in headline()] or metrics[:6]
     rows = [["", "udr", *metrics, "run"]]
     for model in models[:MOST]:
@@ -142,9 +142,10 @@ def _text(values: dict[str, Any], models: Sequence[Result]) -> list[str]:
     if not choices:
         return [*lines, "  no run has a score that needs labels, so UDR cannot be checked against one"]
     rows = [["", "correlation with udr", "its best", "that of udr", "choice with labels"]]
-    for each in choices:
-        metric, best = each["metric"], models[0].scores.get(each["metric"], math.nan)
-        correlation = "–" if each["spearman"] is None else f"{each['spearman']:z.2f}"
-        scores = [tables.figure(metric, each["score"]), tables.figure(metric, best)]
-        rows.append([metric, correlation, *scores, names[each["run"]]])
+    for choice in choices:
+        metric = choice["metric"]
+        correlation = "–" if choice["spearman"] is None else f"{choice['spearman']:z.2f}"
+        score_of_udr = models[0].scores.get(metric, math.nan)
+        scores = [tables.figure(metric, choice["score"]), tables.figure(metric, score_of_udr)]
+        rows.append([metric, correlation, *scores, names[choice["run"]]])
     return [*lines, "", *tables.lines(rows)]

@@ -5,6 +5,7 @@ They follow Agarwal et al. 2021, Deep reinforcement learning at the edge of the 
 method: an array of seeds for each data set. Seeds of different data sets are not paired. Scores are numbers, not NaN.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -27,8 +28,8 @@ class Estimate(NamedTuple):
     """A value and its 95 % interval. The interval of a single seed is NaN."""
 
     value: float
-    low: float
-    high: float
+    low: float = math.nan
+    high: float = math.nan
 
 
 def mean(scores: Floats) -> Floats:
@@ -38,8 +39,9 @@ def mean(scores: Floats) -> Floats:
 
 def median(scores: Floats) -> Floats:
     """Return the median [...] of scores [..., n]."""
-    ordered, number = np.sort(scores, axis=-1), scores.shape[-1]  # faster than numpy's for a few seeds
-    return np.asarray((ordered[..., (number - 1) // 2] + ordered[..., number // 2]) / 2)
+    # For a few seeds, sorting is faster than numpy.median and scipy.stats.trim_mean: by 2 and 5 times for five seeds.
+    scores, number = np.sort(scores, axis=-1), scores.shape[-1]
+    return np.asarray((scores[..., (number - 1) // 2] + scores[..., number // 2]) / 2)
 
 
 def iqm(scores: Floats) -> Floats:
@@ -64,9 +66,8 @@ def estimate(sample: Sample, statistic: Statistic) -> Estimate:
     """
     value = float(np.mean([statistic(scores) for scores in sample]))
     if max(map(len, sample)) < 2:
-        return Estimate(value, np.nan, np.nan)
-    resamples = [scores[rows] for scores, rows in zip(sample, _rows(tuple(map(len, sample))), strict=True)]
-    return Estimate(value, *_ends(np.mean([statistic(scores) for scores in resamples], axis=0)))
+        return Estimate(value)
+    return Estimate(value, *_ends(np.mean([statistic(scores) for scores in _resample(sample)], axis=0)))
 
 
 def improvement(ours: Sample, theirs: Sample) -> Estimate:
@@ -76,18 +77,17 @@ def improvement(ours: Sample, theirs: Sample) -> Estimate:
     maximum), averaged over the data sets (Agarwal et al., section 4.3). The interval is too narrow for few seeds, and
     has no width where all seeds of one method are above all of the other.
     """
-    value = float(np.mean([_higher(a[None], b[None])[0] for a, b in zip(ours, theirs, strict=True)]))
+    value = float(np.mean([_higher(a, b) for a, b in zip(ours, theirs, strict=True)]))
     if max(map(len, [*ours, *theirs])) < 2:
-        return Estimate(value, np.nan, np.nan)
-    rows = _rows(tuple(map(len, [*ours, *theirs])))
-    resamples = [scores[rows] for scores, rows in zip([*ours, *theirs], rows, strict=True)]
+        return Estimate(value)
+    resamples = _resample([*ours, *theirs])
     pairs = zip(resamples[: len(ours)], resamples[len(ours) :], strict=True)
     return Estimate(value, *_ends(np.mean([_higher(a, b) for a, b in pairs], axis=0)))
 
 
 def wins(ours: Sample, theirs: Sample) -> float:
     """Return in how many pairs of seeds of the same data set ours is higher, over all data sets; ties count half."""
-    return sum(float(_higher(a[None], b[None])[0]) * len(a) * len(b) for a, b in zip(ours, theirs, strict=True))
+    return sum(float(_higher(a, b)) * len(a) * len(b) for a, b in zip(ours, theirs, strict=True))
 
 
 class Ranks(NamedTuple):
@@ -109,15 +109,16 @@ def ranks(scores: Floats) -> Ranks:
     data sets or more. With two data sets and three methods it is at least 1/6. Source: Demšar 2006, Statistical
     comparisons of classifiers over multiple data sets, section 3.2.2.
     """
-    by_set = stats.rankdata(-scores, axis=1)
-    sets, methods = by_set.shape
-    random = np.random.default_rng(0).permuted(np.broadcast_to(by_set, (PERMUTATIONS, sets, methods)), axis=-1)
+    set_ranks = stats.rankdata(-scores, axis=1)
+    sets, methods = set_ranks.shape
+    random = np.random.default_rng(0).permuted(np.broadcast_to(set_ranks, (PERMUTATIONS, sets, methods)), axis=-1)
+    mean_ranks = set_ranks.mean(axis=0)
     # Friedman's statistic increases with the variance of the mean ranks, also with ties.
-    as_far = random.mean(axis=1).var(axis=-1) >= by_set.mean(axis=0).var() - 1e-9
-    p = (1 + int(as_far.sum())) / (1 + PERMUTATIONS)  # the observed order is one of them, so p is never 0
+    is_as_far = random.mean(axis=1).var(axis=-1) >= mean_ranks.var() - 1e-9
+    p = (1 + int(is_as_far.sum())) / (1 + PERMUTATIONS)  # the observed order is one of them, so p is never 0
     q = stats.studentized_range.ppf(LEVEL, methods, np.inf) / np.sqrt(2)
     critical = float(q * np.sqrt(methods * (methods + 1) / (6 * sets)))
-    return Ranks(by_set.mean(axis=0), p, critical)
+    return Ranks(mean_ranks, p, critical)
 
 
 def front(error: Floats, score: Floats) -> npt.NDArray[np.int64]:
@@ -138,10 +139,15 @@ def attainment(error: Sequence[Floats], score: Sequence[Floats]) -> tuple[Floats
     that half of the seeds reach. Source: Fonseca and Fleming 1996, On the performance assessment and comparison of
     stochastic multiobjective optimizers, section 3.
     """
-    at = np.unique(np.concatenate(error))
-    best = np.array([_best_within(at, e, s) for e, s in zip(error, score, strict=True)])
+    limits = np.unique(np.concatenate(error))
+    best = np.array([_best_within(limits, e, s) for e, s in zip(error, score, strict=True)])
     half = np.sort(best, axis=0)[len(best) // 2]  # at least half reach this score
-    return at[half > -np.inf], half[half > -np.inf]
+    return limits[half > -np.inf], half[half > -np.inf]
+
+
+def _resample(sample: Sample) -> list[Floats]:
+    """Return 2,000 bootstrap resamples of a sample, [DRAWS, seeds] for each data set."""
+    return [scores[rows] for scores, rows in zip(sample, _rows(tuple(map(len, sample))), strict=True)]
 
 
 @lru_cache(maxsize=8)
@@ -165,6 +171,6 @@ def _ends(values: Floats) -> tuple[float, float]:
 
 
 def _higher(a: Floats, b: Floats) -> Floats:
-    """Return P(a > b) + P(a = b) / 2 over all pairs, [n, A] and [n, B] -> [n]."""
-    a, b = a[:, :, None], b[:, None, :]
-    return np.asarray(((a > b) + 0.5 * (a == b)).mean(axis=(1, 2)))
+    """Return P(a > b) + P(a = b) / 2 over all pairs, [..., A] and [..., B] -> [...]."""
+    a, b = a[..., :, None], b[..., None, :]
+    return np.asarray(((a > b) + 0.5 * (a == b)).mean(axis=(-2, -1)))

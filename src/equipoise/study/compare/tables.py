@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from equipoise.errors import InputError
@@ -24,16 +25,16 @@ LATEX = str.maketrans(
 def text(comparison: Comparison) -> str:
     """Return the tables for the terminal: means with intervals, probabilities of improvement, ranks and notes."""
     parts = []
-    if all(not block.compared for block in comparison.blocks):
+    if all(not block.comparable for block in comparison.blocks):
         parts += ["all collapsed", ""]
     for block in comparison.blocks:
         runs = sum(len(group.results) for group in block.groups)
         parts += [f"{block.title}: {runs} runs", *lines(_cells(block))]
-        if len(block.listed) < len(block.groups):
+        if len(block.table_groups) < len(block.groups):
             parts.append(f"  {best_of_many(block)}; --to table.csv writes all")
         parts += ["", *_improvements(block)]
-        if ranked := ranks(block, {}):
-            parts += [*(f"  {line}" for line in ranked), ""]
+        if rank_lines := ranks(block):
+            parts += [*(f"  {line}" for line in rank_lines), ""]
     parts.append("means over seeds, below them their 95 % intervals; * best mean; β-equivalent: weight of the KL")
     parts += [f"note: {note}" for note in comparison.notes]
     parts += [f"failed: {state.run}: {state.reason}" for state in comparison.unfinished if state.stage == "failed"]
@@ -42,26 +43,23 @@ def text(comparison: Comparison) -> str:
 
 def _cells(block: Block) -> list[list[str]]:
     """Return the header and two rows for each group: means, and below them the intervals."""
-    metrics = block.averaged
-    best = {metric: block.best(metric) for metric in metrics}
-    rows = [["", "seeds", *metrics, "β-equivalent", "flags"]]
-    for group in block.listed:
-        above, below = [group.label, str(len(group.results))], ["", ""]
-        for metric in metrics:
+    rows = [["", "seeds", *block.mean_metrics, "β-equivalent", "flags"]]
+    for group in block.table_groups:
+        means, ends = [group.label, str(len(group.results))], ["", ""]
+        for metric in block.mean_metrics:
             mean = group.estimate(metric)
-            star = "*" if group.label in best[metric] else " "
-            above.append(f"{figure(metric, mean.value)}{star}" if mean else "– ")
-            below.append(f"{interval(metric, mean)} " if mean else "")
+            star = "*" if group.label in block.best[metric] else " "
+            means.append(f"{figure(metric, mean.value)}{star}" if mean else "– ")
+            ends.append(f"{interval(metric, mean)} " if mean else "")
         weight = group.beta_equivalent
-        rows += [[*above, "–" if weight is None else f"{weight:.3g}", ", ".join(group.flags)], [*below, "", ""]]
+        rows += [[*means, "–" if weight is None else f"{weight:.3g}", ", ".join(group.flags)], [*ends, "", ""]]
     return rows
 
 
 def best_of_many(block: Block) -> str:
     """Return which settings are in a table to read, where these are not all."""
-    return (
-        f"{len(block.listed)} of {len(block.groups):,} settings, those with one of the best {LEADING} means of a metric"
-    )
+    number = f"{len(block.table_groups)} of {len(block.groups):,} settings"
+    return f"{number}, those with one of the best {LEADING} means of a metric"
 
 
 def figure(metric: str, value: float) -> str:
@@ -95,7 +93,7 @@ def _improvements(block: Block) -> list[str]:
     """Return a line per metric: how often a run of the best setting is better than one of the next."""
     result = []
     for metric in block.metrics:
-        for pair in block.improvement(metric)[:1]:
+        for pair in block.improvement[metric][:1]:
             how_often = f"in {share(pair)} pairs of seeds"
             if pair.pairs >= MANY:
                 low, high = pair.estimate.low, pair.estimate.high
@@ -109,25 +107,23 @@ def share(pair: Pair) -> str:
     return f"{pair.estimate.value:.2f}" if pair.pairs >= MANY else f"{pair.wins:.3g} of {pair.pairs}"
 
 
-def ranks(block: Block, titles: Mapping[str, str]) -> list[str]:
+def ranks(block: Block, titles: Mapping[str, str] = MappingProxyType({})) -> list[str]:
     """Return a line per metric: the best mean ranks over the data sets, and the tests.
 
     titles: names of metrics to print instead of their keys.
     """
     result = []
     for metric in block.metrics:
-        ranked = block.ranks(metric)
-        if ranked:
-            labels, of_labels = ranked
-            best = sorted(zip(of_labels.mean, labels, strict=True))[:3]
-            means = ", ".join(f"{label} {mean:.2f}" for mean, label in best)
-            possible = len(labels) - 1
-            tests = f"Friedman {p_value(of_labels.p)}; " + (
-                f"differences of {of_labels.critical:.2f} or more are significant"
-                if of_labels.critical <= possible
-                else "with so few data sets, no difference between two methods can be significant"
-            )
-            result.append(f"{titles.get(metric, metric)}: mean ranks {means} of {len(labels)}; {tests}")
+        labels_and_ranks = block.ranks(metric)
+        if labels_and_ranks is None:
+            continue
+        labels, (mean_ranks, p, critical) = labels_and_ranks
+        best = ", ".join(f"{label} {mean:.2f}" for mean, label in sorted(zip(mean_ranks, labels, strict=True))[:3])
+        nemenyi = f"differences of {critical:.2f} or more are significant"
+        if critical > len(labels) - 1:  # the largest possible difference
+            nemenyi = "with so few data sets, no difference between two methods can be significant"
+        title = titles.get(metric, metric)
+        result.append(f"{title}: mean ranks {best} of {len(labels)}; Friedman {p_value(p)}; {nemenyi}")
     return result
 
 
@@ -141,7 +137,7 @@ def summary(comparison: Comparison) -> list[dict[str, Any]]:
     rows = []
     for block in comparison.blocks:
         for group in block.groups:
-            for metric in block.averaged:
+            for metric in block.mean_metrics:
                 estimates = {name: group.estimate(metric, statistic) for name, statistic in STATISTICS.items()}
                 if estimates["mean"] is None:
                     continue
@@ -153,11 +149,11 @@ def summary(comparison: Comparison) -> list[dict[str, Any]]:
                     "beta_equivalent": group.beta_equivalent,
                     "flags": ", ".join(group.flags),
                     "metric": metric,
-                    "best": group.label in block.best(metric),
+                    "best": group.label in block.best[metric],
                 }
-                for name, each in estimates.items():
-                    if each is not None:
-                        row |= {name: each.value, f"{name}_low": each.low, f"{name}_high": each.high}
+                for name, estimate in estimates.items():
+                    if estimate is not None:
+                        row |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
                 rows.append(row)
     return rows
 
@@ -167,25 +163,23 @@ def values(comparison: Comparison) -> dict[str, Any]:
     pairs, ranks = [], []
     for block in comparison.blocks:
         for metric in block.metrics:
-            for pair in block.improvement(metric):
-                row = {"data": block.title, "metric": metric, "ours": pair.ours, "theirs": pair.theirs}
-                numbers = zip(("probability", "low", "high"), pair.estimate, strict=True)
-                pairs.append({**row, "pairs": pair.pairs, **dict(numbers)})
-            ranked = block.ranks(metric)
-            if ranked:
-                labels, each = ranked
-                mean = dict(zip(labels, each.mean.tolist(), strict=True))
-                ranks.append(
-                    {"data": block.title, "metric": metric, "ranks": mean, "p": each.p, "critical": each.critical}
-                )
-    unfinished = comparison.unfinished
+            place = {"data": block.title, "metric": metric}
+            for pair in block.improvement[metric]:
+                probability, low, high = pair.estimate
+                row = {"ours": pair.ours, "theirs": pair.theirs, "pairs": pair.pairs}
+                pairs.append(_finite({**place, **row, "probability": probability, "low": low, "high": high}))
+            labels_and_ranks = block.ranks(metric)
+            if labels_and_ranks is not None:
+                labels, (mean, p, critical) = labels_and_ranks
+                by_label = dict(zip(labels, mean.tolist(), strict=True))
+                ranks.append({**place, "ranks": by_label, "p": p, "critical": critical})
     return {
         "study": str(comparison.folder),
         "finished": len(comparison.results),
-        "left": [{"run": state.run, "stage": state.stage, "reason": state.reason} for state in unfinished],
+        "left": [{"run": state.run, "stage": state.stage, "reason": state.reason} for state in comparison.unfinished],
         "notes": comparison.notes,
         "groups": [_finite(row) for row in summary(comparison)],
-        "improvement": [_finite(row) for row in pairs],
+        "improvement": pairs,
         "ranks": ranks,
     }
 
@@ -236,15 +230,14 @@ def latex(comparison: Comparison) -> str:
         " & ".join(["", "seeds", *(name.translate(LATEX) for name in metrics), r"$\beta$", "flags"]) + r" \\",
     ]
     for block in comparison.blocks:
-        best = {metric: block.best(metric) for metric in metrics}
         lines += [r"\midrule", rf"\multicolumn{{{len(metrics) + 4}}}{{l}}{{{block.title.translate(LATEX)}}} \\"]
         for group in block.groups:
             cells = [group.label.translate(LATEX), str(len(group.results))]
             for metric in metrics:
-                mean = group.estimate(metric) if metric in block.averaged else None
+                mean = group.estimate(metric) if metric in block.mean_metrics else None
                 value = figure(metric, mean.value) if mean else "--"
                 ends = interval(metric, mean).replace("..", ", ") if mean else ""
-                bold = rf"\textbf{{{value}}}" if group.label in best[metric] and mean else value
+                bold = rf"\textbf{{{value}}}" if group.label in block.best[metric] and mean else value
                 cells.append(bold + (rf" {{\scriptsize[{ends}]}}" if ends else ""))
             weight = group.beta_equivalent
             cells += ["--" if weight is None else f"{weight:.3g}", ", ".join(group.flags)]

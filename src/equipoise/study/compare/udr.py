@@ -30,15 +30,15 @@ def agreement(runs: Sequence[Path]) -> Floats:
 
     Raises `InputError` where their codes are not of the same images.
     """
-    codes = [load(run / "codes.npz") for run in runs]
+    files = [load(run / "codes.npz") for run in runs]
     digests = [read_json(run / "meta.json", Meta)["data"]["digest"] for run in runs]
-    for run, each, digest in zip(runs, codes, digests, strict=True):
-        if digest != digests[0] or not np.array_equal(each["index"], codes[0]["index"]):
+    for run, codes, digest in zip(runs, files, digests, strict=True):
+        if digest != digests[0] or not np.array_equal(codes["index"], files[0]["index"]):
             raise InputError(
                 f"the codes of {run} and {runs[0]} are not of the same images, so UDR cannot compare them; delete the "
                 f"run with the outdated images, and sweep again"
             )
-    pairs = [(each["mean"], logvar_of(each)) for each in codes]
+    pairs = [(codes["mean"], logvar_of(codes)) for codes in files]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # of the lasso, for a handful of images
         warnings.simplefilter("ignore", ScoreWarning)  # a collapsed model scores 0, and its flag gives the reason

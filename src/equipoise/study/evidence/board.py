@@ -3,12 +3,15 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
+
+import numpy as np
 
 from equipoise.methods import METHODS
 from equipoise.methods.beta_vae import BetaVAE
 from equipoise.study.compare import statistics, tables
-from equipoise.study.compare.comparison import Block
+from equipoise.study.compare.comparison import block_of_all
 from equipoise.study.compare.results import Group, Result, by_data, groups
 from equipoise.study.evidence.front import SCORES, Row, draw
 from equipoise.study.evidence.table import Evidence, Page, Size, StudyRun, read
@@ -41,15 +44,14 @@ def study(size: Size, methods: Sequence[Mapping[str, Any]] = (*FIXED, *OTHERS)) 
     All of its runs are in one folder, so that the tables that need some of them share them. Runs of another number of
     steps have a folder of their own, since their records have the same names.
     """
-    steps = (STEPS // 3 if size.quick else STEPS) if size.steps is None else size.steps
-    kind = f"-{steps}" if size.steps is not None else "-quick" if size.quick else ""
+    kind = f"-{size.steps}" if size.steps is not None else "-quick" if size.quick else ""
     return {
         "out": str(FOLDER.with_name(f"{NAME}{kind}")),
         "seeds": SEEDS if size.seeds is None else size.seeds,
         "data": {"name": list(DATA), "size": 32},
         "method": [dict(method) for method in methods],
         "net": {"name": "small"},
-        "train": {"steps": steps, **TRAINING},
+        "train": {"steps": size.steps_of(STEPS), **TRAINING},
         "evaluate": {"which": list(METRICS), "n": 10_000, "interval": False},
     }
 
@@ -59,7 +61,7 @@ def result(run: StudyRun) -> Result | None:
     if run.record is None:
         return None
     record, method = run.record, run.config.method
-    kl, beta = (record.curves.get(name, [])[-1:] for name in ("kl", "beta_equivalent"))
+    kl, beta = (record.curves.get(name, [])[-1:] for name in ("kl", "beta_equivalent"))  # the last value, if any
     setting = f"{method.beta:g}" if isinstance(method, BetaVAE) else run.config.preset or ""
     return Result(
         run=record.run,
@@ -85,11 +87,10 @@ def page(results: Path, size: Size) -> Page:
 
 def show(runs: Sequence[StudyRun], shorter: Sequence[StudyRun] = ()) -> Page:
     """Return the page of these runs; `shorter` are the runs with a third of the steps."""
-    finished = [each for run in runs if (each := result(run)) is not None]
-    third = [each for run in shorter if (each := result(run)) is not None]
+    results, third = finished_results(runs), finished_results(shorter)
     seconds = {run.record.run: run.record.seconds for run in runs if run.record is not None}
     summary = (
-        f"Means over seeds with their 95 % intervals, sorted by MIG; {len(finished)} of {len(runs)} runs are finished. "
+        f"Means over seeds with their 95 % intervals, sorted by MIG; {len(results)} of {len(runs)} runs are finished. "
         "Every method has its own settings at their defaults; images, net, batches, optimiser and steps are the same. "
         "ada-gvae has weak labels. DCI: disentanglement by boosted trees on binned codes. Above: the pairs of seeds in "
         "which the MIG is above that of the beta-VAE with the best mean. Seconds: training of the fastest seed on one "
@@ -97,27 +98,27 @@ def show(runs: Sequence[StudyRun], shorter: Sequence[StudyRun] = ()) -> Page:
         + (" MIG at 1/3: the MIG after a third of the steps." if third else "")
     )
     text, markdown, values = [], [summary], []
-    for data, of_set in by_data(finished).items():
-        rows = lines(of_set, [each for each in third if each.data == data], seconds)
-        table = [list(rows[0]), *(list(row.values()) for row in rows)]
-        text += [data, *tables.lines(table), ""]
-        markdown += ["", f"## {data}", "", *tables.markdown(table)]
-        values += [{"data": data, **row} for row in rows]
-    if finished:
-        ranked = ranks(finished)
-        text += [*ranked, ""]
-        markdown += ["", "## Ranks", "", *(f"- {line}" for line in ranked)]
-    figure = {"Squared error and scores of all methods, and the front of the beta-VAEs": draw(means(finished), DATA)}
-    is_complete = len(finished) == len(runs)
-    return Page("Board", "\n".join([*text, summary]), markdown, figure, {"rows": values}, is_complete)
+    for data, members in by_data(results).items():
+        of_set = rows(members, [each for each in third if each.data == data], seconds)
+        grid = [list(of_set[0]), *(list(row.values()) for row in of_set)]
+        text += [data, *tables.lines(grid), ""]
+        markdown += ["", f"## {data}", "", *tables.markdown(grid)]
+        values += [{"data": data, **row} for row in of_set]
+    if results:
+        rank_lines = tables.ranks(block_of_all(results, list(METRICS)), METRICS)
+        text += [*rank_lines, ""]
+        markdown += ["", "## Ranks", "", *(f"- {line}" for line in rank_lines)]
+    figure = {"Squared error and scores of all methods, and the front of the beta-VAEs": draw(means(results), DATA)}
+    is_complete = len(results) == len(runs)
+    return Page("Board", "\n".join([*text, summary]), markdown, {"rows": values}, is_complete, figure)
 
 
-def lines(finished: Sequence[Result], third: Sequence[Result], seconds: Mapping[str, float]) -> list[dict[str, str]]:
+def rows(results: Sequence[Result], third: Sequence[Result], seconds: Mapping[str, float]) -> list[dict[str, str]]:
     """Return a row for each method and setting on a data set, by heading; the largest mean MIG comes first."""
-    best = best_fixed(finished)
+    best = best_fixed(results)
     shorter = {group.label: group for group in groups(third)}
     rows = []
-    for group in sorted(groups(finished), key=lambda group: -_mean(group, "mig")):
+    for group in sorted(groups(results), key=lambda group: -_mean(group, "mig")):
         early = shorter[group.label].estimate("mig") if group.label in shorter else None
         rows.append(
             {
@@ -126,17 +127,22 @@ def lines(finished: Sequence[Result], third: Sequence[Result], seconds: Mapping[
                 **{title: _cell(group, metric) for metric, title in METRICS.items()},
                 "KL": _cell(group, "kl"),
                 **({"MIG at 1/3": tables.figure("mig", early.value) if early else "–"} if third else {}),
-                "above": _above(group, best),
+                "above": _wins(group, best),
                 "seconds": f"{min(seconds[each.run] for each in group.results):.0f}",
-                "flags": ", ".join([*group.flags, *(["MIG still rises"] if _grows(group, early) else [])]),
+                "flags": ", ".join([*group.flags, *(["MIG still rises"] if _is_rising(group, early) else [])]),
             }
         )
     return rows
 
 
-def best_fixed(finished: Sequence[Result]) -> Group | None:
+def finished_results(runs: Sequence[StudyRun]) -> list[Result]:
+    """Return the runs that are finished, as a comparison reads them."""
+    return [each for run in runs if (each := result(run)) is not None]
+
+
+def best_fixed(results: Sequence[Result]) -> Group | None:
     """Return the beta-VAE whose fixed weight has the largest mean MIG; None where there is none."""
-    fixed = [group for group in groups(finished) if group.method == "beta-vae"]
+    fixed = [group for group in groups(results) if group.method == "beta-vae"]
     return max(fixed, key=lambda group: _mean(group, "mig"), default=None)
 
 
@@ -155,35 +161,29 @@ def _cell(group: Group, metric: str) -> str:
     return tables.figure(metric, estimate.value) + (f" ({ends})" if ends else "")
 
 
-def _above(group: Group, best: Group | None) -> str:
+def _wins(group: Group, best: Group | None) -> str:
     """Count the pairs of seeds in which the MIG of a group is above that of the best beta-VAE; ties count half."""
     if best is None or group.label == best.label:
         return "–"
-    ours, theirs = ([score for of_set in of.scores("mig").values() for score in of_set] for of in (group, best))
-    count = sum((a > b) + (a == b) / 2 for a in ours for b in theirs)
-    return f"{count:g} of {len(ours) * len(theirs)}"
+    ours, theirs = (each.scores("mig").get(each.results[0].data, np.array([])) for each in (group, best))
+    pairs = len(ours) * len(theirs)
+    return f"{statistics.wins([ours], [theirs]) if pairs else 0:g} of {pairs}"
 
 
-def _grows(group: Group, early: statistics.Estimate | None) -> bool:
+def _is_rising(group: Group, early: statistics.Estimate | None) -> bool:
     """Whether the MIG is larger by more than `SETTLED` than after a third of the steps."""
     return early is not None and _mean(group, "mig") - early.value > SETTLED
 
 
-def means(finished: Sequence[Result]) -> list[Row]:
-    """Return the means over the seeds of each method and setting on each data set, for the figure."""
-    return [
-        Row(group.label, data, len(group.results), _mean(group, "sse"), {key: _mean(group, key) for key in SCORES}, {})
-        for data, of_set in by_data(finished).items()
-        for group in groups(of_set)
-    ]
-
-
-def ranks(finished: Sequence[Result]) -> list[str]:
-    """Return a line per score: the best mean ranks over the data sets that have all methods, and the tests."""
-    sets = by_data(finished)
-    everywhere = set.intersection(*({each.label for each in of_set} for of_set in sets.values()))
-    members = tuple(group for group in groups(finished) if group.label in everywhere)
-    return tables.ranks(Block(f"all {len(sets)} data sets", len(sets), members, tuple(METRICS)), METRICS)
+def means(results: Sequence[Result]) -> list[Row]:
+    """Return the means over the seeds of each method and setting on each data set, for figures."""
+    rows = []
+    for data, members in by_data(results).items():
+        for group in groups(members):
+            scores = {key: group.scores(key).get(data, [math.nan]) for key in ("sse", *SCORES)}
+            sse, *others = (fmean(values) for values in scores.values())
+            rows.append(Row(group.label, data, len(group.results), sse, dict(zip(SCORES, others, strict=True)), {}))
+    return rows
 
 
 TABLE = Evidence(NAME, study, page)

@@ -58,17 +58,17 @@ class Claim(NamedTuple):
 class Runs:
     """The finished runs, by data set and settings of the method."""
 
-    def __init__(self, trained: Sequence[StudyRun]) -> None:
-        self.runs = [run for run in trained if run.record is not None]
+    def __init__(self, runs: Sequence[StudyRun]) -> None:
+        self.runs = [run for run in runs if run.record is not None]
 
-    def of(self, data: str, name: str, **settings: Any) -> list[StudyRun]:
+    def select(self, data: str, name: str, **settings: Any) -> list[StudyRun]:
         """Return the runs of a method with these settings, and the others at their defaults."""
         method = METHODS[name](**settings)
         return [run for run in self.runs if run.data == data and run.config.method == method]
 
     def best_fixed(self, data: str) -> tuple[float, list[StudyRun]]:
         """Return the weight of the beta-VAE with the largest mean MIG, and its runs; NaN and none before two finish."""
-        by_beta = {beta: self.of(data, "beta-vae", beta=beta) for beta in board.BETAS}
+        by_beta = {beta: self.select(data, "beta-vae", beta=beta) for beta in board.BETAS}
         means = {beta: fmean(scores(runs)) for beta, runs in by_beta.items() if len(scores(runs)) > 1}
         best = max(means, key=means.__getitem__, default=math.nan)
         return best, by_beta.get(best, [])
@@ -80,7 +80,7 @@ def scores(runs: Sequence[StudyRun], metric: str = "mig") -> list[float]:
     return [math.log(value) for value in values] if metric == "sse" else values
 
 
-def finding(data: str, verdict: Judgement, result: str, power: Effect) -> Finding:
+def mig_finding(data: str, verdict: Judgement, result: str, power: Effect) -> Finding:
     """Return a finding that states the power as a difference in MIG."""
     return Finding(data, result, f"{power.detectable:.3f} of MIG", verdict)
 
@@ -88,10 +88,14 @@ def finding(data: str, verdict: Judgement, result: str, power: Effect) -> Findin
 # --- the tests --------------------------------------------------------------------------------------------------------
 
 
-def compare(ours: Sequence[StudyRun], theirs: Sequence[StudyRun]) -> tuple[Effect, Effect] | None:
-    """Return the effects in MIG and in log squared error of `ours` minus `theirs`; None before two seeds of each."""
-    mig = effect((scores(ours), scores(theirs)))
-    sse = effect((scores(ours, "sse"), scores(theirs, "sse")))
+def compare(*pairs: tuple[Sequence[StudyRun], Sequence[StudyRun]]) -> tuple[Effect, Effect] | None:
+    """Return the effects in MIG and in log squared error of the first runs of each pair minus the second ones.
+
+    They are averaged over the pairs. None before two seeds of each.
+    """
+    mig, sse = (
+        effect(*((scores(ours, metric), scores(theirs, metric)) for ours, theirs in pairs)) for metric in ("mig", "sse")
+    )
     return None if mig is None or sse is None else (mig, sse)
 
 
@@ -103,42 +107,42 @@ def last_betas(runs: Sequence[StudyRun]) -> list[float]:
 def judge_tuning(runs: Runs, data: str) -> Finding | None:
     """L-VAE beside the beta-VAE with the best of eight weights."""
     beta, best = runs.best_fixed(data)
-    effects = compare(runs.of(data, "l-vae"), best)
+    effects = compare((runs.select(data, "l-vae"), best))
     if effects is None:
         return None
     mig, sse = effects
     text = f"MIG {mig} against beta {beta:g}; squared error times {math.exp(sse.value):.2f}"
-    return finding(data, mig.judge(-MARGIN), text, mig)
+    return mig_finding(data, mig.judge(-MARGIN), text, mig)
 
 
 def judge_fixed(runs: Runs, data: str) -> Finding | None:
     """L-VAE beside the beta-VAE whose fixed weight is nearest to the learned one."""
-    ours = runs.of(data, "l-vae")
+    ours = runs.select(data, "l-vae")
     if not ours:
         return None
     learned = fmean(last_betas(ours))
     beta = min(board.BETAS, key=lambda beta: abs(math.log(beta / learned)))
-    effects = compare(ours, runs.of(data, "beta-vae", beta=beta))
+    effects = compare((ours, runs.select(data, "beta-vae", beta=beta)))
     if effects is None:
         return None
     mig, sse = effects
     text = f"learned {learned:.2g}, fixed {beta:g}: MIG {mig}, squared error times {math.exp(sse.value):.2f}"
-    return finding(data, together([mig.judge(), sse.negative.judge()]), text, mig)
+    return mig_finding(data, together([mig.judge(), sse.negative.judge()]), text, mig)
 
 
 def judge_best(runs: Runs, data: str) -> Finding | None:
     """The best weight of this data set beside the best weight of the other one."""
-    own, best = runs.best_fixed(data)
-    other, _ = runs.best_fixed(next(name for name in DATA if name != data))
-    if math.isnan(other) or math.isnan(own):
+    beta, best = runs.best_fixed(data)
+    other_beta, _ = runs.best_fixed(next(name for name in DATA if name != data))
+    if math.isnan(beta) or math.isnan(other_beta):
         return None
-    if own == other:
-        return Finding(data, f"beta {own:g} is best on both", "–", "contradicted")
-    effects = compare(best, runs.of(data, "beta-vae", beta=other))
+    if beta == other_beta:
+        return Finding(data, f"beta {beta:g} is best on both", "–", "contradicted")
+    effects = compare((best, runs.select(data, "beta-vae", beta=other_beta)))
     if effects is None:
         return None
     mig, _ = effects
-    return finding(data, mig.judge(), f"MIG of its beta {own:g} against beta {other:g}: {mig}", mig)
+    return mig_finding(data, mig.judge(), f"MIG of its beta {beta:g} against beta {other_beta:g}: {mig}", mig)
 
 
 def judge_isa(rival: str, learned: bool) -> Callable[[Runs, str], Finding | None]:
@@ -146,53 +150,51 @@ def judge_isa(rival: str, learned: bool) -> Callable[[Runs, str], Finding | None
 
     def test(runs: Runs, data: str) -> Finding | None:
         pairs = [
-            (runs.of(data, "isa-vae", beta=beta, learned=learned), runs.of(data, rival, beta=beta))
+            (runs.select(data, "isa-vae", beta=beta, learned=learned), runs.select(data, rival, beta=beta))
             for beta in ISA_BETAS
         ]
-        mig, sse = (
-            effect(*((scores(ours, metric), scores(theirs, metric)) for ours, theirs in pairs))
-            for metric in ("mig", "sse")
-        )
-        if mig is None or sse is None:
+        effects = compare(*pairs)
+        if effects is None:
             return None
+        mig, sse = effects
         text = f"MIG {mig} over three weights; squared error times {math.exp(sse.value):.2f}"
-        return finding(data, together([mig.judge(), sse.negative.judge(-NEAR)]), text, mig)
+        return mig_finding(data, together([mig.judge(), sse.negative.judge(-NEAR)]), text, mig)
 
     return test
 
 
 def judge_starts(runs: Runs, data: str) -> Finding | None:
     """The progressive RF-VAE from three first weights."""
-    groups = [scores(runs.of(data, "progressive-rf-vae", beta_0=start)) for start in STARTS]
-    pairs = [effect(pair) for pair in combinations(groups, 2) if min(map(len, pair)) > 1]
-    known = [pair for pair in pairs if pair is not None]
-    if len(known) < math.comb(len(STARTS), 2):
+    groups = [scores(runs.select(data, "progressive-rf-vae", beta_0=start)) for start in STARTS]
+    effects = [effect(pair) for pair in combinations(groups, 2)]
+    differences = [difference for difference in effects if difference is not None]
+    if len(differences) < len(effects):
         return None
-    widest = max(known, key=lambda pair: abs(pair.value))
-    verdict = together([pair.judge_equal(MARGIN) for pair in known])
-    return finding(data, verdict, f"largest difference in MIG of two first weights {widest}", widest)
+    widest = max(differences, key=lambda difference: abs(difference.value))
+    verdict = together([difference.judge_equal(MARGIN) for difference in differences])
+    return mig_finding(data, verdict, f"largest difference in MIG of two first weights {widest}", widest)
 
 
 def judge_dynamic(runs: Runs, data: str) -> Finding | None:
     """DynamicVAE beside the beta-VAE with the best of eight weights."""
     beta, best = runs.best_fixed(data)
-    ours = runs.of(data, "dynamic-vae")
-    effects = compare(ours, best)
+    ours = runs.select(data, "dynamic-vae")
+    effects = compare((ours, best))
     if effects is None:
         return None
     mig, sse = effects
-    last = last_betas(ours)
-    below: Judgement = "supported" if max(last) < 1 else "contradicted"
+    betas = last_betas(ours)
+    is_below_one: Judgement = "supported" if max(betas) < 1 else "contradicted"
     text = (
-        f"MIG {mig} against beta {beta:g}; squared error times {math.exp(sse.value):.2f}; last beta {min(last):.2g} to "
-        f"{max(last):.2g}"
+        f"MIG {mig} against beta {beta:g}; squared error times {math.exp(sse.value):.2f}; last beta {min(betas):.2g} "
+        f"to {max(betas):.2g}"
     )
-    return finding(data, together([mig.judge(-MARGIN), sse.negative.judge(), below]), text, mig)
+    return mig_finding(data, together([mig.judge(-MARGIN), sse.negative.judge(), is_below_one]), text, mig)
 
 
 def judge_set_point(runs: Runs, data: str) -> Finding | None:
     """The KL of ControlVAE over the last fifth of the training, beside its set point."""
-    ours = runs.of(data, "control-vae")
+    ours = runs.select(data, "control-vae")
     levels = [
         fmean(run.record.recent("kl", run.config.train.steps, max(1, run.config.train.steps // 5)))
         for run in ours
@@ -201,18 +203,18 @@ def judge_set_point(runs: Runs, data: str) -> Finding | None:
     if not levels:
         return None
     target = METHODS["control-vae"]().target  # type: ignore[attr-defined]
-    within = sum(abs(level / target - 1) <= TOLERANCE for level in levels)
-    verdict: Judgement = "supported" if within == len(ours) else "contradicted" if within == 0 else "undecided"
-    text = f"KL {min(levels):.2f} to {max(levels):.2f} nats for {target:g}; {within} of {len(ours)} seeds are within "
+    count = sum(abs(level / target - 1) <= TOLERANCE for level in levels)
+    verdict: Judgement = "supported" if count == len(ours) else "contradicted" if count == 0 else "undecided"
+    text = f"KL {min(levels):.2f} to {max(levels):.2f} nats for {target:g}; {count} of {len(ours)} seeds are within "
     return Finding(data, f"{text}{TOLERANCE:.0%}", "–", verdict)
 
 
 def judge_relevance(runs: Runs, data: str) -> Finding | None:
     """The latents of RF-VAE with a relevance above one half."""
-    ours = [run.record.latents["relevance_dims"] for run in runs.of(data, "rf-vae") if run.record is not None]
+    ours = [run.record.latents["relevance_dims"] for run in runs.select(data, "rf-vae") if run.record is not None]
     if not ours:
         return None
-    counts = [sum(value > 0.5 for value in of) for of in ours]
+    counts = [sum(relevance > 0.5 for relevance in latents) for latents in ours]
     verdict: Judgement = "supported" if 2 * counts.count(FACTORS) > len(ours) else "contradicted"
     return Finding(data, f"{', '.join(map(str, counts))} of {len(ours[0])} latents are relevant", "–", verdict)
 
@@ -279,8 +281,8 @@ CLAIMS = (
 
 def study(size: Size) -> dict[str, Any]:
     """Return the study of the claims: those runs of the board that they need, and others beside them."""
-    needed = [method for method in board.OTHERS if method["name"] in NEEDED and "preset" not in method]
-    return board.study(size, [*board.FIXED, *needed, *EXTRA])
+    shared = [method for method in board.OTHERS if method["name"] in NEEDED and "preset" not in method]
+    return board.study(size, [*board.FIXED, *shared, *EXTRA])
 
 
 def page(results: Path, size: Size) -> Page:
@@ -288,14 +290,14 @@ def page(results: Path, size: Size) -> Page:
     return show(read(study(size), results))
 
 
-def show(trained: Sequence[StudyRun]) -> Page:
+def show(planned: Sequence[StudyRun]) -> Page:
     """Return the page of these runs."""
-    runs = Runs(trained)
-    rows = [["claim", "source", "data", "result", "power", "verdict"]]
+    runs = Runs(planned)
+    rows = [["claim", "data", "result", "power", "verdict"]]
     values, markdown = [], []
     for claim in CLAIMS:
         findings = [claim.test(runs, data) for data in claim.data]
-        verdict = overall([each.verdict for each in findings if each is not None])
+        verdict = overall([finding.verdict for finding in findings if finding is not None])
         markdown += [
             "",
             f"## {claim.statement}",
@@ -303,22 +305,21 @@ def show(trained: Sequence[StudyRun]) -> Page:
             f"{claim.source}. Test: {claim.protocol}. Verdict: **{verdict}**.",
             "",
         ]
-        for data, each in zip(claim.data, findings, strict=True):
-            line = ("runs are missing", "–", "–") if each is None else (each.result, each.power, each.verdict)
-            rows.append([claim.statement, claim.source, data, *line])
-            markdown.append(f"- {data}: {line[0]}; {line[2]}; power: {line[1]}")
-        values.append(
-            {"claim": claim.statement, "verdict": verdict, "findings": [each and each._asdict() for each in findings]}
-        )
+        for data, finding in zip(claim.data, findings, strict=True):
+            _, result, power, judgement = finding or (data, "runs are missing", "–", "–")
+            rows.append([claim.statement, data, result, power, judgement])
+            markdown.append(f"- {data}: {result}; {judgement}; power: {power}")
+        json_findings = [finding and finding._asdict() for finding in findings]
+        values.append({"claim": claim.statement, "verdict": verdict, "findings": json_findings})
     summary = (
-        f"{len(runs.runs)} of {len(trained)} runs are finished. Images of 32 x 32, {board.STEPS:,} steps, "
+        f"{len(runs.runs)} of {len(planned)} runs are finished. Images of 32 x 32, {board.STEPS:,} steps, "
         f"{board.SEEDS} seeds, as on the board. Differences are means over seeds with 95 % intervals. Power: the "
         "difference whose interval is above 0 with a probability of 0.8, given the spread over these seeds. A claim is "
         "supported if it is supported on at least one data set and contradicted on none, and contradicted if it is "
         "contradicted on at least one and supported on none."
     )
-    text = "\n".join([*tables.lines([[*row[:1], *row[2:]] for row in rows]), "", summary])
-    return Page("Claims", text, [summary, *markdown], {}, {"claims": values}, len(runs.runs) == len(trained))
+    text = "\n".join([*tables.lines(rows), "", summary])
+    return Page("Claims", text, [summary, *markdown], {"claims": values}, len(runs.runs) == len(planned))
 
 
 def overall(verdicts: Sequence[Judgement]) -> Judgement:

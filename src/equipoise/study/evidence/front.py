@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from equipoise.report.figures.style import CYCLE, INK, MUTED, label_axes
 from equipoise.study.compare import statistics
+from equipoise.study.log_axis import set_log_axis
 
 SCORES = {"mig": "MIG", "dci_hist_disentanglement": "DCI"}
 MARKS = ("s", "^", "D", "v", "P", "X", "h", "<", ">", "p", "*")
@@ -59,22 +59,18 @@ def draw(rows: Sequence[Row], sets: Sequence[str]) -> Figure:
     figure = Figure(figsize=(9, 7), layout="constrained", facecolor="white")
     panels = figure.subplots(len(SCORES), len(sets), squeeze=False)
     methods = list(dict.fromkeys(row.method for row in rows if not is_reference(row)))
-    for across, data in enumerate(sets):
-        for down, (score, title) in enumerate(SCORES.items()):
-            of_data = [row for row in rows if row.data == data]
-            _panel(panels[down][across], of_data, score, methods)
-            label_axes(panels[down][across], f"{title}, {data}", "squared error per image", title)
+    for (score, title), row_of_panels in zip(SCORES.items(), panels, strict=True):
+        for data, axes in zip(sets, row_of_panels, strict=True):
+            _draw_panel(axes, [row for row in rows if row.data == data], score, methods)
+            label_axes(axes, f"{title}, {data}", "squared error per image", title)
     handles, labels = panels[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
     return figure
 
 
-def _panel(axes: Axes, rows: Sequence[Row], score: str, methods: Sequence[str]) -> None:
+def _draw_panel(axes: Axes, rows: Sequence[Row], score: str, methods: Sequence[str]) -> None:
     """Draw the points of a data set and a score."""
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    set_log_axis(axes, (1, 2, 5))
     fixed = {row.method.split()[-1]: row.point(score) for row in rows if is_reference(row)}
     best = front(list(fixed.values()))
     steps = [point.sse for point in best], [point.score for point in best]

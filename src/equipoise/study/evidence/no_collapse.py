@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from equipoise.study.compare import tables
-from equipoise.study.evidence.table import Evidence, Page, Size, read
+from equipoise.study.evidence.table import Evidence, Page, Size, StudyRun, one_table, read
+from equipoise.study.grouping import group_by
 
 NAME = "no-collapse"
 FOLDER = Path("studies") / NAME
@@ -71,22 +71,21 @@ class Cell(NamedTuple):
         return f"({text})" if self.is_collapsed else text
 
 
-def draw_photographs(folder: Path, count: int = PHOTOGRAPHS, side: int = 64, seed: int = 0) -> None:
+def draw_photographs(folder: Path, count: int = PHOTOGRAPHS, side: int = 64) -> None:
     """Write grey crops of the two photographs that scikit-learn contains, `side` pixels square, as PNG files."""
     folder.mkdir(parents=True, exist_ok=True)
     photographs = [Image.fromarray(image).convert("L") for image in load_sample_images().images]
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     for i in range(count):
         photograph = photographs[i % len(photographs)]
         size = int(rng.integers(side, 4 * side + 1))
-        left, top = (int(rng.integers(0, room - size + 1)) for room in photograph.size)
-        crop = photograph.crop((left, top, left + size, top + size))
+        x, y = (int(rng.integers(0, side_of_photograph - size + 1)) for side_of_photograph in photograph.size)
+        crop = photograph.crop((x, y, x + size, y + size))
         crop.resize((side, side), Image.Resampling.LANCZOS).save(folder / f"{i:04d}.png")
 
 
 def contents(
     folder: Path = FOLDER,
-    size: int = SIZE,
     steps: int = STEPS,
     methods: Sequence[Mapping[str, str]] = METHODS,
     seeds: int = 1,
@@ -95,7 +94,6 @@ def contents(
 
     Args:
         folder: its folder, which also has the photographs.
-        size: side of the images in pixels.
         steps: training steps.
         methods: name and preset of each method.
         seeds: runs of each cell.
@@ -104,7 +102,7 @@ def contents(
     return {
         "out": str(folder),
         **({"seeds": seeds} if seeds > 1 else {}),
-        "data": {"name": names, "size": size},
+        "data": {"name": names, "size": SIZE},
         "method": [dict(method) for method in methods],
         "net": {"name": list(NETS)},
         "train": {"steps": steps},
@@ -112,47 +110,46 @@ def contents(
     }
 
 
-def prepare(of_study: Mapping[str, Any]) -> None:
+def prepare(contents: Mapping[str, Any]) -> None:
     """Draw the photographs that the study reads, unless they are there."""
-    folder = Path(of_study["out"]) / "photographs"
+    folder = Path(contents["out"]) / "photographs"
     if len(list(folder.glob("*.png"))) < PHOTOGRAPHS:
         draw_photographs(folder)
 
 
-def cells(of_study: Mapping[str, Any], results: Path) -> list[Cell]:
+def cells(contents: Mapping[str, Any], results: Path) -> list[Cell]:
     """Return the cells of a study, from the records in a folder of results."""
-    groups: dict[tuple[str, str, str], list[Mapping[str, float]]] = {}
-    for run in read(of_study, results):
-        groups.setdefault((run.method, run.config.net.name, run.data), []).append(run.scores)
-    return [Cell(*cell, _least(scores, "kl"), _least(scores, "active_units")) for cell, scores in groups.items()]
+    seeds = group_by(read(contents, results), lambda run: (run.method, run.config.net.name, run.data))
+    return [Cell(*cell, _least(runs, "kl"), _least(runs, "active_units")) for cell, runs in seeds.items()]
 
 
-def _least(scores: Sequence[Mapping[str, float]], metric: str) -> float:
+def _least(runs: Sequence[StudyRun], metric: str) -> float:
     """Return the least value of a metric, NaN where one is missing."""
-    return min(each[metric] for each in scores) if all(metric in each for each in scores) else math.nan
+    values = [run.scores.get(metric, math.nan) for run in runs]
+    return math.nan if any(map(math.isnan, values)) else min(values)
 
 
 def grid(table: Sequence[Cell]) -> list[list[str]]:
     """Return the table, with a heading: a row for each method and net, a column for each data set."""
     columns = list(dict.fromkeys(cell.data for cell in table))
-    of = {(cell.method, cell.net, cell.data): cell.text for cell in table}
-    rows = list(dict.fromkeys((cell.method, cell.net) for cell in table))
-    return [["method", "net", *columns], *([*row, *(of[(*row, data)] for data in columns)] for row in rows)]
+    rows = group_by(table, lambda cell: (cell.method, cell.net))
+    texts = {key: {cell.data: cell.text for cell in cells} for key, cells in rows.items()}
+    return [["method", "net", *columns], *([*key, *(text[data] for data in columns)] for key, text in texts.items())]
 
 
 def summary(table: Sequence[Cell]) -> str:
     """Return one sentence on the cells that are finished, and how to read the table."""
-    finished = [cell for cell in table if cell.is_finished]
-    collapsed = sum(cell.is_collapsed for cell in finished)
+    finished = sum(cell.is_finished for cell in table)
+    collapsed = sum(cell.is_collapsed for cell in table)
     return (
-        f"KL in nats / active latents. {len(finished)} of {len(table)} cells are finished; {collapsed} of them, in "
+        f"KL in nats / active latents. {finished} of {len(table)} cells are finished; {collapsed} of them, in "
         f"brackets, have fewer than {ACTIVE} active latents or a KL below {NATS:g} nats."
     )
 
 
 def study(size: Size) -> dict[str, Any]:
     """Return the study of the table; a quick one has a third of the steps."""
-    steps = (STEPS // 3 if size.quick else STEPS) if size.steps is None else size.steps
+    steps = size.steps_of(STEPS)
     folder = FOLDER if steps == STEPS else FOLDER.with_name(f"{NAME}-{steps}")
     return contents(folder, steps=steps, seeds=1 if size.seeds is None else size.seeds)
 
@@ -164,11 +161,9 @@ def page(results: Path, size: Size) -> Page:
 
 def show(table: Sequence[Cell]) -> Page:
     """Return the page of these cells."""
-    rows, sentence = grid(table), summary(table)
-    text = "\n".join([*tables.lines(rows), "", sentence])
     is_complete = all(cell.is_finished and not cell.is_collapsed for cell in table)
     values = {"cells": [cell.values for cell in table]}
-    return Page("No collapse", text, [sentence, "", *tables.markdown(rows)], {}, values, is_complete)
+    return one_table("No collapse", summary(table), grid(table), values, is_complete)
 
 
 TABLE = Evidence(NAME, study, page, prepare)

@@ -6,7 +6,6 @@ The models are those of the board. The numbers are computed from the codes of ea
 import json
 import math
 from collections.abc import Mapping, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,10 +19,10 @@ from equipoise.files import write_text
 from equipoise.metrics.ranking import FEWEST
 from equipoise.metrics.unsupervised import gaussian_tc
 from equipoise.report.latents import ACTIVE, latent_variances
-from equipoise.study.compare import tables
 from equipoise.study.compare.udr import udr_of_seeds
 from equipoise.study.evidence import board
-from equipoise.study.evidence.table import Evidence, Page, Size, StudyRun, read
+from equipoise.study.evidence.table import Evidence, Page, Size, StudyRun, one_table, read
+from equipoise.study.grouping import group_by
 
 NAME = "picking"
 LABELLED = {"mig": "MIG", "dci_hist_disentanglement": "DCI", "factor_vae": "FactorVAE"}
@@ -62,22 +61,19 @@ class Row(NamedTuple):
 
 def collect(contents: Mapping[str, Any], results: Path) -> None:
     """Compute the numbers of the runs of each setting whose seeds are all finished and have their codes; write them."""
-    known = _read(results)
-    for _, group in groupby(sorted(read(contents, results), key=_setting), key=_setting):
-        seeds = list(group)
+    numbers = _read(results)
+    # The seeds of a setting share data and method with all its settings.
+    settings = group_by(read(contents, results), lambda run: (run.data, repr(run.config.method)))
+    for seeds in settings.values():
         if not all(run.record is not None and _codes(run).exists() for run in seeds):
             continue
         paths = [Path(run.config.out) for run in seeds]
         udr = udr_of_seeds(paths) if len(paths) >= FEWEST else [math.nan] * len(paths)
-        for run, each in zip(seeds, udr, strict=True):
+        for run, run_udr in zip(seeds, udr, strict=True):
             assert run.record is not None
-            known[run.record.run] = {name: value for name, value in _numbers(run, each).items() if math.isfinite(value)}
-    write_text(_file(results), json.dumps(known, indent=0, sort_keys=True) + "\n")
-
-
-def _setting(run: StudyRun) -> str:
-    """Data and method with all settings, which the seeds of a setting share."""
-    return f"{run.data} {run.config.method!r}"
+            values = _numbers(run, run_udr)
+            numbers[run.record.run] = {name: value for name, value in values.items() if math.isfinite(value)}
+    write_text(_file(results), json.dumps(numbers, indent=0, sort_keys=True) + "\n")
 
 
 def _codes(run: StudyRun) -> Path:
@@ -131,8 +127,7 @@ def page(results: Path, size: Size) -> Page:
 def show(models: Sequence[Model], planned: int) -> Page:
     """Return the page of these models."""
     table = rows(models)
-    heading = ["data", "picked by", "models", *LABELLED.values(), *(f"regret {title}" for title in LABELLED.values())]
-    grid = [heading]
+    grid = [["data", "picked by", "models", *LABELLED.values(), *(f"regret {title}" for title in LABELLED.values())]]
     for row in table:
         correlations = (f"{row.correlation[name]:+.2f}" if name in row.correlation else "–" for name in LABELLED)
         regrets = (f"{row.regret[name]:.3f}" for name in LABELLED)
@@ -143,36 +138,30 @@ def show(models: Sequence[Model], planned: int) -> Page:
         f"The model with the largest UDR, ELBO or number of active latents is picked; for the other numbers, the one "
         f"with the smallest."
     )
-    text = "\n".join([*tables.lines(grid), "", summary])
     values = {"rows": [row._asdict() for row in table]}
-    return Page(
-        "Picking without labels", text, [summary, "", *tables.markdown(grid)], {}, values, len(models) == planned
-    )
+    return one_table("Picking without labels", summary, grid, values, len(models) == planned)
 
 
 def rows(models: Sequence[Model]) -> list[Row]:
     """Return a row for each data set and number, from the models that have it; none from fewer than three."""
     table = []
-    for data in dict.fromkeys(model.data for model in models):
+    for data, members in group_by(models, lambda model: model.data).items():
         for number, (_, sign) in NUMBERS.items():
-            known = [
-                model
-                for model in models
-                if model.data == data and number in model.numbers and LABELLED.keys() <= model.scores.keys()
+            candidates = [
+                model for model in members if number in model.numbers and LABELLED.keys() <= model.scores.keys()
             ]
-            if len(known) < FEWEST:
+            if len(candidates) < FEWEST:
                 continue
-            values = [sign * model.numbers[number] for model in known]
-            pick = known[int(np.argmax(values))]
-            scores = {name: [model.scores[name] for model in known] for name in LABELLED}
-            correlation = {
-                name: float(stats.spearmanr(values, of).statistic)
-                for name, of in scores.items()
-                if min(len(set(values)), len(set(of))) > 1
-            }
-            regret = {name: max(of) - pick.scores[name] for name, of in scores.items()}
-            table.append(Row(data, number, len(known), correlation, regret))
+            values = [sign * model.numbers[number] for model in candidates]
+            pick = candidates[int(np.argmax(values))]
+            correlation, regret = {}, {}
+            for name in LABELLED:
+                scores = [model.scores[name] for model in candidates]
+                regret[name] = max(scores) - pick.scores[name]
+                if min(len(set(values)), len(set(scores))) > 1:
+                    correlation[name] = float(stats.spearmanr(values, scores).statistic)
+            table.append(Row(data, number, len(candidates), correlation, regret))
     return table
 
 
-TABLE = Evidence(NAME, board.study, page, collect=collect, stored=_read)
+TABLE = Evidence(NAME, board.study, page, collect=collect, collected=_read)

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
 from equipoise.config import Config
 from equipoise.files import replacing, write_text
+from equipoise.study.compare import tables
 from equipoise.study.plan import plan
 from equipoise.study.published import reproduce
 from equipoise.study.published.record import Record, read_all, record_name
@@ -20,6 +22,10 @@ class Size(NamedTuple):
     steps: int | None = None
     seeds: int | None = None
 
+    def steps_of(self, table: int) -> int:
+        """Return the training steps, of which a quick table has a third."""
+        return self.steps if self.steps is not None else table // 3 if self.quick else table
+
 
 class Page(NamedTuple):
     """The content of a table: as text for the terminal, as Markdown with figures, and as values for JSON."""
@@ -27,9 +33,9 @@ class Page(NamedTuple):
     title: str
     text: str
     markdown: Sequence[str]  # lines
-    figures: Mapping[str, Figure]  # by description; they follow the first paragraph
     values: Mapping[str, Any]
     is_complete: bool
+    figures: Mapping[str, Figure] = MappingProxyType({})  # by description; they follow the first paragraph
 
 
 class Evidence(NamedTuple):
@@ -40,7 +46,7 @@ class Evidence(NamedTuple):
     page: Callable[[Path, Size], Page]
     prepare: Callable[[Mapping[str, Any]], None] | None = None  # writes the images that the study reads
     collect: Callable[[Mapping[str, Any], Path], None] | None = None  # stores more than the records, from the runs
-    stored: Callable[[Path], Collection[str]] | None = None  # the records of which that is stored
+    collected: Callable[[Path], Collection[str]] | None = None  # the records of which that is stored
 
 
 class StudyRun(NamedTuple):
@@ -73,10 +79,12 @@ def train(table: Evidence, size: Size, results: Path, workers: int | None, progr
     contents = table.study(size)
     if table.prepare is not None:
         table.prepare(contents)
-    records = [(Path(run.config.out).name, run.record) for run in read(contents, results)]
-    stored = None if table.stored is None else table.stored(results)
-    finished = {name for name, record in records if record is not None and (stored is None or record.run in stored)}
-    reproduce.train(contents, workers, folder(contents, results), progress, without=finished)
+    runs = [run for run in read(contents, results) if run.record is not None]
+    if table.collected is not None:
+        records = table.collected(results)
+        runs = [run for run in runs if run.record is not None and run.record.run in records]
+    names = {Path(run.config.out).name for run in runs}
+    reproduce.train(contents, workers, folder(contents, results), progress, without=names)
     if table.collect is not None:
         table.collect(contents, results)
 
@@ -84,16 +92,30 @@ def train(table: Evidence, size: Size, results: Path, workers: int | None, progr
 def read(contents: Mapping[str, Any], results: Path) -> list[StudyRun]:
     """Return the runs of a study, with the records of those that are finished."""
     records = {record.run: record for record in read_all(folder(contents, results))}
-    trained = [(config, records.get(record_name(config))) for config in plan(contents).runs.values()]
-    return [
-        StudyRun(config, record if record is not None and config.train.steps in record.scores else None)
-        for config, record in trained
-    ]
+    runs = []
+    for config in plan(contents).runs.values():
+        record = records.get(record_name(config))
+        is_finished = record is not None and config.train.steps in record.scores
+        runs.append(StudyRun(config, record if is_finished else None))
+    return runs
 
 
 def folder(contents: Mapping[str, Any], results: Path) -> Path:
     """Return the folder of the records of a study: one in `results` with the name of the study's folder."""
     return results / Path(contents["out"]).name
+
+
+def one_table(
+    title: str,
+    summary: str,
+    grid: Sequence[Sequence[str]],
+    values: Mapping[str, Any],
+    is_complete: bool,
+    figures: Mapping[str, Figure] = MappingProxyType({}),
+) -> Page:
+    """Return the page of a summary and a table, whose first row is its heading."""
+    text = "\n".join([*tables.lines(grid), "", summary])
+    return Page(title, text, [summary, "", *tables.markdown(grid)], values, is_complete, figures)
 
 
 def write(page: Page, path: Path) -> list[Path]:
@@ -104,7 +126,7 @@ def write(page: Page, path: Path) -> list[Path]:
         with replacing(picture) as stream:
             figure.savefig(stream, format="svg", metadata={"Date": None})
         pictures[picture] = f"![{description}]({picture.name})"
-    first, *others = page.markdown
-    lines = [line for link in pictures.values() for line in ("", link)]
-    write_text(path, "\n".join([f"# {page.title}", "", first, *lines, *others, ""]))
+    summary, *lines = page.markdown
+    links = [line for link in pictures.values() for line in ("", link)]
+    write_text(path, "\n".join([f"# {page.title}", "", summary, *links, *lines, ""]))
     return [path, *pictures]

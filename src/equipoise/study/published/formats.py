@@ -3,6 +3,7 @@
 import math
 import textwrap
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from equipoise.study.compare import tables
@@ -34,7 +35,7 @@ def text(table: Published, dataset: str, records: Sequence[Record]) -> str:
                 cells.append(["    95 % interval", *ends, ""])
     notes = [f"paper: {table.claim}", budget(table, dataset, records)]
     notes += [f"possible reasons for differences: {table.reasons}", f"source: {table.source}"]
-    return "\n".join([f"{table.title}, on {dataset}", *tables.lines(cells), "", *map(_wrapped, notes)])
+    return "\n".join([f"{table.title}, on {dataset}", *tables.lines(cells), "", *map(_wrap, notes)])
 
 
 def markdown(table: Published, dataset: str, records: Sequence[Record], picture: str | None) -> str:
@@ -57,7 +58,7 @@ def markdown(table: Published, dataset: str, records: Sequence[Record], picture:
         table.reasons,
         f"`{command}` trains the paper's protocol, with `--quick` a fraction of it. Source: {table.source}",
     ]
-    return "\n\n".join(_wrapped(part) for part in parts) + "\n"
+    return "\n\n".join(_wrap(part) for part in parts) + "\n"
 
 
 def values(table: Published, dataset: str, records: Sequence[Record]) -> dict[str, Any]:
@@ -69,7 +70,7 @@ def values(table: Published, dataset: str, records: Sequence[Record]) -> dict[st
 
 def budget(table: Published, dataset: str, records: Sequence[Record]) -> str:
     """Return a sentence with the number of images that our runs have seen."""
-    runs = [run for of_row in table.runs(dataset, records).values() for run in of_row]
+    runs = list(chain.from_iterable(table.runs(dataset, records).values()))
     if not runs:
         return f"Ours: no runs yet; equipoise reproduce {table.name} --dataset {dataset} --run trains them."
     return f"Ours: {table.images_seen(runs)}."
@@ -99,6 +100,6 @@ def _values(line: Line) -> dict[str, Any]:
     return {"kind": line.kind, "label": line.label, "figures": figures}
 
 
-def _wrapped(paragraph: str) -> str:
+def _wrap(paragraph: str) -> str:
     """Wrap a paragraph at 120 characters, except tables, pictures and headings."""
     return paragraph if paragraph[0] in "|#!" else textwrap.fill(paragraph, 120, break_on_hyphens=False)

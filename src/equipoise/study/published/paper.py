@@ -24,7 +24,7 @@ class Column:
     sign: int = 1  # -1 for the negative mean
     decimals: int = 2
 
-    def of(self, record: Record, step: int) -> float | None:
+    def figure(self, record: Record, step: int) -> float | None:
         """Return the figure of a model, which is a run at a step; None where the run lacks it."""
         if not self.curve:
             return record.scores[step].get(self.metric)
@@ -72,7 +72,6 @@ class Published:
     def images_seen(self, runs: Iterable[Record]) -> str:
         """Return a text with the number of images that the runs have seen, and that of the protocol."""
         seen = sorted(run.steps[-1] * int(run.settings["train.batch"]) / 1e6 for run in runs)
-        least, most = (f"{millions:.2g}" for millions in (seen[0], seen[-1]))
-        each = most if least == most else f"{least} to {most}"
+        ends = dict.fromkeys(f"{millions:.2g}" for millions in (seen[0], seen[-1]))
         number = "1 run" if len(seen) == 1 else f"{len(seen)} runs"
-        return f"{number} of {each} million images; the protocol has {self.budget / 1e6:.3g} million"
+        return f"{number} of {' to '.join(ends)} million images; the protocol has {self.budget / 1e6:.3g} million"

@@ -44,18 +44,18 @@ def read_tables() -> dict[str, Published]:
 
 
 def _published(file: Table, table: Table) -> Published:
-    merged = {**file, **table}
-    copied = ("name", "title", "source", "claim", "quick", "budget", "reasons", "selection", "apart")
+    keys = {**file, **table}
+    fields = ("name", "title", "source", "claim", "quick", "budget", "reasons", "selection", "apart")
     study = {**file.get("study", {}), **table.get("study", {})}
     columns = {name: Column(**({"title": name, "metric": name} | column)) for name, column in file["columns"].items()}
     columns = {name: columns[name] for name in table.get("columns", columns)}
-    values = {dataset: {"dataset": dataset, **of} for dataset, of in file["datasets"].items()}
+    values = {dataset: {"dataset": dataset, **own} for dataset, own in file["datasets"].items()}
     return Published(
-        **{key: merged[key] for key in copied if key in merged},
+        **{key: keys[key] for key in fields if key in keys},
         study={dataset: _fill(study, values[dataset]) for dataset in values},
         columns=columns,
         rows={dataset: [_row(file, row, columns, values[dataset]) for row in table["rows"]] for dataset in values},
-        draw=_draw(**merged["figure"]) if "figure" in merged else None,
+        draw=_draw(**keys["figure"]) if "figure" in keys else None,
     )
 
 
@@ -73,9 +73,9 @@ def _draw(kind: str, **arguments: Any) -> Draw:
 def _fill(value: Any, values: Table) -> Any:
     """Replace strings such as "{net}" by the values of a data set, at any depth."""
     if isinstance(value, dict):
-        return {key: _fill(each, values) for key, each in value.items()}
+        return {key: _fill(entry, values) for key, entry in value.items()}
     if isinstance(value, list):
-        return [_fill(each, values) for each in value]
+        return [_fill(entry, values) for entry in value]
     if isinstance(value, str) and value.startswith("{") and value.endswith("}"):
         return values[value[1:-1]]
     return value

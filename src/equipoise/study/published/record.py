@@ -24,14 +24,7 @@ from equipoise.training import checkpoint
 FORMAT = 1
 ROWS = 300  # of a curve; a longer one is thinned evenly
 DIGITS = 6  # significant digits of each number
-NO_CURVES = (
-    "step",
-    "seconds",
-    "images_per_second",
-    "lr",
-    "error",
-    "integral",
-)  # not drawn
+NO_CURVES = ("step", "seconds", "images_per_second", "lr", "error", "integral")  # not drawn
 
 
 class Contents(TypedDict):
@@ -83,7 +76,7 @@ class Record:
     def recent(self, name: str, step: int, steps: int) -> list[float]:
         """Return the values of a curve in the last `steps` steps up to `step`; empty for a missing curve."""
         rows = zip(self.curves["step"], self.curves.get(name, []), strict=False)
-        return [value for at, value in rows if step - steps < at <= step]
+        return [value for row_step, value in rows if step - steps < row_step <= step]
 
 
 def record(run: Path) -> Record | None:
@@ -101,28 +94,33 @@ def record(run: Path) -> Record | None:
     rows = checkpoint.read_log(run / "log.jsonl")
     if not rows:
         return None
-    stored = summary.read(run)
-    flags = [] if stored is None else stored["flags"]
-    last = rows[-1]
-    latents = {name: [_round(each) for each in last[name]] for name in last if name.endswith("_dims")}
+    figures = summary.read(run)
+    end = rows[-1]
     return Record(
-        _name(config, settings), settings, scores, _curves(rows), made_by, flags, last.get("seconds", math.nan), latents
+        run=_name(config, settings),
+        settings=settings,
+        scores=scores,
+        curves=_curves(rows),
+        made_by=made_by,
+        flags=[] if figures is None else figures["flags"],
+        seconds=end.get("seconds", math.nan),
+        latents={name: [_round(value) for value in end[name]] for name in end if name.endswith("_dims")},
     )
 
 
 def record_name(config: Config) -> str:
     """Return the name of the record of a run with these settings; runs that differ in their steps alone share it."""
-    sections = config.to_dict()
-    return _name(
-        config,
-        {f"{name}.{key}": value for name, of in sections.items() if isinstance(of, dict) for key, value in of.items()},
-    )
+    settings: dict[str, object] = {}
+    for section, values in config.to_dict().items():
+        if isinstance(values, dict):
+            settings |= {f"{section}.{key}": value for key, value in values.items()}
+    return _name(config, settings)
 
 
 def _name(config: Config, settings: Mapping[str, object]) -> str:
     """Return the name for settings by dotted key, as the run's file has them; an earlier version wrote fewer."""
-    same = {key: value for key, value in configuration.distinguishing(settings).items() if key != "train.steps"}
-    digest = hashlib.sha256(json.dumps(same, sort_keys=True, default=str).encode()).hexdigest()[:10]
+    values = {key: value for key, value in configuration.distinguishing(settings).items() if key != "train.steps"}
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:10]
     return f"{Path(config.data.name).stem}-{config.method.name}-{digest}"
 
 
@@ -159,19 +157,18 @@ def _read(file: Path) -> Record:
         raise InputError(
             f"{file} is not a record of `equipoise reproduce` ({fault(error)}); move it to another folder"
         ) from None
-    first = (contents["settings"], contents["scores"], contents["curves"], contents["made_by"])
-    later = (contents.get("flags", []), contents.get("seconds", math.nan), contents.get("latents", {}))
-    return Record(file.stem, *first, *later)
+    fields: dict[str, Any] = {key: value for key, value in contents.items() if key != "format"}
+    return Record(file.stem, **fields)
 
 
-def _scores(run: Path, last: int) -> dict[int, dict[str, float]]:
+def _scores(run: Path, steps: int) -> dict[int, dict[str, float]]:
     """Return the scores of a run by step: those during training, and those of its end, which replace earlier ones."""
     history = run / "scores_history.jsonl"
     rows: Iterable[dict[str, Any]] = checkpoint.read_log(history) if history.exists() else []
     scores = {int(row["step"]): {name: value for name, value in row.items() if name != "step"} for row in rows}
     if (run / "scores.json").exists():
         final = scoring.read(run / "scores.json")["scores"]
-        scores[last] = scores.get(last, {}) | {name: score.value for name, score in final.items()}
+        scores[steps] = scores.get(steps, {}) | {name: score.value for name, score in final.items()}
     return {
         step: {name: _round(value) for name, value in row.items() if value is not None and not math.isnan(value)}
         for step, row in scores.items()

@@ -24,8 +24,8 @@ TABLES = read_tables()
 def protocol(table: Published, dataset: str, quick: bool, steps: int | None, seeds: int | None) -> dict[str, Any]:
     """Return the contents of the study file of a table, with its folder."""
     contents: dict[str, Any] = {**table.study[dataset], "out": f"studies/{table.name}-{dataset}"}
-    own = {"train.steps": steps, "seeds": seeds}
-    changes = (dict(table.quick) if quick else {}) | {key: value for key, value in own.items() if value is not None}
+    options = {"train.steps": steps, "seeds": seeds}
+    changes = (dict(table.quick) if quick else {}) | {key: value for key, value in options.items() if value is not None}
     for key, value in changes.items():
         section, _, setting = key.partition(".")
         contents[section] = contents[section] | {setting: value} if setting else value
@@ -45,9 +45,9 @@ def train(
     write_text(file, tomli_w.dumps(contents))
     states = sweep(file, workers=workers, without=without, progress=progress)
     for config in study.runs.values():
-        of_run = record(Path(config.out)) if (Path(config.out) / "meta.json").exists() else None
-        if of_run is not None:
-            write(of_run, results)
+        run = record(Path(config.out)) if (Path(config.out) / "meta.json").exists() else None
+        if run is not None:
+            write(run, results)
     return sum(state.stage != "done" for state in states)
 
 
@@ -57,13 +57,13 @@ def add_runs(table: Published, dataset: str, folders: Sequence[Path], results: P
     for folder in folders:
         if not (folder / "config.toml").is_file():
             raise InputError(f"{folder} is not a run (it has no config.toml); expected the folder of a training")
-        of_run = record(folder)
-        if of_run is None:
+        run = record(folder)
+        if run is None:
             raise InputError(f"{folder} was not scored yet; equipoise evaluate {folder} scores it")
-        if not any(table.runs(dataset, [of_run]).values()):
+        if not any(table.runs(dataset, [run]).values()):
             raise InputError(f"{folder} is not a run of {table.name} on {dataset}: its settings fit no row")
-        records.append(of_run)
-    return [write(each, results) for each in records]
+        records.append(run)
+    return [write(run, results) for run in records]
 
 
 def write_page(to: Path, pairs: Sequence[tuple[Published, str]], records: Sequence[Record]) -> list[Path]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from equipoise.metrics import METRICS
 from equipoise.study.compare import statistics
 from equipoise.study.compare.statistics import Estimate
+from equipoise.study.grouping import group_by
 from equipoise.study.published.paper import Published, Row
 from equipoise.study.published.record import Record
 
@@ -41,48 +43,43 @@ def side_by_side(table: Published, dataset: str, records: Sequence[Record]) -> l
     """
     runs = table.runs(dataset, records)
     step = common_step(list(runs.values()))
-    return [Side(row.label, _lines(table, row, of_row, step)) for row, of_row in runs.items()]
+    return [Side(row.label, _lines(table, row, records, step)) for row, records in runs.items()]
 
 
 def common_step(rows: Sequence[Sequence[Record]]) -> int | None:
     """Return the last step at which every row that has any model has one; None where there is none."""
-    steps = [{step for run in of_row for step in run.steps} for of_row in rows if of_row]
+    steps = [{step for run in records for step in run.steps} for records in rows if records]
     return max(set.intersection(*steps), default=None) if steps else None
 
 
 def _lines(table: Published, row: Row, runs: Sequence[Record], common: int | None) -> list[Line]:
-    lines = [Line("paper", "paper", {name: _exact(value) for name, value in row.paper.items()})] if row.paper else []
-    latest: dict[str, Line] = {}
-    for setting, alike in _apart(table, runs).items():
-        last = max(step for run in alike for step in run.steps)
-        for step in sorted({last} if common is None else {common, last}):
-            models = [run for run in alike if step in run.scores]
+    lines = [Line("paper", "paper", {name: Estimate(value) for name, value in row.paper.items()})] if row.paper else []
+    latest: dict[str, Mapping[str, Estimate]] = {}
+    for setting, records in group_by(runs, partial(_setting, table)).items():
+        end = max(step for run in records for step in run.steps)
+        for step in sorted({end} if common is None else {common, end}):
+            models = [run for run in records if step in run.scores]
             if models:
-                mean = _means(table, models, step)
-                latest[setting] = Line("mean", _label(models, step, setting), mean)
-                lines.append(latest[setting])
-    for setting, line in latest.items() if row.paper else ():
-        ours = line.figures
-        away = {name: _exact(ours[name].value - value) for name, value in row.paper.items() if name in ours}
-        lines.append(Line("difference", f"ours - paper, {setting}" if len(latest) > 1 else "ours - paper", away))
+                latest[setting] = _means(table, models, step)
+                lines.append(Line("mean", _label(models, step, setting), latest[setting]))
+    for setting, ours in latest.items() if row.paper else ():
+        differences = {name: Estimate(ours[name].value - value) for name, value in row.paper.items() if name in ours}
+        label = f"ours - paper, {setting}" if len(latest) > 1 else "ours - paper"
+        lines.append(Line("difference", label, differences))
     if table.selection is not None:
         lines += _best(table, table.selection, runs)
     return lines
 
 
-def _apart(table: Published, runs: Sequence[Record]) -> dict[str, list[Record]]:
-    """Return the runs by the settings that the table shows separately, as text."""
-    by: dict[str, list[Record]] = {}
-    for run in runs:
-        name = ", ".join(f"{key.partition('.')[2]} {run.settings.get(key)}" for key in table.apart)
-        by.setdefault(name, []).append(run)
-    return by
+def _setting(table: Published, run: Record) -> str:
+    """Return the settings by which the table shows the runs of a row separately, as text."""
+    return ", ".join(f"{key.partition('.')[2]} {run.settings.get(key)}" for key in table.apart)
 
 
 def _means(table: Published, models: Sequence[Record], step: int) -> dict[str, Estimate]:
     figures = {}
     for name, column in table.columns.items():
-        values = [value for run in models if (value := column.of(run, step)) is not None and math.isfinite(value)]
+        values = [value for run in models if (value := column.figure(run, step)) is not None and math.isfinite(value)]
         if values:
             figures[name] = statistics.estimate([np.array(values)], statistics.mean)
     return figures
@@ -95,21 +92,17 @@ def _best(table: Published, metric: str, runs: Sequence[Record]) -> list[Line]:
         (METRICS[metric].better * value, run, step)
         for run in runs
         for step in run.steps
-        if (value := column.of(run, step)) is not None and math.isfinite(value)
+        if (value := column.figure(run, step)) is not None and math.isfinite(value)
     ]
     if not models:
         return []
     _, run, step = max(models, key=lambda model: model[0])
-    figures = {name: each.of(run, step) for name, each in table.columns.items()}
+    figures = {name: column.figure(run, step) for name, column in table.columns.items()}
     label = f"ours, best {column.title} of {len(models)} model{'s' * (len(models) > 1)}: step {step:,}"
-    return [Line("best", label, {name: _exact(value) for name, value in figures.items() if value is not None})]
+    return [Line("best", label, {name: Estimate(value) for name, value in figures.items() if value is not None})]
 
 
 def _label(models: Sequence[Record], step: int, setting: str) -> str:
     seeds = len({run.seed for run in models})
     parts = [f"mean of {seeds} seeds" if seeds > 1 else "1 seed", f"step {step:,}", *([setting] if setting else [])]
     return f"ours, {', '.join(parts)}"
-
-
-def _exact(value: float) -> Estimate:
-    return Estimate(value, math.nan, math.nan)

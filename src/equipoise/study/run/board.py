@@ -73,15 +73,15 @@ def live(console: Console, states: Callable[[], Sequence[State]]) -> Iterator[Ca
         with Live(console=console, transient=True, auto_refresh=False) as display:
             yield lambda: display.update(_board(states()), refresh=True)
         return
-    ended = {state.run for state in states() if state.stage in ("done", "failed")}
+    runs = {state.run for state in states() if state.stage in ("done", "failed")}  # that were printed or over before
 
     def show() -> None:
-        now = states()
-        for state in now:
-            if state.stage in ("done", "failed") and state.run not in ended:
-                ended.add(state.run)
+        new_states = states()
+        for state in new_states:
+            if state.stage in ("done", "failed") and state.run not in runs:
+                runs.add(state.run)
                 reason = f": {state.reason}" if state.stage == "failed" else ""
-                line = f"{len(ended)} of {len(now)}: {state.run} {state.stage}{reason}"
+                line = f"{len(runs)} of {len(new_states)}: {state.run} {state.stage}{reason}"
                 console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     yield show
@@ -89,15 +89,16 @@ def live(console: Console, states: Callable[[], Sequence[State]]) -> Iterator[Ca
 
 def _board(states: Sequence[State]) -> RenderableType:
     """Return the summary, a line with a bar for each run that is running, and the reasons of failures."""
-    total, done = sum(state.steps for state in states), sum(state.step for state in states)
+    steps, finished_steps = sum(state.steps for state in states), sum(state.step for state in states)
     rows = Table.grid(padding=(0, 2))
     for state in states:
         if state.stage == "running":
             rate = f"{state.images_per_second:,.0f} images/s" if state.images_per_second else ""
             bar = ProgressBar(total=state.steps, completed=state.step, width=24)
             rows.add_row(Text(state.run), bar, f"{state.step:,} of {state.steps:,}", rate, Text(state.holder, "dim"))
-    failed = [Text(f"{state.run} failed: {state.reason}", "red") for state in states if state.stage == "failed"]
-    return Group(Text(summary(states), "bold"), ProgressBar(total=total, completed=done, width=60), rows, *failed)
+    failures = [Text(f"{state.run} failed: {state.reason}", "red") for state in states if state.stage == "failed"]
+    bar = ProgressBar(total=steps, completed=finished_steps, width=60)
+    return Group(Text(summary(states), "bold"), bar, rows, *failures)
 
 
 def _times(number: int) -> str:

@@ -59,37 +59,37 @@ def drive(
 ) -> None:
     """Run the plan until each run is finished or given up, or `stop` returns True. `show` is called every second.
 
-    Runs of another driver are left to it, and resumed here if that driver dies. The runs of the plan may change in the
-    meantime: a job whose run was removed is stopped. `more` is called while a slot is free; it adds runs and returns
-    True, or returns False if there are none.
+    Runs of another driver are not started here; they are resumed if that driver ends before them. The runs of the plan
+    may change in the meantime: a job whose run was removed is stopped. `more` is called while a slot is free; it adds
+    runs and returns True, or returns False if there are none.
     """
-    claims, look = Claims(), Watch(plan)
-    over: set[str] = set()
+    claims, states = Claims(), Watch(plan)
+    results: set[str] = set()  # runs that are finished or given up
     jobs: dict[str, J] = {}
     last_look = -LOOK
     try:
         while not stop():
-            ended = [run for run, job in jobs.items() if job.has_ended()]
-            for run in ended:
+            for run in [run for run, job in jobs.items() if job.has_ended()]:
                 del jobs[run]
-            over |= {run for run in ended if run in plan.runs and _is_over(plan, run)}
+                if run in plan.runs and _is_over(plan, run):
+                    results.add(run)
             if monotonic() - last_look > LOOK:
-                over |= {state.run for state in look() if state.stage in ENDS and state.run not in jobs}
+                results |= {state.run for state in states() if state.stage in ENDS and state.run not in jobs}
                 last_look = monotonic()
             show()
             for run, job in jobs.items():
                 if run not in plan.runs:
                     job.stop()
-            remaining = [run for run in plan.runs if run not in over]
-            free = (run for run in remaining if run not in jobs and claims.clear(Path(plan.runs[run].out)))
+            open_runs = [run for run in plan.runs if run not in results]
+            free = (run for run in open_runs if run not in jobs and claims.clear(Path(plan.runs[run].out)))
             slots = max(engine.slots - len(jobs), 0)
-            starting = list(islice(free, slots))
-            if len(starting) < slots and more():
+            new = list(islice(free, slots))
+            if len(new) < slots and more():
                 continue
-            if not remaining and not jobs:
+            if not open_runs and not jobs:
                 return
-            if starting:
-                jobs |= zip(starting, engine.start([plan.runs[run] for run in starting], plan.folder), strict=True)
+            if new:
+                jobs |= zip(new, engine.start([plan.runs[run] for run in new], plan.folder), strict=True)
             engine.wait(jobs.values(), 1.0)
     finally:
         for job in jobs.values():

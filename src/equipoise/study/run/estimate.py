@@ -9,7 +9,7 @@ from equipoise.assemble import load_images
 from equipoise.config import Config
 
 
-def seconds(remaining: Iterable[tuple[Config, int]], workers: int, progress: bool = True) -> float:
+def seconds(work: Iterable[tuple[Config, int]], workers: int, progress: bool = True) -> float:
     """Return the training time in seconds of these runs, each with its steps that are left, with `workers` at once.
 
     Scores and reports take more time. Runs with the same method, net, data and batch are one kind. Raises `InputError`
@@ -17,13 +17,13 @@ def seconds(remaining: Iterable[tuple[Config, int]], workers: int, progress: boo
     """
     rates: dict[str, float] = {}
     total = 0.0
-    for config, steps in remaining:
+    for config, steps in work:
         kind = repr((config.data, config.method.name, config.net, config.train.batch, config.train.precision))
         if kind not in rates:
             status = f"timing {config.method.name} for {automatic.SECONDS:g} s"
             with Console(stderr=True, quiet=not progress).status(status):
-                images, scored = load_images(config, None)
-                scoring.check(config, scored)
+                images, images_to_score = load_images(config, None)
+                scoring.check(config, images_to_score)
                 rate = automatic.measure(config, images)[1]
                 assert rate is not None
                 rates[kind] = rate

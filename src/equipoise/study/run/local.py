@@ -38,7 +38,7 @@ class Local:
 
 
 class Job:
-    """A run in its own process. It saves and ends when this process closes the pipe, or dies."""
+    """A run in its own process. It saves and ends when this process closes the pipe or ends."""
 
     def __init__(self, config: Config, study: Path) -> None:
         self.run, self.study = Path(config.out).name, study
@@ -75,16 +75,16 @@ def _work(config: Config, study: Path, pipe: Connection) -> None:
     with notes.open("a", encoding="utf-8") as file:  # the driver alone writes to the terminal
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    over = threading.Event()
+    stop = threading.Event()
 
     def listen() -> None:
         pipe.poll(None)  # nothing is sent: the pipe closes when the driver ends
-        over.set()
+        stop.set()
         time.sleep(GRACE)
         os._exit(0)  # scoring starts again in the next call; every file is whole or absent
 
     threading.Thread(target=listen, daemon=True).start()
-    work(config, study, over.is_set)
+    work(config, study, stop.is_set)
     if not notes.stat().st_size:
         notes.unlink()
 

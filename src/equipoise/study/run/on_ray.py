@@ -100,7 +100,7 @@ class Job:
         self._ray.wait([self.task])
 
 
-def _work(config: Config, study: Path, where: Path) -> str:
+def _work(config: Config, study: Path, folder: Path) -> str:
     """Run in the task, in the driver's folder, since paths in the settings are relative to it."""
-    os.chdir(where)
+    os.chdir(folder)
     return work(config, study)

@@ -101,8 +101,8 @@ class Job:
         return True
 
     def _record(self, end: str) -> None:
-        how = f"its job {self._job.job_id} ended as {end}"
-        record_failure(self._study, self._run, f"{how}; see {self._job.paths.stderr}")
+        reason = f"its job {self._job.job_id} ended as {end}; see {self._job.paths.stderr}"
+        record_failure(self._study, self._run, reason)
 
     def stop(self) -> None:
         """Mark the job for cancellation; one command cancels all marked jobs. A waiting job does not start."""
@@ -114,6 +114,6 @@ class Job:
 
 def _work(config: Config, study: Path) -> str:
     """Run in the job. Slurm sends SIGUSR2 before the time limit and before preemption."""
-    over = threading.Event()
-    signal.signal(signal.SIGUSR2, lambda *_: over.set())
-    return work(config, study, over.is_set)
+    stop = threading.Event()
+    signal.signal(signal.SIGUSR2, lambda *_: stop.set())
+    return work(config, study, stop.is_set)

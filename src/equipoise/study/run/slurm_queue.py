@@ -46,10 +46,10 @@ def states() -> dict[str, str] | None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SQUEUE_")}
     command = ["squeue", "--noheader", "--array", "--states=all", f"--user={os.geteuid()}", "--format=%i %T"]
     try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=True)
+        squeue = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    lines = [line.split() for line in done.stdout.splitlines()]
+    lines = [line.split() for line in squeue.stdout.splitlines()]
     return {line[0]: line[1] for line in lines if len(line) == 2}
 
 

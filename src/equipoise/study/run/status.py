@@ -47,23 +47,24 @@ class Watch:
 
     def __call__(self) -> list[State]:
         """Return the state of each run."""
-        folders = {os.path.dirname(config.out) for config in self.plan.runs.values()}
-        begun = {f"{folder}/{name}" if folder else name for folder in folders for name in _names(folder)}
-        failed = _names(self.plan.folder / "failures")
-        return [self._state(run, config, begun, failed) for run, config in self.plan.runs.items()]
+        parents = {os.path.dirname(config.out) for config in self.plan.runs.values()}
+        folders = {f"{parent}/{name}" if parent else name for parent in parents for name in _names(parent)}
+        failures = _names(self.plan.folder / "failures")
+        return [self._state(run, config, folders, failures) for run, config in self.plan.runs.items()]
 
-    def _state(self, run: str, config: Config, begun: Set[str], failed: Set[str]) -> State:
-        earlier, mark, state = self._states.get(run, (None, None, None))
-        if state is not None and earlier is config and state.stage == "done":
+    def _state(self, run: str, config: Config, folders: Set[str], failures: Set[str]) -> State:
+        """Return the state of a run; `folders` and `failures` are the paths and file names that exist."""
+        old_config, old_mark, state = self._states.get(run, (None, None, None))
+        if state is not None and old_config is config and state.stage == "done":
             return state
-        now = None
-        if config.out in begun or f"{run}.json" in failed:
+        mark = None
+        if config.out in folders or f"{run}.json" in failures:
             # A claim is a new file, and so is each of its beats. Only its holder changes what the state depends on.
-            changing = (config.out, f"{config.out}/{FOLDER}", str(failures_file(self.plan.folder, run)))
-            now = tuple(map(_changed, changing))
-        if state is None or earlier is not config or mark != now or state.holder:
+            paths = (config.out, f"{config.out}/{FOLDER}", str(failures_file(self.plan.folder, run)))
+            mark = tuple(map(_change_time, paths))
+        if state is None or old_config is not config or old_mark != mark or state.holder:
             state = _state(self.plan, self._claims, run)
-            self._states[run] = config, now, state
+            self._states[run] = config, mark, state
         return state
 
 
@@ -75,7 +76,7 @@ def _names(folder: str | Path) -> set[str]:
         return set()
 
 
-def _changed(path: str) -> int | None:
+def _change_time(path: str) -> int | None:
     """Return when a file, or the list of files in a folder, last changed; None where there is none."""
     try:
         return os.stat(path).st_mtime_ns
@@ -94,25 +95,25 @@ def _state(plan: Plan, claims: Claims, run: str) -> State:
 def _read_state(plan: Plan, claims: Claims, run: str) -> State:
     config = plan.runs[run]
     path = Path(config.out)
-    last = checkpoint.last_row(path / "log.jsonl")
-    claimed = claims.is_claimed(path)
+    row = checkpoint.last_row(path / "log.jsonl")
+    is_claimed = claims.is_claimed(path)
     tries = failures(plan.folder, run)
     stage: Stage = "waiting"
     if runs.is_finished(config):
         stage = "done"
-    elif claimed:
+    elif is_claimed:
         stage = "running"
     elif is_given_up(plan.folder, run, plan.study.retries):
         stage = "failed"
-    rate = last.get("images_per_second") if stage == "running" else None
+    rate = row.get("images_per_second") if stage == "running" else None
     return State(
         run=run,
         stage=stage,
-        step=min(int(last.get("step", 0)), config.train.steps),
+        step=min(int(row.get("step", 0)), config.train.steps),
         steps=config.train.steps,
         images_per_second=rate,
         steps_per_second=rate / config.train.batch if rate else None,
-        holder=claims.holder(path) if claimed else "",
+        holder=claims.holder(path) if is_claimed else "",
         tries=len(tries),
         reason=tries[-1].reason if tries and stage != "done" else "",
     )

@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import joblib  # type: ignore[import-untyped]
 from rich.console import Console
@@ -57,9 +57,8 @@ def sweep(
     """
     plan = read(file)
     check_data(plan)
-    if without:
-        remaining = {name: config for name, config in plan.runs.items() if name not in without}
-        plan = dataclasses.replace(plan, runs=remaining)
+    runs = {name: config for name, config in plan.runs.items() if name not in without}
+    plan = dataclasses.replace(plan, runs=runs)
     place = engine_for(plan, engine, workers, gpus)
     copy_file(Path(file), plan.folder / FILE, plan.study.out)
     if again:
@@ -95,7 +94,7 @@ def check_workers(workers: int | None) -> None:
 
 def engine_for(plan: Plan, name: str, workers: int | None, gpus: float) -> Engine[Any]:
     """Return the engine of this name. Raises `InputError` for an unknown one, and for wrong workers or GPUs."""
-    choose("engine", name, ("local", "ray", "slurm"))
+    choose("engine", name, get_args(EngineName))
     check_workers(workers)
     if not 0 <= gpus < math.inf or (gpus and name == "local"):
         raise InputError(f"gpus is {gpus:g}; expected 0 or more, with engine ray or slurm")

@@ -80,9 +80,9 @@ def work(config: Config, study: Path, stop: Callable[[], bool] = lambda: False) 
 
 def record_failure(study: Path, run: str, reason: str, hopeless: bool = False, trace: str = "") -> None:
     """Add a failed try to the file of the run in `failures/`."""
-    where = f"{socket.gethostname()}, process {os.getpid()}"
-    failure = Failure(reason, hopeless, where, datetime.now(UTC).isoformat(timespec="seconds"), trace)
-    tries = [dataclasses.asdict(each) for each in [*failures(study, run), failure]]
+    process = f"{socket.gethostname()}, process {os.getpid()}"
+    failure = Failure(reason, hopeless, process, datetime.now(UTC).isoformat(timespec="seconds"), trace)
+    tries = [dataclasses.asdict(attempt) for attempt in [*failures(study, run), failure]]
     write_text(failures_file(study, run), json.dumps({"tries": tries}, indent=1))
 
 
@@ -95,7 +95,7 @@ def failures(study: Path, run: str) -> list[Failure]:
 def is_given_up(study: Path, run: str, retries: int) -> bool:
     """Return whether a run failed more often than it is retried, or for a reason that another try cannot change."""
     tries = failures(study, run)
-    return len(tries) > retries or any(each.hopeless for each in tries)
+    return len(tries) > retries or any(failure.hopeless for failure in tries)
 
 
 def forget_failures(study: Path, run: str) -> None:
@@ -111,10 +111,10 @@ def failures_file(study: Path, run: str) -> Path:
 @contextmanager
 def _threads(number: int | None) -> Iterator[None]:
     """Limit scoring to the threads of training: as many runs are processed at once as there are cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number or before)
+    torch_threads = torch.get_num_threads()
+    torch.set_num_threads(number or torch_threads)
     try:
         with threadpool_limits(number):
             yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(torch_threads)

@@ -39,10 +39,10 @@ def search(file: str | Path, *, workers: int | None = None, again: bool = False,
     corners = Plan(space.study, {str(i): config for i, config in enumerate(spaces.corners(space))}, ())
     _check_scores(space, corners)
     check_workers(workers)
-    before = stored_trials(space)
+    earlier_trials = stored_trials(space)
     copy_file(Path(file), space.folder / FILE, space.study.out)
     if again:
-        for run in {run for trial in before for run in trial.runs}:
+        for run in {run for trial in earlier_trials for run in trial.runs}:
             forget_failures(space.folder, run)
     console = Console(stderr=True, quiet=not progress)
 

@@ -13,7 +13,7 @@ from equipoise.errors import InputError, nearest, sentence
 from equipoise.methods.method import STRICT
 from equipoise.metrics import METRICS
 from equipoise.metrics.ranking import FEWEST
-from equipoise.study.plan import Distribution, Study, alternatives, distribution, run_settings, study_keys, values
+from equipoise.study.plan import Distribution, Study, alternatives, read_distribution, run_settings, study_keys, values
 
 METHOD = "method.name"
 # Scores are comparable only if they are computed in the same way, on the same images, after the same number of steps.
@@ -67,8 +67,8 @@ class Space:
 
     def name(self, key: str, method: object) -> str:
         """Return Optuna's name of a setting. Those of different methods may have different distributions."""
-        of_method = bool(self.methods) and key.startswith("method.") and key != METHOD
-        return f"{method} {key}" if of_method else key
+        is_of_method = bool(self.methods) and key.startswith("method.") and key != METHOD
+        return f"{method} {key}" if is_of_method else key
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -110,11 +110,11 @@ def corners(space: Space) -> Iterator[Config]:
     """Yield complete settings with each value or end of each distribution once. Raises `InputError` for wrong ones."""
     for table in space.tables:
         distributions = {key: value for key, value in table.items() if isinstance(value, Distribution)}
-        first = {**table, **{key: of.values[0] for key, of in distributions.items()}}
-        yield run_settings(first, space.study.out)
-        for key, of in distributions.items():
-            for value in of.values[1:]:
-                yield run_settings(first | {key: value}, space.study.out)
+        corner = {**table, **{key: distribution.values[0] for key, distribution in distributions.items()}}
+        yield run_settings(corner, space.study.out)
+        for key, distribution in distributions.items():
+            for value in distribution.values[1:]:
+                yield run_settings(corner | {key: value}, space.study.out)
 
 
 def check_settings(space: Space, number: int, settings: Mapping[str, Any]) -> None:
@@ -128,10 +128,11 @@ def check_settings(space: Space, number: int, settings: Mapping[str, Any]) -> No
             )
 
 
-def _contains(of: Distribution, value: Any) -> bool:
-    if of.kind == "choice":
-        return value in of.values
-    return isinstance(value, int | float) and bool(of.values[0] <= value <= of.values[1])
+def _contains(distribution: Distribution, value: Any) -> bool:
+    if distribution.kind == "choice":
+        return value in distribution.values
+    lowest, highest = distribution.values
+    return isinstance(value, int | float) and bool(lowest <= value <= highest)
 
 
 def _search(table: object) -> Search:
@@ -154,13 +155,14 @@ def _search(table: object) -> Search:
 
 def _setting(key: str, value: object, table: Mapping[str, Any]) -> object:
     """Return the distribution of a setting, or its value where there is one only."""
-    of = distribution(key, value) or Distribution("choice", list(values(key, value, table)))
-    return of.values[0] if of.kind == "choice" and len(of.values) == 1 else of
+    distribution = read_distribution(key, value) or Distribution("choice", list(values(key, value, table)))
+    is_single = distribution.kind == "choice" and len(distribution.values) == 1
+    return distribution.values[0] if is_single else distribution
 
 
 def _check_metric(search: Search, study: Study, config: Config) -> None:
     """Raise `InputError` where runs with these settings will not have the score of the search."""
-    which, every, steps = config.evaluate.which, config.evaluate.every, config.train.steps
+    which, interval, steps = config.evaluate.which, config.evaluate.every, config.train.steps
     names = [name.strip() for name in which.split(",")] if isinstance(which, str) else which
     if search.metric == "udr":
         if (study.seeds or 1) < FEWEST:
@@ -169,5 +171,5 @@ def _check_metric(search: Search, study: Study, config: Config) -> None:
             raise InputError("search.prune needs scores during training, and udr has none before the end; remove prune")
     elif not {search.metric, "all"} & {*names} and not ("default" in names and METRICS[search.metric].is_cheap):
         raise InputError(f"search.metric is {search.metric}, which evaluate.which leaves out; add it there")
-    if search.prune and (every is None or every >= steps):
+    if search.prune and (interval is None or interval >= steps):
         raise InputError(f"search.prune needs scores during training; set evaluate.every, well below {steps} steps")

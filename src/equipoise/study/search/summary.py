@@ -3,11 +3,12 @@
 import dataclasses
 import math
 import shlex
+from collections import Counter
 from typing import Any
 
 from equipoise.metrics import METRICS
 from equipoise.study.compare import tables
-from equipoise.study.compare.results import Group, read_results
+from equipoise.study.compare.results import groups, read_results
 from equipoise.study.compare.statistics import Estimate
 from equipoise.study.plan import Plan
 from equipoise.study.search.space import Space
@@ -27,15 +28,15 @@ class SearchResult:
     @property
     def is_done(self) -> bool:
         """Whether all trials of the file were proposed, and each is finished or pruned."""
-        over = all(trial.stage in ("finished", "pruned") for trial in self.trials)
-        return over and len(self.trials) >= self.space.search.trials
+        is_over = all(trial.stage in ("finished", "pruned") for trial in self.trials)
+        return is_over and len(self.trials) >= self.space.search.trials
 
     @property
     def best(self) -> list[Trial]:
         """The finished trials, the best mean first. Of trials with the same settings it has the first."""
         sign = METRICS[self.space.search.metric].better
-        first = [trial for i, trial in enumerate(self.trials) if not self._is_repeat(i) and trial.stage == "finished"]
-        return sorted(first, key=lambda trial: -sign * trial.mean)
+        trials = [trial for i, trial in enumerate(self.trials) if not self._is_repeat(i) and trial.stage == "finished"]
+        return sorted(trials, key=lambda trial: -sign * trial.mean)
 
     @property
     def repeats(self) -> int:
@@ -57,8 +58,9 @@ def line(space: Space, trial: Trial) -> str:
 def text(result: SearchResult) -> str:
     """Return the best trials, those that were pruned or failed, and the command that trains the best for longer."""
     space, metric = result.space, result.space.search.metric
-    counts = {stage: [each.stage for each in result.trials].count(stage) for stage in ("finished", "pruned", "failed")}
-    stages = ", ".join(f"{count} {stage}" for stage, count in counts.items() if count) or "none is over yet"
+    counts = Counter(trial.stage for trial in result.trials)
+    parts = [f"{counts[stage]} {stage}" for stage in ("finished", "pruned", "failed") if counts[stage]]
+    stages = ", ".join(parts) or "none is over yet"
     again = f", {result.repeats} with the settings of an earlier one" if result.repeats else ""
     better = "more" if METRICS[metric].better > 0 else "less"
     total = max(space.search.trials, len(result.trials))
@@ -67,19 +69,18 @@ def text(result: SearchResult) -> str:
     if best:
         rows = [["", metric, "95 % interval", "seeds", *space.keys, "flags"]]
         for trial in best[:MOST]:
-            estimate = trial.estimate
+            figure, ends = tables.figure(metric, trial.mean), tables.interval(metric, trial.estimate)
             settings = [short(trial.settings.get(key, "–")) for key in space.keys]
-            figure, ends = tables.figure(metric, estimate.value), tables.interval(metric, estimate)
             name = f"trial {trial.number}"
             rows.append([name, figure, ends, str(len(trial.scores)), *settings, _flags(space, trial)])
         more = f"; the best {MOST}, all are in search.csv" if len(best) > MOST else ""
         lines += ["", *tables.lines(rows), "", f"means over seeds{more}"]
         lines += ["the best of many trials owes part of its lead to chance: train it again with other seeds"]
         lines += ["this command trains it for longer with another seed:", f"  {longer(result)}"]
-    lines += [f"{each.stage}: trial {each.number}: {each.reason}" for each in result.trials if each.reason]
-    if any(each.stage == "failed" for each in result.trials):
+    lines += [f"{trial.stage}: trial {trial.number}: {trial.reason}" for trial in result.trials if trial.reason]
+    if counts["failed"]:
         lines.append("the same command with --again retries failed runs")
-    if len(result.trials) < space.search.trials or any(each.stage == "open" for each in result.trials):
+    if len(result.trials) < space.search.trials or counts["open"]:
         lines.append("stopped; the same command resumes")
     return "\n".join(lines)
 
@@ -88,7 +89,7 @@ def longer(result: SearchResult) -> str:
     """Return the command that trains the best settings for longer, with a seed that the search has not used."""
     configs = list(result.best[0].runs.values())
     config = configs[0]
-    seed = max(each.train.seed for each in configs) + 1
+    seed = max(run.train.seed for run in configs) + 1
     steps = LONGER * config.train.steps
     out = result.space.folder / "best"
     words = (f"{config.out}/config.toml", f"train.steps={steps}", f"train.seed={seed}", f"out={out}")
@@ -105,7 +106,7 @@ def csv(result: SearchResult) -> bytes:
     metric = result.space.search.metric
     rows = []
     for trial in result.trials:
-        estimate = trial.estimate if trial.scores else Estimate(math.nan, math.nan, math.nan)
+        estimate = trial.estimate if trial.scores else Estimate(math.nan)
         rows.append(
             {
                 "trial": trial.number,
@@ -147,4 +148,5 @@ def values(result: SearchResult) -> dict[str, Any]:
 
 def _flags(space: Space, trial: Trial) -> str:
     results, _ = read_results(Plan(space.study, trial.runs, ()))
-    return ", ".join(Group("", "", "", tuple(results)).flags)
+    (group,) = groups(results)
+    return ", ".join(group.flags)

@@ -18,7 +18,7 @@ from equipoise.metrics import METRICS
 from equipoise.study.compare import statistics, tables
 from equipoise.study.compare.statistics import Estimate
 from equipoise.study.compare.udr import udr_of_seeds
-from equipoise.study.plan import Distribution, Plan, run_settings, seeds, varied
+from equipoise.study.plan import Distribution, Plan, run_settings, seeds, varied_keys
 from equipoise.study.run.work import failures, is_given_up
 from equipoise.study.search.space import METHOD, Space, check_settings
 from equipoise.training import checkpoint
@@ -73,13 +73,13 @@ class Trials:
 
     def look(self) -> None:
         """Read the trials of other processes and the runs that ended, and prune."""
-        before = {trial.number: trial for trial in self.trials}
+        earlier_trials = {trial.number: trial for trial in self.trials}
         self.trials = []
-        for stored in self._study.get_trials(deepcopy=False):
-            known = before.get(stored.number)
-            trial = known if known and known.stage != "open" else self._judge(stored, known)
+        for frozen in self._study.get_trials(deepcopy=False):
+            earlier = earlier_trials.get(frozen.number)
+            trial = earlier if earlier and earlier.stage != "open" else self._judge(frozen, earlier)
             self.trials.append(trial)
-            if trial is not known and trial.stage != "open":
+            if trial is not earlier and trial.stage != "open":
                 self._report(trial)
         self._runs.clear()
         for trial in self.trials:
@@ -87,7 +87,8 @@ class Trials:
 
     def more(self) -> bool:
         """Propose and store another trial. Returns False where all trials of the file have been proposed."""
-        with self._proposing():  # two processes that propose at once would store the same trial
+        lock = self._optuna.storages.journal.JournalFileOpenLock(str(self.space.folder / "propose"))
+        with _locked(lock):  # two processes that propose at once would store the same trial
             self.look()
             number = len(self.trials)
             if number >= self.space.search.trials:
@@ -95,31 +96,22 @@ class Trials:
             self.add(propose(self._optuna, self.space, self.trials, number))
         return True
 
-    @contextmanager
-    def _proposing(self) -> Iterator[None]:
-        """Keep other processes from proposing a trial in this block."""
-        lock = self._optuna.storages.journal.JournalFileOpenLock(str(self.space.folder / "propose"))
-        lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
-
     def add(self, settings: Mapping[str, Any]) -> None:
         """Store a trial with these settings, before any of its runs starts."""
         self._study.add_trial(_as_optuna(self._optuna, self.space, Trial(0, settings, {})))
         self.look()
 
-    def _judge(self, stored: Any, known: Trial | None) -> Trial:
-        trial = known or _trial(self.space, stored)
-        trial = _pruned(self.space, trial, stored) or dataclasses.replace(trial, **_result(self.space, trial))
-        if trial.stage == "finished" and not stored.state.is_finished():
+    def _judge(self, frozen: Any, earlier: Trial | None) -> Trial:
+        """Return a trial of Optuna with its stage and scores, and store its end."""
+        trial = earlier or _trial(self.space, frozen)
+        trial = _pruned(self.space, trial, frozen) or _with_result(self.space, trial)
+        if trial.stage == "finished" and not frozen.state.is_finished():
             self._store(trial.number, score_curve(trial, self.space.search.metric), "COMPLETE", trial.mean)
         if trial.stage == "open" and self.space.search.prune:
             last = self._last_score(trial)
             if last is not None:
                 self._store(trial.number, dict([last]), "PRUNED")
-                return _stopped(self.space, trial, last)
+                return _prune(self.space, trial, last)
         return trial
 
     def _last_score(self, trial: Trial) -> tuple[int, float] | None:
@@ -162,8 +154,8 @@ def stored_trials(space: Space) -> list[Trial]:
     if not (space.folder / JOURNAL).exists():
         return []
     _, study = _open(import_optuna(), space)
-    pairs = [(_trial(space, stored), stored) for stored in study.get_trials(deepcopy=False)]
-    return [_pruned(space, trial, stored) or trial for trial, stored in pairs]
+    pairs = [(_trial(space, frozen), frozen) for frozen in study.get_trials(deepcopy=False)]
+    return [_pruned(space, trial, frozen) or trial for trial, frozen in pairs]
 
 
 def plan(space: Space) -> Plan:
@@ -173,15 +165,17 @@ def plan(space: Space) -> Plan:
         active |= active_runs(space, trial)
     if not active:
         raise InputError(f"{space.folder} is a search that has proposed no runs yet; equipoise search resumes it")
-    return Plan(space.study, active, varied(active.values()))
+    return Plan(space.study, active, varied_keys(active.values()))
 
 
 def active_runs(space: Space, trial: Trial) -> dict[str, Config]:
     """Return the runs of a trial that belong to the study: none of a pruned one, of a failed one those that failed."""
     if trial.stage == "pruned":
         return {}
-    failed = {run: config for run, config in trial.runs.items() if is_given_up(space.folder, run, space.study.retries)}
-    return failed or dict(trial.runs)
+    given_up = {
+        run: config for run, config in trial.runs.items() if is_given_up(space.folder, run, space.study.retries)
+    }
+    return given_up or dict(trial.runs)
 
 
 def score_curve(trial: Trial, metric: str) -> dict[int, float]:
@@ -189,10 +183,11 @@ def score_curve(trial: Trial, metric: str) -> dict[int, float]:
     curves = []
     for config in trial.runs.values():
         rows = checkpoint.read_log(Path(config.out) / "scores_history.jsonl")
-        curves.append({int(row["step"]): float(row[metric]) for row in rows if row.get(metric) is not None})
-    started = [curve for curve in curves if curve]
-    common = set.intersection(*map(set, started)) if started else set()
-    means = {step: float(np.mean([curve[step] for curve in started])) for step in sorted(common)}
+        curve = {int(row["step"]): float(row[metric]) for row in rows if row.get(metric) is not None}
+        if curve:
+            curves.append(curve)
+    steps = sorted(set.intersection(*map(set, curves))) if curves else []
+    means = {step: float(np.mean([curve[step] for curve in curves])) for step in steps}
     return {step: mean for step, mean in means.items() if math.isfinite(mean)}
 
 
@@ -215,47 +210,47 @@ def propose(optuna: Any, space: Space, trials: Sequence[Trial], number: int) -> 
     if space.methods:
         settings[METHOD] = _suggest(trial, METHOD, Distribution("choice", space.methods))
     method = settings.get(METHOD)
-    for key, of in space.distributions(method).items():
+    for key, distribution in space.distributions(method).items():
         if key not in settings:
-            settings[key] = _suggest(trial, space.name(key, method), of)
+            settings[key] = _suggest(trial, space.name(key, method), distribution)
     return settings
 
 
-def _suggest(trial: Any, name: str, of: Distribution) -> Any:
-    if of.kind == "choice":
-        return of.values[trial.suggest_categorical(name, range(len(of.values)))]
-    if of.kind == "integer":
-        return trial.suggest_int(name, *of.values)
-    return trial.suggest_float(name, *of.values, log=of.kind == "log_uniform")
+def _suggest(trial: Any, name: str, distribution: Distribution) -> Any:
+    kind, values = distribution
+    if kind == "choice":
+        return values[trial.suggest_categorical(name, range(len(values)))]
+    if kind == "integer":
+        return trial.suggest_int(name, *values)
+    return trial.suggest_float(name, *values, log=kind == "log_uniform")
 
 
 def _as_optuna(optuna: Any, space: Space, trial: Trial) -> Any:
     """Return a trial as Optuna stores it, with the settings as an attribute. Its categories are indices of values."""
     method = trial.settings.get(METHOD)
-    distributions = space.distributions(method)
+    parameters, distributions = {}, {}
+    for key, distribution in space.distributions(method).items():
+        name, value = space.name(key, method), trial.settings[key]
+        parameters[name] = distribution.values.index(value) if distribution.kind == "choice" else value
+        distributions[name] = _distribution_of_optuna(optuna.distributions, distribution)
     state = {"finished": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL", "open": "RUNNING"}[trial.stage]
     return optuna.trial.create_trial(
         state=optuna.trial.TrialState[state],
         value=trial.mean if trial.stage == "finished" else None,
         intermediate_values=dict([trial.last]) if trial.last else None,
-        params={space.name(key, method): _parameter(of, trial.settings[key]) for key, of in distributions.items()},
-        distributions={
-            space.name(key, method): _distribution(optuna.distributions, of) for key, of in distributions.items()
-        },
+        params=parameters,
+        distributions=distributions,
         user_attrs={"settings": dict(trial.settings)},
     )
 
 
-def _parameter(of: Distribution, value: Any) -> Any:
-    return of.values.index(value) if of.kind == "choice" else value
-
-
-def _distribution(kinds: Any, of: Distribution) -> Any:
-    if of.kind == "choice":
-        return kinds.CategoricalDistribution(range(len(of.values)))
-    if of.kind == "integer":
-        return kinds.IntDistribution(*of.values)
-    return kinds.FloatDistribution(*of.values, log=of.kind == "log_uniform")
+def _distribution_of_optuna(kinds: Any, distribution: Distribution) -> Any:
+    kind, values = distribution
+    if kind == "choice":
+        return kinds.CategoricalDistribution(range(len(values)))
+    if kind == "integer":
+        return kinds.IntDistribution(*values)
+    return kinds.FloatDistribution(*values, log=kind == "log_uniform")
 
 
 def _direction(space: Space) -> str:
@@ -282,67 +277,75 @@ def _open(optuna: Any, space: Space) -> tuple[Any, Any]:
 @contextmanager
 def _quiet(optuna: Any) -> Iterator[None]:
     """Keep Optuna from logging that it creates a study."""
-    before = optuna.logging.get_verbosity()
+    verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         yield
     finally:
-        optuna.logging.set_verbosity(before)
+        optuna.logging.set_verbosity(verbosity)
+
+
+@contextmanager
+def _locked(lock: Any) -> Iterator[None]:
+    """Hold a lock of Optuna, which keeps other processes out of this block."""
+    lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _remove_unfinished_line(path: Path, lock: Any) -> None:
     """Remove an incomplete last line after a power cut. Optuna cannot read a journal that continues after one."""
     if not path.exists() or path.read_bytes()[-1:] in (b"", b"\n"):
         return
-    lock.acquire()
-    try:
-        content = path.read_bytes()
-        os.truncate(path, content.rfind(b"\n") + 1)
-    finally:
-        lock.release()
+    with _locked(lock):
+        os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
 
 
-def _trial(space: Space, stored: Any) -> Trial:
+def _trial(space: Space, frozen: Any) -> Trial:
     """Return a stored trial with its runs. Raises `InputError` for one outside the distributions of the file."""
-    settings = stored.user_attrs["settings"]
-    check_settings(space, stored.number, settings)
+    settings = frozen.user_attrs["settings"]
+    check_settings(space, frozen.number, settings)
     table = {**space.fixed(settings.get(METHOD)), **settings}
     try:
         configs = [run_settings(table | seed, space.study.out) for seed in seeds(space.study)]
     except InputError as error:  # a combination of values that are possible one by one
-        return Trial(stored.number, settings, {}, "failed", reason=str(error))
-    return Trial(stored.number, settings, {Path(config.out).name: config for config in configs})
+        return Trial(frozen.number, settings, {}, "failed", reason=str(error))
+    return Trial(frozen.number, settings, {Path(config.out).name: config for config in configs})
 
 
-def _pruned(space: Space, trial: Trial, stored: Any) -> Trial | None:
+def _pruned(space: Space, trial: Trial, frozen: Any) -> Trial | None:
     """Return a trial that was pruned with its last score; None for any other."""
-    if stored.state.name != "PRUNED":
+    if frozen.state.name != "PRUNED":
         return None
-    return _stopped(space, trial, (stored.last_step, stored.intermediate_values[stored.last_step]))
+    return _prune(space, trial, (frozen.last_step, frozen.intermediate_values[frozen.last_step]))
 
 
-def _stopped(space: Space, trial: Trial, last: tuple[int, float]) -> Trial:
-    side = "below" if METRICS[space.search.metric].better > 0 else "above"
-    metric = space.search.metric
-    score = tables.figure(metric, last[1])
-    reason = f"{metric} {score} at step {last[0]:,}, {side} the median of the finished trials"
+def _prune(space: Space, trial: Trial, last: tuple[int, float]) -> Trial:
+    """Return the trial as pruned, with step and score with which it was stopped."""
+    metric, (step, score) = space.search.metric, last
+    side = "below" if METRICS[metric].better > 0 else "above"
+    reason = f"{metric} {tables.figure(metric, score)} at step {step:,}, {side} the median of the finished trials"
     return dataclasses.replace(trial, stage="pruned", last=last, reason=reason)
 
 
-def _result(space: Space, trial: Trial) -> dict[str, Any]:
-    """Return stage, scores and reason of a trial that was not pruned, from its runs."""
+def _with_result(space: Space, trial: Trial) -> Trial:
+    """Return a trial that was not pruned, with stage, scores and reason from its runs."""
     if not trial.runs:
-        return {}
+        return trial
     for run in trial.runs:
         if is_given_up(space.folder, run, space.study.retries):
-            return {"stage": "failed", "reason": f"{run}: {failures(space.folder, run)[-1].reason}"}
+            reason = f"{run}: {failures(space.folder, run)[-1].reason}"
+            return dataclasses.replace(trial, stage="failed", reason=reason)
     if not all(runs.is_finished(config) for config in trial.runs.values()):
-        return {"stage": "open", "reason": ""}
+        return dataclasses.replace(trial, stage="open", reason="")
     metric = space.search.metric
     scores = _scores(list(trial.runs.values()), metric)
     if not all(map(math.isfinite, scores)):
-        return {"stage": "failed", "reason": f"{metric} is {', '.join(map(str, scores))} for its seeds"}
-    return {"stage": "finished", "scores": tuple(scores), "reason": ""}
+        reason = f"{metric} is {', '.join(map(str, scores))} for its seeds"
+        return dataclasses.replace(trial, stage="failed", reason=reason)
+    return dataclasses.replace(trial, stage="finished", scores=tuple(scores), reason="")
 
 
 def _scores(configs: Sequence[Config], metric: str) -> list[float]:
