@@ -117,10 +117,10 @@ def measure(config: Config, images: Images, needs_speed: bool = True) -> tuple[i
     if number is not None and not needs_speed:
         return number, None
     batches = batches_of(config, images)
-    model, objective = build(config, images.shape, len(images))
-    labelled = labelled_images(config, images)
-    training = Training(model, objective, config.train, device(config.train.device), labelled=labelled)
     with speed.fast_parts(config.train.fast, number):
+        model, objective = build(config, images.shape, len(images))
+        labelled = labelled_images(config, images)
+        training = Training(model, objective, config.train, device(config.train.device), labelled=labelled)
         if number is None and training.device.type == "cpu":
             number = trial.best_threads(lambda: trial.images_per_second(training, batches, trial.SECONDS), most)
             torch.set_num_threads(number)

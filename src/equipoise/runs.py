@@ -186,7 +186,8 @@ def execute(
         weak.append(labelled)
     data = fingerprint(config, [train_images, scored_images, *weak])
     is_unfinished = not is_finished(config)
-    model, objective = build(config, train_images.shape, len(train_images))
+    with speed.flush_subnormals(config.train.fast):  # before torch starts its threads
+        model, objective = build(config, train_images.shape, len(train_images))
     model.scaling = train_images.scaling
     threads = automatic.threads(config, train_images) if is_unfinished else None
     origin: dict[str, Any] = {}  # for meta.json

@@ -142,6 +142,12 @@ def test_the_critical_difference_is_that_of_the_literature() -> None:
     assert st.ranks(np.random.default_rng(0).normal(size=(14, 4))).critical == pytest.approx(1.25, abs=0.005)
 
 
+def test_with_few_data_sets_no_difference_of_ranks_is_significant() -> None:
+    few = st.ranks(np.array([[1.0, 2.0, 3.0]] * 2))
+    assert (few.critical == pytest.approx(2.34, abs=0.01), few.has_power) == (True, False)  # ranks differ by 2 at most
+    assert st.ranks(np.array([[1.0, 2.0, 3.0]] * 3)).has_power
+
+
 def test_the_front_has_what_nothing_beats() -> None:
     error, score = np.array([3.0, 1.0, 2.0, 2.0, 4.0, 1.0]), np.array([0.5, 0.2, 0.4, 0.3, 0.5, 0.2])
     assert st.front(error, score).tolist() == [1, 2, 0]

@@ -1,6 +1,8 @@
 """The fast parts change no result, leave a process as they found it, and are off where they would round."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -160,6 +162,42 @@ def test_channels_last_changes_no_output() -> None:
 
 
 # --- together ---------------------------------------------------------------------------------------------------------
+
+
+def test_subnormal_numbers_are_flushed_inside_the_block_only() -> None:
+    small = torch.full((8,), 1e-38)
+    assert not speed.flushes_subnormals()
+    with speed.flush_subnormals():
+        assert speed.flushes_subnormals()
+        assert (small * 0.1).count_nonzero() == 0
+        with speed.flush_subnormals(enabled=False):
+            assert not speed.flushes_subnormals()
+        assert speed.flushes_subnormals()
+    assert (small * 0.1).count_nonzero() == 8
+    with pytest.raises(ValueError, match="stop"), speed.flush_subnormals():
+        raise ValueError("stop")
+    assert not speed.flushes_subnormals()
+
+
+def test_fast_parts_flush_subnormal_numbers() -> None:
+    for enabled in (True, False):
+        with speed.fast_parts(enabled, 1):
+            assert speed.flushes_subnormals() == enabled
+    assert not speed.flushes_subnormals()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads inherit the mode on Linux")
+def test_threads_that_torch_starts_in_the_block_flush_subnormal_numbers() -> None:
+    program = """
+import numpy, torch
+from equipoise.training import speed
+torch.set_num_threads(2)
+small = torch.from_numpy(numpy.full(1 << 20, 1e-38, numpy.float32))
+with speed.flush_subnormals():
+    print(int((small * 0.1).count_nonzero()))
+"""
+    result = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert result.stdout == "0\n"
 
 
 def test_fast_parts_say_what_is_on_and_restore_the_threads() -> None:

@@ -121,8 +121,10 @@ def _loss(rows: Sequence[Row], names: Mapping[str, str], best: str) -> list[str]
         and row["loss"] is not None
         and row["run"] != best
     ]
-    if pick["loss"] is None or not alternatives:
+    if not alternatives:
         return ["It is the only model of its method that was trained to the end."]
+    if pick["loss"] is None:
+        return ["Its loss is not finite, so it was not compared with the other models of its method."]
     return [
         "Among the models of one method, the one with the smallest loss was picked. The loss adds the error of the "
         f"reconstruction and the weighted size of the code. It is {pick['loss']:.2f} nats per image, and "

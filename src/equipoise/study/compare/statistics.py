@@ -101,6 +101,11 @@ class Ranks(NamedTuple):
     p: float
     critical: float
 
+    @property
+    def has_power(self) -> bool:
+        """Whether any difference could be significant. Mean ranks differ by M - 1 at most."""
+        return self.critical <= len(self.mean) - 1
+
 
 def ranks(scores: Floats) -> Ranks:
     """Return the ranks of M methods by their scores on S data sets, float [S, M], higher is better. Ties share ranks.

@@ -117,13 +117,13 @@ def ranks(block: Block, titles: Mapping[str, str] = MappingProxyType({})) -> lis
         labels_and_ranks = block.ranks(metric)
         if labels_and_ranks is None:
             continue
-        labels, (mean_ranks, p, critical) = labels_and_ranks
-        best = ", ".join(f"{label} {mean:.2f}" for mean, label in sorted(zip(mean_ranks, labels, strict=True))[:3])
-        nemenyi = f"differences of {critical:.2f} or more are significant"
-        if critical > len(labels) - 1:  # the largest possible difference
+        labels, test = labels_and_ranks
+        best = ", ".join(f"{label} {mean:.2f}" for mean, label in sorted(zip(test.mean, labels, strict=True))[:3])
+        nemenyi = f"differences of {test.critical:.2f} or more are significant"
+        if not test.has_power:
             nemenyi = "with so few data sets, no difference between two methods can be significant"
         title = titles.get(metric, metric)
-        result.append(f"{title}: mean ranks {best} of {len(labels)}; Friedman {p_value(p)}; {nemenyi}")
+        result.append(f"{title}: mean ranks {best} of {len(labels)}; Friedman {p_value(test.p)}; {nemenyi}")
     return result
 
 
@@ -210,9 +210,11 @@ def contents(path: Path, comparison: Comparison) -> bytes:
 
 
 def csv_of(rows: Iterable[Mapping[str, Any]]) -> bytes:
-    """Return a CSV file of rows with the same keys, with all digits and an empty cell for NaN."""
+    """Return a CSV file of rows with the same keys, with all digits and an empty cell for NaN; empty without rows."""
     file = io.StringIO()
-    first = next(rows := iter(rows))
+    first = next(rows := iter(rows), None)
+    if first is None:
+        return b""
     writer = csv.DictWriter(file, list(first), lineterminator="\n")
     writer.writeheader()
     for row in chain([first], rows):

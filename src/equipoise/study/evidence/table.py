@@ -5,6 +5,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from equipoise.config import Config
@@ -123,7 +124,8 @@ def write(page: Page, path: Path) -> list[Path]:
     pictures = {}
     for number, (description, figure) in enumerate(page.figures.items()):
         picture = path.with_name(f"{path.stem}{f'-{number + 1}' if number else ''}.svg")
-        with replacing(picture) as stream:
+        salt = {"svg.hashsalt": picture.stem}  # so that the ids are the same each time
+        with replacing(picture) as stream, rc_context(salt):
             figure.savefig(stream, format="svg", metadata={"Date": None})
         pictures[picture] = f"![{description}]({picture.name})"
     summary, *lines = page.markdown

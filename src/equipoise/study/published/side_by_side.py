@@ -54,17 +54,20 @@ def common_step(rows: Sequence[Sequence[Record]]) -> int | None:
 
 def _lines(table: Published, row: Row, runs: Sequence[Record], common: int | None) -> list[Line]:
     lines = [Line("paper", "paper", {name: Estimate(value) for name, value in row.paper.items()})] if row.paper else []
-    latest: dict[str, Mapping[str, Estimate]] = {}
+    latest: dict[str, tuple[str, Mapping[str, Estimate]]] = {}  # label of the difference, and the last means
     for setting, records in group_by(runs, partial(_setting, table)).items():
         end = max(step for run in records for step in run.steps)
-        for step in sorted({end} if common is None else {common, end}):
+        steps = sorted({end} if common is None else {common, end})
+        for step in steps:
             models = [run for run in records if step in run.scores]
             if models:
-                latest[setting] = _means(table, models, step)
-                lines.append(Line("mean", _label(models, step, setting), latest[setting]))
-    for setting, ours in latest.items() if row.paper else ():
+                means = _means(table, models, step)
+                label = "ours - paper" + (f", step {step:,}" if len(steps) > 1 else "")
+                latest[setting] = label, means
+                lines.append(Line("mean", _label(models, step, setting), means))
+    for setting, (label, ours) in latest.items() if row.paper else ():
         differences = {name: Estimate(ours[name].value - value) for name, value in row.paper.items() if name in ours}
-        label = f"ours - paper, {setting}" if len(latest) > 1 else "ours - paper"
+        label = f"{label}, {setting}" if len(latest) > 1 else label
         lines.append(Line("difference", label, differences))
     if table.selection is not None:
         lines += _best(table, table.selection, runs)

@@ -12,13 +12,14 @@ from equipoise.config import Config
 def seconds(work: Iterable[tuple[Config, int]], workers: int, progress: bool = True) -> float:
     """Return the training time in seconds of these runs, each with its steps that are left, with `workers` at once.
 
-    Scores and reports take more time. Runs with the same method, net, data and batch are one kind. Raises `InputError`
-    for settings with which no run can start.
+    Scores and reports take more time. Runs with the same method, net, optimiser, data and batch are one kind. Raises
+    `InputError` for settings with which no run can start.
     """
     rates: dict[str, float] = {}
     total = 0.0
     for config, steps in work:
-        kind = repr((config.data, config.method.name, config.net, config.train.batch, config.train.precision))
+        train = config.train
+        kind = repr((config.data, config.method.name, config.net, train.optimizer, train.batch, train.precision))
         if kind not in rates:
             status = f"timing {config.method.name} for {automatic.SECONDS:g} s"
             with Console(stderr=True, quiet=not progress).status(status):
