@@ -290,6 +290,18 @@ MUTATIONS = [
         "(start - end) / 2 * (1 - math.cos",
         "tests/training/test_schedule.py",
     ),
+    Mutation(
+        "training/speed.py",
+        "torch.set_flush_denormal(before)",
+        "torch.set_flush_denormal(False)",
+        "tests/training/test_speed.py",
+    ),
+    Mutation(
+        "training/speed.py",
+        "with flush_subnormals(enabled), onednn(enabled)",
+        "with onednn(enabled)",
+        "tests/training/test_speed.py",
+    ),
     Mutation("training/checkpoint.py", "weights_only=True", "weights_only=False", CHECKPOINT),
     Mutation("training/checkpoint.py", 'state.get("format") != FORMAT', 'state.get("format") == 0', CHECKPOINT),
     Mutation("training/checkpoint.py", 'row["step"] <= until', 'row["step"] < until', CHECKPOINT),

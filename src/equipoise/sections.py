@@ -68,7 +68,7 @@ class Train:
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16: encoder and decoder in bfloat16, everything else in fp32"""
     fast: bool = True
-    """use oneDNN, allocator options and channels_last if they are exact here"""
+    """use oneDNN, allocator options and channels_last if they are exact here, and flush subnormal numbers to 0"""
     log_every: AtLeast1 = 100
     """steps between rows of log.jsonl; a row is a mean over them"""
     checkpoint_every: AtLeast1 = 2_000
