@@ -1,6 +1,7 @@
 """Files and folders are replaced as a whole, or not at all."""
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,24 @@ def test_a_folder_is_replaced_only_when_the_block_ends(tmp_path: Path) -> None:
         (part / "b.txt").write_text("third")
     assert [path.name for path in target.iterdir()] == ["b.txt"]
     assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_folder_that_cannot_be_replaced_is_still_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "folder"
+    target.mkdir()
+    (target / "a.txt").write_text("first")
+    replace = os.replace
+
+    def full(source: Path, place: Path) -> None:
+        if source.suffix == ".part":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(source, place)
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="No space left"), replacing_folder(target) as part:
+        (part / "b.txt").write_text("second")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+    assert (target / "a.txt").read_text() == "first"
 
 
 def test_an_error_of_writing_has_the_name_of_its_file(tmp_path: Path) -> None:

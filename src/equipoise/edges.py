@@ -47,7 +47,7 @@ class Edges(Part):
     first 100 batches. It is part of the objective and not of the model, whose nets are the same as without it.
 
     Args:
-        contrast: difference of neighbouring pixels, 0 to 1, at which an edge has half of its full strength.
+        contrast: difference of neighbouring pixels, 1e-6 to 1, at which an edge has half of its full strength.
 
     Example:
         >>> from equipoise import nets
@@ -62,7 +62,7 @@ class Edges(Part):
     mean: Tensor
     batches: Tensor
 
-    def __init__(self, contrast: Annotated[float, Field(gt=0)] = 0.1) -> None:
+    def __init__(self, contrast: Annotated[float, Field(ge=1e-6)] = 0.1) -> None:
         super().__init__()
         self.contrast = contrast
         self.register_buffer("batches", torch.zeros(()))

@@ -83,19 +83,26 @@ def naming(path: Path) -> Iterator[None]:
 def replacing_folder(path: Path) -> Iterator[Path]:
     """Make a new folder that replaces `path` when the block ends without an error, and is deleted otherwise.
 
-    Yields the folder to write into. A folder that was at `path` is deleted last.
+    Yields the folder to write into. A folder that was at `path` is deleted last. If the process ends between the two
+    renames, it is still there, with a name that ends in `.old`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part, old = _beside(path), _beside(path)
+    part = _beside(path)
+    old = part.with_suffix(".old")
     try:
         part.mkdir()
         yield part
         if path.exists():
             os.replace(path, old)
-        os.replace(part, path)
+        try:
+            os.replace(part, path)
+        except OSError:
+            if old.exists():
+                os.replace(old, path)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def write_text(path: Path, text: str, within: Path | None = None) -> None:

@@ -202,10 +202,10 @@ def check(config: Config, images: Images) -> None:
         inputs.add("factors")
         scored = images.factors[coding.index(images, config.evaluate.n)]
         if (scored == scored[0]).all():
-            raise InputError(
-                f"no factor takes two values among the {len(scored)} images to be scored; raise evaluate.n, "
-                f"or leave the factors out"
-            )
+            remedy = "leave the factors out"
+            if not (images.factors == scored[0]).all():
+                remedy = f"raise evaluate.n, or {remedy}"
+            raise InputError(f"no factor takes two values among the {len(scored)} images to be scored; {remedy}")
     convention = config.evaluate.convention
     metrics.select(config.evaluate.which, inputs, None if convention == "default" else convention)
 

@@ -47,6 +47,20 @@ def test_the_column_of_a_run_is_read_again(tmp_path: Path) -> None:
     assert np.array_equal(load_like(tmp_path / "new", data, (1, 8, 8), None).pixels([0])[0, 0], FIRST[0])
 
 
+def test_the_factors_of_a_run_come_with_its_own_data_only(tmp_path: Path) -> None:
+    for folder in ("own", "other"):
+        (tmp_path / folder).mkdir()
+        for number, array in enumerate(FIRST):
+            (tmp_path / folder / f"{number}.png").write_bytes(png(array))
+    table = tmp_path / "table.csv"
+    table.write_text("file,kind\n" + "".join(f"{number}.png,{number % 2}\n" for number in range(4)))
+    data = Data(name=str(tmp_path / "own"), factors=str(table))
+    factors = load_like(tmp_path / "own", data, (1, 8, 8), None).factors
+    assert factors is not None
+    assert factors[:, 0].tolist() == [0, 1, 0, 1]
+    assert load_like(tmp_path / "other", data, (1, 8, 8), None).factors is None
+
+
 @pytest.mark.filterwarnings("ignore:.*are not read")
 def test_the_array_of_a_run_of_vectors_is_read_again(tmp_path: Path) -> None:
     first, second = (np.random.default_rng(seed).normal(size=(9, 3)) for seed in (0, 1))

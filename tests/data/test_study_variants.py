@@ -140,6 +140,14 @@ def test_nothing_said_is_all_images_trained_on_and_scored() -> None:
     assert prepare(images, settings()) == (images, images)
 
 
+def test_a_code_that_is_also_a_value_of_another_code_is_noted() -> None:
+    radius = {"factor_names": ["radius"], "factor_values": {"radius": ["3", "4", "5", "6"]}}
+    images = Images(np.zeros((4, 1, 1, 1), np.uint8), name="radii", factors=np.arange(4)[:, None], **radius)
+    with pytest.warns(UserWarning, match="radius is selected by its codes, not by its values: code 3 is radius 6"):
+        assert rows(keep(images, {"radius": 3})) == {(3,)}
+    assert rows(keep(images, {"radius": [0, 1]})) == {(0,), (1,)}
+
+
 def test_the_order_is_keep_n_split_leave_out_correlate() -> None:
     images = grid((6, 6, 6))
     region: dict[str, Codes] = {"shape": "3:", "x": "3:"}

@@ -19,6 +19,7 @@ from equipoise.data.scale import scale
 from equipoise.data.settings import Data
 from equipoise.data.source import Source
 from equipoise.errors import InputError
+from equipoise.files import user_path
 
 _ARRAYS = (".npy", *vectors.ARRAYS)  # kinds of files of arrays
 _WITH_KEY = (*vectors.ARRAYS, "hub", "rows")  # kinds of sources with several arrays or columns
@@ -117,9 +118,12 @@ def load_like(
 ) -> Images:
     """Load images as those of a run were loaded. Raises `InputError` if they cannot have its shape (C, H, W).
 
-    source: as for `load_data`, or one array [H, W], [H, W, C] or [C, H, W], or [V] for vectors. limits: the range that
-    `data.range` became. scaling: that of a run of vectors.
+    source: as for `load_data`, or one array [H, W], [H, W, C] or [C, H, W], or [V] for vectors; the path of the run's
+    own data has the factors that `data.factors` chose. limits: the range that `data.range` became. scaling: that of a
+    run of vectors.
     """
+    is_own = isinstance(source, str | Path) and user_path(source) == user_path(data.name)
+    factors = data.factors if is_own else None
     if scaling is not None:
         row = source[None] if isinstance(source, np.ndarray | torch.Tensor) and source.ndim == 1 else source
         has_key = isinstance(row, str | Path) and Path(row).suffix.lower() in (*vectors.ARRAYS, vectors.ANNDATA)
@@ -127,7 +131,7 @@ def load_like(
         if not vectors.are_in(row, key):
             array = f" in the array {key}" if key else ""
             raise InputError(f"the run was trained on vectors{array}; give a table, or an array of numbers [N, V]")
-        return load_data(row, scaling=scaling, key=key)
+        return load_data(row, scaling=scaling, factors=factors, key=key)
     channels, height, width = shape
     side = height if height == width else None
     text = None if limits is None else f"{limits[0]!r}:{limits[1]!r}"
@@ -140,9 +144,9 @@ def load_like(
     if kind in ("set", "images"):
         images = load_data(source, size=side)
     elif kind in ("array", *_ARRAYS):
-        images = load_data(source, size=data.size, crop=data.crop, grey=data.grey, range=text, key=key)
+        images = load_data(source, size=data.size, crop=data.crop, grey=data.grey, range=text, key=key, factors=factors)
     else:
-        images = load_data(source, size=side, crop=data.crop, grey=channels == 1, range=text, key=key)
+        images = load_data(source, size=side, crop=data.crop, grey=channels == 1, range=text, key=key, factors=factors)
     if (channels, images.shape) == (3, (1, height, width)):
         images = _in_colour(images)
     if images.shape != shape:

@@ -5,6 +5,7 @@ factor are one code (2), several ([0, 2]) or a slice in Python's notation ("::2"
 """
 
 import operator
+import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -115,9 +116,19 @@ def _match(images: Images, codes: Mapping[str, Codes]) -> npt.NDArray[np.bool_]:
         column = images.factor(factor)
         size = images.factor_sizes[images.factor_names.index(factor)]
         is_allowed = np.zeros(size, bool)
-        is_allowed[_code_list(factor_codes, factor, size, images.name)] = True
+        code_list = _code_list(factor_codes, factor, size, images.name)
+        _note_values(factor, code_list, images.factor_values.get(factor, ()))
+        is_allowed[code_list] = True
         matches &= is_allowed[column]
     return matches
+
+
+def _note_values(factor: str, codes: Sequence[int], values: Sequence[str]) -> None:
+    """Warn where a code is also a value of the factor, and that of another code."""
+    mistakable = [code for code in codes if values and str(code) in values and values[code] != str(code)]
+    if mistakable:
+        meanings = ", ".join(f"code {code} is {factor} {values[code]}" for code in mistakable[:3])
+        warnings.warn(f"{factor} is selected by its codes, not by its values: {meanings}", stacklevel=4)
 
 
 def _code_list(codes: Codes, factor: str, size: int, name: str) -> list[int]:

@@ -1,7 +1,8 @@
 """Outline VAE: shapes are learned from edge maps, colours from images, each by latents of their own."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from equipoise import terms
@@ -62,8 +63,8 @@ class OutlineVAE(Noise):
     and orientation, and too large for latents that show which colours are equal."""
     apart: Fraction = 0.25
     """Fraction of the schedule for which the two halves of the latents are learned apart."""
-    contrast: Positive = 0.1
-    """Difference of neighbouring pixels, 0 to 1, at which an edge has half of its full strength."""
+    contrast: Annotated[float, Field(ge=1e-6)] = 0.1
+    """Difference of neighbouring pixels, 1e-6 to 1, at which an edge has half of its full strength."""
     every: Steps = 200
     """Steps between two rotations."""
 
