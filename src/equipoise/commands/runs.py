@@ -61,6 +61,8 @@ def train(
 
     words = words or []
     file = words[:1] if words and "=" not in words[0] else []
+    if file and Path(file[0]).suffix.lower() != ".toml" and not Path(file[0]).is_file():
+        raise InputError(f"{file[0]} is not a file of settings in TOML; give images as data={file[0]}")
     settings = (config.read(Path(file[0])) if file else {}) | settings_of(words[len(file) :])
     console = Console(stderr=True, quiet=not progress)
     show = functools.partial(console.print, markup=False, highlight=False, soft_wrap=True)

@@ -29,7 +29,7 @@ def text(comparison: Comparison) -> str:
         parts += ["all collapsed", ""]
     for block in comparison.blocks:
         runs = sum(len(group.results) for group in block.groups)
-        parts += [f"{block.title}: {runs} runs", *lines(_cells(block))]
+        parts += [f"{block.title}: {runs} run{'s' * (runs != 1)}", *lines(_cells(block))]
         if len(block.table_groups) < len(block.groups):
             parts.append(f"  {best_of_many(block)}; --to table.csv writes all")
         parts += ["", *_improvements(block)]
