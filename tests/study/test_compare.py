@@ -248,6 +248,19 @@ def test_scores_that_are_not_alike_are_not_compared_in_silence(tmp_path: Path) -
     assert any("The images of dsprites changed between runs" in note for note in notes)
 
 
+def test_seeds_are_those_with_the_score_in_every_table(tmp_path: Path) -> None:
+    def made(config: Config) -> Made:
+        return Made(20 + config.train.seed, {"mig": 0.5} if config.train.seed else {"mig": 0.4, "sap": 0.1})
+
+    write(tmp_path, made=made)
+    outcome = commands.compare(tmp_path, to=tmp_path / "table.csv")
+    assert {row["seeds"] for row in rows_of(tmp_path / "table.csv") if row["metric"] == "sap"} == {"1"}
+    assert {row["seeds"] for row in rows_of(tmp_path / "table.csv") if row["metric"] == "mig"} == {"3"}
+    assert outcome.text.count("1 of 3 seeds") == page_of(tmp_path).count("<small>1 of 3 seeds</small>") == 3
+    assert tables.latex(comparison(tmp_path)).count(r"{\scriptsize 1 of 3 seeds}") == 3
+    assert "There are settings with a single seed, which has no interval" in outcome.text
+
+
 def test_undefined_and_infinite_scores_do_not_spoil_the_others(tmp_path: Path) -> None:
     def made(config: Config) -> Made:
         wrong = {"mig": np.nan, "gaussian_tc": np.inf}

@@ -169,7 +169,13 @@ class Comparison:
         for data, results in by_data(self.results).items():
             if len({result.digest for result in results}) > 1:
                 notes.append(f"The images of {data} changed between runs, so scores are not comparable.")
-        seeds = min(len(group.results) for block in self.blocks for group in block.groups)
+        seeds = min(
+            group.seeds(metric)
+            for block in self.blocks
+            for group in block.groups
+            for metric in block.mean_metrics
+            if group.estimate(metric)
+        )
         if seeds < FEW:
             number = "a single seed, which has no interval" if seeds == 1 else f"{seeds} seeds"
             notes.append(f"There are settings with {number}; intervals of fewer than ten seeds are too narrow.")

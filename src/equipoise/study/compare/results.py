@@ -60,6 +60,10 @@ class Group:
         runs = [result for result in self.results if not math.isnan(result.scores.get(metric, math.nan))]
         return {data: np.array([run.scores[metric] for run in seeds]) for data, seeds in by_data(runs).items()}
 
+    def seeds(self, metric: str) -> int:
+        """Return the number of runs with a defined score."""
+        return sum(map(len, self.scores(metric).values()))
+
     def estimate(self, metric: str, statistic: statistics.Statistic = statistics.mean) -> Estimate | None:
         """Return the statistic over seeds with its interval; None unless a seed of each data set has this score.
 
