@@ -83,7 +83,9 @@ def evaluate(
         Path | None,
         typer.Option(help="An .npz with codes or mean [N, D] and, if known, factors [N, K]; or a table of encode."),
     ] = None,
-    which: Annotated[list[str] | None, typer.Option(help="Metrics: default, all or a name; may be repeated.")] = None,
+    which: Annotated[
+        list[str] | None, typer.Option(help="Metrics: default, all or a name; repeated: their union.")
+    ] = None,
     convention: Annotated[str | None, typer.Option(help="default, carbonneau or locatello.")] = None,
     to: Annotated[
         Path | None, typer.Option(help="A .csv or .parquet for all scores, with a row for each run and metric.")
