@@ -318,6 +318,22 @@ def test_an_output_folder_that_holds_another_run_is_refused(squares: Callable[[]
             ("train", "data=a", "train.labels=5", "train.labels.source=6"),
             "train.labels.source is set twice, to 5 and to 6",
         ),
+        (
+            ("train", "data=a", "train.labels.weight=5", "train.labels={source=20,weight=30.0}"),
+            "train.labels.weight is set twice, to 5 and to 30.0; leave one of them out",
+        ),
+        (
+            ("train", "data=a", "train.labels={source=20,weight=30.0}", "train.labels.weight=5"),
+            "train.labels.weight is set twice, to 30.0 and to 5; leave one of them out",
+        ),
+        (
+            ("train", "data=a", "data.keep={shape=0}", "data.keep.shape=1"),
+            "data.keep.shape is set twice, to 0 and to 1",
+        ),
+        (
+            ("train", "data=dsprites", "train.labels.weight=10"),
+            "train.labels.source is missing, and train.labels.weight needs it; set it to the number or share",
+        ),
         (("auto", "a", "b"), "data.name is set twice, to a and to b; leave one of them out"),
     ],
 )

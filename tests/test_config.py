@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from equipoise import config, run_folder, shell
+from equipoise.config import parse, resolve
+from equipoise.data.settings import LabelSettings
 from equipoise.errors import InputError
 from equipoise.methods import METHODS
 from equipoise.methods.l_vae import LVAE
@@ -77,6 +79,35 @@ def test_words_are_read_as_toml_and_as_text_where_they_are_none() -> None:
         "x": "quoted",
         "y": True,
     }
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        ("evaluate.which=[mig,sap]", ("mig", "sap")),
+        ("evaluate.which=[mig]", ("mig",)),
+        ("evaluate.which=['mig', 'sap']", ("mig", "sap")),
+        ("data.factors=[shape,scale]", ("shape", "scale")),
+        ("data.correlate=[pos_x, pos_y]", ("pos_x", "pos_y")),
+        ("train.track=[tensorboard,mlflow]", ("tensorboard", "mlflow")),
+    ],
+)
+def test_lists_of_words_need_no_quotes(word: str, value: tuple[str, ...]) -> None:
+    settings = {"data": "dsprites", "data.sigma": 0.2, "data.correlate": ["scale", "shape"]} | parse([word])
+    section, _, name = word.partition("=")[0].partition(".")
+    assert getattr(getattr(resolve(settings), section), name) == value
+
+
+def test_single_settings_complete_a_table_in_any_order() -> None:
+    base = {"data": "dsprites"}
+    table = {"train.labels": {"source": 20, "until": 0.5}}
+    entry = {"train.labels.weight": 5.0}
+    labels = LabelSettings(20, until=0.5, weight=5.0)
+    assert resolve(base | table | entry).train.labels == resolve(base | entry | table).train.labels == labels
+    with pytest.raises(InputError, match=r"train\.labels\.until is set twice, to 0\.1 and to 0\.5"):
+        resolve(base | {"train.labels.until": 0.1} | table)
+    with pytest.raises(InputError, match=r"train\.labels\.source is missing, and train\.labels\.weight needs it"):
+        resolve(base | entry)
 
 
 def test_every_setting_says_why_it_is_what_it_is() -> None:

@@ -13,6 +13,7 @@ import torch
 
 import equipoise as eq
 from equipoise import commands, scoring
+from equipoise.codes import Codes, read_to_score, write
 from equipoise.errors import InputError
 from equipoise.metrics import Score
 
@@ -77,12 +78,81 @@ def test_images_are_encoded_on_the_device_of_the_training_if_there_is_one(monkey
     assert scoring.on_device(run) is model
 
 
-def test_codes_in_a_single_array_are_refused_in_one_sentence(tmp_path: Path) -> None:
-    for name in ("codes.npy", "codes.npz"):
-        with (tmp_path / name).open("wb") as file:
-            np.save(file, np.zeros((5, 2)))
-        with pytest.raises(InputError, match=r"holds a single array; expected an \.npz"):
-            commands.evaluate([], tmp_path / name)
+def test_an_npz_that_is_a_single_array_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    with (tmp_path / "codes.npz").open("wb") as file:
+        np.save(file, np.zeros((5, 2)))
+    with pytest.raises(InputError, match=r"holds a single array; expected an \.npz"):
+        commands.evaluate([], tmp_path / "codes.npz")
+
+
+@pytest.mark.parametrize("name", ["factors", "labels", "label", "targets", "y"])
+@pytest.mark.parametrize("axes", [1, 2])
+def test_factors_of_codes_have_the_names_that_data_have(name: str, axes: int, codes: Path, tmp_path: Path) -> None:
+    with np.load(codes) as arrays:
+        mean, factors = arrays["codes"], arrays["factors"]
+    factors = factors[:, 0] if axes == 1 else factors
+    expected = eq.metrics.score(mean, factors.reshape(500, -1), which="mig", interval=False)["mig"].value
+    for column in (factors, factors.astype(str)):
+        np.savez(tmp_path / "other.npz", codes=mean, **{name: column})
+        found = scoring.score_codes(read_to_score(tmp_path / "other.npz"), "mig", interval=False)
+        assert found["mig"].value == expected
+
+
+def test_arrays_beside_codes_that_are_not_read_are_named(codes: Path, tmp_path: Path) -> None:
+    with np.load(codes) as arrays:
+        mean, factors = arrays["codes"], arrays["factors"]
+    np.savez(tmp_path / "other.npz", mean=mean, codes=mean, y=factors, labels=np.arange(3), latents=mean, z=mean)
+    with pytest.warns(UserWarning, match=r"other\.npz: the arrays codes, labels, latents are not read$"):
+        commands.evaluate([], tmp_path / "other.npz", ["mig"])
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_codes_in_a_table_have_the_scores_of_the_same_codes_in_an_npz(kind: str, tmp_path: Path) -> None:
+    if kind == "parquet":
+        pytest.importorskip("pyarrow")
+    rng = np.random.default_rng(0)
+    factors = rng.integers(10, size=(300, 2)) * 3
+    arrays = Codes(index=np.arange(300), files=np.array([f"{i}.png" for i in range(300)]))
+    arrays["mean"] = (factors + rng.standard_normal((300, 2))).astype(np.float32)
+    arrays |= {"factors": factors, "factor_names": np.array(["z0", "size"])}
+    for ending in (kind, "npz"):
+        write(tmp_path / f"codes.{ending}", arrays, "")
+    values = []
+    for ending in (kind, "npz"):
+        scores = scoring.score_codes(read_to_score(tmp_path / f"codes.{ending}"), ("mig", "sap", "irs"), interval=False)
+        values.append({name: score.value for name, score in scores.items()})
+    assert values[0] == values[1]
+    assert "mig" in commands.evaluate([], tmp_path / f"codes.{kind}", ["mig"]).text
+
+
+def test_codes_without_factors_are_scored_alone(tmp_path: Path) -> None:
+    mean = np.random.default_rng(0).standard_normal((50, 2)).astype(np.float32)
+    np.save(tmp_path / "codes.npy", mean)
+    (tmp_path / "codes.csv").write_text("z1,z0,name\n" + "".join(f"{b},{a},name {a}\n" for a, b in mean))
+    assert "factors" not in read_to_score(tmp_path / "codes.npy")
+    with pytest.warns(UserWarning, match=r"codes\.csv: not used as factors: name \(a text for each image\)"):
+        codes = read_to_score(tmp_path / "codes.csv")
+    assert "factors" not in codes
+    np.testing.assert_array_equal(codes["mean"], mean)
+    commands.evaluate([], tmp_path / "codes.npy", ["gaussian_tc"])
+    with pytest.raises(InputError, match="mig needs factors"):
+        commands.evaluate([], tmp_path / "codes.npy", ["mig"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("codes.csv", "a,b\n1,2\n", "has the columns a, b; expected codes in z0, z1 and so on"),
+        ("codes.csv", "z0,z2\n1,2\n", "has the columns z0, z2; expected codes in z0, z1"),
+        ("codes.csv", "z0,z1\n1,\n", "line 2 lacks a number in a column of codes"),
+        ("codes.csv", "z0,z1\n1\n", "line 2 has 1 cells, expected 2"),
+        ("codes.txt", "z0\n1\n", r"codes are read from files that end in \.npz, \.npy, \.csv or \.parquet"),
+    ],
+)
+def test_tables_without_codes_are_refused(name: str, content: str, reason: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=reason):
+        commands.evaluate([], tmp_path / name)
 
 
 def test_codes_of_any_origin_are_scored_into_a_table_and_a_file(codes: Path, tmp_path: Path) -> None:

@@ -122,7 +122,9 @@ def test_no_file_imports_itself_through_others() -> None:
 def test_metrics_never_see_networks_and_training_no_metric() -> None:
     for path in FILES:
         if part(path) == "metrics":
-            assert imported(path) <= {"errors", "natural", "progress", "metrics"}, path
+            columns = {"equipoise.data.factor_column"} if path.name == "inputs.py" else set()  # of text
+            others = {name for name in modules(path) - columns if not name.startswith("equipoise.metrics")}
+            assert {name.split(".")[1] for name in others} <= {"errors", "natural", "progress"}, path
         if part(path) == "training":
             assert not imported(path) & {"metrics", "report", "codes"}, path
 

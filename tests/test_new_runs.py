@@ -32,6 +32,14 @@ WITHOUT_EFFECT = [
         {"method": "l-vae", "method.law": "scaled", "method.weights": "closed", "method.travel": 3.0},
         "method.travel is 3, which has an effect with method.weights=learned only",
     ),
+    *(
+        (
+            {"method": "ada-gvae", "method.pairs": pairs, "method.changed": changed},
+            f"method.changed is {changed}, which has an effect with method.pairs=factors or method.known=true only",
+        )
+        for pairs in ("neighbours", "pairs.csv")
+        for changed in (0, 2)
+    ),
     ({"method": "dava", "method.accumulate": True, "train.optimizer": "muon"}, "that train.optimizer=muon removes"),
     *(
         ({**CODEBOOKS, "method.terms": [term]}, f"method.terms has {term}, which needs the density of the posterior")
@@ -57,6 +65,8 @@ IN_USE: list[dict[str, Any]] = [
     {"method": "l-vae", "method.weights": "closed", "method.memory": 0.5},
     {"method": "l-vae", "method.travel": 3.0},
     {"method": "dava", "method.accumulate": True},
+    {"method": "ada-gvae", "method.changed": 2},
+    {"method": "ada-gvae", "method.pairs": "neighbours", "method.changed": 2, "method.known": True},
     {**CODEBOOKS, "method.terms": ["kl", "quantise", "commit"]},
     {"method": "compose", "method.balance": [{**PAUSE, "hold": 0.95}]},
 ]

@@ -376,7 +376,9 @@ def test_scores_asked_for_later_join_those_of_the_same_codes(squares: Callable[[
     done = run(settings(squares(), tmp_path / "run"))
     scoring.evaluate(eq.open_run(done.path), which=("bce",))
     assert set(eq.open_run(done.path).scores) == {"mig", "sap", "sse", "kl", "bce"}
-    scoring.evaluate(eq.open_run(done.path), which=("mig",), convention="locatello")
+    lost = r"in convention carbonneau \(.*sap.*bce\) are replaced by those in locatello, .* with --to table\.csv"
+    with pytest.warns(UserWarning, match=lost):
+        scoring.evaluate(eq.open_run(done.path), which=("mig",), convention="locatello")
     assert set(eq.open_run(done.path).scores) == {"mig"}, "another convention is another score of the same name"
 
 

@@ -152,10 +152,28 @@ def test_the_nets_of_a_fitted_model_are_plain_layers() -> None:
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("train.init", "a"), ("init", "a"), ("train.devices", 2), ("train.nodes", 2), ("data.n", 5), ("data", "dsprites")],
+    [
+        ("train.init", "a"),
+        ("init", "a"),
+        ("train.devices", 2),
+        ("train.nodes", 2),
+        ("train.track", "tensorboard"),
+        ("train.keep", "model"),
+        ("train.checkpoint_every", 10),
+        ("evaluate.which", "mig"),
+        ("evaluate.every", 5),
+        ("evaluate.convention", "locatello"),
+        ("evaluate.n", 100),
+        ("evaluate.interval", False),
+        ("out", "runs/a"),
+        ("data.n", 5),
+        ("data", "dsprites"),
+    ],
 )
 def test_settings_of_runs_on_disk_are_refused(key: str, value: object) -> None:
     X = np.random.default_rng(0).normal(size=(40, 3))
-    with pytest.raises(InputError, match=r"^(train|data)\.\w+ has no effect on an estimator; leave it out, or train"):
+    with pytest.raises(
+        InputError, match=r"^(out|(train|data|evaluate)\.\w+) has no effect on an estimator; leave it out, or train"
+    ):
         Disentangler("beta-vae", latent=2, steps=2, settings={key: value}).fit(X)
     Disentangler("beta-vae", latent=2, steps=2, settings={"data.scaling": "minmax", "train.init": None}).fit(X)

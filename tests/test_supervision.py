@@ -191,6 +191,10 @@ def test_settings_are_a_source_or_a_table_and_survive_the_file(tmp_path: Path) -
     (tmp_path / "config.toml").write_text(config.to_toml())
     assert load(tmp_path / "config.toml") == config
     assert "train.labels" not in resolve(base).flat()
+    for one, several in (("radius", ["radius"]), (3, [3])):
+        name = "train.labels.factors" if one == "radius" else "train.labels.latents"
+        found = [resolve({**base, "train.labels": 100, name: value}) for value in (one, several)]
+        assert found[0] == found[1]
     for value in (1, 0, 1.5, 0.0, True, ""):
         with pytest.raises(
             InputError, match=r"train\.labels.* expected 2 or more images, a share such as 0\.01, or the"

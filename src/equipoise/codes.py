@@ -3,6 +3,8 @@
 import csv
 import io
 import math
+import re
+import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
@@ -16,7 +18,10 @@ import torch
 from equipoise import likelihoods
 from equipoise.convolutions import products
 from equipoise.data import Images, npz, tables
+from equipoise.data.factor_column import Column
 from equipoise.data.factors import column_names
+from equipoise.data.image_names import Row
+from equipoise.data.readers.named_arrays import name_of_factors
 from equipoise.errors import InputError
 from equipoise.files import replacing, write_text
 from equipoise.model import POINT, VAE
@@ -69,6 +74,8 @@ def _texts(names: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 ERRORS = ("sse", "bce", "pixels", "sampled_sse", "sampled_bce", "log_px_z", "kl")  # what metrics call `recon`
+
+_READ = ("mean", "index", "files", "factor_names", "logvar", "z", "checkpoint", *ERRORS)  # of an .npz, beside factors
 
 
 def logvar_of(codes: Mapping[str, Any]) -> npt.NDArray[Any] | None:
@@ -151,7 +158,7 @@ def read_rows(path: Path, latent: int) -> npt.NDArray[np.float32]:
         case ".npz":
             rows = load_means(path)["mean"]
         case ".csv" | ".parquet":
-            rows = _columns_of(path, latent)
+            rows = _latents(path, *_table(path), latent)
         case _:
             raise InputError(f"{path}: codes are read from files that end in {', '.join(KINDS[:-1])} or {KINDS[-1]}")
     return check_rows(rows, latent, str(path))
@@ -168,9 +175,14 @@ def check_rows(rows: npt.ArrayLike, latent: int, name: str) -> npt.NDArray[np.fl
     return array.astype(np.float32)
 
 
-def _columns_of(path: Path, latent: int) -> npt.NDArray[np.float64]:
+def _table(path: Path) -> tuple[list[str], list[Row]]:
+    """The header and the rows of a table of codes."""
+    (_, header), *rows = tables.read_rows(path, "codes") or [("", [])]
+    return [name.strip() for name in header], rows
+
+
+def _latents(path: Path, header: Sequence[str], table: Sequence[Row], latent: int) -> npt.NDArray[np.float64]:
     """The columns z0 to z(latent - 1) of a table, in any order among others."""
-    (_, header), *table = tables.read_rows(path, "codes") or [("", [])]
     names = [f"z{j}" for j in range(latent)]
     missing = [name for name in names if name not in header]
     if missing or f"z{latent}" in header:
@@ -184,6 +196,64 @@ def _columns_of(path: Path, latent: int) -> npt.NDArray[np.float64]:
         except (ValueError, IndexError):
             raise InputError(f"{path}: {place} lacks a number in a column of codes; correct that row") from None
     return np.array(rows).reshape(-1, latent)
+
+
+def read_to_score(path: Path) -> Codes:
+    """Codes of any program, with what else a score needs: `mean` [N, D], `factors` [N, K] and others of `Codes`.
+
+    An .npz has `mean` or `codes`, and factors by one of the names that data have (`factors`, `labels`, `y`), [N, K] or
+    [N]; a note names arrays that are not read. An .npy has the codes alone. A .csv or .parquet has the columns z0, z1
+    and on, as `write` writes it, and a column for each factor. Raises `InputError` for anything else.
+    """
+    match path.suffix.lower():
+        case ".npz":
+            return _arrays_to_score(path)
+        case ".npy":
+            return Codes(mean=np.asarray(npz.memory_map(path)))
+        case ".csv" | ".parquet":
+            return _table_to_score(path)
+    raise InputError(f"{path}: codes are read from files that end in {', '.join(KINDS[:-1])} or {KINDS[-1]}")
+
+
+def _arrays_to_score(path: Path) -> Codes:
+    arrays = load_means(path)
+    factors = name_of_factors({name: array.shape for name, array in arrays.items()}, arrays["mean"].shape)
+    if others := sorted(arrays.keys() - {*_READ, factors}):
+        warnings.warn(f"{path}: the arrays {', '.join(others)} are not read", stacklevel=4)
+    if factors is not None:
+        table = arrays.pop(factors)
+        arrays["factors"] = table[:, None] if table.ndim == 1 else table
+    return arrays
+
+
+def _table_to_score(path: Path) -> Codes:
+    header, rows = _table(path)
+    tables.check_header(str(path), header)
+    tables.check_rows(str(path), header, rows)
+    latent = sum(re.fullmatch(r"z\d+", name) is not None for name in header)
+    if not latent or any(f"z{j}" not in header for j in range(latent)):
+        raise InputError(
+            f"{path} has the columns {', '.join(header) or 'none'}; expected codes in z0, z1 and so on, without a gap, "
+            "as encode writes them"
+        )
+    codes = Codes(mean=check_rows(_latents(path, header, rows, latent), latent, str(path)))
+    factors: list[list[str]] = []
+    left_out: list[str] = []
+    for j, name in enumerate(header):
+        if name not in ("index", "file", *(f"z{k}" for k in range(latent))):
+            column, cells = Column(name, "row"), [cells[j].strip() for _, cells in rows]
+            reason = column.unfit_reason(
+                np.array([column.number(cell, place) for cell, (place, _) in zip(cells, rows, strict=True)])
+            )
+            if reason:
+                left_out.append(f"{name} ({reason})")
+            else:
+                factors.append(cells)
+    if left_out:
+        warnings.warn(f"{path}: not used as factors: {', '.join(left_out)}", stacklevel=4)
+    if factors:
+        codes["factors"] = np.array(factors).T
+    return codes
 
 
 def latent_columns(latents: Sequence[int] | None, count: int) -> list[int]:

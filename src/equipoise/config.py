@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from equipoise.data.readers import vectors
 from equipoise.data.settings import Data, LabelSettings, check
-from equipoise.errors import InputError, check_finite, check_value, choose, nearest, sentence, short
+from equipoise.errors import InputError, check_finite, check_value, choose, cut, nearest, sentence, short
 from equipoise.files import parse_value, read_toml, user_path
 from equipoise.methods import DEFAULT, METHODS, Method, Shape
 from equipoise.methods.method import ChecksSettings, of_vectors
@@ -120,7 +120,7 @@ def resolve(settings: Settings, complete: bool = False) -> Config:
         >>> resolve({"data": "dsprites", "train.seed": 3}).method.name
         'aligned-vae'
     """
-    overrides = expand(settings)
+    overrides = _tables_first(expand(settings))
     name = overrides.pop("method.name", DEFAULT)
     method = METHODS[choose("method", name, METHODS)]
     preset = overrides.pop("method.preset", None)
@@ -147,6 +147,12 @@ def resolve(settings: Settings, complete: bool = False) -> Config:
         value = tuple(value) if isinstance(value, list) else value
         table = fields[section].get(field)
         fields[section][field] = {**(table if isinstance(table, dict) else {}), entry: value} if entry else value
+    labels = fields["train"].get("labels")
+    if isinstance(labels, dict) and labels and "source" not in labels:
+        raise InputError(
+            f"train.labels.source is missing, and train.labels.{next(iter(labels))} needs it; set it to the number or "
+            "share of labelled images or to a table, such as train.labels.source=TABLE"
+        )
     if "name" not in fields["data"]:
         raise InputError("data is missing; set it, such as data=dsprites or data=path/to/images")
     choose("net", fields["net"].get("name", Net.name), NETS)
@@ -182,6 +188,25 @@ def expand(settings: Settings) -> dict[str, object]:
     """
     plain = {key: value.item() if isinstance(value, np.generic) else value for key, value in settings.items()}
     return {key if isinstance(value, dict) else FORMS.get(key, key): value for key, value in plain.items()}
+
+
+def _tables_first(settings: Settings) -> dict[str, object]:
+    """The settings with tables such as `train.labels` before single settings of these, which complete them.
+
+    Raises `InputError` for a single setting that a table after it sets to another value.
+    """
+    before: dict[str, object] = {}
+    for key, value in settings.items():
+        for entry, second in value.items() if isinstance(value, dict) else ():
+            if (name := f"{key}.{entry}") in before and before[name] != second:
+                raise set_twice(name, before[name], second)
+        before[key] = value
+    return dict(sorted(before.items(), key=lambda item: not isinstance(item[1], dict)))
+
+
+def set_twice(name: str, first: object, second: object) -> InputError:
+    """The error that a setting has two values."""
+    return InputError(f"{name} is set twice, to {cut(str(first))} and to {cut(str(second))}; leave one of them out")
 
 
 def identity(config: Config) -> str:
@@ -259,8 +284,16 @@ def parse(overrides: Iterable[str]) -> dict[str, object]:
         key, equals, value = word.partition("=")
         if not equals or not key:
             raise InputError(f"{word}: expected key=value, such as train.steps=2000")
-        settings[key] = value if key in TEXT else parse_value(value)
+        settings[key] = value if key in TEXT else _list_of_words(parse_value(value))
     return settings
+
+
+def _list_of_words(value: object) -> object:
+    """The list of a text such as `[mig,sap]`, which lacks the quotes of TOML; any other value as it is."""
+    is_list = isinstance(value, str) and value.startswith("[") and value.endswith("]")
+    if not is_list or set("[]{}'\"=") & set(str(value)[1:-1]):
+        return value
+    return [parse_value(word.strip()) for word in str(value)[1:-1].split(",") if word.strip()]
 
 
 def _names(kind: type) -> list[str]:

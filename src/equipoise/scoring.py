@@ -110,9 +110,20 @@ def evaluate(
     # Keep earlier scores only if they are of the same codes and convention.
     if earlier is not None and origin == {key: value for key, value in earlier.items() if key in origin}:
         all_scores = earlier["scores"] | scores
+    elif earlier is not None and earlier["checkpoint"] == digest and earlier["convention"] != convention:
+        warnings.warn(_replaced_note(file, earlier, convention), stacklevel=2)
     contents = {**origin, "scores": {name: score.to_dict() for name, score in all_scores.items()}}
     write_text(file, json.dumps({**contents, "digest": content_digest(contents)}, indent=1), within=run.path)
     return scores
+
+
+def _replaced_note(file: Path, earlier: Scores, convention: str) -> str:
+    """The note that the scores of another convention are lost."""
+    names = ", ".join(earlier["scores"])
+    return (
+        f"{file}: the scores in convention {earlier['convention']} ({names}) are replaced by those in {convention}, "
+        f"because a file has one convention; to keep both, write each to a table with --to table.csv"
+    )
 
 
 def on_device(run: Run) -> VAE:

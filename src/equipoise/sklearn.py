@@ -24,7 +24,8 @@ from equipoise.training import speed
 from equipoise.training.loop import Training, device, fit
 
 Array = npt.NDArray[Any]
-RUN_SETTINGS = ("train.init", "train.devices", "train.nodes")  # settings that only a run on disk has
+# Settings that only a run on disk has, beside those of [data] and [evaluate].
+RUN_SETTINGS = ("out", *(f"train.{name}" for name in ("init", "devices", "nodes", "track", "keep", "checkpoint_every")))
 
 
 class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -45,7 +46,7 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         device: auto, cpu or cuda.
         random_state: Seed of weights, batches and noise.
         settings: Other settings by dotted key, such as `{"method.beta": 2.0}`. They override the arguments, which
-            override a preset. `data.scaling` is the only one of `data`.
+            override a preset. `data.scaling` is the only one of `data`, and those of files and scores are refused.
 
     Attributes:
         model_: The trained `VAE`.
@@ -178,7 +179,8 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         choose("method", self.method, METHODS)
         settings = configuration.expand(self.settings or {})
         for key, value in settings.items():
-            if (key in RUN_SETTINGS or (key.startswith("data.") and key != "data.scaling")) and value is not None:
+            is_of_run = key in RUN_SETTINGS or key.startswith(("data.", "evaluate."))
+            if is_of_run and key != "data.scaling" and value is not None:
                 raise InputError(f"{key} has no effect on an estimator; leave it out, or train with eq.train")
         options: dict[str, object] = {
             "data": "array",

@@ -56,7 +56,8 @@ class Disentanglement(Metric):
     ) -> None:
         super().__init__()
         select(which, ("codes", "factors"), convention)
-        self.which, self.convention, self.seed = which, convention, seed
+        self.which = which.strip().casefold() if isinstance(which, str) else which
+        self.convention, self.seed = convention, seed
         self.discrete_latents = discrete_latents
         self.add_state("codes", default=[], dist_reduce_fx="cat")
         self.add_state("factors", default=[], dist_reduce_fx="cat")

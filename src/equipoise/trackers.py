@@ -229,8 +229,11 @@ def check(names: Sequence[str]) -> None:
 
 
 def split_names(value: object) -> object:
-    """The names in a comma-separated string, as a tuple. Any other value is returned unchanged."""
-    return tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
+    """The names in a comma-separated string, perhaps in brackets, as a tuple. Other values are returned unchanged."""
+    if not isinstance(value, str):
+        return value
+    text = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+    return tuple(name for word in text.split(",") if (name := word.strip().strip("'\"")))
 
 
 def scalars(row: Mapping[str, Any], section: str) -> dict[str, float]:

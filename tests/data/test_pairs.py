@@ -108,7 +108,8 @@ def test_row_numbers_before_the_pairs_are_no_images(tmp_path: Path) -> None:
 def test_a_column_called_index_may_number_the_rows_or_name_images(tmp_path: Path) -> None:
     path = tmp_path / "pairs.csv"
     path.write_text("index,neighbour,distance\n3,17,0.5\n5,4,1\n")
-    assert read_pairs(path, grid()).tolist() == [[3, 17], [5, 4]]
+    with pytest.warns(UserWarning, match="the column distance is not read"):
+        assert read_pairs(path, grid()).tolist() == [[3, 17], [5, 4]]
     path.write_text("index,first,second\n0,03.png,17.png\n1,05.png,04.png\n")
     assert read_pairs(path, grid([f"{i:02d}.png" for i in range(60)])).tolist() == [[3, 17], [5, 4]]
     path.write_text("id,first,second\n0,3,17\n1,5,4\n")
@@ -132,6 +133,29 @@ def test_tables_that_name_no_pair_are_refused(rows: str, sentence: str, tmp_path
     (tmp_path / "pairs.csv").write_text(rows)
     with pytest.raises(InputError, match=sentence):
         draw_pairs(grid().subset(np.arange(40)), str(tmp_path / "pairs.csv"), 1)
+
+
+@pytest.mark.parametrize("first", ["missing1.png,missing2.png", "missing.JPG,x", "99,100", "left,100"])
+@pytest.mark.parametrize("are_files", [True, False])
+def test_a_first_row_with_two_typos_is_no_header(first: str, are_files: bool, tmp_path: Path) -> None:
+    images = grid([f"{i:02d}.png" for i in range(60)]) if are_files else grid()
+    (tmp_path / "pairs.csv").write_text(f"{first}\n03,17\n05,04\n")
+    with pytest.raises(InputError, match=rf"pairs\.csv has 1 row \({first.replace(',', ' and ')}\) without two images"):
+        read_pairs(tmp_path / "pairs.csv", images)
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        ("a,b,kind\n3,17,x\n5,4,y\n", "the column kind is not read; the images of a pair are in two columns"),
+        ("3,17,8\n5,4,9\n", "the column number 3 is not read"),
+        (",a,b,kind,c\n0,3,17,x,y\n1,5,4,x,y\n", "the columns kind, c are not read"),
+    ],
+)
+def test_a_third_column_is_named_and_not_read(rows: str, sentence: str, tmp_path: Path) -> None:
+    (tmp_path / "pairs.csv").write_text(rows)
+    with pytest.warns(UserWarning, match=sentence):
+        assert read_pairs(tmp_path / "pairs.csv", grid()).tolist() == [[3, 17], [5, 4]]
 
 
 def test_images_without_such_pairs_are_refused_in_one_sentence() -> None:

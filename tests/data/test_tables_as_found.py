@@ -240,5 +240,5 @@ def test_words_in_a_frame_or_an_array_are_scored_as_those_of_a_table() -> None:
     ):
         scores = score(codes, factors, which=("mig", "sap"), interval=False)
         assert {name: s.value for name, s in scores.items()} == {name: s.value for name, s in expected.items()}
-    with pytest.raises(InputError, match=r"factors: row 3 has 'NA' in column 0, which marks a missing value"):
+    with pytest.raises(InputError, match=r"factors: row 3 has 'NA' in the column kind, which marks a missing value"):
         score(codes, pd.DataFrame({"kind": ["disc", "star", "NA", *words[3:]]}), which=("mig",))

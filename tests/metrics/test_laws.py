@@ -301,3 +301,59 @@ def test_masked_values_are_not_scored() -> None:
 def test_words_are_in_the_order_of_the_numbers_in_them() -> None:
     words = np.array([["step10", "b"], ["step2", "a"], ["step1", "b"]])
     assert words_as_codes(words).tolist() == [[2, 1], [1, 0], [0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("cells", "numbers"),
+    [
+        (["0,5", "0,25", "1,5", "10,0"], [0.5, 0.25, 1.5, 10]),
+        (["5%", "10%", "2.5 %", "20%"], [5, 10, 2.5, 20]),
+        (["$5", "$10", "$2.5", "$20"], [5, 10, 2.5, 20]),
+        ([" 1e2 ", "\u22123", "7", "0.5"], [100, -3, 7, 0.5]),
+        (["none", "full", "partial", "full"], [1, 0, 2, 0]),
+        (["2020_01", "2020_02", "2019_12", "2020_01"], [1, 2, 0, 1]),
+    ],
+    ids=str,
+)
+def test_text_of_factors_follows_the_rules_of_a_table(cells: list[str], numbers: list[float]) -> None:
+    pd = pytest.importorskip("pandas")
+    column = np.array(cells)[:, None]
+    for factors in (
+        column,
+        column.astype(object),
+        np.char.encode(column, "utf-8").astype(object),
+        pd.DataFrame(column),
+    ):
+        assert words_as_codes(factors)[:, 0].tolist() == numbers
+
+
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        (["1", "2", "-", "3"], "row 3 has '-' in the column 0, which marks a missing value"),
+        (["1", "2", "<0.1", "3"], "row 3 has '<0.1' in the column 0, where 3 of 4 cells are numbers"),
+        (["1,500", "900", "2", "3"], "row 1 has '1,500' in the column 0"),
+        (["a", "b", "NA", "a"], "row 3 has 'NA' in the column 0, which marks a missing value"),
+        (["a", "b", "", "a"], "row 3 has an empty cell in the column 0"),
+        (["a", "b", None, "a"], "row 3 has ('None'|an empty cell) in the column 0"),
+    ],
+    ids=str,
+)
+def test_text_that_a_table_refuses_is_no_factor(cells: list[str | None], reason: str) -> None:
+    pd = pytest.importorskip("pandas")
+    column = np.array(cells, object)[:, None]
+    for factors in (column, pd.DataFrame(column)):
+        with pytest.raises(InputError, match=f"^factors: {reason}"):
+            METRICS["sap"].function(np.arange(8.0).reshape(4, 2), factors)
+
+
+def test_an_ordered_categorical_keeps_its_order() -> None:
+    pd = pytest.importorskip("pandas")
+    order = ["low", "middle", "high"]
+    sizes = pd.Categorical(["high", "low", "middle", "low"], order, ordered=True)
+    assert words_as_codes(pd.DataFrame({"size": sizes}))[:, 0].tolist() == [2, 0, 1, 0]
+    plain = pd.DataFrame({"size": sizes.as_unordered()})
+    assert words_as_codes(plain)[:, 0].tolist() == [0, 1, 2, 1]
+    sizes = pd.Categorical(["high", None, "middle", "low"], order, ordered=True)
+    with pytest.raises(InputError, match="row 2 has an empty cell in the column size"):
+        words_as_codes(pd.DataFrame({"size": sizes}))

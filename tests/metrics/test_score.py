@@ -12,7 +12,7 @@ from tests.metrics.inputs import parameters
 
 from equipoise import metrics
 from equipoise.errors import InputError
-from equipoise.metrics import METRICS, Score, ScoreWarning, information, score
+from equipoise.metrics import METRICS, Score, ScoreWarning, information, score, select
 from equipoise.metrics.fit import of_samples
 
 SUPERVISED = [name for name, metric in METRICS.items() if "factors" in metric.needs and metric.is_cheap]
@@ -59,12 +59,26 @@ def test_metrics_are_chosen_by_name(given: dict[str, Any]) -> None:
     assert list(score(**given, which=["kl", "mig"], interval=False)) == ["mig", "kl"]
     assert list(score(**given, which=("irs",), interval=False)) == ["irs"]
     assert list(score(**given, which="kl, mig", interval=False)) == ["mig", "kl"]
+    assert list(score(**given, which="[kl, 'MIG']", interval=False)) == ["mig", "kl"]
+    assert list(score(**given, which=("KL,sap", "mig"), interval=False)) == ["mig", "sap", "kl"]
+
+
+def test_a_name_joins_the_default_selection() -> None:
+    inputs = ("codes", "factors", "logvar")
+    slow = next(name for name, metric in METRICS.items() if not metric.is_cheap and set(metric.needs) <= set(inputs))
+    default = select("default", inputs)
+    assert set(select(("default", slow), inputs)) == {*default, slow}
+    assert select(("Default", default[0]), inputs) == select("DEFAULT", inputs) == default
 
 
 @pytest.mark.parametrize(
     ("params", "message"),
     [
         ({"which": "migg"}, "no metric named 'migg'; did you mean mig?"),
+        ({"which": "MIGG"}, "no metric named 'MIGG'; did you mean mig?"),
+        ({"which": "defalt"}, "no metric named 'defalt'; did you mean default?"),
+        ({"which": "mig", "convention": "foo"}, "choose one, or leave it out"),
+        ({"which": ["default", "sse"], "recon": None}, "sse needs recon"),
         ({"which": ["mig", "fid"]}, "no metric named 'fid'; choose one of beta_vae, "),
         ({"which": "mig", "factors": None}, "mig needs factors; pass that input, or choose other metrics"),
         ({"which": "sse", "recon": None}, "sse needs recon"),

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.study.compared import MIG, SSE, comparison, known, page_of, planned, rows_of, write
-from tests.study.made_up import Made, settled, study
+from tests.study.made_up import TWO_METHODS, Made, settled, study
 from typer.testing import CliRunner
 
 from equipoise import cli, commands
 from equipoise.config import Config
 from equipoise.errors import InputError
 from equipoise.files import write_text
+from equipoise.study import read
 from equipoise.study.compare import tables
 from equipoise.study.compare.comparison import Pair
 from equipoise.study.compare.statistics import Estimate
@@ -246,6 +247,41 @@ def test_scores_that_are_not_alike_are_not_compared_in_silence(tmp_path: Path) -
     notes = comparison(tmp_path).notes
     assert any("different conventions (default, locatello)" in note for note in notes)
     assert any("The images of dsprites changed between runs" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "figures"),
+    [("size", (16, 32), "errors"), ("grey", (False, True), "errors"), ("n", (50, 60), "scores")],
+)
+def test_images_of_two_settings_are_not_called_changed(
+    key: str, values: tuple[Any, Any], figures: str, tmp_path: Path
+) -> None:
+    text = TWO_METHODS.format(seeds=2, data='"dsprites"').replace("[train]", f"{key} = {json.dumps(values)}\n[train]")
+    study(tmp_path, text, lambda config: Made(20.0 + config.train.seed, {"mig": 0.5}))
+    for config in read(tmp_path / "study.toml").runs.values():
+        meta = json.loads((Path(config.out) / "meta.json").read_text())
+        digest = str(getattr(config.data, key))
+        (Path(config.out) / "meta.json").write_text(json.dumps(meta | {"data": meta["data"] | {"digest": digest}}))
+    notes = comparison(tmp_path).notes
+    expected = (
+        f"Runs on dsprites have images of different settings (data.{key} is {values[0]} or {values[1]}), so their "
+        f"{figures} are not comparable."
+    )
+    assert expected in notes
+    assert not any("changed" in note for note in notes)
+
+
+def test_seeds_are_those_with_the_score_in_every_table(tmp_path: Path) -> None:
+    def made(config: Config) -> Made:
+        return Made(20 + config.train.seed, {"mig": 0.5} if config.train.seed else {"mig": 0.4, "sap": 0.1})
+
+    write(tmp_path, made=made)
+    outcome = commands.compare(tmp_path, to=tmp_path / "table.csv")
+    assert {row["seeds"] for row in rows_of(tmp_path / "table.csv") if row["metric"] == "sap"} == {"1"}
+    assert {row["seeds"] for row in rows_of(tmp_path / "table.csv") if row["metric"] == "mig"} == {"3"}
+    assert outcome.text.count("1 of 3 seeds") == page_of(tmp_path).count("<small>1 of 3 seeds</small>") == 3
+    assert tables.latex(comparison(tmp_path)).count(r"{\scriptsize 1 of 3 seeds}") == 3
+    assert "There are settings with a single seed, which has no interval" in outcome.text
 
 
 def test_undefined_and_infinite_scores_do_not_spoil_the_others(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from equipoise.errors import InputError, cut
+from equipoise.errors import InputError
 from equipoise.files import user_path
 
 Beta = Annotated[
@@ -42,8 +42,17 @@ def settings_of(words: Sequence[str]) -> dict[str, object]:
     before: dict[str, str] = {}
     for word in words:
         key, _, value = word.partition("=")
-        is_table = value.lstrip().startswith("{")  # such as of train.labels, which single settings complete
-        name = key if is_table else config.FORMS.get(key, key)
-        if before.setdefault(name, value) != value:
-            raise InputError(f"{name} is set twice, to {cut(before[name])} and to {cut(value)}; leave one of them out")
+        table = config.parse([word])[key]
+        if isinstance(table, dict):  # such as of train.labels, which single settings complete
+            values = {key: value} | {f"{key}.{entry}": _word(each) for entry, each in table.items()}
+        else:
+            values = {config.FORMS.get(key, key): value}
+        for name, text in values.items():
+            if before.setdefault(name, text) != text:
+                raise config.set_twice(name, before[name], text)
     return settings
+
+
+def _word(value: object) -> str:
+    """A value in a table as a word of the command line."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -82,9 +82,12 @@ def train(
 def evaluate(
     folders: Annotated[list[Path] | None, typer.Argument(metavar="[RUN]...", help="Folders of runs.")] = None,
     codes: Annotated[
-        Path | None, typer.Option(help="An .npz with codes or mean [N, D] and, if known, factors [N, K], logvar.")
+        Path | None,
+        typer.Option(help="An .npz with codes or mean [N, D] and, if known, factors [N, K]; or a table of encode."),
     ] = None,
-    which: Annotated[list[str] | None, typer.Option(help="Metrics: default, all or a name; may be repeated.")] = None,
+    which: Annotated[
+        list[str] | None, typer.Option(help="Metrics: default, all or a name; repeated: their union.")
+    ] = None,
     convention: Annotated[str | None, typer.Option(help="default, carbonneau or locatello.")] = None,
     to: Annotated[
         Path | None, typer.Option(help="A .csv or .parquet for all scores, with a row for each run and metric.")
@@ -116,7 +119,7 @@ def evaluate(
     from equipoise.metrics import table
 
     if bool(folders) == bool(codes):
-        raise InputError("evaluate takes the folders of runs, or --codes FILE.npz; give one of the two")
+        raise InputError("evaluate takes the folders of runs, or --codes FILE; give one of the two")
     if codes is not None and beta is not None:
         raise InputError("--beta is for runs of mr-vae, and --codes are those of one beta; leave one of the two out")
     if to is not None:
@@ -126,7 +129,7 @@ def evaluate(
     lines: list[str] = []
     rows: list[dict[str, Any]] = []
     if codes is not None:
-        scores = scoring.score_codes(coding.load_means(codes), names or "default", convention or "default")
+        scores = scoring.score_codes(coding.read_to_score(codes), names or "default", convention or "default")
         target = codes.with_suffix(".scores.json")
         write_text(target, json.dumps(_values(scores), indent=1))
         values = {"scores": _values(scores), "wrote": str(target)}

@@ -1,14 +1,15 @@
 """Batches of pairs: images 2i and 2i + 1 of a batch differ in some factors and agree in the others."""
 
 import hashlib
+import warnings
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from equipoise.data import image_names, tables
+from equipoise.data import image_names, pictures, tables
 from equipoise.data.batches import Draw, batch_index
-from equipoise.data.factor_column import is_row_name
+from equipoise.data.factor_column import floats, is_row_name
 from equipoise.data.images import Images
 from equipoise.data.labels import number_below, positions
 from equipoise.data.pixels import Indices
@@ -163,15 +164,20 @@ def read_pairs(path: Path, images: Images) -> Indices:
     Its cells name image files as in a table of factors, or are numbers from 0 for images that are not files. A column
     of row numbers before them, as data frames write it, is left out, and so are pairs of images that are left out of
     the training. Raises `InputError` for a cell that names no image, a pair of an image and itself, a first column that
-    may contain row numbers or images, and if no pair is left.
+    may contain row numbers or images, and if no pair is left. Warns of further columns, which are not read. A first row
+    is a header unless a cell of it is a number, ends as an image file does, or names an image.
     """
     whole = images.whole
     find = number_below(len(whole)) if whole.files is None else image_names.finder(whole.files)
     table = [[cell.strip() for cell in cells] for _, cells in tables.read_rows(path, SETTING)]
     begin = _first_column(path, table, find)
     rows = [cells[begin : begin + 2] for cells in table]
-    if rows and all(place is None for place in _places(rows[0], find)):
-        rows = rows[1:]  # the header
+    has_header = bool(rows) and not any(_may_name_image(cell, find) for cell in rows[0])
+    if others := sorted({j for cells in table for j, cell in enumerate(cells) if cell and j >= begin + 2}):
+        names = [table[0][j] if has_header and j < len(table[0]) and table[0][j] else f"number {j + 1}" for j in others]
+        columns = f"column {names[0]} is" if len(names) == 1 else f"columns {', '.join(names)} are"
+        warnings.warn(f"{path}: the {columns} not read; the images of a pair are in two columns", stacklevel=3)
+    rows = rows[has_header:]
     pairs = [_places(cells, find) for cells in rows]
     strays = [" and ".join(cells) for cells, pair in zip(rows, pairs, strict=True) if len({*pair} - {None}) < 2]
     if strays or not pairs:
@@ -204,6 +210,11 @@ def _first_column(path: Path, table: list[list[str]], find: Callable[[str], int 
             "or keep only the two columns of the images"
         )
     return int(from_second)
+
+
+def _may_name_image(cell: str, find: Callable[[str], int | None]) -> bool:
+    """Whether a cell names an image, or looks as if it should: it ends as image files do, or is a number."""
+    return find(cell) is not None or cell.lower().endswith(pictures.KINDS) or floats([cell]) is not None
 
 
 def _places(cells: list[str], find: Callable[[str], int | None]) -> list[int | None]:

@@ -33,6 +33,12 @@ def _columns(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _several(value: object) -> object:
+    """Names or numbers as a tuple, as `_columns`, also from a single one."""
+    values = _columns(value)
+    return values if values is None or isinstance(values, tuple) else (values,)
+
+
 Codes = dict[str, Annotated[int | str | tuple[int, ...], BeforeValidator(_codes)]]
 """Codes by the name of their factor."""
 
@@ -67,12 +73,12 @@ class LabelSettings:
     ]
     factors: Annotated[
         Annotated[tuple[Name, ...], Field(min_length=1)] | None,
-        BeforeValidator(_columns),
+        BeforeValidator(_several),
         Field(description="factors to learn; unset: all"),
     ] = None
     latents: Annotated[
         Annotated[tuple[Annotated[int, Field(strict=True, ge=0)], ...], Field(min_length=1)] | None,
-        BeforeValidator(_columns),
+        BeforeValidator(_several),
         Field(description="the latent of each factor, from 0; unset: 0, 1, 2 and so on"),
     ] = None
     loss: Annotated[

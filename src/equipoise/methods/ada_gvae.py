@@ -7,6 +7,7 @@ from pydantic.dataclasses import dataclass
 
 from equipoise.balance import Balance, Descent, Fixed
 from equipoise.balance.contract import Fraction, NonNegative, Positive, Share
+from equipoise.data.pairs import FACTORS
 from equipoise.errors import InputError
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
 from equipoise.methods.shared import FAST, Noise, gaussian_objective, monitored
@@ -55,6 +56,15 @@ class AdaGVAE(Noise):
     summary: ClassVar[str] = "pairs of images share the latents in which they agree"
     defaults: ClassVar[Settings] = {**FAST, "train.steps": 10_000}
     presets: ClassVar[Presets] = presets("ada-gvae")
+
+    def check_new(self, objective: Objective, optimizer: str) -> None:
+        """Raise `InputError` for a number of factors of pairs that are not drawn from factors, and as other methods."""
+        super().check_new(objective, optimizer)
+        if self.pairs != FACTORS and not self.known and self.changed != type(self).changed:
+            raise InputError(
+                f"method.changed is {self.changed}, which has an effect with method.pairs={FACTORS} or "
+                "method.known=true only; leave it out"
+            )
 
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape. Raises `InputError` if `known` lacks a number."""

@@ -56,6 +56,7 @@ _EXPLAINED = {  # inputs whose name alone does not explain them
     "pixels": "images of pixels from 0 to 1",
     "group": "group (the codes of other models of the same images)",
 }
+_GROUPS = ("default", "all")  # names of several metrics
 _LONG = 3.0  # seconds, after which a bar shows the progress
 
 
@@ -109,7 +110,8 @@ def score(
         group: for each further model its codes [N, L'] of the same images, or a tuple (codes, logvar).
         which: "default" is every metric that the inputs allow except slow ones. "all" includes the slow ones, and one
             warning lists the metrics that the inputs do not allow. For a name or names of `METRICS`, also
-            separated by commas, a missing input is an error.
+            separated by commas, a missing input is an error. Names
+            beside "default" add to it. Case does not matter.
         convention: "carbonneau" or "locatello" sets all parameters as in that published code. A metric without the
             convention is left out with a warning, or is an error if it is selected by name. To change one parameter,
             call the plain function: `mig(codes, factors, **METRICS["mig"].conventions["carbonneau"] | {"bins": 20})`.
@@ -233,15 +235,24 @@ def _inputs(
     return inputs
 
 
-def _names(which: str | Sequence[str]) -> list[str]:
-    """Return the metrics of a selection; `InputError` for an unknown name."""
-    if which == "all" or which == "default":
-        return [name for name, metric in METRICS.items() if metric.is_cheap or which == "all"]
-    names = [name.strip() for name in which.split(",")] if isinstance(which, str) else list(which)
-    for name in names:
-        if name not in METRICS:
-            raise InputError(f"which: no metric named {name!r}; {nearest(name, METRICS)}")
-    return [name for name in METRICS if name in names]
+def words_of(which: str | Sequence[str]) -> list[str]:
+    """Return the words of a selection in lower case: names of metrics, default and all. A text may be `[mig, sap]`.
+
+    Raises `InputError` for an unknown name.
+    """
+    words = []
+    for text in [which] if isinstance(which, str) else which:
+        names = text[1:-1].replace("'", "").replace('"', "") if text.startswith("[") and text.endswith("]") else text
+        words += [name.strip() for name in names.split(",")]
+    for name in words:
+        if name.casefold() not in (*METRICS, *_GROUPS):
+            raise InputError(f"which: no metric named {name!r}; {nearest(name.casefold(), [*METRICS, *_GROUPS])}")
+    return [name.casefold() for name in words]
+
+
+def _is_chosen(name: str, words: Sequence[str]) -> bool:
+    """Return whether the words of a selection choose a metric, by its name or as one of several."""
+    return name in words or "all" in words or ("default" in words and METRICS[name].is_cheap)
 
 
 def select(which: str | Sequence[str], inputs: Container[str], convention: str | None = None) -> list[str]:
@@ -250,10 +261,13 @@ def select(which: str | Sequence[str], inputs: Container[str], convention: str |
     Metrics that the inputs or the convention do not allow raise `InputError`, cause a warning, or are left out
     silently, see `score`.
     """
-    names = _names(which)
+    words = words_of(which)
+    names = [name for name in METRICS if _is_chosen(name, words)]
     known = sorted({name for metric in METRICS.values() for name in metric.conventions})
     if convention is not None and convention not in known:
-        raise InputError(f"convention {convention!r}: expected {' or '.join(known)}, or None for the defaults")
+        raise InputError(
+            f"convention {convention!r}: expected {' or '.join(known)}; choose one, or leave it out (in Python None)"
+        )
     possible, refused = [], []
     for name in names:
         metric = METRICS[name]
@@ -264,10 +278,10 @@ def select(which: str | Sequence[str], inputs: Container[str], convention: str |
             continue
         missing = " and ".join(_EXPLAINED.get(need, need) for need in lacking)
         reason = f"{name} needs {missing}" if lacking else f"{name} has no convention {convention}"
-        if which not in ("default", "all"):
+        if name in words:
             remedy = "pass that input" if lacking else "choose another convention"
             raise InputError(f"{reason}; {remedy}, or choose other metrics")
-        if which == "all" or not lacking:
+        if "all" in words or not lacking:
             refused.append(reason)
     if refused:
         warnings.warn(f"not computed: {', '.join(refused)}", ScoreWarning, stacklevel=3)

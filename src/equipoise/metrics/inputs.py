@@ -11,13 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from equipoise.errors import InputError
 from equipoise.metrics.result import Floats, Score, ScoreWarning
-from equipoise.natural import natural
 
 Result = TypeVar("Result")
 
 CONSTANT = "all latents are constant: the codes carry no information"
-
-_MISSING = ("", "na", "n/a", "nan", "none", "null", "<na>", "nat")  # texts that mark a missing value
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,9 +209,11 @@ def _check_mask(values: Any, name: str) -> None:
 
 
 def words_as_codes(factors: Any) -> Any:
-    """Return factors [N, K] whose columns of words are codes in the order of `natural`, as in a table of factors.
+    """Return factors [N, K] of which some are text as float64, by the rules of a table of factors.
 
-    Takes data frames and arrays; other factors are returned as they are. `InputError` for a missing or masked value.
+    Text that is numbers becomes these numbers, and words become codes in the order of `natural`, or of an ordered
+    categorical of pandas. Takes data frames and arrays; other factors are returned as they are. `InputError` for a
+    missing or masked value, and for a column in which at least half of the cells are numbers and others are not.
     """
     _check_mask(factors, "factors")
     if _is_frame(factors) and not hasattr(factors, "iloc"):  # of another package than pandas
@@ -223,21 +222,29 @@ def words_as_codes(factors: Any) -> Any:
     kinds = list(factors.dtypes) if is_frame else [getattr(factors, "dtype", np.dtype(int))]
     if all(getattr(kind, "kind", "O") not in "OUST" for kind in kinds) or np.ndim(factors) != 2:
         return factors
-    columns = [
-        np.asarray(factors.iloc[:, k] if is_frame else factors[:, k]).astype(str) for k in range(factors.shape[1])
-    ]
-    for k, column in enumerate(columns):
-        missing = np.flatnonzero(np.isin(np.char.lower(np.char.strip(column)), _MISSING))
-        if missing.size:
-            place = f"row {missing[0] + 1} has {str(column[missing[0]])!r} in column {k}"
-            raise InputError(f"factors: {place}, which marks a missing value; fill it in, or leave that row out")
-        try:
-            columns[k] = column.astype(np.float64)
-        except ValueError:
-            words, places = np.unique(column, return_inverse=True)
-            order = sorted(range(len(words)), key=lambda i: natural(str(words[i])))
-            columns[k] = np.argsort(order)[places].astype(np.float64)
-    return np.stack(columns, axis=1)
+    if is_frame:
+        return np.stack([_column(str(name), factors.iloc[:, k]) for k, name in enumerate(factors.columns)], axis=1)
+    return np.stack([_column(str(k), column) for k, column in enumerate(np.asarray(factors).T)], axis=1)
+
+
+def _column(name: str, cells: Any) -> Floats:
+    """Return a column [N] of factors, an array or a series of pandas, as numbers; errors as in `words_as_codes`."""
+    from equipoise.data.factor_column import Column  # here, because it loads torch, which numbers do not need
+
+    is_missing = cells.isna() if hasattr(cells, "isna") else np.zeros(len(cells), bool)
+    if getattr(cells.dtype, "ordered", False) and not is_missing.any():
+        return np.array(cells.cat.codes, np.float64)
+    texts = ["" if absent else _text(cell) for cell, absent in zip(cells.tolist(), is_missing, strict=True)]
+    column = Column(name, "row")
+    ids = np.fromiter((column.number(text, f"row {i}") for i, text in enumerate(texts, 1)), np.int64, len(texts))
+    values = column.values_of(ids, "factors")
+    return column.factor(ids, "factors")[0].astype(np.float64) if values is None else values
+
+
+def _text(cell: Any) -> str:
+    """Return a cell as text without spaces around it; empty for a date that is missing."""
+    text = cell.decode("utf-8", "replace") if isinstance(cell, bytes) else str(cell)
+    return "" if text == "NaT" else text.strip()
 
 
 def matching(values: ArrayLike, codes: Floats, name: str) -> Floats:

@@ -86,10 +86,8 @@ def factors_beside(
     """The factors beside the array `name`. Warns of arrays that are neither these, nor it, nor one of `other_names`."""
     header = headers[name]
     group = name.rpartition("/")[0] + "/" if "/" in name else ""  # of the images
-    tables = [group + table for table in FACTORS if group + table in headers]
-    tables = [table for table in tables if headers[table].shape[:1] == header.shape[:1]][:1] or [
-        table for table in tables if table == group + FACTORS[0]
-    ]
+    table = name_of_factors({each: headers[each].shape for each in headers}, header.shape, group)
+    tables = [] if table is None else [table]
     read_names = {name, *other_names, *tables, group + "factor_names"} & headers.keys()
     for each in read_names:
         npz.check(path, each, headers[each])
@@ -101,6 +99,13 @@ def factors_beside(
         else None
     )
     return _table(path, load(path, tables[0]), names or [tables[0].removeprefix(group)]) if tables else None
+
+
+def name_of_factors(shapes: Mapping[str, tuple[int, ...]], shape: tuple[int, ...], group: str = "") -> str | None:
+    """The first of `FACTORS` with one row for each row of an array of this shape, else `factors` if it is there."""
+    names = [group + name for name in FACTORS if group + name in shapes]
+    fitting = [name for name in names if shapes[name][:1] == shape[:1]]
+    return next(iter(fitting), group + FACTORS[0] if group + FACTORS[0] in names else None)
 
 
 def _name_of_images(path: Path, headers: Mapping[str, Header], key: str | None) -> str:

@@ -15,11 +15,13 @@ from equipoise.metrics import METRICS, headline
 from equipoise.study.compare import statistics
 from equipoise.study.compare.results import Group, Result, by_data, groups, scored_metrics
 from equipoise.study.compare.statistics import Estimate, Ranks
+from equipoise.study.grouping import group_by
 from equipoise.study.run.status import State
 
 FEW = 5  # with fewer seeds a note recommends more
 RIVALS = 8  # groups compared pair by pair; of more groups, the best setting of each method
 MOST = 200  # settings in a table to read
+PIXELS = {"data.size", "data.crop", "data.grey", "data.range"}  # settings that change images, and not which there are
 LEADING = 25  # of more settings, those that have one of these ranks in a metric
 
 
@@ -167,13 +169,35 @@ class Comparison:
                 f"Runs were scored by different conventions ({', '.join(conventions)}), so scores are not comparable."
             )
         for data, results in by_data(self.results).items():
-            if len({result.digest for result in results}) > 1:
-                notes.append(f"The images of {data} changed between runs, so scores are not comparable.")
-        seeds = min(len(group.results) for block in self.blocks for group in block.groups)
+            notes += _image_notes(data, results)
+        seeds = min(
+            group.seeds(metric)
+            for block in self.blocks
+            for group in block.groups
+            for metric in block.mean_metrics
+            if group.estimate(metric)
+        )
         if seeds < FEW:
             number = "a single seed, which has no interval" if seeds == 1 else f"{seeds} seeds"
             notes.append(f"There are settings with {number}; intervals of fewer than ten seeds are too narrow.")
         return notes
+
+
+def _image_notes(data: str, results: Sequence[Result]) -> list[str]:
+    """Return a note if runs on a data set have different images, by their settings or in spite of these; or none."""
+    same = group_by(results, lambda result: repr(sorted(result.data_settings.items())))
+    if any(len({result.digest for result in members}) > 1 for members in same.values()):
+        return [f"The images of {data} changed between runs, so scores are not comparable."]
+    if len({result.digest for result in results}) == 1:
+        return []
+    texts = {
+        key: list(dict.fromkeys(str(result.data_settings.get(key, "unset")) for result in results))
+        for key in sorted({key for result in results for key in result.data_settings})
+    }
+    varied = {key: values for key, values in texts.items() if len(values) > 1}
+    settings = ", ".join(f"{key} is {' or '.join(values)}" for key, values in varied.items())
+    figures = "errors" if varied.keys() <= PIXELS else "scores"
+    return [f"Runs on {data} have images of different settings ({settings}), so their {figures} are not comparable."]
 
 
 def _collapse_notes(results: Sequence[Result]) -> list[str]:

@@ -21,7 +21,7 @@ from equipoise.report.html import markup, template
 from equipoise.study.compare.comparison import Block, Comparison
 from equipoise.study.compare.results import Group, Result
 from equipoise.study.compare.statistics import STATISTICS, Floats, attainment, front
-from equipoise.study.compare.tables import MANY, best_of_many, figure, interval, p_value, share
+from equipoise.study.compare.tables import MANY, best_of_many, fewer_seeds, figure, interval, p_value, share
 from equipoise.study.grouping import group_by
 
 COLUMNS = 3
@@ -61,6 +61,7 @@ def files(comparison: Comparison) -> dict[Path, bytes]:
         zip=zip,
         runs=_table_runs(comparison),
         best_of_many=best_of_many,
+        fewer_seeds=fewer_seeds,
         link=lambda result: quote(os.path.relpath(result.path / "report.html", comparison.folder)),
         pictures=[os.path.relpath(path, comparison.folder) for path in pictures],
     )

@@ -37,6 +37,7 @@ class Result:
     digest: str  # digest of images and factors
     beta_equivalent: float | None  # weight of the KL per unit of reconstruction error; None without a KL term
     flags: tuple[Flag, ...]
+    data_settings: Mapping[str, object] = field(default_factory=dict)  # those of [data] but the name
     curve: Mapping[str, Floats] = field(default_factory=dict)  # over the betas of mr-vae, by name; see report.rates
 
     @property
@@ -59,6 +60,10 @@ class Group:
         """Return the defined scores of the seeds, by data set."""
         runs = [result for result in self.results if not math.isnan(result.scores.get(metric, math.nan))]
         return {data: np.array([run.scores[metric] for run in seeds]) for data, seeds in by_data(runs).items()}
+
+    def seeds(self, metric: str) -> int:
+        """Return the number of runs with a defined score."""
+        return sum(map(len, self.scores(metric).values()))
 
     def estimate(self, metric: str, statistic: statistics.Statistic = statistics.mean) -> Estimate | None:
         """Return the statistic over seeds with its interval; None unless a seed of each data set has this score.
@@ -152,6 +157,7 @@ def _result(run: str, config: Config, data: str, setting: str) -> Result:
         digest=figures["data"],
         beta_equivalent=figures["beta_equivalent"],
         flags=tuple(figures["flags"]),
+        data_settings={key: v for key, v in config.flat().items() if key.startswith("data.") and key != "data.name"},
         curve={name: np.array(values) for name, values in figures["curve"].items()},
     )
 

@@ -13,6 +13,7 @@ from equipoise.errors import InputError
 from equipoise.metrics import METRICS, table
 from equipoise.outcome import align
 from equipoise.study.compare.comparison import LEADING, Block, Comparison, Pair
+from equipoise.study.compare.results import Group
 from equipoise.study.compare.statistics import STATISTICS, Estimate
 
 MANY = 100  # pairs of seeds, from which the share of them counts as a probability
@@ -50,10 +51,17 @@ def _cells(block: Block) -> list[list[str]]:
             mean = group.estimate(metric)
             star = "*" if group.label in block.best[metric] else " "
             means.append(f"{figure(metric, mean.value)}{star}" if mean else "– ")
-            ends.append(f"{interval(metric, mean)} " if mean else "")
+            below = [interval(metric, mean), fewer_seeds(group, metric)] if mean else []
+            ends.append(f"{', '.join(filter(None, below))} " if any(below) else "")
         weight = group.beta_equivalent
         rows += [[*means, "–" if weight is None else f"{weight:.3g}", ", ".join(group.flags)], [*ends, "", ""]]
     return rows
+
+
+def fewer_seeds(group: Group, metric: str) -> str:
+    """Return how many of its seeds have the score, such as `1 of 2 seeds`; empty where all have it."""
+    count, total = group.seeds(metric), len(group.results)
+    return f"{count} of {total} seeds" if count < total else ""
 
 
 def best_of_many(block: Block) -> str:
@@ -145,7 +153,7 @@ def summary(comparison: Comparison) -> list[dict[str, Any]]:
                     "data": block.title,
                     "method": group.method,
                     "setting": group.setting,
-                    "seeds": sum(map(len, group.scores(metric).values())),
+                    "seeds": group.seeds(metric),
                     "beta_equivalent": group.beta_equivalent,
                     "flags": ", ".join(group.flags),
                     "metric": metric,
@@ -239,8 +247,10 @@ def latex(comparison: Comparison) -> str:
                 mean = group.estimate(metric) if metric in block.mean_metrics else None
                 value = figure(metric, mean.value) if mean else "--"
                 ends = interval(metric, mean).replace("..", ", ") if mean else ""
+                fewer = fewer_seeds(group, metric) if mean else ""
                 bold = rf"\textbf{{{value}}}" if group.label in block.best[metric] and mean else value
-                cells.append(bold + (rf" {{\scriptsize[{ends}]}}" if ends else ""))
+                small = (f"[{ends}]" if ends else "") + (f" {fewer}" if fewer else "")
+                cells.append(bold + (rf" {{\scriptsize{small}}}" if small else ""))
             weight = group.beta_equivalent
             cells += ["--" if weight is None else f"{weight:.3g}", ", ".join(group.flags)]
             lines.append(" & ".join(cells) + r" \\")

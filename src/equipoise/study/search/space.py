@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from equipoise.config import Config
 from equipoise.errors import InputError, nearest, sentence
 from equipoise.methods.method import STRICT
-from equipoise.metrics import METRICS
+from equipoise.metrics import METRICS, words_of
 from equipoise.metrics.ranking import FEWEST
 from equipoise.study.plan import Distribution, Study, alternatives, read_distribution, run_settings, study_keys, values
 
@@ -163,7 +163,7 @@ def _setting(key: str, value: object, table: Mapping[str, Any]) -> object:
 def _check_metric(search: Search, study: Study, config: Config) -> None:
     """Raise `InputError` where runs with these settings will not have the score of the search."""
     which, interval, steps = config.evaluate.which, config.evaluate.every, config.train.steps
-    names = [name.strip() for name in which.split(",")] if isinstance(which, str) else which
+    names = words_of(which)
     if search.metric == "udr":
         if (study.seeds or 1) < FEWEST:
             raise InputError(f"search.metric udr compares the seeds of a trial; set seeds = {FEWEST} or more")
