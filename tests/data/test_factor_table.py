@@ -62,6 +62,46 @@ def test_numbers_with_decimal_commas_or_a_unit_are_numbers(tmp_path: Path) -> No
     assert column(tmp_path, "1a", "1b", "2a") == ([0, 1, 2], 3)
 
 
+def test_numbers_with_a_currency_or_a_power_of_a_unit_are_numbers(tmp_path: Path) -> None:
+    for cells in (["$1.50", "$2.25", "$10"], ["$1,50", "$2,25", "$10"], ["USD 1.5", "USD 2.25", "USD 10"],
+                  ["1.5 m2", "2.25 m2", "10 m2"], ["$1.5/kg", "$2.25/kg", "$10/kg"]):  # fmt: skip
+        assert column(tmp_path, *cells) == ([1.5, 2.25, 10], 0)
+    assert column(tmp_path, "-$5", "$3", "$-10") == ([1, 2, 0], 3)
+    assert column(tmp_path, "EUR", "USD", "EUR") == ([0, 1, 0], 2)
+
+
+GROUPED = {
+    "$1,500": ["$900", "$1,500", "$2,000"],
+    "USD 1,500": ["USD 900", "USD 1,500", "USD 2,000"],
+    "1,500 m": ["900 m", "1,500 m", "2,000 m"],
+    "1,500 m2": ["900 m2", "1,500 m2", "2,000 m2"],
+    "1 500 m": ["900 m", "1 500 m", "2 000 m"],
+    "1\u2009500 m": ["900 m", "1\u2009500 m"],
+    "1'500 CHF": ["900 CHF", "1'500 CHF", "2'000 CHF"],
+    "₹1,50,000": ["₹900", "₹1,50,000"],
+    "1.500 €": ["900 €", "1.500 €", "2.000 €"],
+    "1.500\u00a0€": ["900,5\u00a0€", "1.500\u00a0€"],
+    "1.500 m": ["900 m", "1.500 m", "2.000 m"],
+    "€1.500": ["€1.500", "€2.500"],  # prices rarely have three decimals
+    "1.500.000 €": ["1.500.000 €", "900.000 €"],
+    "$1,500.50": ["$1,500.50", "$900.25", "$2,000.00"],
+}
+
+
+@pytest.mark.parametrize("text", GROUPED)
+def test_numbers_with_a_unit_whose_digits_may_be_grouped_are_refused(text: str, tmp_path: Path) -> None:
+    place = f"line {GROUPED[text].index(text) + 2} has {re.escape(repr(text))} in the column factor"
+    with pytest.raises(InputError, match=f"{place}, which may be one number or several digits grouped; write"):
+        column(tmp_path, *GROUPED[text])
+
+
+def test_points_that_no_group_of_digits_has_are_decimal(tmp_path: Path) -> None:
+    assert column(tmp_path, "1.500 m", "2.250 m", "1.125 m") == ([1.5, 2.25, 1.125], 0)
+    assert column(tmp_path, "0.500 m", "2 m", "1.125 m") == ([0.5, 2, 1.125], 0)
+    assert column(tmp_path, "1.500 kg", "20 kg", "2.5 kg") == ([1.5, 20, 2.5], 0)
+    assert column(tmp_path, "33.333%", "50%", "66.667%") == ([33.333, 50, 66.667], 0)
+
+
 MISSING = ["NA", "na", "N/A", "#N/A", "null", "NULL", "None", "<NA>", "-nan", "-", "--", "?", "none", "missing", "."]
 
 
@@ -99,6 +139,7 @@ MIXED = {
     "a unit": (["5", "10", "100 mm"], "line 4 has '100 mm' .*, where 2 of 3 cells"),
     "a decimal comma": (["2.5", "10,5", "100.5"], "line 3 has '10,5' .*, where 2 of 3 cells"),
     "a group": (["900", "1,500", "2000"], "line 3 has '1,500' .*, where 2 of 3 cells"),
+    "groups and none": (["1,500", "900", "2,000"], "line 2 has '1,500' .*, which may be one number or several"),
     "groups": (["1,500", "2,000", "3,250"], "line 2 has '1,500' .*, which may be one number or several digits grouped"),
     "an underscore": (["3_4", "2", "3"], "line 2 has '3_4' .*, where 2 of 3 cells"),
 }
