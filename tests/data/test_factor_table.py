@@ -102,6 +102,35 @@ def test_points_that_no_group_of_digits_has_are_decimal(tmp_path: Path) -> None:
     assert column(tmp_path, "33.333%", "50%", "66.667%") == ([33.333, 50, 66.667], 0)
 
 
+def test_words_with_decimals_are_in_the_order_of_these(tmp_path: Path) -> None:
+    assert column(tmp_path, "x0.5", "x0.25", "x1", "x0.25") == ([1, 0, 2, 0], 3)
+    assert column(tmp_path, "x1", "x1.5", "x10", "x1.25") == ([0, 2, 3, 1], 4)
+    assert column(tmp_path, "v1.10", "v1.9", "v2.0") == ([1, 0, 2], 3)
+    assert column(tmp_path, *["a 1.5-2", "a 1.25-3", "a 1.25-10"] * 2) == ([2, 0, 1] * 2, 3)
+
+
+UNITS = {
+    "1 cm, 5 mm, 20 mm": ["5 mm", "1 cm", "20 mm"],
+    "1h, 30m, 90m": ["1h", "90m", "30m"],
+    "1h30m, 45m": ["1h30m", "45m"],
+    "1/2, 1/4": ["1/2", "1/4"],
+    "$5, €3": ["$5", "€3"],
+    "1 m, 2, 5 mm": ["1 m", "2", "5 mm"],
+}
+
+
+@pytest.mark.parametrize("order", UNITS)
+def test_numbers_with_different_units_are_words_and_a_note_shows_their_order(order: str, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="different units") as notes:
+        codes, size = column(tmp_path, *UNITS[order], *UNITS[order])
+    assert [str(note.message).partition("table.csv: ")[2] for note in notes] == [
+        "the column factor has numbers with different units or denominators, which are ordered as words: "
+        f"{order}; write all with the same unit"
+    ]
+    words = order.split(", ")
+    assert (codes, size) == ([words.index(cell) for cell in UNITS[order]] * 2, len(words))
+
+
 MISSING = ["NA", "na", "N/A", "#N/A", "null", "NULL", "None", "<NA>", "-nan", "-", "--", "?", "none", "missing", "."]
 
 
@@ -135,6 +164,7 @@ def test_markers_among_words_are_missing_unless_they_may_be_a_word(tmp_path: Pat
 MIXED = {
     "a word": (["10", "9", "x"], "line 4 has 'x' .*, where 2 of 3 cells are numbers written in another way"),
     "a bound": (["1.5", "<0.1", "2.5", "3"], "line 3 has '<0.1' .*, where 3 of 4 cells"),
+    "a bound and a unit": (["1.5 m", "<0.1 m", "3 m"], "line 3 has '<0.1 m' .*, where 2 of 3 cells"),
     "a percent sign": (["5", "10%", "100"], "line 3 has '10%' .*, where 2 of 3 cells .*; write that cell like them"),
     "a unit": (["5", "10", "100 mm"], "line 4 has '100 mm' .*, where 2 of 3 cells"),
     "a decimal comma": (["2.5", "10,5", "100.5"], "line 3 has '10,5' .*, where 2 of 3 cells"),

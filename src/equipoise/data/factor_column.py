@@ -1,6 +1,7 @@
 """One column of a factor table: its cells as text become numbers or words."""
 
 import re
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy.typing as npt
 from equipoise.data.factors import Factors
 from equipoise.data.pixels import Indices
 from equipoise.errors import InputError
-from equipoise.natural import natural
+from equipoise.natural import natural_key
 
 # The spellings that pandas reads as missing, in any case, except for the word none.
 _MISSING = frozenset(
@@ -26,11 +27,20 @@ _UNIT = re.compile(r"(?P<number>.*[\d.,])\s*(?P<unit>[^\d\s.,+-][^\d.,]*?([ms]\^
 _CURRENCIES = "[$€£¥₩₹₺₽]|(AUD|CAD|CHF|CNY|DKK|EUR|GBP|INR|JPY|NOK|SEK|USD)(?![A-Za-z])"
 _PRICE = re.compile(rf"(?P<sign>[+-]?)(?P<currency>{_CURRENCIES})\s*(?P<number>.*\d.*)")  # $5, -$5 or USD 5
 _SHARES = ("%", "‰")  # whose numbers are below 1,000
+_UNITS = frozenset(  # among which words are looked for that are numbers with different units
+    "nm µm μm um mm cm dm m km in ft yd mi ng µg μg ug mg g kg lb oz ml mL cl dl l L "  # noqa: SIM905
+    "ns µs μs us ms s sec min h hr d day days week weeks month months year years Hz kHz MHz GHz "
+    "mV V kV mA mW W kW MW J kJ MJ mK K °C °F Pa kPa MPa mbar bar kB KB MB GB TB deg ° rad % ‰ ppm ppb".split()
+)
+_QUANTITY = re.compile(r"[+-]?\d[\d.,]*\s*([^\d\s.,+-]*)\s*")
+_LETTER = re.compile(r"[^\W\d_]")
+_FRACTION = re.compile(r"\d{1,3}\s*/\s*(\d{1,3})")
 
 # Headers of a column that numbers the rows, as `plain_header` returns them; data frames write the first two.
 _UNNAMED = ("", "unnamed:0")
 _ROW_NUMBERS = (*_UNNAMED, "index", "id", "row")
 _DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}\b|\d{1,2}([-/.])\d{1,2}\1\d{4}\b")
+_SHOWN = 10  # words in a warning
 _FEW = 20  # images, up to which words that differ for most of them may be a factor
 
 
@@ -82,7 +92,7 @@ class Column:
         if isinstance(values[0], float) and len(distinct) > len(ids) / 2:
             return np.array(values, np.float64)[ids], ()
         if isinstance(values[0], str):
-            distinct.sort(key=lambda value: natural(str(value)))
+            distinct[:] = _in_order([str(value) for value in distinct], f"{title}: the column {self.name}")
         code = {value: code for code, value in enumerate(distinct)}
         return np.array([code[value] for value in values], np.int64)[ids], [f"{value}" for value in distinct]
 
@@ -148,6 +158,30 @@ class Column:
             f"{title}: {self.places[self.numbers[text]]} has {text!r} in the column {self.name}, which may be one "
             f"number or several digits grouped; {remedy}"
         )
+
+
+def _in_order(words: Sequence[str], what: str) -> list[str]:
+    """The words in the order of `natural`. Warns if they are numbers with different units, which have another order."""
+    words = sorted(words, key=natural_key(words))
+    units = {_units(word) for word in words}
+    if len(units) > 1 and None not in units:
+        shown = ", ".join(words[:_SHOWN]) + (f" and {len(words) - _SHOWN:,} more" if len(words) > _SHOWN else "")
+        warnings.warn(
+            f"{what} has numbers with different units or denominators, which are ordered as words: {shown}; write all "
+            "with the same unit",
+            stacklevel=5,
+        )
+    return words
+
+
+def _units(text: str) -> tuple[str, ...] | None:
+    """What is counted in a text such as 5 mm, 1h30m, $5 or 1/4; None for other words."""
+    if match := _FRACTION.fullmatch(text):
+        return "/", match[1]
+    if match := _PRICE.fullmatch(text):
+        return (match["currency"],)
+    units = tuple(_QUANTITY.findall(text))
+    return units if units and not _QUANTITY.sub("", text) and _UNITS.issuperset({*units} - {""}) else None
 
 
 def floats(texts: Sequence[str]) -> npt.NDArray[np.float64] | None:
@@ -222,7 +256,9 @@ def _bare(texts: Sequence[str]) -> list[str]:
         texts = [match["sign"] + match["number"] for match in prices]
     cells = [match for match in map(_UNIT.fullmatch, texts) if match]
     if texts and len(cells) == len(texts) and len({match["unit"] for match in cells}) == 1:
-        return [match["number"] for match in cells]
+        numbers = [match["number"] for match in cells]
+        if all(_form(number) or not _LETTER.search(number) for number in numbers):  # not 1h30m
+            return numbers
     return texts if are_prices else []
 
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from equipoise.errors import InputError
 from equipoise.metrics.result import Floats, Score, ScoreWarning
-from equipoise.natural import natural
+from equipoise.natural import natural_key
 
 Result = TypeVar("Result")
 
@@ -235,7 +235,8 @@ def words_as_codes(factors: Any) -> Any:
             columns[k] = column.astype(np.float64)
         except ValueError:
             words, places = np.unique(column, return_inverse=True)
-            order = sorted(range(len(words)), key=lambda i: natural(str(words[i])))
+            keys = [*map(natural_key(words.tolist()), words.tolist())]
+            order = sorted(range(len(words)), key=keys.__getitem__)
             columns[k] = np.argsort(order)[places].astype(np.float64)
     return np.stack(columns, axis=1)
 
