@@ -38,6 +38,34 @@ def test_the_delimiter_is_found(sign: str, tmp_path: Path) -> None:
         assert read(tmp_path, rows(NAMES, values, sign=sign)).values.tolist() == VALUES
 
 
+def test_a_delimiter_in_a_header_or_a_number_divides_nothing(tmp_path: Path) -> None:
+    text = "Kraft;Weg, mm\n57;12,34\n58;12,5\n57;3,25\n"
+    table = read(tmp_path, text, 3)
+    assert (table.names, table.values.tolist()) == (("Kraft", "Weg, mm"), [[0, 12.34], [1, 12.5], [0, 3.25]])
+    table = read(tmp_path, "Kraft;Weg, mm;Zeit, s\n57;12,34;1,5\n58;12,5;2,5\n57;3,25;1,5\n", 3)
+    assert table.names == ("Kraft", "Weg, mm", "Zeit, s")
+    assert table.values.tolist() == [[0, 12.34, 1.5], [1, 12.5, 2.5], [0, 3.25, 1.5]]
+    for sign in "|\t":
+        assert read(tmp_path, text.replace(";", sign), 3).names == ("Kraft", "Weg, mm")
+    assert read(tmp_path, 'x,"a;b"\n1,2\n2,1\n', 2).names == ("x", "a;b")
+    assert read(tmp_path, "x,y;z,t\n1,2,3\n2,1,4\n", 2).names == ("x", "y;z", "t")  # most cells are not most rows
+    for header in ("Kraft\tWeg, mm", "Kraft, a; b\tWeg, mm; x, y"):
+        (tmp_path / "t.tsv").write_text(f"{header}\n57\t12,34\n58\t12,5\n57\t3,25\n")
+        table = factor_table.read(tmp_path / "t.tsv", 3)
+        assert (table.names, table.values.tolist()) == (tuple(header.split("\t")), [[0, 12.34], [1, 12.5], [0, 3.25]])
+    vectors = load_data(tmp_path / "t.tsv")
+    assert vectors.scaling is not None
+    assert vectors.scaling.names == tuple(header.split("\t"))
+
+
+def test_rows_that_two_delimiters_divide_are_refused_and_one_short_row_is_found(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"table\.csv: the delimiter may be ';' or '\|', which all rows have equally"):
+        read(tmp_path, "a;b|c\n1;2|3\n4;5|6\n", 2)
+    assert read(tmp_path, "sep=;\na;b|c\n1;2|3\n4;5|4\n", 2).names == ("a", "b|c")
+    with pytest.raises(InputError, match=r"table\.csv: line 3 has 1 cells, expected 2"):
+        read(tmp_path, "Kraft;Weg, mm\n57;12,34\n58\n", 2)
+
+
 def test_unicode_text_and_tsv_of_spreadsheets_are_read(tmp_path: Path) -> None:
     for name, encoding in (("a.tsv", "utf-8"), ("b.csv", "utf-16"), ("c.tsv", "utf-16"), ("d.csv", "utf-8-sig")):
         (tmp_path / name).write_text(rows(NAMES, sign="\t"), encoding=encoding)
