@@ -199,6 +199,11 @@ def may_be_grouped(texts: Sequence[str]) -> bool:
     return all(_GROUPED.fullmatch(text) for text in texts if "," in text)
 
 
+def are_numbers(texts: Sequence[str]) -> bool:
+    """Whether all texts are numbers that are written in the same way."""
+    return bool(_parse_numbers(texts))
+
+
 def is_missing(text: str) -> bool:
     """Whether a cell is empty, or marks a missing value among words as well as among numbers."""
     return text.lower() in _MISSING | {""}
