@@ -1,6 +1,7 @@
 """Tables as people have them: delimiters, names of images, columns that are no factors, and data frames."""
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from PIL import Image
 
 from equipoise.config import parse, resolve
 from equipoise.data import factor_table, load_data
+from equipoise.data.labels import read_labels
 from equipoise.errors import InputError
 from equipoise.metrics import score
+from equipoise.metrics.inputs import words_as_codes
 
 NAMES = ["a.png", "sub/b.png", "sub/C.PNG", "d.jpg"]
 SIZES = ["2.5", "10", "30", "2.5"]
@@ -253,6 +256,44 @@ def test_a_data_frame_of_paths_is_a_source(files: list[str]) -> None:
     vectors = load_data(table[["angle"]])  # without paths, a frame is a table of numbers
     assert vectors.scaling is not None
     assert vectors.scaling.names == ("angle",)
+
+
+SIZES_IN_ORDER = pd.CategoricalDtype(["small", "medium", "large", "none"], ordered=True)
+
+
+def test_ordered_categories_keep_their_order(files: list[str], tmp_path: Path) -> None:
+    sizes = pd.Series(["large", "small", "none", "medium"], dtype=SIZES_IN_ORDER)
+    expected = ("small", "medium", "large", "none"), [[2], [0], [3], [1]]
+    table = pd.DataFrame({"file": files, "size": sizes})
+    vectors = pd.DataFrame({"x": [0.5, 1.0, 2.0, 4.0], "size": sizes})
+    sources: list[tuple[Any, Any]] = [
+        (tmp_path, table), (tmp_path, table.set_index("file")), (table, None), (vectors, ["size"]),
+        (vectors[["x"]], vectors[["size"]]), (np.zeros((4, 8, 8)), vectors[["size"]]),
+    ]  # fmt: skip
+    if find_spec("pyarrow"):
+        table.to_parquet(tmp_path / "t.parquet")
+        vectors.to_parquet(tmp_path / "v.parquet")
+        sources += [(tmp_path, tmp_path / "t.parquet"), (tmp_path / "v.parquet", ["size"])]
+    for source, factors in sources:
+        images = load_data(source, factors=factors)
+        assert images.factors is not None
+        assert (images.factor_values["size"], images.factors.tolist()) == expected
+    labels = read_labels(table, load_data(tmp_path))
+    assert (tuple(labels.table.words["size"]), labels.table.values.tolist()) == expected
+    numbers = pd.DataFrame({"file": files, "size": pd.Categorical([30, 7, 7, 9], [9, 30, 7], ordered=True)})
+    assert load_data(tmp_path, factors=numbers).factors.tolist() == [[1], [2], [2], [0]]  # type: ignore[union-attr]
+    table.loc[1, "size"] = None
+    with pytest.raises(InputError, match="row 2 has an empty cell in the column size; fill it in"):
+        load_data(tmp_path, factors=table)
+
+
+def test_scores_take_ordered_categories_in_their_order() -> None:
+    sizes = pd.Series(["large", "small", "none", "medium"] * 3, dtype=SIZES_IN_ORDER)
+    found = words_as_codes(pd.DataFrame({"size": sizes, "kind": ["b", "a"] * 6}))
+    assert found[:4].tolist() == [[2, 1], [0, 0], [3, 1], [1, 0]]
+    sizes[3] = None
+    with pytest.raises(InputError, match=r"missing|NaN|finite"):
+        score(np.zeros((12, 2)), pd.DataFrame({"size": sizes}), which=("mig",), interval=False)
 
 
 def test_words_in_a_frame_or_an_array_are_scored_as_those_of_a_table() -> None:

@@ -47,11 +47,11 @@ _FEW = 20  # images, up to which words that differ for most of them may be a fac
 class Column:
     """The distinct cells of a column, each stored once, with the row in which it first occurs.
 
-    `noun` is what messages call a row: image or row.
+    `noun` is what messages call a row: image or row. `order`: all values in their order, if the column has one.
     """
 
-    def __init__(self, name: str, noun: str = "image") -> None:
-        self.name, self.noun = name, noun
+    def __init__(self, name: str, noun: str = "image", order: Sequence[str] = ()) -> None:
+        self.name, self.noun, self.order = name, noun, order
         self.numbers: dict[str, int] = {}
         self.places: list[str] = []
 
@@ -80,11 +80,17 @@ class Column:
         """The factor [N] of images with these cells, by number, and its V values as text, none if it is continuous.
 
         A column of numbers may have a decimal comma in place of the point, one unit behind every number, such as %, or
-        one currency before it. Words are in the order of `natural`. Raises `InputError` for an infinite value,
+        one currency before it. Words are in the order of `natural`, and all values in that of the column, if it has
+        one. Raises `InputError` for an infinite value,
         for a marker of a missing value, for numbers whose digits may be grouped, and for a column in which at least
         half of the cells are numbers and others are not.
         """
         texts = list(self.numbers)
+        if self.order:
+            if "" in texts:
+                raise self._empty_error("", title)
+            words = sorted(texts, key=self.order.index)
+            return np.array([words.index(text) for text in texts], np.int64)[ids], words
         values = self._values(texts, np.bincount(ids, minlength=len(texts)), title)
         if any(value in (float("inf"), float("-inf")) for value in values):
             raise InputError(f"{title}: the column {self.name} contains an infinite value; leave that {self.noun} out")
@@ -108,8 +114,7 @@ class Column:
         """The texts as numbers if all are numbers, else as they are. Raises `InputError` for a mixture of both."""
         for text in texts:
             if not text or text.lower() == "nan":
-                place = self.places[self.numbers[text]]
-                raise InputError(f"{title}: {place} has an empty cell in the column {self.name}; fill it in")
+                raise self._empty_error(text, title)
             if text.lower() in _MISSING or text == "None":
                 raise self._missing_error(text, title)
         markers = [text for text in texts if text.lower() in _MISSING_AMONG_NUMBERS]
@@ -142,6 +147,10 @@ class Column:
             f"{int(counts.sum()):,} cells are numbers written in another way; write that cell like them, or give all "
             "cells a word"
         )
+
+    def _empty_error(self, text: str, title: str) -> InputError:
+        place = self.places[self.numbers[text]]
+        return InputError(f"{title}: {place} has an empty cell in the column {self.name}; fill it in")
 
     def _missing_error(self, text: str, title: str) -> InputError:
         place = self.places[self.numbers[text]]

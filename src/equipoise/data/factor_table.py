@@ -162,6 +162,7 @@ def of_rows(
 
     in_order: whether row i belongs to image i if no column names the images.
     """
+    orders = rows.orders if isinstance(rows, tables.Rows) else {}
     (_, header), *table = list(rows) or [("", [])]
     header = [name.strip() for name in header]
     tables.check_rows(title, header, table)
@@ -185,7 +186,11 @@ def of_rows(
         joined = f"the column {header[match.column]}" if header[match.column] else "the first column"
         warnings.warn(f"{title}: {joined} joins the rows with those of {names.title}", stacklevel=4)  # type: ignore[union-attr]
     name_columns = {name} | ({match.column} if match and not factor_names else set())
-    columns = {j: Column(header[j]) for j in range(len(header)) if header[j] in (factor_names or header)}
+    columns = {
+        j: Column(header[j], order=orders.get(header[j], ()))
+        for j in range(len(header))
+        if header[j] in (factor_names or header)
+    }
     columns = {j: column for j, column in columns.items() if j not in name_columns}
     if not columns:
         raise NoFactors(f"{title} has no factor columns; add a column for each factor")

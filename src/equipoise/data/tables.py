@@ -2,7 +2,7 @@
 
 import csv
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TextIO
@@ -19,7 +19,13 @@ _SAMPLE = 100  # rows from which the delimiter is found
 _NUMBERS = "biufcmM"  # kinds of numpy's types of numbers and times, which are no paths
 
 
-def read_rows(path: Path, setting: str = "data.factors") -> list[Row]:
+class Rows(list[Row]):
+    """The header and the rows of a table; orders: the values of a column by its name, if these have an order."""
+
+    orders: Mapping[str, Sequence[str]] = {}
+
+
+def read_rows(path: Path, setting: str = "data.factors") -> Rows:
     """The header and the rows of a table that a setting names. Raises `InputError` for a file that is no such table."""
     kind = path.suffix.lower()
     if kind not in KINDS:
@@ -28,7 +34,7 @@ def read_rows(path: Path, setting: str = "data.factors") -> list[Row]:
     if not path.is_file():
         raise InputError(f"{setting}: there is no file {path}; check the path")
     try:
-        return list(frame_rows(read_parquet(path)) if kind == ".parquet" else _csv(path))
+        return frame_rows(read_parquet(path)) if kind == ".parquet" else Rows(_csv(path))
     except InputError:
         raise
     except PermissionError as error:
@@ -134,13 +140,18 @@ def paths_of(frame: Any) -> tuple[list[str], Any]:
     return [str(cell) for cell in frame[name]], frame.drop(columns=[name])
 
 
-def frame_rows(frame: Any) -> Iterator[Row]:
+def frame_rows(frame: Any) -> Rows:
     """The header and the rows of a data frame as text. An index of words becomes a column."""
     frame = with_index(frame)
-    yield "the header", [str(name) for name in frame.columns]
     columns = [texts(frame.iloc[:, j]) for j in range(frame.shape[1])]
-    for number, cells in enumerate(zip(*columns, strict=True), 1):
-        yield f"row {number}", list(cells)
+    rows = Rows([("the header", [str(name) for name in frame.columns])])
+    rows += [(f"row {number}", list(cells)) for number, cells in enumerate(zip(*columns, strict=True), 1)]
+    rows.orders = {
+        str(name).strip(): [str(value).strip() for value in kind.categories]
+        for name, kind in zip(frame.columns, frame.dtypes, strict=True)
+        if getattr(kind, "ordered", False)
+    }
+    return rows
 
 
 def with_index(frame: Any) -> Any:

@@ -217,7 +217,9 @@ def words_as_codes(factors: Any) -> Any:
     Takes data frames and arrays; other factors are returned as they are. `InputError` for a missing or masked value.
     """
     _check_mask(factors, "factors")
-    if _is_frame(factors) and not hasattr(factors, "iloc"):  # of another package than pandas
+    if hasattr(factors, "iloc") and _is_frame(factors):
+        factors = _ordered_as_codes(factors)
+    elif _is_frame(factors):  # of another package than pandas
         factors = np.asarray(factors)
     is_frame = _is_frame(factors)
     kinds = list(factors.dtypes) if is_frame else [getattr(factors, "dtype", np.dtype(int))]
@@ -239,6 +241,16 @@ def words_as_codes(factors: Any) -> Any:
             order = sorted(range(len(words)), key=keys.__getitem__)
             columns[k] = np.argsort(order)[places].astype(np.float64)
     return np.stack(columns, axis=1)
+
+
+def _ordered_as_codes(frame: Any) -> Any:
+    """A data frame of pandas whose columns of ordered categories are the numbers of these; a missing one is NaN."""
+    ordered = [k for k, kind in enumerate(frame.dtypes) if getattr(kind, "ordered", False)]
+    if not ordered:
+        return frame
+    columns = {k: frame.iloc[:, k].cat.codes.astype(float).replace(-1.0, np.nan) for k in ordered}
+    everything = {k: columns.get(k, frame.iloc[:, k]) for k in range(frame.shape[1])}
+    return type(frame)(everything, index=frame.index)
 
 
 def matching(values: ArrayLike, codes: Floats, name: str) -> Floats:

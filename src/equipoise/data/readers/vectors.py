@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -39,14 +39,14 @@ _BOOLEANS = {"False": "0", "True": "1", "false": "0", "true": "1", "FALSE": "0",
 class Frame:
     """A table as it is read: numbers or text by column, and the factors that came with it.
 
-    rows: the columns that `data.factors` may choose, as text, which are read once. places: of the rows, in messages, if
+    rows: the columns that `data.factors` may choose, as text. places: of the rows, in messages, if
     these are not numbered. is_named: whether the columns have names of their own. folder, files: of spectra, and the
     name of the file of each. index: further columns with names of the rows, which are no features.
     """
 
     title: str
     columns: Mapping[str, Cells]
-    rows: Iterable[Row] = ()
+    rows: Callable[[], Sequence[Row]] | None = None
     places: Sequence[str] = ()
     factors: Table | None = None
     is_named: bool = True
@@ -167,7 +167,7 @@ def _frame(source: Any, key: str | None) -> Frame:
         return _of_rows(str(path), tables.read_rows(path, "data"))
     if suffix == ANNDATA:
         columns, rows, cells = anndata.read(path, key)
-        return Frame(str(path), columns, rows, index=cells)
+        return Frame(str(path), columns, lambda: rows, index=cells)
     if suffix == ".npy":
         return _of_matrix(str(path), npz.memory_map(path))
     headers = named_arrays.headers(path)
@@ -218,7 +218,7 @@ def _of_data_frame(title: str, frame: Any) -> Frame:
         columns[str(name)] = column.to_numpy(np.float64, na_value=np.nan) if is_number else tables.texts(column)
     levels = whole.shape[1] - frame.shape[1]
     index = {str(whole.columns[j]): tables.texts(whole.iloc[:, j]) for j in range(levels)}
-    return Frame(title, columns, tables.frame_rows(frame), index=index)
+    return Frame(title, columns, lambda: tables.frame_rows(frame), index=index)
 
 
 def _of_rows(title: str, rows: list[Row]) -> Frame:
@@ -232,7 +232,7 @@ def _of_rows(title: str, rows: list[Row]) -> Frame:
     tables.check_header(title, header)
     tables.check_rows(title, header, table)
     columns: dict[str, Cells] = {name: [cells[j].strip() for _, cells in table] for j, name in enumerate(header)}
-    return Frame(title, columns, rows, [place for place, _ in table])
+    return Frame(title, columns, lambda: rows, [place for place, _ in table])
 
 
 def _factors(frame: Frame, setting: factor_table.Setting, count: int) -> tuple[Table | None, Sequence[str]]:
@@ -241,7 +241,7 @@ def _factors(frame: Frame, setting: factor_table.Setting, count: int) -> tuple[T
         return frame.factors, ()
     path, columns = (None, ()) if tables.is_frame(setting) else factor_table.split(setting)
     if path is None and columns and frame.rows:
-        return factor_table.of_rows(frame.title, frame.rows, count, columns), columns
+        return factor_table.of_rows(frame.title, frame.rows(), count, columns), columns
     names = RowNames(frame.title, {**frame.columns, **frame.index})
     return factor_table.choose(setting, count, frame.folder, frame.files, names=names), ()
 
