@@ -271,14 +271,20 @@ def _features(frame: Frame, columns: Mapping[str, Cells]) -> dict[str, Values]:
 
 
 def _columns_of_run(frame: Frame, columns: Mapping[str, Cells], names: Sequence[str]) -> dict[str, Cells]:
-    """The columns of a run, in its order. Warns of the others."""
-    if not frame.is_named:
-        if len(columns) != len(names):
-            raise InputError(
-                f"{frame.title} has {len(columns)} columns, and the run was trained on {len(names)}; give as many, or "
-                "a table with their names"
-            )
+    """The columns of a run, in its order. Warns of the others.
+
+    Columns without names are those of the run if they are as many. If they are more, the run was trained on columns
+    without names, and some of these were left out, such as one of one value, they are taken by their numbers.
+    """
+    if not frame.is_named and len(columns) == len(names):
         return dict(zip(names, columns.values(), strict=True))
+    if not frame.is_named and not columns.keys() >= set(names):
+        are_numbers = all(name.isdecimal() for name in names)
+        which = f", numbered up to {max(map(int, names))}" if are_numbers else ""
+        raise InputError(
+            f"{frame.title} has {len(columns)} columns, and the run was trained on {len(names)}{which}; give as many, "
+            "or a table with their names"
+        )
     if missing := [name for name in names if name not in columns]:
         raise InputError(
             f"{frame.title} lacks {list_names(missing, 'column')} of those that the run was trained on; add "
