@@ -210,6 +210,36 @@ def test_folders_are_a_factor(tmp_path: Path) -> None:
         factor_table.of_folders(tmp_path, ["cat/1.png", "x.png"])
 
 
+CLASSES = {
+    "a continent": ["EU", "NA", "US"],
+    "a word": ["1", "2", "none"],
+    "others": ["1", "2", "3", "other"],
+    "markers": ["-", "nan", "null"],
+    "units": ["5", "10 mm", "x"],
+    "infinity": ["1", "2", "inf"],
+    "decimals": ["x0.25", "x0.5", "x10"],
+}
+
+
+@pytest.mark.parametrize("case", CLASSES)
+def test_folders_of_classes_are_words(case: str, tmp_path: Path) -> None:
+    names = CLASSES[case]
+    table = factor_table.of_folders(tmp_path, [f"{name}/{i}.png" for i in range(3) for name in names[::-1]])
+    assert table.words == {"folder": names}
+    assert table.values[:, 0].tolist() == [*range(len(names))][::-1] * 3
+
+
+def test_folders_of_numbers_are_numbers(tmp_path: Path) -> None:
+    for names in (["-5", "0", "10"], ["0.5", "2", "10"], ["5%", "50%", "100%"], ["2 mm", "10 mm"]):
+        table = factor_table.of_folders(tmp_path, [f"{name}/{i}.png" for i in range(3) for name in names[::-1]])
+        assert table.values[:, 0].tolist() == [*range(len(names))][::-1] * 3
+        assert [float(word) for word in table.words["folder"]] == [float(re.split("[ %]", name)[0]) for name in names]
+    with pytest.raises(InputError, match=r"'1,500 m' in the column folder, which may be one number or several digits"):
+        factor_table.of_folders(tmp_path, ["900 m/1.png", "1,500 m/1.png"])
+    with pytest.warns(UserWarning, match=r"different units .* ordered as words: 1 cm, 5 mm; write"):
+        factor_table.of_folders(tmp_path, ["5 mm/1.png", "1 cm/1.png"])
+
+
 ROWS = ["a.png,1", "sub/b.png,1", "sub/c.png,2", "d.png,2"]
 WRONG = {
     "missing row": (["file,x", *ROWS[:3]], r"1 image \(d\.png\) without a row; add it"),

@@ -62,6 +62,13 @@ class Column:
             self.places.append(place)
         return number
 
+    def take_words(self, title: str) -> None:
+        """Take the texts for words, also markers of a missing value, unless all are finite numbers in some form."""
+        words = list(self.numbers)
+        texts = _bare(words) or words
+        if not all(_form(text) for text in texts) or any("inf" in text.lower() for text in texts):
+            self.order = _in_order(words, f"{title}: the column {self.name}")
+
     def unfit_reason(self, ids: Indices) -> str:
         """Why images with these cells, by number, have no factor here; empty if they may have one."""
         texts = [text for text in self.numbers if text.lower() not in _MISSING]

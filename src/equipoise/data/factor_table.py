@@ -134,9 +134,9 @@ def read(
 
 
 def of_folders(folder: Path, images: Sequence[str]) -> Table:
-    """One factor, `folder`: the first sub-folder of each image, in the order of their names.
+    """One factor, `folder`: the first sub-folder of each image, numbers if all names are, and otherwise words.
 
-    Raises `InputError` for an image in no sub-folder.
+    Raises `InputError` for an image in no sub-folder, and for numbers whose digits may be grouped.
     """
     for name in images:
         if "/" not in name:
@@ -145,6 +145,7 @@ def of_folders(folder: Path, images: Sequence[str]) -> Table:
             )
     column = Column("folder")
     ids = np.fromiter((column.number(name.partition("/")[0], name) for name in images), np.int64, len(images))
+    column.take_words(str(folder))
     values, words = column.factor(ids, str(folder))
     return Table(values[:, None], (column.name,), (len(words),), {column.name: words})
 
