@@ -62,6 +62,75 @@ def test_numbers_with_decimal_commas_or_a_unit_are_numbers(tmp_path: Path) -> No
     assert column(tmp_path, "1a", "1b", "2a") == ([0, 1, 2], 3)
 
 
+def test_numbers_with_a_currency_or_a_power_of_a_unit_are_numbers(tmp_path: Path) -> None:
+    for cells in (["$1.50", "$2.25", "$10"], ["$1,50", "$2,25", "$10"], ["USD 1.5", "USD 2.25", "USD 10"],
+                  ["1.5 m2", "2.25 m2", "10 m2"], ["$1.5/kg", "$2.25/kg", "$10/kg"]):  # fmt: skip
+        assert column(tmp_path, *cells) == ([1.5, 2.25, 10], 0)
+    assert column(tmp_path, "-$5", "$3", "$-10") == ([1, 2, 0], 3)
+    assert column(tmp_path, "EUR", "USD", "EUR") == ([0, 1, 0], 2)
+
+
+GROUPED = {
+    "$1,500": ["$900", "$1,500", "$2,000"],
+    "USD 1,500": ["USD 900", "USD 1,500", "USD 2,000"],
+    "1,500 m": ["900 m", "1,500 m", "2,000 m"],
+    "1,500 m2": ["900 m2", "1,500 m2", "2,000 m2"],
+    "1 500 m": ["900 m", "1 500 m", "2 000 m"],
+    "1\u2009500 m": ["900 m", "1\u2009500 m"],
+    "1'500 CHF": ["900 CHF", "1'500 CHF", "2'000 CHF"],
+    "₹1,50,000": ["₹900", "₹1,50,000"],
+    "1.500 €": ["900 €", "1.500 €", "2.000 €"],
+    "1.500\u00a0€": ["900,5\u00a0€", "1.500\u00a0€"],
+    "1.500 m": ["900 m", "1.500 m", "2.000 m"],
+    "€1.500": ["€1.500", "€2.500"],  # prices rarely have three decimals
+    "1.500.000 €": ["1.500.000 €", "900.000 €"],
+    "$1,500.50": ["$1,500.50", "$900.25", "$2,000.00"],
+}
+
+
+@pytest.mark.parametrize("text", GROUPED)
+def test_numbers_with_a_unit_whose_digits_may_be_grouped_are_refused(text: str, tmp_path: Path) -> None:
+    place = f"line {GROUPED[text].index(text) + 2} has {re.escape(repr(text))} in the column factor"
+    with pytest.raises(InputError, match=f"{place}, which may be one number or several digits grouped; write"):
+        column(tmp_path, *GROUPED[text])
+
+
+def test_points_that_no_group_of_digits_has_are_decimal(tmp_path: Path) -> None:
+    assert column(tmp_path, "1.500 m", "2.250 m", "1.125 m") == ([1.5, 2.25, 1.125], 0)
+    assert column(tmp_path, "0.500 m", "2 m", "1.125 m") == ([0.5, 2, 1.125], 0)
+    assert column(tmp_path, "1.500 kg", "20 kg", "2.5 kg") == ([1.5, 20, 2.5], 0)
+    assert column(tmp_path, "33.333%", "50%", "66.667%") == ([33.333, 50, 66.667], 0)
+
+
+def test_words_with_decimals_are_in_the_order_of_these(tmp_path: Path) -> None:
+    assert column(tmp_path, "x0.5", "x0.25", "x1", "x0.25") == ([1, 0, 2, 0], 3)
+    assert column(tmp_path, "x1", "x1.5", "x10", "x1.25") == ([0, 2, 3, 1], 4)
+    assert column(tmp_path, "v1.10", "v1.9", "v2.0") == ([1, 0, 2], 3)
+    assert column(tmp_path, *["a 1.5-2", "a 1.25-3", "a 1.25-10"] * 2) == ([2, 0, 1] * 2, 3)
+
+
+UNITS = {
+    "1 cm, 5 mm, 20 mm": ["5 mm", "1 cm", "20 mm"],
+    "1h, 30m, 90m": ["1h", "90m", "30m"],
+    "1h30m, 45m": ["1h30m", "45m"],
+    "1/2, 1/4": ["1/2", "1/4"],
+    "$5, €3": ["$5", "€3"],
+    "1 m, 2, 5 mm": ["1 m", "2", "5 mm"],
+}
+
+
+@pytest.mark.parametrize("order", UNITS)
+def test_numbers_with_different_units_are_words_and_a_note_shows_their_order(order: str, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="different units") as notes:
+        codes, size = column(tmp_path, *UNITS[order], *UNITS[order])
+    assert [str(note.message).partition("table.csv: ")[2] for note in notes] == [
+        "the column factor has numbers with different units or denominators, which are ordered as words: "
+        f"{order}; write all with the same unit"
+    ]
+    words = order.split(", ")
+    assert (codes, size) == ([words.index(cell) for cell in UNITS[order]] * 2, len(words))
+
+
 MISSING = ["NA", "na", "N/A", "#N/A", "null", "NULL", "None", "<NA>", "-nan", "-", "--", "?", "none", "missing", "."]
 
 
@@ -95,10 +164,12 @@ def test_markers_among_words_are_missing_unless_they_may_be_a_word(tmp_path: Pat
 MIXED = {
     "a word": (["10", "9", "x"], "line 4 has 'x' .*, where 2 of 3 cells are numbers written in another way"),
     "a bound": (["1.5", "<0.1", "2.5", "3"], "line 3 has '<0.1' .*, where 3 of 4 cells"),
+    "a bound and a unit": (["1.5 m", "<0.1 m", "3 m"], "line 3 has '<0.1 m' .*, where 2 of 3 cells"),
     "a percent sign": (["5", "10%", "100"], "line 3 has '10%' .*, where 2 of 3 cells .*; write that cell like them"),
     "a unit": (["5", "10", "100 mm"], "line 4 has '100 mm' .*, where 2 of 3 cells"),
     "a decimal comma": (["2.5", "10,5", "100.5"], "line 3 has '10,5' .*, where 2 of 3 cells"),
     "a group": (["900", "1,500", "2000"], "line 3 has '1,500' .*, where 2 of 3 cells"),
+    "groups and none": (["1,500", "900", "2,000"], "line 2 has '1,500' .*, which may be one number or several"),
     "groups": (["1,500", "2,000", "3,250"], "line 2 has '1,500' .*, which may be one number or several digits grouped"),
     "an underscore": (["3_4", "2", "3"], "line 2 has '3_4' .*, where 2 of 3 cells"),
 }
@@ -137,6 +208,36 @@ def test_folders_are_a_factor(tmp_path: Path) -> None:
     assert factor_table.of_folders(tmp_path, ["10/a.png", "9/a.png"]).values.tolist() == [[1], [0]]
     with pytest.raises(InputError, match=r"data\.factors=folders: .*x\.png is in no sub-folder; move it"):
         factor_table.of_folders(tmp_path, ["cat/1.png", "x.png"])
+
+
+CLASSES = {
+    "a continent": ["EU", "NA", "US"],
+    "a word": ["1", "2", "none"],
+    "others": ["1", "2", "3", "other"],
+    "markers": ["-", "nan", "null"],
+    "units": ["5", "10 mm", "x"],
+    "infinity": ["1", "2", "inf"],
+    "decimals": ["x0.25", "x0.5", "x10"],
+}
+
+
+@pytest.mark.parametrize("case", CLASSES)
+def test_folders_of_classes_are_words(case: str, tmp_path: Path) -> None:
+    names = CLASSES[case]
+    table = factor_table.of_folders(tmp_path, [f"{name}/{i}.png" for i in range(3) for name in names[::-1]])
+    assert table.words == {"folder": names}
+    assert table.values[:, 0].tolist() == [*range(len(names))][::-1] * 3
+
+
+def test_folders_of_numbers_are_numbers(tmp_path: Path) -> None:
+    for names in (["-5", "0", "10"], ["0.5", "2", "10"], ["5%", "50%", "100%"], ["2 mm", "10 mm"]):
+        table = factor_table.of_folders(tmp_path, [f"{name}/{i}.png" for i in range(3) for name in names[::-1]])
+        assert table.values[:, 0].tolist() == [*range(len(names))][::-1] * 3
+        assert [float(word) for word in table.words["folder"]] == [float(re.split("[ %]", name)[0]) for name in names]
+    with pytest.raises(InputError, match=r"'1,500 m' in the column folder, which may be one number or several digits"):
+        factor_table.of_folders(tmp_path, ["900 m/1.png", "1,500 m/1.png"])
+    with pytest.warns(UserWarning, match=r"different units .* ordered as words: 1 cm, 5 mm; write"):
+        factor_table.of_folders(tmp_path, ["5 mm/1.png", "1 cm/1.png"])
 
 
 ROWS = ["a.png,1", "sub/b.png,1", "sub/c.png,2", "d.png,2"]

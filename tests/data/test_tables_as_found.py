@@ -1,6 +1,7 @@
 """Tables as people have them: delimiters, names of images, columns that are no factors, and data frames."""
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from PIL import Image
 
 from equipoise.config import parse, resolve
 from equipoise.data import factor_table, load_data
+from equipoise.data.labels import read_labels
 from equipoise.errors import InputError
 from equipoise.metrics import score
+from equipoise.metrics.inputs import words_as_codes
 
 NAMES = ["a.png", "sub/b.png", "sub/C.PNG", "d.jpg"]
 SIZES = ["2.5", "10", "30", "2.5"]
@@ -36,6 +39,34 @@ def test_the_delimiter_is_found(sign: str, tmp_path: Path) -> None:
     if sign != ",":
         values = ["2,5", "10", "30", "2,5"]
         assert read(tmp_path, rows(NAMES, values, sign=sign)).values.tolist() == VALUES
+
+
+def test_a_delimiter_in_a_header_or_a_number_divides_nothing(tmp_path: Path) -> None:
+    text = "Kraft;Weg, mm\n57;12,34\n58;12,5\n57;3,25\n"
+    table = read(tmp_path, text, 3)
+    assert (table.names, table.values.tolist()) == (("Kraft", "Weg, mm"), [[0, 12.34], [1, 12.5], [0, 3.25]])
+    table = read(tmp_path, "Kraft;Weg, mm;Zeit, s\n57;12,34;1,5\n58;12,5;2,5\n57;3,25;1,5\n", 3)
+    assert table.names == ("Kraft", "Weg, mm", "Zeit, s")
+    assert table.values.tolist() == [[0, 12.34, 1.5], [1, 12.5, 2.5], [0, 3.25, 1.5]]
+    for sign in "|\t":
+        assert read(tmp_path, text.replace(";", sign), 3).names == ("Kraft", "Weg, mm")
+    assert read(tmp_path, 'x,"a;b"\n1,2\n2,1\n', 2).names == ("x", "a;b")
+    assert read(tmp_path, "x,y;z,t\n1,2,3\n2,1,4\n", 2).names == ("x", "y;z", "t")  # most cells are not most rows
+    for header in ("Kraft\tWeg, mm", "Kraft, a; b\tWeg, mm; x, y"):
+        (tmp_path / "t.tsv").write_text(f"{header}\n57\t12,34\n58\t12,5\n57\t3,25\n")
+        table = factor_table.read(tmp_path / "t.tsv", 3)
+        assert (table.names, table.values.tolist()) == (tuple(header.split("\t")), [[0, 12.34], [1, 12.5], [0, 3.25]])
+    vectors = load_data(tmp_path / "t.tsv")
+    assert vectors.scaling is not None
+    assert vectors.scaling.names == tuple(header.split("\t"))
+
+
+def test_rows_that_two_delimiters_divide_are_refused_and_one_short_row_is_found(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"table\.csv: the delimiter may be ';' or '\|', which all rows have equally"):
+        read(tmp_path, "a;b|c\n1;2|3\n4;5|6\n", 2)
+    assert read(tmp_path, "sep=;\na;b|c\n1;2|3\n4;5|4\n", 2).names == ("a", "b|c")
+    with pytest.raises(InputError, match=r"table\.csv: line 3 has 1 cells, expected 2"):
+        read(tmp_path, "Kraft;Weg, mm\n57;12,34\n58\n", 2)
 
 
 def test_unicode_text_and_tsv_of_spreadsheets_are_read(tmp_path: Path) -> None:
@@ -225,6 +256,44 @@ def test_a_data_frame_of_paths_is_a_source(files: list[str]) -> None:
     vectors = load_data(table[["angle"]])  # without paths, a frame is a table of numbers
     assert vectors.scaling is not None
     assert vectors.scaling.names == ("angle",)
+
+
+SIZES_IN_ORDER = pd.CategoricalDtype(["small", "medium", "large", "none"], ordered=True)
+
+
+def test_ordered_categories_keep_their_order(files: list[str], tmp_path: Path) -> None:
+    sizes = pd.Series(["large", "small", "none", "medium"], dtype=SIZES_IN_ORDER)
+    expected = ("small", "medium", "large", "none"), [[2], [0], [3], [1]]
+    table = pd.DataFrame({"file": files, "size": sizes})
+    vectors = pd.DataFrame({"x": [0.5, 1.0, 2.0, 4.0], "size": sizes})
+    sources: list[tuple[Any, Any]] = [
+        (tmp_path, table), (tmp_path, table.set_index("file")), (table, None), (vectors, ["size"]),
+        (vectors[["x"]], vectors[["size"]]), (np.zeros((4, 8, 8)), vectors[["size"]]),
+    ]  # fmt: skip
+    if find_spec("pyarrow"):
+        table.to_parquet(tmp_path / "t.parquet")
+        vectors.to_parquet(tmp_path / "v.parquet")
+        sources += [(tmp_path, tmp_path / "t.parquet"), (tmp_path / "v.parquet", ["size"])]
+    for source, factors in sources:
+        images = load_data(source, factors=factors)
+        assert images.factors is not None
+        assert (images.factor_values["size"], images.factors.tolist()) == expected
+    labels = read_labels(table, load_data(tmp_path))
+    assert (tuple(labels.table.words["size"]), labels.table.values.tolist()) == expected
+    numbers = pd.DataFrame({"file": files, "size": pd.Categorical([30, 7, 7, 9], [9, 30, 7], ordered=True)})
+    assert load_data(tmp_path, factors=numbers).factors.tolist() == [[1], [2], [2], [0]]  # type: ignore[union-attr]
+    table.loc[1, "size"] = None
+    with pytest.raises(InputError, match="row 2 has an empty cell in the column size; fill it in"):
+        load_data(tmp_path, factors=table)
+
+
+def test_scores_take_ordered_categories_in_their_order() -> None:
+    sizes = pd.Series(["large", "small", "none", "medium"] * 3, dtype=SIZES_IN_ORDER)
+    found = words_as_codes(pd.DataFrame({"size": sizes, "kind": ["b", "a"] * 6}))
+    assert found[:4].tolist() == [[2, 1], [0, 0], [3, 1], [1, 0]]
+    sizes[3] = None
+    with pytest.raises(InputError, match=r"missing|NaN|finite"):
+        score(np.zeros((12, 2)), pd.DataFrame({"size": sizes}), which=("mig",), interval=False)
 
 
 def test_words_in_a_frame_or_an_array_are_scored_as_those_of_a_table() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from equipoise.data import export, load_data, tables
 from equipoise.data.pairs import neighbours
@@ -135,3 +136,27 @@ def test_vectors_are_not_written_to_parquet_without_its_package(
     for write in (lambda path: export.check_path(path, of_vectors=True), lambda path: export.to_path(vectors, path)):
         with pytest.raises(InputError, match=r"v\.parquet needs pandas and pyarrow; pip install .*, or write a \.csv"):
             write(tmp_path / "v.parquet")
+
+
+def test_an_array_of_which_a_column_was_left_out_is_taken_again_by_the_numbers_of_the_others(tmp_path: Path) -> None:
+    for constant, others in ((2, [0, 1]), (0, [1, 2]), (1, [0, 2])):
+        values = np.random.default_rng(0).normal(size=(20, 3))
+        values[:, constant] = 5
+        np.save(tmp_path / "const.npy", values)
+        with pytest.warns(UserWarning, match=rf"not read: 1 column \({constant}: one value only\)"):
+            vectors = load_data(tmp_path / "const.npy")
+        for source in (tmp_path / "const.npy", values, torch.tensor(values)):
+            with pytest.warns(UserWarning, match=rf"not read: 1 column \({constant}\)"):
+                again = load_data(source, scaling=vectors.scaling)
+            np.testing.assert_allclose(again.pixels(range(20)), vectors.pixels(range(20)), rtol=1e-4)
+        again = load_data(values[:, others], scaling=vectors.scaling)
+        np.testing.assert_allclose(again.pixels(range(20)), vectors.pixels(range(20)), rtol=1e-4)
+        with pytest.raises(
+            InputError, match=rf"has 1 columns, and the run was trained on 2, numbered up to {others[1]}"
+        ):
+            load_data(values[:, :1], scaling=vectors.scaling)
+    with pytest.raises(InputError, match="array has 4 columns, and the run was trained on 3; give as many"):
+        load_data(
+            np.zeros((2, 4)),
+            scaling=load_data(pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 5.0], "c": [1.0, 4.0]})).scaling,
+        )

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from equipoise.data import tables
+from equipoise.data import row_names, tables
 from equipoise.data.factor_column import Column
 from equipoise.data.factors import Factors
 from equipoise.data.image_names import FILE, Row, file_column, finder
 from equipoise.data.pixels import Indices
+from equipoise.data.row_names import RowNames
 from equipoise.errors import InputError, nearest
 from equipoise.files import user_path
 
@@ -40,23 +41,30 @@ class Table(NamedTuple):
 
 
 def choose(
-    setting: Setting, count: int, folder: Path | None, files: Sequence[str], frame: Any = None, title: str = ""
+    setting: Setting,
+    count: int,
+    folder: Path | None,
+    files: Sequence[str],
+    frame: Any = None,
+    title: str = "",
+    names: RowNames | None = None,
 ) -> Table | None:
     """The table that the setting `factors` means for `count` pictures, in a folder or not; None if there is none.
 
     frame: columns that came with the pictures, which are read unless the setting has another table. title: their name.
+    names: as for `read`.
 
     Raises `InputError` for a table that does not fit the pictures.
     """
     if tables.is_frame(setting):
-        return of_rows("the data frame", tables.frame_rows(setting), files or count, in_order=True)
+        return of_rows("the data frame", tables.frame_rows(setting), files or count, in_order=True, names=names)
     path, columns = split(setting)
     if path == FOLDERS:
         if folder is None:
             raise InputError("data.factors=folders is for a folder of images; give the path of a table instead")
         return of_folders(folder, files)
     if path is not None:
-        return read(user_path(path), files or count, columns)
+        return read(user_path(path), files or count, columns, names)
     if frame is not None:
         has_gaps = frame.isna().any().to_numpy() & (not columns)
         if has_gaps.any():
@@ -105,12 +113,15 @@ def find_table(folder: Path) -> Path | None:
     return paths[0] if paths else None
 
 
-def read(path: Path, images: Sequence[str] | int, factor_names: Sequence[str] = ()) -> Table:
+def read(
+    path: Path, images: Sequence[str] | int, factor_names: Sequence[str] = (), names: RowNames | None = None
+) -> Table:
     """The factors in a table, .csv or .tsv (UTF-8 or UTF-16) or .parquet: a column for each and a row for an image.
 
     images: the paths of the images, which a column names in any order; or their number, if row i belongs to image i.
     factor_names: the columns that are factors; by default all but those with one value, dates, free text and row
     numbers, which a warning names.
+    names: of the rows of the data, if these are not files: a column with the same names joins the rows, in any order.
 
     A column of whole numbers, of words, or of numbers of which most occur more than once, becomes codes 0..V-1 in the
     order of its values, numbers by size; one of other numbers, most of which differ (more than half as many values as
@@ -119,13 +130,13 @@ def read(path: Path, images: Sequence[str] | int, factor_names: Sequence[str] = 
     a missing value such as NA, a column of numbers in which some cells are not numbers, and a file that is no such
     table.
     """
-    return of_rows(str(path), tables.read_rows(path), images, factor_names)
+    return of_rows(str(path), tables.read_rows(path), images, factor_names, names=names)
 
 
 def of_folders(folder: Path, images: Sequence[str]) -> Table:
-    """One factor, `folder`: the first sub-folder of each image, in the order of their names.
+    """One factor, `folder`: the first sub-folder of each image, numbers if all names are, and otherwise words.
 
-    Raises `InputError` for an image in no sub-folder.
+    Raises `InputError` for an image in no sub-folder, and for numbers whose digits may be grouped.
     """
     for name in images:
         if "/" not in name:
@@ -134,6 +145,7 @@ def of_folders(folder: Path, images: Sequence[str]) -> Table:
             )
     column = Column("folder")
     ids = np.fromiter((column.number(name.partition("/")[0], name) for name in images), np.int64, len(images))
+    column.take_words(str(folder))
     values, words = column.factor(ids, str(folder))
     return Table(values[:, None], (column.name,), (len(words),), {column.name: words})
 
@@ -145,11 +157,13 @@ def of_rows(
     factor_names: Sequence[str] = (),
     *,
     in_order: bool = False,
+    names: RowNames | None = None,
 ) -> Table:
     """The factors in the rows of a table, by the rules of `read`; `title` is its name in messages.
 
     in_order: whether row i belongs to image i if no column names the images.
     """
+    orders = rows.orders if isinstance(rows, tables.Rows) else {}
     (_, header), *table = list(rows) or [("", [])]
     header = [name.strip() for name in header]
     tables.check_rows(title, header, table)
@@ -167,7 +181,18 @@ def of_rows(
         if factor_name not in header:
             hint = nearest(factor_name, header)
             raise InputError(f"{title} has no column {factor_name!r}, which data.factors names; {hint}")
-    columns = {j: Column(header[j]) for j in range(len(header)) if j != name and header[j] in (factor_names or header)}
+    match = row_names.match(title, header, table, names) if names and name is None else None
+    if match:
+        table = [table[number] for number in match.rows]
+        joined = f"the column {header[match.column]}" if header[match.column] else "the first column"
+        warnings.warn(f"{title}: {joined} joins the rows with those of {names.title}", stacklevel=4)  # type: ignore[union-attr]
+    name_columns = {name} | ({match.column} if match and not factor_names else set())
+    columns = {
+        j: Column(header[j], order=orders.get(header[j], ()))
+        for j in range(len(header))
+        if header[j] in (factor_names or header)
+    }
+    columns = {j: column for j, column in columns.items() if j not in name_columns}
     if not columns:
         raise NoFactors(f"{title} has no factor columns; add a column for each factor")
     ids = _cell_numbers(title, table, columns, images, find, name)

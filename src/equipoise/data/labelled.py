@@ -98,7 +98,8 @@ def _of_table(path: str, images: Images, factor_names: Sequence[str]) -> tuple[I
         raise InputError(f"{title}: fewer than two of its images are among those to train on; change data.split")
     factors, remarks = {}, []
     for j, name in enumerate(header):
-        column, rows_with_value = Column(name), [i for i, (_, cells) in enumerate(rows) if not is_missing(cells[j])]
+        column = Column(name, order=rows.orders.get(name, ()))
+        rows_with_value = [i for i, (_, cells) in enumerate(rows) if not is_missing(cells[j])]
         values = np.full(len(rows), np.nan)
         ids = np.array([column.number(rows[i][1][j], rows[i][0]) for i in rows_with_value], np.int64)
         reason = "" if factor_names or len(column.numbers) < 2 else column.unfit_reason(ids)

@@ -7,7 +7,6 @@ import numpy as np
 
 from equipoise.data import factor_table, image_names, tables
 from equipoise.data.factor_table import Table
-from equipoise.data.image_names import Row
 from equipoise.data.images import Images
 from equipoise.data.pixels import Indices
 from equipoise.errors import InputError
@@ -40,22 +39,24 @@ def read_labels(source: Any, images: Images) -> Labels:
         InputError: For a table that does not fit the images, or that has fewer than two rows.
     """
     title, header, index, rows = labelled_rows(source, images, SETTING)
-    table = factor_table.of_rows(title, [("the header", header), *rows], len(index))
+    whole = tables.Rows([("the header", header), *rows])
+    whole.orders = rows.orders
+    table = factor_table.of_rows(title, whole, len(index))
     if (table.values == table.values[0]).all():
         raise InputError(f"{title}: no factor takes two values; label images that differ")
     return Labels(index, table)
 
 
-def labelled_rows(source: Any, images: Images, setting: str) -> tuple[str, list[str], Indices, list[Row]]:
+def labelled_rows(source: Any, images: Images, setting: str) -> tuple[str, list[str], Indices, tables.Rows]:
     """Read a table with a row for each of some images: its title, its header, the images [n], and the other cells.
 
     `source` and errors as in `read_labels`; `setting` names the table in messages.
     """
     if tables.is_frame(source):
-        title, (first, *rows) = "the data frame", list(tables.frame_rows(source))
+        title, table = "the data frame", tables.frame_rows(source)
     else:
-        title = str(source)
-        first, *rows = tables.read_rows(user_path(source), setting) or [("", [])]
+        title, table = str(source), tables.read_rows(user_path(source), setting)
+    first, *rows = table or [("", [])]
     header, files = [name.strip() for name in first[1]], images.files
     if len(rows) < 2:
         raise InputError(f"{title} has {len(rows)} labelled images; give at least two that differ")
@@ -84,7 +85,10 @@ def labelled_rows(source: Any, images: Images, setting: str) -> tuple[str, list[
         raise InputError(
             f"{title} has two rows for one image, {duplicate[column]} in the column {header[column]}; leave one of them"
         )
-    others = [(place, [cell.strip() for j, cell in enumerate(cells) if j != column]) for place, cells in rows]
+    others = tables.Rows(
+        (place, [cell.strip() for j, cell in enumerate(cells) if j != column]) for place, cells in rows
+    )
+    others.orders = table.orders
     return title, [name for j, name in enumerate(header) if j != column], index, others
 
 

@@ -1,10 +1,11 @@
 """Tables as rows of text: .csv, .tsv and .parquet files, and data frames."""
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -13,11 +14,18 @@ from equipoise.data.image_names import Row, is_file_header
 from equipoise.errors import InputError
 
 KINDS = (".csv", ".parquet", ".tsv")
-_DELIMITERS = ",;\t|"
+_DELIMITERS = ";\t|,"  # a comma may also be in a number or in a name with its unit
+_SAMPLE = 100  # rows from which the delimiter is found
 _NUMBERS = "biufcmM"  # kinds of numpy's types of numbers and times, which are no paths
 
 
-def read_rows(path: Path, setting: str = "data.factors") -> list[Row]:
+class Rows(list[Row]):
+    """The header and the rows of a table; orders: the values of a column by its name, if these have an order."""
+
+    orders: Mapping[str, Sequence[str]] = {}
+
+
+def read_rows(path: Path, setting: str = "data.factors") -> Rows:
     """The header and the rows of a table that a setting names. Raises `InputError` for a file that is no such table."""
     kind = path.suffix.lower()
     if kind not in KINDS:
@@ -26,7 +34,7 @@ def read_rows(path: Path, setting: str = "data.factors") -> list[Row]:
     if not path.is_file():
         raise InputError(f"{setting}: there is no file {path}; check the path")
     try:
-        return list(frame_rows(read_parquet(path)) if kind == ".parquet" else _csv(path))
+        return frame_rows(read_parquet(path)) if kind == ".parquet" else Rows(_csv(path))
     except InputError:
         raise
     except PermissionError as error:
@@ -40,20 +48,45 @@ def read_rows(path: Path, setting: str = "data.factors") -> list[Row]:
 
 
 def _csv(path: Path) -> Iterator[Row]:
-    """The rows of a file whose first line has more cells with its delimiter than with another."""
+    """The rows of a text file. Raises `InputError` if two delimiters divide it into cells."""
     with open(path, "rb") as stream:
         encoding = "utf-16" if stream.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     with open(path, newline="", encoding=encoding) as file:
         first = next((line for line in file if line.strip()), "")
         declared_delimiter = first[4:5] if first.startswith("sep=") else ""  # as spreadsheets write and read it
-        delimiter = declared_delimiter or max(
-            _DELIMITERS, key=lambda sign: len(next(csv.reader([first], delimiter=sign), []))
-        )
+        file.seek(0)
+        usual_delimiter = "\t" if path.suffix.lower() == ".tsv" else ""
+        delimiter = declared_delimiter or usual_delimiter or _delimiter(path, file)
         file.seek(0)
         reader = csv.reader(file, delimiter=delimiter, strict=True)
         for cells in reader:
             if cells and not (declared_delimiter and reader.line_num == 1):  # a blank line is no row
                 yield f"line {reader.line_num}", cells
+
+
+def _delimiter(path: Path, file: TextIO) -> str:
+    """The delimiter with which the first rows have as many cells as the header, two or more; a comma comes last.
+
+    If none divides all rows so, it is one that divides most of them.
+    """
+    shares, cells = {}, {}
+    for sign in _DELIMITERS:
+        file.seek(0)
+        rows = (row for row in csv.reader(file, delimiter=sign) if row)
+        try:
+            counts = [len(row) for row in itertools.islice(rows, _SAMPLE)]
+        except csv.Error:  # a cell without an end
+            counts = []
+        cells[sign] = counts[0] if counts else 1
+        shares[sign] = counts.count(cells[sign]) / len(counts) if cells[sign] > 1 else 0
+    fitting = [sign for sign in _DELIMITERS if shares[sign] == 1]
+    if len([sign for sign in fitting if sign != ","]) > 1:
+        names = " or ".join(repr(sign) for sign in fitting if sign != ",")
+        raise InputError(
+            f"{path}: the delimiter may be {names}, which all rows have equally often; write another sign in place of "
+            f"the one that is none, or a first line such as sep={fitting[0]}"
+        )
+    return max(_DELIMITERS, key=lambda sign: shares[sign]) if any(shares.values()) else ","
 
 
 def read_parquet(path: Path) -> Any:
@@ -107,13 +140,18 @@ def paths_of(frame: Any) -> tuple[list[str], Any]:
     return [str(cell) for cell in frame[name]], frame.drop(columns=[name])
 
 
-def frame_rows(frame: Any) -> Iterator[Row]:
+def frame_rows(frame: Any) -> Rows:
     """The header and the rows of a data frame as text. An index of words becomes a column."""
     frame = with_index(frame)
-    yield "the header", [str(name) for name in frame.columns]
     columns = [texts(frame.iloc[:, j]) for j in range(frame.shape[1])]
-    for number, cells in enumerate(zip(*columns, strict=True), 1):
-        yield f"row {number}", list(cells)
+    rows = Rows([("the header", [str(name) for name in frame.columns])])
+    rows += [(f"row {number}", list(cells)) for number, cells in enumerate(zip(*columns, strict=True), 1)]
+    rows.orders = {
+        str(name).strip(): [str(value).strip() for value in kind.categories]
+        for name, kind in zip(frame.columns, frame.dtypes, strict=True)
+        if getattr(kind, "ordered", False)
+    }
+    return rows
 
 
 def with_index(frame: Any) -> Any:

@@ -15,8 +15,8 @@ from equipoise.errors import InputError
 LARGEST = 1 << 29  # values in memory
 
 
-def read(path: Path, key: str | None) -> tuple[dict[str, Values], list[Row]]:
-    """Return the columns of an array by name, and the columns of obs as rows of text.
+def read(path: Path, key: str | None) -> tuple[dict[str, Values], list[Row], dict[str, list[str]]]:
+    """Return the columns of an array by name, the columns of obs as rows of text, and those and the index by name.
 
     key: `X`, which is the default, or the path of another array [N, V], such as `layers/counts` or `obsm/X_pca`.
     Columns of X and of layers have the names in var, others are numbered. Sparse arrays are made dense. Everything else
@@ -49,9 +49,11 @@ def read(path: Path, key: str | None) -> tuple[dict[str, Values], list[Row]]:
             )
         obs = {each: _texts(file["obs"][each]) for each in file["obs"] if not each.startswith("_")}
         obs = {each: texts for each, texts in obs.items() if len(texts) == shape[0]}
+        index = file["obs"].attrs.get("_index", "_index")
+        cells = {index: _texts(file["obs"][index])} if index in file["obs"] else {}
     rows = [("the header", list(obs))]
     rows += [(f"row {i + 1}", list(cells)) for i, cells in enumerate(zip(*obs.values(), strict=True))]
-    return dict(zip(names, matrix.astype(np.float64).T, strict=True)), rows
+    return dict(zip(names, matrix.astype(np.float64).T, strict=True)), rows, {**obs, **cells}
 
 
 def _dense(group: Any, shape: Sequence[int]) -> Any:

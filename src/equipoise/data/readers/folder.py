@@ -18,7 +18,7 @@ from equipoise.data.readers import tiff
 from equipoise.data.source import Picture, Source
 from equipoise.errors import InputError
 from equipoise.files import user_path
-from equipoise.natural import natural
+from equipoise.natural import natural_key
 
 _BLOCK = 512  # files whose heads are read at once
 _STACK_BLOCK = 32  # pictures at once where files have several, which are read one after the other
@@ -180,19 +180,21 @@ def listing(path: Path) -> list[str]:
             f"{path}: files of other kinds are left out ({kinds_text}). Convert them to png to use them",
             stacklevel=4,
         )
-    return sorted(names, key=_natural)
+    return in_order(names)
 
 
 def _is_visible(name: str) -> bool:
     return not name.startswith((".", "__MACOSX"))
 
 
-def _natural(name: str) -> tuple[str, str]:
-    """Sort key: runs of digits by their number, upper and lower case together, then the plain name.
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names in the order of `natural`, upper and lower case together, then by the plain name.
 
     The end of a folder's name sorts before any letter.
     """
-    return natural(name.casefold()).replace("/", "\0"), name
+    names = list(names)
+    key = natural_key(name.casefold() for name in names)
+    return sorted(names, key=lambda name: (key(name.casefold()).replace("/", "\0"), name))
 
 
 def state(path: Path, names: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from equipoise.data.columns import Values
 from equipoise.data.factor_column import floats, may_be_grouped
 from equipoise.data.tables import KINDS
 from equipoise.errors import InputError
-from equipoise.natural import natural
+from equipoise.natural import natural_key
 
 TEXTS = (".csv", ".tsv", ".txt", ".dat")
 FILES = (*TEXTS, ".npy")
@@ -41,7 +41,8 @@ def read(folder: Path) -> tuple[list[str], list[str] | None, Values]:
     lines that begin with #. With tabs or semicolons between the cells, a comma is decimal. Raises `InputError` for
     other lines, for positions that are not in order, and for files of other lengths or positions.
     """
-    files = sorted(filter(_is_visible, os.listdir(folder)), key=lambda name: (natural(name), name))
+    files = sorted(filter(_is_visible, os.listdir(folder)))
+    files.sort(key=natural_key(files))
     first: npt.NDArray[np.float64] | None = None
     rows = []
     for name in files:

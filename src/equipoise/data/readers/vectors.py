@@ -2,8 +2,8 @@
 
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,12 +13,13 @@ import torch
 
 from equipoise.data import factor_table, npz, pictures, tables
 from equipoise.data.columns import Columns, Kind, Scaling, Values
-from equipoise.data.factor_column import Column, are_dates, floats, is_row_name
+from equipoise.data.factor_column import Column, are_dates, floats
 from equipoise.data.factor_table import Table
 from equipoise.data.image_names import Row
 from equipoise.data.images import Images
 from equipoise.data.npz import Header
 from equipoise.data.readers import anndata, arrays, named_arrays, parquet, spectra
+from equipoise.data.row_names import RowNames, is_name
 from equipoise.data.tables import list_names
 from equipoise.errors import InputError, choose
 from equipoise.files import user_path
@@ -38,19 +39,20 @@ _BOOLEANS = {"False": "0", "True": "1", "false": "0", "true": "1", "FALSE": "0",
 class Frame:
     """A table as it is read: numbers or text by column, and the factors that came with it.
 
-    rows: the columns that `data.factors` may choose, as text, which are read once. places: of the rows, in messages, if
+    rows: the columns that `data.factors` may choose, as text. places: of the rows, in messages, if
     these are not numbered. is_named: whether the columns have names of their own. folder, files: of spectra, and the
-    name of the file of each.
+    name of the file of each. index: further columns with names of the rows, which are no features.
     """
 
     title: str
     columns: Mapping[str, Cells]
-    rows: Iterable[Row] = ()
+    rows: Callable[[], Sequence[Row]] | None = None
     places: Sequence[str] = ()
     factors: Table | None = None
     is_named: bool = True
     folder: Path | None = None
     files: Sequence[str] = ()
+    index: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def are_in(source: Any, key: object = None) -> bool:
@@ -164,7 +166,8 @@ def _frame(source: Any, key: str | None) -> Frame:
     if suffix in TABLES:
         return _of_rows(str(path), tables.read_rows(path, "data"))
     if suffix == ANNDATA:
-        return Frame(str(path), *anndata.read(path, key))
+        columns, rows, cells = anndata.read(path, key)
+        return Frame(str(path), columns, lambda: rows, index=cells)
     if suffix == ".npy":
         return _of_matrix(str(path), npz.memory_map(path))
     headers = named_arrays.headers(path)
@@ -206,13 +209,16 @@ def _of_matrix(
 
 
 def _of_data_frame(title: str, frame: Any) -> Frame:
-    tables.check_header(title, [str(name) for name in tables.with_index(frame).columns])
+    whole = tables.with_index(frame)
+    tables.check_header(title, [str(name) for name in whole.columns])
     columns: dict[str, Cells] = {}  # without those of the index, which may be factors
     for j, name in enumerate(frame.columns):
         column = frame.iloc[:, j]
         is_number = getattr(column.dtype, "kind", "O") in "biuf"
         columns[str(name)] = column.to_numpy(np.float64, na_value=np.nan) if is_number else tables.texts(column)
-    return Frame(title, columns, tables.frame_rows(frame))
+    levels = whole.shape[1] - frame.shape[1]
+    index = {str(whole.columns[j]): tables.texts(whole.iloc[:, j]) for j in range(levels)}
+    return Frame(title, columns, lambda: tables.frame_rows(frame), index=index)
 
 
 def _of_rows(title: str, rows: list[Row]) -> Frame:
@@ -226,7 +232,7 @@ def _of_rows(title: str, rows: list[Row]) -> Frame:
     tables.check_header(title, header)
     tables.check_rows(title, header, table)
     columns: dict[str, Cells] = {name: [cells[j].strip() for _, cells in table] for j, name in enumerate(header)}
-    return Frame(title, columns, rows, [place for place, _ in table])
+    return Frame(title, columns, lambda: rows, [place for place, _ in table])
 
 
 def _factors(frame: Frame, setting: factor_table.Setting, count: int) -> tuple[Table | None, Sequence[str]]:
@@ -235,8 +241,9 @@ def _factors(frame: Frame, setting: factor_table.Setting, count: int) -> tuple[T
         return frame.factors, ()
     path, columns = (None, ()) if tables.is_frame(setting) else factor_table.split(setting)
     if path is None and columns and frame.rows:
-        return factor_table.of_rows(frame.title, frame.rows, count, columns), columns
-    return factor_table.choose(setting, count, frame.folder, frame.files), ()
+        return factor_table.of_rows(frame.title, frame.rows(), count, columns), columns
+    names = RowNames(frame.title, {**frame.columns, **frame.index})
+    return factor_table.choose(setting, count, frame.folder, frame.files, names=names), ()
 
 
 def _features(frame: Frame, columns: Mapping[str, Cells]) -> dict[str, Values]:
@@ -264,14 +271,20 @@ def _features(frame: Frame, columns: Mapping[str, Cells]) -> dict[str, Values]:
 
 
 def _columns_of_run(frame: Frame, columns: Mapping[str, Cells], names: Sequence[str]) -> dict[str, Cells]:
-    """The columns of a run, in its order. Warns of the others."""
-    if not frame.is_named:
-        if len(columns) != len(names):
-            raise InputError(
-                f"{frame.title} has {len(columns)} columns, and the run was trained on {len(names)}; give as many, or "
-                "a table with their names"
-            )
+    """The columns of a run, in its order. Warns of the others.
+
+    Columns without names are those of the run if they are as many. If they are more, the run was trained on columns
+    without names, and some of these were left out, such as one of one value, they are taken by their numbers.
+    """
+    if not frame.is_named and len(columns) == len(names):
         return dict(zip(names, columns.values(), strict=True))
+    if not frame.is_named and not columns.keys() >= set(names):
+        are_numbers = all(name.isdecimal() for name in names)
+        which = f", numbered up to {max(map(int, names))}" if are_numbers else ""
+        raise InputError(
+            f"{frame.title} has {len(columns)} columns, and the run was trained on {len(names)}{which}; give as many, "
+            "or a table with their names"
+        )
     if missing := [name for name in names if name not in columns]:
         raise InputError(
             f"{frame.title} lacks {list_names(missing, 'column')} of those that the run was trained on; add "
@@ -309,5 +322,4 @@ def _numbers(frame: Frame, name: str, cells: Cells) -> Values | None:
 
 def _is_row_number(name: str, column: Values) -> bool:
     """Whether a column numbers the rows: its name is one of an identifier, and its whole values all differ."""
-    is_name = is_row_name(name) or name.casefold().endswith(("_id", " id")) or name.endswith(("Id", "ID"))
-    return is_name and len(np.unique(column)) == len(column) and bool((column == np.floor(column)).all())
+    return is_name(name) and len(np.unique(column)) == len(column) and bool((column == np.floor(column)).all())
