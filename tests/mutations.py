@@ -40,6 +40,7 @@ ADVERSARIAL = "tests/methods/test_adversarial.py"
 MINIBATCH = "tests/methods/test_minibatch_tc.py"
 TERMS = "tests/terms"
 LIKELIHOODS = "tests/test_likelihoods.py"
+SPEED = "tests/training/test_speed.py"
 LEARNING = "tests/training/test_learning.py"
 LOOP = "tests/training/test_loop.py"
 RESUME = "tests/training/test_resume.py"
@@ -290,18 +291,8 @@ MUTATIONS = [
         "(start - end) / 2 * (1 - math.cos",
         "tests/training/test_schedule.py",
     ),
-    Mutation(
-        "training/speed.py",
-        "torch.set_flush_denormal(before)",
-        "torch.set_flush_denormal(False)",
-        "tests/training/test_speed.py",
-    ),
-    Mutation(
-        "training/speed.py",
-        "with flush_subnormals(enabled), onednn(enabled)",
-        "with onednn(enabled)",
-        "tests/training/test_speed.py",
-    ),
+    Mutation("training/speed.py", "torch.set_flush_denormal(before)", "torch.set_flush_denormal(False)", SPEED),
+    Mutation("training/speed.py", "with flush_subnormals(enabled), onednn(enabled)", "with onednn(enabled)", SPEED),
     Mutation("training/checkpoint.py", "weights_only=True", "weights_only=False", CHECKPOINT),
     Mutation("training/checkpoint.py", 'state.get("format") != FORMAT', 'state.get("format") == 0', CHECKPOINT),
     Mutation("training/checkpoint.py", 'row["step"] <= until', 'row["step"] < until', CHECKPOINT),
@@ -312,9 +303,7 @@ MUTATIONS = [
     Mutation("codes.py", "per_image(x, model.decode(mean), link)", "per_image(x, model.decode(z), link)", CODES),
     Mutation("codes.py", "model.prior.kl(mean, logvar, z).sum(1)", "model.prior.kl(mean, logvar, z).mean(1)", CODES),
     Mutation("codes.py", "noise[rows]", "noise[: len(mean)]", CODES),
-    Mutation(
-        "likelihoods/images.py", "mean.log().clamp_min(-100)", "mean.log().clamp_min(-50)", "tests/test_likelihoods.py"
-    ),
+    Mutation("likelihoods/images.py", "mean.log().clamp_min(-100)", "mean.log().clamp_min(-50)", LIKELIHOODS),
     Mutation("convolutions.py", "kernel.data = kernel.data.contiguous()\n", "pass\n", "tests/test_convolutions.py"),
     Mutation("metrics/logistic.py", "start + _ROWS)", "start + _ROWS - 1)", "tests/metrics/test_parts.py"),
     Mutation("codes.py", "images.factors[index]", "images.factors[np.sort(index)]", CODES),

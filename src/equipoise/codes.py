@@ -177,8 +177,8 @@ def check_rows(rows: npt.ArrayLike, latent: int, name: str) -> npt.NDArray[np.fl
 
 def _table(path: Path) -> tuple[list[str], list[Row]]:
     """The header and the rows of a table of codes."""
-    (_, header), *rows = tables.read_rows(path, "codes") or [("", [])]
-    return [name.strip() for name in header], rows
+    table = tables.read_rows(path, "codes")
+    return [name.strip() for name in table[0][1]] if table else [], list(table[1:])
 
 
 def _latents(path: Path, header: Sequence[str], table: Sequence[Row], latent: int) -> npt.NDArray[np.float64]:

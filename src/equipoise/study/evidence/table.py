@@ -124,8 +124,8 @@ def write(page: Page, path: Path) -> list[Path]:
     pictures = {}
     for number, (description, figure) in enumerate(page.figures.items()):
         picture = path.with_name(f"{path.stem}{f'-{number + 1}' if number else ''}.svg")
-        salt = {"svg.hashsalt": picture.stem}  # so that the ids are the same each time
-        with replacing(picture) as stream, rc_context(salt):
+        # The salt makes the ids, and so the file, reproducible.
+        with replacing(picture) as stream, rc_context({"svg.hashsalt": picture.stem}):
             figure.savefig(stream, format="svg", metadata={"Date": None})
         pictures[picture] = f"![{description}]({picture.name})"
     summary, *lines = page.markdown
