@@ -181,9 +181,9 @@ def _in_order(words: Sequence[str], what: str) -> list[str]:
     words = sorted(words, key=natural_key(words))
     units = {_units(word) for word in words}
     if len(units) > 1 and None not in units:
-        shown = ", ".join(words[:_SHOWN]) + (f" and {len(words) - _SHOWN:,} more" if len(words) > _SHOWN else "")
+        text = ", ".join(words[:_SHOWN]) + (f" and {len(words) - _SHOWN:,} more" if len(words) > _SHOWN else "")
         warnings.warn(
-            f"{what} has numbers with different units or denominators, which are ordered as words: {shown}; write all "
+            f"{what} has numbers with different units or denominators, which are ordered as words: {text}; write all "
             "with the same unit",
             stacklevel=5,
         )
@@ -289,10 +289,10 @@ def _may_have_grouping_points(texts: Sequence[str], bare: Sequence[str]) -> bool
     So it may be in prices, which rarely have three decimals, and with other units beside a number without a point: 900
     m and 1.500 m. Where all have three decimals, both readings have the same order, and 1.500 is the usual one.
     """
-    pointed = [number for number in bare if "." in number]
-    if not pointed or not all(map(_GROUPED.fullmatch, pointed)) or texts[0].endswith(_SHARES):
+    with_point = [number for number in bare if "." in number]
+    if not with_point or not all(map(_GROUPED.fullmatch, with_point)) or texts[0].endswith(_SHARES):
         return False
-    return len(pointed) < len(bare) or re.search(_CURRENCIES, texts[0]) is not None
+    return len(with_point) < len(bare) or re.search(_CURRENCIES, texts[0]) is not None
 
 
 def _parse_plain(texts: Sequence[str]) -> list[float]:

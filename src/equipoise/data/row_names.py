@@ -44,10 +44,10 @@ def match(title: str, header: Sequence[str], table: Sequence[Row], names: RowNam
     matches: dict[int, Match] = {}
     differences: dict[int, list[str]] = {}
     headers = {plain_header(name) for name in header}
-    known = {
+    candidates_by_name = {
         name: cells for name, cells in names.columns.items() if plain_header(name) in headers or is_name(name)
     }  # a table of thousands of columns has few of these
-    keys = {name: key for name, cells in known.items() if (key := _key(name, cells)) is not None}
+    keys = {name: key for name, cells in candidates_by_name.items() if (key := _key(name, cells)) is not None}
     for j, name in enumerate(header):
         has_known_header = any(plain_header(name) == plain_header(other) for other in keys)
         key = _key(name, [cells[j] for _, cells in table]) if keys and (has_known_header or is_name(name)) else None
@@ -66,7 +66,7 @@ def match(title: str, header: Sequence[str], table: Sequence[Row], names: RowNam
             f"{title}: the column {header[j] or 1} names the rows as in {names.title}, but {list_names(cells, 'row')} "
             f"{'is' if len(cells) == 1 else 'are'} in one of the two only; give both the same rows"
         )
-    better = [found for j, found in matches.items() if not is_row_name(header[j]) or plain_header(header[j]) == "id"]
+    better = [each for j, each in matches.items() if not is_row_name(header[j]) or plain_header(header[j]) == "id"]
     candidates = better or list(matches.values())
     for candidate in candidates[1:]:
         if candidate.rows != candidates[0].rows:
