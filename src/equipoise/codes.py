@@ -18,13 +18,13 @@ import torch
 from equipoise import likelihoods
 from equipoise.convolutions import products
 from equipoise.data import Images, npz, tables
-from equipoise.data.factor_column import Column
 from equipoise.data.factors import column_names
 from equipoise.data.image_names import Row
 from equipoise.data.readers.named_arrays import name_of_factors
 from equipoise.errors import InputError
 from equipoise.files import replacing, write_text
 from equipoise.model import POINT, VAE
+from equipoise.text_column import Column
 
 KINDS = (".npz", ".npy", ".csv", ".parquet")  # of files that `write` writes
 

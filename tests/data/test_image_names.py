@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from equipoise.data import load_data
-from equipoise.data.factor_column import is_row_name
 from equipoise.data.image_names import file_column, finder
 from equipoise.data.labels import number_below
 from equipoise.errors import InputError
+from equipoise.text_column import is_row_name
 
 DIGITS = ["0.png", "1.png", "2.png", "3.png"]
 

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from equipoise.data import row_names, tables
-from equipoise.data.factor_column import Column
 from equipoise.data.factors import Factors
 from equipoise.data.image_names import FILE, Row, file_column, finder
 from equipoise.data.pixels import Indices
 from equipoise.data.row_names import RowNames
 from equipoise.errors import InputError, nearest
 from equipoise.files import user_path
+from equipoise.text_column import Column
 
 FOLDERS = "folders"  # the setting for the sub-folders
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 from equipoise.data import pictures
-from equipoise.data.factor_column import plain_header
 from equipoise.errors import InputError
+from equipoise.text_column import plain_header
 
 FILE = "file"  # the header of the column
 # Other headers that it may have, without case, spaces and underscores.

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 
 from equipoise.data.batches import batch_index
-from equipoise.data.factor_column import Column, is_missing
 from equipoise.data.factors import Factors
 from equipoise.data.images import Images
 from equipoise.data.labels import labelled_rows, positions
 from equipoise.data.pixels import Indices
 from equipoise.data.settings import LabelSettings
 from equipoise.errors import InputError, choose
+from equipoise.text_column import Column, is_missing
 
 SETTING = "train.labels"
 

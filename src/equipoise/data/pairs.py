@@ -9,12 +9,12 @@ import numpy as np
 
 from equipoise.data import image_names, pictures, tables
 from equipoise.data.batches import Draw, batch_index
-from equipoise.data.factor_column import floats, is_row_name
 from equipoise.data.images import Images
 from equipoise.data.labels import number_below, positions
 from equipoise.data.pixels import Indices
 from equipoise.errors import InputError
 from equipoise.files import user_path
+from equipoise.text_column import floats, is_row_name
 
 FACTORS, NEIGHBOURS = "factors", "neighbours"
 SETTING = "method.pairs"

@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.data.factor_column import are_numbers, floats, is_missing, is_row_name, plain_header
 from equipoise.data.image_names import Row
 from equipoise.data.tables import list_names
 from equipoise.errors import InputError
+from equipoise.text_column import are_numbers, floats, is_missing, is_row_name, plain_header
 
 _NAMES = ("name", "sample")
 

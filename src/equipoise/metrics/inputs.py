@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from equipoise.errors import InputError
 from equipoise.metrics.result import Floats, Score, ScoreWarning
+from equipoise.text_column import Column
 
 Result = TypeVar("Result")
 
@@ -229,8 +230,6 @@ def words_as_codes(factors: Any) -> Any:
 
 def _column(name: str, cells: Any) -> Floats:
     """Return a column [N] of factors, an array or a series of pandas, as numbers; errors as in `words_as_codes`."""
-    from equipoise.data.factor_column import Column  # here, because it loads torch, which numbers do not need
-
     is_missing = cells.isna() if hasattr(cells, "isna") else np.zeros(len(cells), bool)
     if getattr(cells.dtype, "ordered", False) and not is_missing.any():
         return np.array(cells.cat.codes, np.float64)

@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from equipoise.data import npz
 from equipoise.data.columns import Values
-from equipoise.data.factor_column import floats, may_be_grouped
 from equipoise.data.tables import KINDS
 from equipoise.errors import InputError
 from equipoise.natural import natural_key
+from equipoise.text_column import floats, may_be_grouped
 
 TEXTS = (".csv", ".tsv", ".txt", ".dat")
 FILES = (*TEXTS, ".npy")

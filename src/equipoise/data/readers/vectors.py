@@ -13,7 +13,6 @@ import torch
 
 from equipoise.data import factor_table, npz, pictures, tables
 from equipoise.data.columns import Columns, Kind, Scaling, Values
-from equipoise.data.factor_column import Column, are_dates, floats
 from equipoise.data.factor_table import Table
 from equipoise.data.image_names import Row
 from equipoise.data.images import Images
@@ -23,6 +22,7 @@ from equipoise.data.row_names import RowNames, is_name
 from equipoise.data.tables import list_names
 from equipoise.errors import InputError, choose
 from equipoise.files import user_path
+from equipoise.text_column import Column, are_dates, floats
 
 TABLES = (".csv", ".tsv", ".parquet")
 ANNDATA = ".h5ad"
@@ -39,8 +39,8 @@ _BOOLEANS = {"False": "0", "True": "1", "false": "0", "true": "1", "FALSE": "0",
 class Frame:
     """A table as it is read: numbers or text by column, and the factors that came with it.
 
-    rows: the columns that `data.factors` may choose, as text. places: of the rows, in messages, if
-    these are not numbered. is_named: whether the columns have names of their own. folder, files: of spectra, and the
+    rows: the columns that `data.factors` may choose, as text. places: of the rows, in messages, if these are not
+    numbered. is_named: whether the columns have names of their own. folder, files: of spectra, and the
     name of the file of each. index: further columns with names of the rows, which are no features.
     """
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.data.factors import Factors
-from equipoise.data.pixels import Indices
 from equipoise.errors import InputError
 from equipoise.natural import natural_key
+
+Factors = npt.NDArray[np.int64] | npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
 
 # The spellings that pandas reads as missing, in any case, except for the word none.
 _MISSING = frozenset(
@@ -88,9 +89,8 @@ class Column:
 
         A column of numbers may have a decimal comma in place of the point, one unit behind every number, such as %, or
         one currency before it. Words are in the order of `natural`, and all values in that of the column, if it has
-        one. Raises `InputError` for an infinite value,
-        for a marker of a missing value, for numbers whose digits may be grouped, and for a column in which at least
-        half of the cells are numbers and others are not.
+        one. Raises `InputError` for an infinite value, for a marker of a missing value, for numbers whose digits may be
+        grouped, and for a column in which at least half of the cells are numbers and others are not.
         """
         texts = list(self.numbers)
         if self.order:
