@@ -52,9 +52,10 @@ class ConvTranspose2d(nn.ConvTranspose2d):
 
 @contextmanager
 def products(net: nn.Module) -> Iterator[None]:
-    """Compute the layers of a net as products inside the block, with kernels in channels_last on a processor.
+    """Compute the layers of a net as products inside the block.
 
-    With kernels in channels_last, oneDNN computes the images between the layers in this order too, as in training.
+    On a processor the kernels are in channels_last inside the block, so the images between the layers are too, as in
+    training.
     """
     before = [(layer, layer.by_products) for layer in _layers(net)]
     kernels = [p for p in net.parameters() if p.dim() == 4 and p.device.type == "cpu" and p.is_contiguous()]

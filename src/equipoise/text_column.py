@@ -10,9 +10,6 @@ import numpy.typing as npt
 from equipoise.errors import InputError
 from equipoise.natural import natural_key
 
-Factors = npt.NDArray[np.int64] | npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
-
 # The spellings that pandas reads as missing, in any case, except for the word none.
 _MISSING = frozenset(
     "na n/a #na #n/a <na> null nan -nan +nan 1.#ind -1.#ind 1.#qnan -1.#qnan".split()  # noqa: SIM905
@@ -70,7 +67,7 @@ class Column:
         if not all(_form(text) for text in texts) or any("inf" in text.lower() for text in texts):
             self.order = _in_order(words, f"{title}: the column {self.name}")
 
-    def unfit_reason(self, ids: Indices) -> str:
+    def unfit_reason(self, ids: npt.NDArray[np.int64]) -> str:
         """Why images with these cells, by number, have no factor here; empty if they may have one."""
         texts = [text for text in self.numbers if text.lower() not in _MISSING]
         if len(self.numbers) == 1:
@@ -84,7 +81,9 @@ class Column:
             return "a text for each image"
         return ""
 
-    def factor(self, ids: Indices, title: str) -> tuple[Factors, Sequence[str]]:
+    def factor(
+        self, ids: npt.NDArray[np.int64], title: str
+    ) -> tuple[npt.NDArray[np.int64] | npt.NDArray[np.float64], Sequence[str]]:
         """The factor [N] of images with these cells, by number, and its V values as text, none if it is continuous.
 
         A column of numbers may have a decimal comma in place of the point, one unit behind every number, such as %, or
@@ -109,7 +108,7 @@ class Column:
         code = {value: code for code, value in enumerate(distinct)}
         return np.array([code[value] for value in values], np.int64)[ids], [f"{value}" for value in distinct]
 
-    def values_of(self, ids: Indices, title: str) -> npt.NDArray[np.float64] | None:
+    def values_of(self, ids: npt.NDArray[np.int64], title: str) -> npt.NDArray[np.float64] | None:
         """The values [N] of a column of numbers, by the rules of `factor`; None for a column of text."""
         texts = [text for text in self.numbers if not is_missing(text)]
         if not _has_numbers(texts):
@@ -117,7 +116,9 @@ class Column:
         values = self._values(list(self.numbers), np.bincount(ids), title)
         return None if isinstance(values[0], str) else np.array(values, np.float64)[ids]
 
-    def _values(self, texts: Sequence[str], counts: Indices, title: str) -> Sequence[float] | Sequence[str]:
+    def _values(
+        self, texts: Sequence[str], counts: npt.NDArray[np.int64], title: str
+    ) -> Sequence[float] | Sequence[str]:
         """The texts as numbers if all are numbers, else as they are. Raises `InputError` for a mixture of both."""
         for text in texts:
             if not text or text.lower() == "nan":

@@ -19,7 +19,7 @@ def per_image(x: Tensor, mean: Tensor, link: Link = None) -> dict[str, Tensor]:
     """
     errors = {"sse": (x - mean).square().flatten(1).sum(1)}
     if link is None:
-        # `F.binary_cross_entropy` of torch 2.10 takes its logarithms one by one, which is five times as slow.
+        # `F.binary_cross_entropy` of torch 2.13 takes its logarithms one by one, which is five times as slow.
         off, on = torch.log1p(-mean).clamp_min(-100), mean.log().clamp_min(-100)
         errors["bce"] = -torch.lerp(off, on, x).flatten(1).sum(1)
     return errors

@@ -109,9 +109,8 @@ def score(
             `fit.reconstruction`), or images and their reconstructions (x, xhat) in [0, 1].
         group: for each further model its codes [N, L'] of the same images, or a tuple (codes, logvar).
         which: "default" is every metric that the inputs allow except slow ones. "all" includes the slow ones, and one
-            warning lists the metrics that the inputs do not allow. For a name or names of `METRICS`, also
-            separated by commas, a missing input is an error. Names
-            beside "default" add to it. Case does not matter.
+            warning lists the metrics that the inputs do not allow. For a name or names of `METRICS`, also separated by
+            commas, a missing input is an error. Names beside "default" add to it. Case does not matter.
         convention: "carbonneau" or "locatello" sets all parameters as in that published code. A metric without the
             convention is left out with a warning, or is an error if it is selected by name. To change one parameter,
             call the plain function: `mig(codes, factors, **METRICS["mig"].conventions["carbonneau"] | {"bins": 20})`.

@@ -51,8 +51,8 @@ def fast_parts(enabled: bool, threads: int | None, precision: str = "fp32") -> I
 def flush_subnormals(enabled: bool = True) -> Iterator[None]:
     """Replace subnormal numbers, below 1e-38 in fp32, by 0 inside the block, if enabled.
 
-    A processor computes with them up to a hundred times slower. They come from pixels whose logit is far from 0, and
-    from units without a gradient, whose moments in the optimiser decay to such numbers in about 800 steps.
+    A processor computes with them many times slower than with others. They come from pixels whose logit is far from 0,
+    and from units without a gradient, whose moments in the optimiser decay to such numbers in about 800 steps.
 
     This is a mode of a thread, which on Linux the threads that it starts inherit. Threads of torch from before the
     block keep theirs, so the block should begin before the first large tensor is computed.

@@ -40,8 +40,8 @@ class Frame:
     """A table as it is read: numbers or text by column, and the factors that came with it.
 
     rows: the columns that `data.factors` may choose, as text. places: of the rows, in messages, if these are not
-    numbered. is_named: whether the columns have names of their own. folder, files: of spectra, and the
-    name of the file of each. index: further columns with names of the rows, which are no features.
+    numbered. is_named: whether the columns have names of their own. folder, files: of spectra, and the name of the file
+    of each. index: further columns with names of the rows, which are no features.
     """
 
     title: str
