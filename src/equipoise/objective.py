@@ -56,7 +56,7 @@ class Objective(nn.Module):
         adversary: a discriminator, whose own step is in `after_step`.
         alignment: rotates the latent axes, in `after_step`.
         monitors: terms that are logged and given to the balance, and not part of the loss; they replace terms of the
-            same name in the log.
+            same name in the log. Those of `terms.MONITORS` that the balance measures are added.
         prior_lr: learning rate of the parameters of the prior. Default: that of the training.
         rates: the betas of a model whose nets have gates; a term reads that of each image from the pass.
         pairing: how batches of pairs are drawn, and which latents of a pair share their posterior.
@@ -113,9 +113,12 @@ class Objective(nn.Module):
             if name not in terms:
                 raise InputError(f"the balance weights {name}, {words}")
         for name in balance.measures:
-            if name not in {*terms, *self.monitors}:
+            if name in terms or name in self.monitors:
+                continue
+            if name not in MONITORS:
                 others = ", ".join({**self.monitors, **MONITORS})
                 raise InputError(f"the balance measures {name}, {words}, or the monitors, {others}")
+            self.monitors[name] = MONITORS[name]
 
     @property
     def parts(self) -> list[Part]:

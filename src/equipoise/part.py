@@ -126,9 +126,7 @@ def options_in(spec: Spec) -> dict[str, Any]:
     return {} if isinstance(spec, str) else {key: value for key, value in spec.items() if key != "name"}
 
 
-def build(
-    kind: str, table: Mapping[str, type[PartType]], spec: Spec, program: Mapping[str, Any], reserved: Sequence[str] = ()
-) -> PartType:
+def build(kind: str, table: Mapping[str, type[PartType]], spec: Spec, program: Mapping[str, Any]) -> PartType:
     """The part that a spec of the settings names, from the table of its kind.
 
     `program` holds arguments by name that the program sets where the constructor has them, such as `latent`. Raises
@@ -137,7 +135,7 @@ def build(
     name = name_in(kind, spec, list(table))
     part = table[name]
     set_here = {key: value for key, value in program.items() if key in options_of(part)}
-    options = check_options(f"{kind} {name}", part, options_in(spec), [*set_here, *reserved])
+    options = check_options(f"{kind} {name}", part, options_in(spec), list(set_here))
     return part(**options, **set_here)
 
 

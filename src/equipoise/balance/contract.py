@@ -39,6 +39,7 @@ class Balance(Part):
     needs_latent_kl: ClassVar[bool] = False  # whether it weights the KL of each latent by itself
     apart: float = 0.0  # fraction of the schedule for which each half of the latents learns from a target of its own
     travel: float | None = None  # how far Adam moves its parameters in a schedule; None: by the learning rate
+    unit: str | None = None  # term in whose mean over the first steps the weights are expressed; None: nats
 
     def penalty(self, seen: Seen) -> Tensor:
         """The balance's own contribution to the loss, [] in nats per image."""
@@ -52,6 +53,21 @@ class Balance(Part):
         """Its parameters and buffers, [] or [D] by name, for a row of the log."""
         own = (*self.named_parameters(), *self.named_buffers())
         return {name: value.detach() for name, value in own if value.ndim <= 1}
+
+    def measure_unit(self) -> None:
+        """Add the buffer `unit_mean` [], the mean of the term `unit`, if there is one. Constructors call it."""
+        if self.unit is not None:
+            self.measures = (*self.measures, self.unit)
+            self.register_buffer("unit_mean", torch.zeros(()))
+
+    def in_nats(self, weight: Tensor, seen: Seen) -> Tensor:
+        """A weight in nats, from one that is expressed in the mean of the term `unit`."""
+        if self.unit is None:
+            return weight
+        mean = self.get_buffer("unit_mean")
+        if self.training:
+            average_first_steps(mean, seen[self.unit], seen)
+        return weight * mean
 
 
 class Joint(Balance):
@@ -125,23 +141,6 @@ class Joint(Balance):
 
     def _all(self) -> list[Balance]:
         return list(self.balances)  # type: ignore[arg-type]
-
-
-def measure_unit(balance: Balance, unit: str | None) -> None:
-    """Add the buffer `unit_mean` [] to a balance whose weights are in the mean of the term `unit`; None: in nats."""
-    if unit is not None:
-        balance.measures = (*balance.measures, unit)
-        balance.register_buffer("unit_mean", torch.zeros(()))
-
-
-def in_nats(balance: Balance, weight: Tensor, unit: str | None, seen: Seen) -> Tensor:
-    """The weight [], given in the mean of the term `unit` over the first steps, times that mean."""
-    if unit is None:
-        return weight
-    mean = balance.get_buffer("unit_mean")
-    if balance.training:
-        average_first_steps(mean, seen[unit], seen)
-    return weight * mean
 
 
 @torch.no_grad()

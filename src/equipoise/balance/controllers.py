@@ -22,8 +22,6 @@ from equipoise.balance.contract import (
     Steps,
     Weights,
     compensated_sum,
-    in_nats,
-    measure_unit,
     schedule_share,
 )
 from equipoise.balance.set_point import SetPoint, Target
@@ -75,7 +73,7 @@ class Controller(Balance):
             raise InputError(f"measures is {unit}, which is the unit; name the terms whose sum is held at the target")
         self.measures = self.values
         self.is_scheduled = self.target.is_scheduled or unit is not None
-        measure_unit(self, unit)
+        self.measure_unit()
         self.register_buffer("output", torch.tensor(self.inner(start)))  # of the last step, not clipped
         self.register_buffer("rest", torch.tensor(0.0))  # rounding error of the accumulated value
         self.register_buffer("error", torch.tensor(0.0))
@@ -87,7 +85,7 @@ class Controller(Balance):
             # The sum of the terms' batch means, [] in nats.
             self.move(seen, torch.stack([seen[name].sum() for name in self.values]).sum())
         output = self.output.clamp(self.low, self.high)
-        return {self.term: in_nats(self, output if self.unit is None else output.exp(), self.unit, seen)}
+        return {self.term: self.in_nats(output if self.unit is None else output.exp(), seen)}
 
     def inner(self, weight: float) -> float:
         """The controlled variable at a weight: the weight, or its logarithm where it has a unit."""

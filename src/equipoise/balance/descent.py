@@ -6,17 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from equipoise.balance.contract import (
-    Balance,
-    Fraction,
-    NonNegative,
-    Positive,
-    Seen,
-    Share,
-    Weights,
-    in_nats,
-    measure_unit,
-)
+from equipoise.balance.contract import Balance, Fraction, NonNegative, Positive, Seen, Share, Weights
 from equipoise.errors import InputError
 
 RATE = 0.02  # of the running mean of the term: about the last 50 steps
@@ -81,7 +71,7 @@ class Descent(Balance):
         self.terms = (term,)
         self.register_buffer("term_mean", torch.zeros(()))
         self.register_buffer("entered", torch.tensor(1.0 if entry > 0 else 0.0))  # progress at which it pauses; 1: none
-        measure_unit(self, unit)
+        self.measure_unit()
 
     def check_new(self) -> None:
         """Raise `InputError` for a `hold` after which the weight does not reach `end`."""
@@ -96,7 +86,7 @@ class Descent(Balance):
         weight = torch.full_like(seen["progress"], self.end)
         if self.training:
             weight = self._weight(seen["progress"], self._pause(seen))
-        return {self.term: in_nats(self, weight, self.unit, seen)}
+        return {self.term: self.in_nats(weight, seen)}
 
     @torch.no_grad()
     def _pause(self, seen: Seen) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from equipoise.balance.contract import Balance, Fraction, NonNegative, Seen, Share, Weights, in_nats, measure_unit
+from equipoise.balance.contract import Balance, Fraction, NonNegative, Seen, Share, Weights
 from equipoise.errors import InputError
 
 Curve = Literal["constant", "linear", "geometric", "cosine", "cyclical"]
@@ -70,14 +70,14 @@ class Schedule(Balance):
         self.start, self.end, self.shape, self.until, self.hold = start, end, shape, until, hold
         self.term, self.cycles, self.unit = term, cycles, unit
         self.terms = (term,)
-        measure_unit(self, unit)
+        self.measure_unit()
 
     def forward(self, seen: Seen) -> Weights:
         """The weight of the term at `progress`."""
         weight = torch.full_like(seen["progress"], self.end)
         if self.training:
             weight = self._weight(((seen["progress"] - self.hold) / (self.until - self.hold)).clamp(0, 1))
-        return {self.term: in_nats(self, weight, self.unit, seen)}
+        return {self.term: self.in_nats(weight, seen)}
 
     def _weight(self, fraction: Tensor) -> Tensor:
         """The weight [] at a fraction [] of the way from start to end."""

@@ -5,17 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from equipoise.balance.contract import (
-    Balance,
-    Fraction,
-    NonNegative,
-    Positive,
-    Seen,
-    Share,
-    Weights,
-    in_nats,
-    measure_unit,
-)
+from equipoise.balance.contract import Balance, Fraction, NonNegative, Positive, Seen, Share, Weights
 from equipoise.errors import InputError
 from equipoise.model import first_half
 
@@ -99,7 +89,7 @@ class TwoGroups(Balance):
         self.edges_start, self.edges_end, self.apart, self.unit = edges_start, edges_end, apart, unit
         self.register_buffer("kl_mean", torch.zeros(()))
         self.register_buffer("opened", torch.tensor(1.0))  # progress at which the opening ended; 1: not yet
-        measure_unit(self, unit)
+        self.measure_unit()
 
     def forward(self, seen: Seen) -> Weights:
         """The weights of the KL [D] and of the edge maps [] at `progress`."""
@@ -114,7 +104,7 @@ class TwoGroups(Balance):
         is_apart = progress < self.apart
         kl = torch.where(is_apart & first_half(self.latent, progress.device), of_edges, of_images)
         edges = torch.where(is_apart, torch.ones_like(of_images), of_images / self.edges_end)
-        return {"kl": in_nats(self, kl, self.unit, seen), "edges": edges}
+        return {"kl": self.in_nats(kl, seen), "edges": edges}
 
     @torch.no_grad()
     def _end_of_opening(self, seen: Seen) -> Tensor:

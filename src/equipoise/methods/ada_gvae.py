@@ -10,7 +10,7 @@ from equipoise.balance.contract import Fraction, NonNegative, Positive, Share
 from equipoise.data.pairs import FACTORS
 from equipoise.errors import InputError
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
-from equipoise.methods.shared import FAST, Noise, gaussian_objective, monitored
+from equipoise.methods.shared import FAST, Noise, gaussian_objective
 from equipoise.objective import Objective
 from equipoise.pairing import Pairing
 
@@ -74,4 +74,4 @@ class AdaGVAE(Noise):
         if self.beta is None:
             balance = Descent(self.start, self.end, 0.0, hold=self.hold, until=self.until, unit="spread")
         pairing = Pairing(self.pairs, self.changed or None, self.changed if self.known else None)
-        return gaussian_objective(self, shape, balance, monitors=monitored(balance), pairing=pairing)
+        return gaussian_objective(self, shape, balance, pairing=pairing)

@@ -9,7 +9,7 @@ from equipoise.alignment import Alignment
 from equipoise.balance import Descent
 from equipoise.balance.contract import Fraction, NonNegative, Positive, Share, Steps
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
-from equipoise.methods.shared import FAST, Noise, gaussian_objective, monitored
+from equipoise.methods.shared import FAST, Noise, gaussian_objective
 from equipoise.objective import Objective
 
 
@@ -69,4 +69,4 @@ class AlignedVAE(Noise):
         """Return the objective for images and latents of this shape."""
         balance = Descent(self.start, self.end, self.entry, self.halving, self.hold, self.until, unit="spread")
         alignment = Alignment(shape.latent, every=self.every, codes=self.codes, gap=self.gap)
-        return gaussian_objective(self, shape, balance, monitors=monitored(balance), alignment=alignment)
+        return gaussian_objective(self, shape, balance, alignment=alignment)

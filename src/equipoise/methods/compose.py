@@ -16,7 +16,7 @@ from equipoise.edges import Edges
 from equipoise.errors import InputError
 from equipoise.likelihoods import LIKELIHOODS, SHORT, Likelihood
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
-from equipoise.methods.shared import Sigma, check_sigma, latent_of, monitored, prior_of
+from equipoise.methods.shared import Sigma, check_sigma, latent_of, prior_of
 from equipoise.objective import Objective
 from equipoise.part import Spec, build, check_options, name_in, options_in, options_of
 from equipoise.priors import PRIORS, Prior
@@ -110,14 +110,13 @@ class Compose:
             else:
                 options = check_options(name, TERMS[name], options_in(spec))
                 terms[QUANTITY.get(name, name)] = partial(TERMS[name], **options)
-        monitors = monitored(balance)
         return Objective(
             terms=terms,
             balance=balance,
             likelihood=likelihood,
             prior=prior,
             adversary=adversary,
-            monitors=monitors if "kl" in terms else {"kl": TERMS["kl"], **monitors},
+            monitors={} if "kl" in terms else {"kl": TERMS["kl"]},
             prior_lr=self.prior_lr,
             edges=edges,
         )

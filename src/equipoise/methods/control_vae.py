@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 from equipoise.balance import PI, SetPoint
 from equipoise.balance.contract import Fraction, NonNegative, Positive, Steps
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
-from equipoise.methods.shared import AT_MEAN, Noise, gaussian_objective, monitored
+from equipoise.methods.shared import AT_MEAN, Noise, gaussian_objective
 from equipoise.objective import Objective
 
 
@@ -100,4 +100,4 @@ class ControlVAE(RisingSetPoint):
         values = constants(self, SCALED, PUBLISHED)
         unit = "spread" if self.law == "scaled" else None
         balance = PI(target, **values, anti_windup=self.anti_windup, unit=unit)
-        return gaussian_objective(self, shape, balance, monitors=monitored(balance))
+        return gaussian_objective(self, shape, balance)

@@ -8,7 +8,7 @@ from equipoise.balance import IncrementalPI
 from equipoise.balance.contract import NonNegative, Positive, Steps
 from equipoise.methods.control_vae import RisingSetPoint, constants, set_point
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
-from equipoise.methods.shared import AT_MEAN, gaussian_objective, monitored
+from equipoise.methods.shared import AT_MEAN, gaussian_objective
 from equipoise.objective import Objective
 
 SCALED = {"kp": 0.5, "ki": 8.0, "beta_0": 0.15, "beta_min": 1.8e-4}
@@ -74,4 +74,4 @@ class DynamicVAE(RisingSetPoint):
             zero_pad=self.zero_pad,
             unit="spread" if self.law == "scaled" else None,
         )
-        return gaussian_objective(self, shape, balance, monitors=monitored(balance))
+        return gaussian_objective(self, shape, balance)

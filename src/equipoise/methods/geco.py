@@ -1,5 +1,6 @@
 """GECO: the smallest KL at which the reconstruction error stays within a bound."""
 
+import math
 from typing import ClassVar, Literal
 
 from pydantic.dataclasses import dataclass
@@ -8,7 +9,7 @@ from equipoise.balance import ErrorBound
 from equipoise.balance.contract import Fraction, NonNegative, Positive
 from equipoise.errors import InputError
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
-from equipoise.methods.shared import AT_MEAN, Noise, gaussian_objective, monitored
+from equipoise.methods.shared import AT_MEAN, Noise, gaussian_objective
 from equipoise.objective import Objective
 
 
@@ -70,7 +71,7 @@ class GECO(Noise):
             memory=self.memory,
             start=self.start,
         )
-        return gaussian_objective(self, shape, balance, monitors=monitored(balance))
+        return gaussian_objective(self, shape, balance)
 
     def _bound(self, shape: Shape) -> float | None:
         """Return the largest squared error per image, None if the probe determines it."""
@@ -78,6 +79,5 @@ class GECO(Noise):
             return None
         if self.tau is None:
             raise InputError(f"method.unit is {self.unit}, but method.tau is unset; set it to the bound in that unit")
-        channels, height, width = shape.image
-        pixels = channels * height * width
+        pixels = math.prod(shape.image)
         return {"sse": self.tau, "mse": pixels * self.tau, "psnr": pixels * 10 ** (-self.tau / 10)}[self.unit]

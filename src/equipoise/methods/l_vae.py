@@ -9,7 +9,7 @@ from equipoise.balance import Balance, ClosedFormWeights, LearnedWeights
 from equipoise.balance.contract import Decay, Fraction, Positive
 from equipoise.errors import InputError
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
-from equipoise.methods.shared import AT_MEAN, monitored
+from equipoise.methods.shared import AT_MEAN
 from equipoise.objective import Objective
 from equipoise.part import Spec
 from equipoise.priors import StandardNormal
@@ -109,13 +109,10 @@ class LVAE:
                 f"mse, half_mse or bernoulli"
             )
         floor = self.floor or {"squares": 1e-4, "log": 1e-2}[self.regulariser]
-        own = {name: getattr(self, name) for name in SCALED}
-        set_here = [name for name, value in own.items() if value is not None]
-        if self.law == "published" and set_here:
-            raise InputError(f"method.{set_here[0]} belongs to method.law=scaled; leave it out, or set that law")
-        scaled = {name: value if own[name] is None else own[name] for name, value in SCALED.items()}
-        if self.law == "published":
-            scaled = {}
+        own = {name: value for name in SCALED if (value := getattr(self, name)) is not None}
+        if self.law == "published" and own:
+            raise InputError(f"method.{next(iter(own))} belongs to method.law=scaled; leave it out, or set that law")
+        scaled = SCALED | own if self.law == "scaled" else {}
         memory, travel = scaled.pop("memory", None), scaled.pop("travel", None)
         balance: Balance
         if self.weights == "closed":
@@ -129,5 +126,4 @@ class LVAE:
             balance=balance,
             likelihood=likelihood,
             prior=StandardNormal(shape.latent),
-            monitors=monitored(balance),
         )

@@ -12,7 +12,7 @@ from equipoise.balance.contract import Fraction, NonNegative, Positive, Share, S
 from equipoise.edges import Edges
 from equipoise.errors import InputError
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
-from equipoise.methods.shared import FAST, Noise, gaussian_objective, monitored
+from equipoise.methods.shared import FAST, Noise, gaussian_objective
 from equipoise.nets import LEAST
 from equipoise.objective import Objective
 
@@ -94,4 +94,4 @@ class OutlineVAE(Noise):
         )
         measures: dict[str, terms.Term] = {"kl": terms.kl, "edges": edges}
         alignment = Alignment(shape.latent, every=self.every)
-        return gaussian_objective(self, shape, balance, measures, monitored(balance), alignment=alignment, edges=edges)
+        return gaussian_objective(self, shape, balance, measures, alignment=alignment, edges=edges)

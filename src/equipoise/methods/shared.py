@@ -93,11 +93,6 @@ def prior_of(prior: Spec, shape: Shape) -> Prior:
     return result
 
 
-def monitored(balance: Balance) -> dict[str, terms.Term]:
-    """Return the monitors that the balance measures, by name."""
-    return {name: terms.MONITORS[name] for name in balance.measures if name in terms.MONITORS}
-
-
 def gaussian_objective(
     settings: Noise,
     shape: Shape,
