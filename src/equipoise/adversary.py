@@ -49,6 +49,12 @@ class Discriminator(Part):
         """
         raise NotImplementedError
 
+    def frozen(self, x: Tensor) -> Tensor:
+        """The output of the net for x, with gradients to x and not to the discriminator."""
+        weights = {name: parameter.detach() for name, parameter in self.net.named_parameters()}
+        output: Tensor = functional_call(self.net, weights, (x,))
+        return output
+
     def aims(self, rows: Rows) -> Aims:
         """Chance beside the accuracy."""
         return {"accuracy": {"chance": np.full(len(rows), 0.5)}}
@@ -106,8 +112,7 @@ class Adversary(Discriminator):
 
         Gradients reach z and the parameters of `view`, but not the discriminator.
         """
-        detached = {name: parameter.detach() for name, parameter in self.net.named_parameters()}
-        logits = self.shard.whole(functional_call(self.net, detached, (self.shard.rows(self.view(z)),)))
+        logits = self.shard.whole(self.frozen(self.shard.rows(self.view(z))))
         return logits[:, 0] - logits[:, 1]
 
     def loss(self, z: Tensor, other: Tensor, generator: Generator | None = None) -> Tensor:
@@ -223,11 +228,9 @@ class ImageAdversary(Discriminator):
         loss = self._learn(images, optimisers["adversary"], generator)
 
         weight = (100 * (self.accuracy - 0.5)).clamp(min=0)
-        detached = {name: value.detach() for name, value in self.net.named_parameters()}
 
         def against(out: Tensor, label: float) -> Tensor:
-            pictures = model.likelihood.mean(out.to(p.x.dtype)).contiguous()
-            logits = self.shard.whole(functional_call(self.net, detached, (pictures,)))
+            logits = self.shard.whole(self.frozen(model.likelihood.mean(out.to(p.x.dtype)).contiguous()))
             return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label), reduction="sum")
 
         encoder, decoder = list(model.encoder.parameters()), list(model.decoder.parameters())

@@ -56,7 +56,7 @@ def batches_of(config: Config, images: Images) -> Batches:
 
 
 def labelled_images(config: Config, images: Images) -> LabelledImages | None:
-    """Return the labelled images among those to train on, None without. Raises `InputError` for labels without use."""
+    """Return the labelled images to train on, if there are labels. Raises `InputError` for labels that have no use."""
     train = config.train
     if train.labels is None:
         return None

@@ -1,8 +1,8 @@
-"""Settings that the user leaves to Equipoise: facts are gathered and the speed is measured, then `choice` decides."""
+"""Settings that the user leaves open: facts are gathered and the speed is measured, and `choice` computes the rest."""
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -62,6 +62,7 @@ def complete(
     Raises:
         InputError: If a setting is invalid, the images cannot be used, or there are both steps and a budget.
     """
+    show = show or (lambda _: None)
     settings = initial.complete(settings)
     request = configuration.expand(settings)
     is_open = not {"method.name", "method.preset"} & request.keys()
@@ -79,14 +80,16 @@ def complete(
     out = base.out if request.get("out") else f"runs/{Path(base.data.name).stem or 'data'}-{base.method.name}-{digest}"
     earlier = _earlier(Path(out), record)
     if earlier is not None:
-        _show_all(earlier["lines"][:3], show)  # the last one has the time left at the first start
+        for line in earlier["lines"][:3]:  # the last one has the time left at the first start
+            show(line)
         saved_settings = configuration.read(Path(out) / "config.toml")
         return Start(configuration.resolve(saved_settings | request | {"out": out}, complete=True), chosen=earlier)
 
     choose = _choose if is_open else _fit_budget
     start = choose(base, request, array, seconds)
     config = replace(start.config, out=out)
-    _show_all(start.chosen["lines"], show)
+    for line in start.chosen["lines"]:
+        show(line)
     return replace(start, config=config, chosen=record | start.chosen)
 
 
@@ -179,13 +182,6 @@ def _fit_budget(base: Config, request: dict[str, object], array: Images | None, 
         settings["train.threads"] = number
     line = f"length: {steps:,} steps of {batch} {facts.items} at {rate:,.0f} {facts.items}/s; {line}"
     return Start(configuration.resolve(request | settings), loaded, {"lines": [line]})
-
-
-def _show_all(lines: Iterable[str], show: Callable[[str], object] | None) -> None:
-    """Call `show`, if there is one, with each line."""
-    for line in lines:
-        if show is not None:
-            show(line)
 
 
 def _largest(config: Config, array: Images | None) -> tuple[tuple[int, int, int], bool]:

@@ -111,11 +111,13 @@ def choose(facts: Facts, overrides: Settings, budget: float | None = None) -> Ch
     if facts.threads is not None:
         take("train.threads", facts.threads)
     threads = overrides.get("train.threads", facts.threads)
-    data, reason = f"images: {facts.images:,} {kind}, {_sides(facts)}", f", since the images are {kind}"
     if facts.is_vector:
         data, reason = f"vectors: {facts.images:,} of {width:,} columns, scaled by {scaling}", ""
+    else:
+        data = f"images: {facts.images:,} {kind}, {_sides(facts)}{_resizing(size, overrides)}"
+        reason = f", since the images are {kind}"
     lines = [
-        data + ("" if facts.is_vector else _resizing(size, overrides)),
+        data,
         f"method: {name}, which separates factors in minutes; net {net}, {latents} latents; likelihood {likelihood}"
         + ("" if "method.likelihood" in overrides else reason),
         f"machine: {facts.machine}, {_count(threads)}{precision}",

@@ -232,7 +232,7 @@ def machine() -> str:
 
 
 def _start_time(pid: int) -> str:
-    """Return the start time of a process in ticks since the boot, since numbers are reused. Empty when it has ended."""
+    """Return the start time of a process in ticks since the boot, as numbers are reused. Empty when it has ended."""
     with suppress(OSError):
         state, *fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         return "" if state in "ZX" else fields[18]

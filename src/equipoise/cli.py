@@ -8,7 +8,7 @@ import json
 import sys
 import warnings
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.markup import escape
@@ -108,15 +108,15 @@ def main() -> None:
             warnings.showwarning = _printing_notes()
             app()
     except InputError as error:
-        sys.exit(_print_error(str(error), 2))
+        _exit(str(error), 2)
     except RunError as error:
-        sys.exit(_print_error(str(error), 1))
+        _exit(str(error), 1)
     except MemoryError as error:
         reason = f" ({error})" if str(error) else ""
-        sys.exit(_print_error(f"the memory of this machine is full{reason}; use smaller data, nets or batches", 1))
+        _exit(f"the memory of this machine is full{reason}; use smaller data, nets or batches", 1)
     except OSError as error:  # the message of the operating system is the reason
         remedy = next((remedy for numbers, remedy in REMEDIES.items() if error.errno in numbers), "")
-        sys.exit(_print_error(f"{error.filename or 'a file'}: {error.strerror or error}{remedy}", 1))
+        _exit(f"{error.filename or 'a file'}: {error.strerror or error}{remedy}", 1)
 
 
 def _printing_notes() -> Callable[..., None]:
@@ -131,7 +131,7 @@ def _printing_notes() -> Callable[..., None]:
     return note
 
 
-def _print_error(sentence: str, code: int) -> int:
-    """Print the sentence and return the exit code."""
+def _exit(sentence: str, code: int) -> NoReturn:
+    """Print the sentence and exit with the code."""
     print(f"equipoise: {sentence}", file=sys.stderr)
-    return code
+    sys.exit(code)

@@ -33,7 +33,7 @@ class Neighbours:
 
 @dataclass(frozen=True)
 class Outliers:
-    """The n images that are most unlike those of the run, first the most unlike.
+    """The n images that are most unlike those of the run, the most unlike first.
 
     Attributes:
         index: Their numbers in the images that were ranked, int64 [n].

@@ -27,6 +27,7 @@ from equipoise.model import POINT, VAE
 from equipoise.text_column import Column
 
 KINDS = (".npz", ".npy", ".csv", ".parquet")  # of files that `write` writes
+_ENDINGS = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"  # in messages
 
 
 class Codes(dict[str, npt.NDArray[Any]]):
@@ -160,7 +161,7 @@ def read_rows(path: Path, latent: int) -> npt.NDArray[np.float32]:
         case ".csv" | ".parquet":
             rows = _latents(path, *_table(path), latent)
         case _:
-            raise InputError(f"{path}: codes are read from files that end in {', '.join(KINDS[:-1])} or {KINDS[-1]}")
+            raise InputError(f"{path}: codes are read from files that end in {_ENDINGS}")
     return check_rows(rows, latent, str(path))
 
 
@@ -212,7 +213,7 @@ def read_to_score(path: Path) -> Codes:
             return Codes(mean=np.asarray(npz.memory_map(path)))
         case ".csv" | ".parquet":
             return _table_to_score(path)
-    raise InputError(f"{path}: codes are read from files that end in {', '.join(KINDS[:-1])} or {KINDS[-1]}")
+    raise InputError(f"{path}: codes are read from files that end in {_ENDINGS}")
 
 
 def _arrays_to_score(path: Path) -> Codes:
@@ -280,7 +281,7 @@ def check_kind(path: Path) -> None:
     """Raises `InputError` if codes cannot be written to this file, because of its ending or a missing package."""
     kind = path.suffix.lower()
     if kind not in KINDS:
-        raise InputError(f"{path}: codes are written to files that end in {', '.join(KINDS[:-1])} or {KINDS[-1]}")
+        raise InputError(f"{path}: codes are written to files that end in {_ENDINGS}")
     if kind == ".parquet":
         tables.check_packages(path, ", or write a .csv")
 

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import tomli_w
@@ -160,15 +160,8 @@ def resolve(settings: Settings, complete: bool = False) -> Config:
     implied = getattr(selection, "latent", None)
     if implied is not None:
         fields["net"].setdefault("latent", implied)
-    config = Config(
-        data=_section("data", Data, fields["data"], "data"),
-        method=selection,
-        preset=None if preset is None else str(preset),
-        net=_section("net", Net, fields["net"], "net"),
-        train=_section("train", Train, fields["train"], "train"),
-        evaluate=_section("evaluate", Evaluate, fields["evaluate"], "evaluate"),
-        out="",
-    )
+    sections: dict[str, Any] = {name: _section(name, kind, fields[name], name) for name, kind in SECTIONS.items()}
+    config = Config(method=selection, preset=None if preset is None else str(preset), out="", **sections)
     objective = _check_combination(config)
     if not complete:
         _check_new(config, objective)
@@ -233,9 +226,9 @@ def is_extendable(config: Config, objective: Objective | None = None) -> bool:
     `objective` is the outline, if the caller has it.
     """
     objective = outline(config) if objective is None else objective
-    scheduled = config.train.schedule != "constant" or objective.balance.is_scheduled
-    scheduled |= config.train.labels is not None and config.train.labels.until > 0
-    return config.train.schedule_steps is not None or not scheduled
+    is_scheduled = config.train.schedule != "constant" or objective.balance.is_scheduled
+    is_scheduled |= config.train.labels is not None and config.train.labels.until > 0
+    return config.train.schedule_steps is not None or not is_scheduled
 
 
 def objective_of(config: Config, image: tuple[int, int, int], images: int) -> Objective:

@@ -26,9 +26,8 @@ class Conv2d(nn.Conv2d):
         is_whole = input.shape[2:] == self.weight.shape[2:] and self.padding == (0, 0)
         if not (self.by_products and is_whole and _is_single(input)):
             return super().forward(input)
-        rows, weights = (
-            each.permute(0, 2, 3, 1).flatten(1) for each in (input, self.weight)
-        )  # views, if channels_last
+        # Views, if channels_last.
+        rows, weights = (each.permute(0, 2, 3, 1).flatten(1) for each in (input, self.weight))
         return nn.functional.linear(rows, weights, self.bias)[:, :, None, None]
 
 

@@ -105,13 +105,18 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
+def write_bytes(path: Path, content: bytes, within: Path | None = None) -> None:
+    """Write `content` to `path`, atomically; `within` as for `replacing`."""
+    with replacing(path, within) as file:
+        file.write(content)
+
+
 def write_text(path: Path, text: str, within: Path | None = None) -> None:
     """Write `text` to `path` as UTF-8, atomically; `within` as for `replacing`.
 
     Names of files may have bytes that are no UTF-8; each is written as ?.
     """
-    with replacing(path, within) as file:
-        file.write(text.encode("utf-8", "replace"))
+    write_bytes(path, text.encode("utf-8", "replace"), within)
 
 
 def read_json(path: Path, kind: type[Content]) -> Content:

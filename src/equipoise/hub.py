@@ -20,7 +20,7 @@ def package() -> Any:
 
 @contextmanager
 def connecting(failure: str) -> Iterator[None]:
-    """Raise `RunError` with these words and a reason for an error of any kind: those of the network have no base."""
+    """Raise `RunError` with this text and the reason for any error: those of the network have no common base class."""
     try:
         yield
     except Exception as error:

@@ -22,6 +22,7 @@ from equipoise.errors import InputError, choose
 Shape = tuple[int, int, int]
 Size = tuple[int, int]
 Pair = tuple[nn.Module, nn.Module]
+After = Callable[[int], list[nn.Module]]  # from the width of a convolution to the layers that follow it
 
 LEAST = 8  # pixels a side for a convolutional net
 LEVEL = 1e-2  # least distance of a first picture from black and white
@@ -68,7 +69,7 @@ def build(name: str, shape: Shape, latent: int) -> Pair:
 
 
 def check(shape: Shape, name: str = "a convolutional net", otherwise: str | None = None) -> None:
-    """Raise `InputError` for images that are too small for convolutions. name: of the net; otherwise: what to use."""
+    """Raise `InputError` for images that are too small for the net `name`; `otherwise` is what to use instead."""
     _, height, width = shape
     if min(height, width) < LEAST:
         is_vector = height == 1
@@ -256,11 +257,7 @@ def _silu(width: int) -> list[nn.Module]:  # noqa: ARG001
 
 
 def _from_a_grid(
-    dense: Sequence[int],
-    widths: Sequence[int],
-    channels: int,
-    sizes: Sequence[Size],
-    after: Callable[[int], list[nn.Module]] = _relu,
+    dense: Sequence[int], widths: Sequence[int], channels: int, sizes: Sequence[Size], after: After = _relu
 ) -> nn.Module:
     """Return a decoder of linear layers and transposed convolutions; `dense` are the units, from the latents on."""
     (activation,) = after(widths[0])
@@ -282,10 +279,7 @@ def _normalised(width: int) -> list[nn.Module]:
 
 
 def _down(
-    before: int,
-    widths: Sequence[int],
-    after: Callable[[int], list[nn.Module]] = _relu,
-    kernels: Sequence[Size] | None = None,
+    before: int, widths: Sequence[int], after: After = _relu, kernels: Sequence[Size] | None = None
 ) -> list[nn.Module]:
     """Return convolutions that halve the image, each with the layers `after(width)`. Kernels are 4 x 4 by default."""
     layers: list[nn.Module] = []
@@ -295,12 +289,7 @@ def _down(
     return layers
 
 
-def _up(
-    widths: Sequence[int],
-    channels: int,
-    sizes: Sequence[Size],
-    after: Callable[[int], list[nn.Module]] = _relu,
-) -> list[nn.Module]:
+def _up(widths: Sequence[int], channels: int, sizes: Sequence[Size], after: After = _relu) -> list[nn.Module]:
     """Return transposed convolutions from the last of `sizes` to the first. The last one gives logits.
 
     widths: the channels of each input, followed by the layers `after(width)` but for the first.

@@ -62,7 +62,7 @@ class Objective(nn.Module):
         pairing: how batches of pairs are drawn, and which latents of a pair share their posterior.
         edges: draws the edge maps of the images, for a term of them; `attach` gives it the decoder.
 
-    The attribute `supervision` is the term of labelled images, None without; `with_labels` sets it.
+    The attribute `supervision` is the term of labelled images, if there are any; `with_labels` sets it.
 
     Raises:
         InputError: if the balance needs a term that is missing.

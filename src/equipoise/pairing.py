@@ -1,4 +1,4 @@
-"""Posteriors of pairs of images: the latents of what two images share get one posterior."""
+"""Posteriors of pairs of images: latents of what two images share have one posterior."""
 
 import math
 from dataclasses import dataclass

@@ -1,6 +1,7 @@
 """A run: training, codes, scores and report. Each stage reads and writes files in the run's folder."""
 
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -106,8 +107,7 @@ def train(
     if images is not None and images.scaling is not None:
         options = {"data.scaling": images.scaling.kind} | options
     name = str(data) if images is None else ARRAY + digest([images])
-    show = print if verbose else _ignore
-    start = automatic.complete({"data": name, **options}, images, budget, show)
+    start = automatic.complete({"data": name, **options}, images, budget, print if verbose else None)
     return execute(start.config, images, start=start, progress=progress)
 
 
@@ -194,15 +194,15 @@ def execute(
     if config.train.init is not None and is_unfinished and not (run.path / "checkpoint.pt").exists():
         origin = {"init": initial.start_from(model, config)}
     smaller = {} if size == config.train.batch else {"batch": size}  # for meta.json
+    show = functools.partial(console.print, markup=False, highlight=False, soft_wrap=True)
+    count, name = len(train_images), train_images.name
     if is_unfinished and are_alike(train_images):
-        sentence = (
-            f"The images are alike: all {len(train_images):,} of {train_images.name} have the same pixels, so there "
+        show(
+            f"The images are alike: all {count:,} of {name} have the same pixels, so there is nothing to learn. Check "
+            "the files, data.crop and data.keep."
         )
-        sentence += "is nothing to learn. Check the files, data.crop and data.keep."
-        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
-    if smaller and is_unfinished:
-        sentence = f"{train_images.name} has {len(train_images)} images, so each batch has {size}, not train.batch="
-        console.print(f"{sentence}{config.train.batch}.", markup=False, highlight=False, soft_wrap=True)
+    if is_unfinished and smaller:
+        show(f"{name} has {count} images, so each batch has {size}, not train.batch={config.train.batch}.")
     with contextlib.ExitStack() as stack:
         with (
             devices.process_group(config.train, config.to_toml(), needed=is_unfinished) as (shard, device),
@@ -311,18 +311,8 @@ def _train_other(training: Training, batches: Batches, stop: Callable[[], bool])
     """Train to the last step without writing anything."""
     if training.step < training.train.steps:
         with watch.signals() as signal:
-            fit(
-                training,
-                batches,
-                log=_ignore,
-                save=training.state,  # raises the same error as in the first process
-                after=_ignore,
-                stop=lambda: signal.is_set() or stop(),
-            )
-
-
-def _ignore(_: object) -> None:
-    """Do nothing with a row or a step."""
+            # `state` raises the same error as in the first process.
+            fit(training, batches, save=training.state, stop=lambda: signal.is_set() or stop())
 
 
 def _score_and_report(run: Run, tracker: trackers.Tracking, console: Console) -> None:

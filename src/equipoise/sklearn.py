@@ -121,7 +121,7 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         with speed.fast_parts(config.train.fast, config.train.threads, config.train.precision):
             model, objective = assemble.build(config, (x.shape[1], x.shape[2], x.shape[3]), n)
             training = Training(model, objective, config.train, device(config.train.device))
-            fit(training, batch, log=rows.append, save=_ignore, after=_ignore, stop=lambda: False)
+            fit(training, batch, log=rows.append)
         use_products(model, False)  # plain layers, as in a loaded model
         model.scaling = scaling
         self.model_ = model.cpu().eval()
@@ -241,7 +241,3 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 def _is_image(X: npt.ArrayLike) -> bool:
     """Whether X has images, and not vectors."""
     return getattr(X, "ndim", 2) == 4
-
-
-def _ignore(*_: object) -> None:
-    """Write nothing: an estimator has no folder."""

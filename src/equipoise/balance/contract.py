@@ -92,12 +92,12 @@ class Joint(Balance):
         self.balances = torch.nn.ModuleList(balances)
         self.terms = tuple(name for balance in balances for name in balance.terms)
         self.measures = tuple(name for balance in balances for name in balance.measures)
-        for does, names in (("weight", self.terms), ("log", [key for one in balances for key in one.logs()])):
+        for verb, names in (("weight", self.terms), ("log", [key for one in balances for key in one.logs()])):
             twice = ", ".join(sorted({name for name in names if names.count(name) > 1}))
             if twice == "unit_mean":
                 raise InputError("two balances cannot both have a unit or a reference; leave it out of one")
             if twice:
-                raise InputError(f"two balances {does} {twice}; take one of them, or give each terms of its own")
+                raise InputError(f"two balances {verb} {twice}; take one of them, or give each terms of its own")
         self.is_scheduled = any(balance.is_scheduled for balance in balances)
         self.apart = max((balance.apart for balance in balances), default=0.0)
 

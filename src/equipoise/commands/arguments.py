@@ -16,6 +16,7 @@ RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a 
 StudyFolder = Annotated[Path, typer.Argument(metavar="STUDY", help="The folder of a study.", show_default=False)]
 NameOrPath = Annotated[str, typer.Argument(metavar="NAME|PATH", help="A data set, or the path of images.")]
 Progress = Annotated[bool, typer.Option(hidden=True)]
+Engine = Annotated[str, typer.Option(help="local, ray or slurm.")]
 
 
 def keep_input(target: Path, source: str | Path | None) -> None:

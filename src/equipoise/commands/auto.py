@@ -3,11 +3,11 @@
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated
 
 import typer
 
-from equipoise.commands.arguments import Progress, settings_of
+from equipoise.commands.arguments import Engine, Progress, settings_of
 from equipoise.errors import InputError, choose
 from equipoise.outcome import Outcome, align
 
@@ -30,7 +30,7 @@ def auto(
     workers: Annotated[
         int | None, typer.Option(help="Trainings at once; default: one for each core, here or in the cluster.")
     ] = None,
-    engine: Annotated[str, typer.Option(help="local, ray or slurm.")] = "local",
+    engine: Engine = "local",
     gpus: Annotated[float, typer.Option(help="GPUs of a training, with ray or slurm; with ray also a fraction.")] = 0,
     progress: Progress = True,
 ) -> Outcome:
@@ -50,10 +50,9 @@ def auto(
       equipoise auto dsprites data.size=32 --budget 20m --out studies/dsprites
     """
     from equipoise.study.auto.auto import auto as pick
-    from equipoise.study.run.sweep import EngineName
+    from equipoise.study.run.sweep import ENGINES
 
-    engines: dict[str, EngineName] = {name: name for name in get_args(EngineName)}
-    name = engines[choose("engine", engine, engines)]
+    name = ENGINES[choose("engine", engine, ENGINES)]
     settings = settings_of([f"data={word}" if "=" not in word else word for word in words])
     images = settings.pop("data", settings.pop("data.name", None))
     if not images:

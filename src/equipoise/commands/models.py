@@ -43,10 +43,12 @@ def models_get(
 
       equipoise models get hf:owner/name --out model
     """
-    from equipoise.export.source import copy
+    from equipoise.export.folder import check, unchanged
+    from equipoise.export.source import find
 
     target = out or Path(name.rpartition("/")[2])
-    source = copy(name, target)
+    source = find(name)
+    check(target, unchanged(source)["kind"])
     with replacing_folder(target) as folder:
         shutil.copytree(source, folder, dirs_exist_ok=True)
     return Outcome({"name": name, "wrote": str(target)}, f"wrote {target}")

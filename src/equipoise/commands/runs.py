@@ -14,7 +14,7 @@ import typer
 
 from equipoise.commands.arguments import Beta, Progress, RunFolder, keep_input, settings_of
 from equipoise.errors import InputError
-from equipoise.files import replacing, write_text
+from equipoise.files import write_bytes, write_text
 from equipoise.outcome import Outcome, align
 
 if TYPE_CHECKING:
@@ -144,8 +144,7 @@ def evaluate(
         rows += table.rows(scores, str(folder), convention or run.config.evaluate.convention)
         lines += [f"{folder}", _table(scores), f"wrote {run.results / 'scores.json'}"]
     if to is not None:
-        with replacing(to) as file:
-            file.write(table.contents(to, rows))
+        write_bytes(to, table.contents(to, rows))
         lines.append(f"wrote {to}")
     return Outcome(values, "\n".join(lines))
 

@@ -6,11 +6,11 @@ import time
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from equipoise.commands.arguments import Progress, StudyFolder
+from equipoise.commands.arguments import Engine, Progress, StudyFolder
 from equipoise.errors import InputError, choose
 from equipoise.outcome import Outcome
 
@@ -26,7 +26,7 @@ def sweep(
     workers: Annotated[
         int | None, typer.Option(help="Simultaneous runs; default: one for each core, here or in the cluster.")
     ] = None,
-    engine: Annotated[str, typer.Option(help="local, ray or slurm.")] = "local",
+    engine: Engine = "local",
     gpus: Annotated[float, typer.Option(help="GPUs of a run, with ray or slurm; with ray also a fraction.")] = 0,
     again: Annotated[bool, typer.Option("--again", help="Retry runs that have no retries left.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs, time a few steps, and stop.")] = False,
@@ -58,10 +58,9 @@ def sweep(
       equipoise sweep examples/study.toml --engine ray --gpus 0.25
     """
     from equipoise import study
-    from equipoise.study.run.sweep import EngineName
+    from equipoise.study.run.sweep import ENGINES
 
-    engines: dict[str, EngineName] = {name: name for name in get_args(EngineName)}
-    name = engines[choose("engine", engine, engines)]
+    name = ENGINES[choose("engine", engine, ENGINES)]
     if dry_run:
         return _dry_run(study.read(file), workers, progress)
     with redirect_stdout(sys.stderr):  # Ray prints messages about its nodes
@@ -132,7 +131,7 @@ def compare(
 
       equipoise compare studies/first --metric mig --metric sap --to table.tex
     """
-    from equipoise.files import replacing
+    from equipoise.files import write_bytes
     from equipoise.study.compare import page, tables
     from equipoise.study.compare.comparison import compare_results
     from equipoise.study.compare.results import read_results, rows
@@ -146,8 +145,7 @@ def compare(
     if to is not None:
         files[to] = tables.contents(to, comparison)
     for path, content in files.items():
-        with replacing(path) as file:
-            file.write(content)
+        write_bytes(path, content)
     others = [str(path) for path in files if path != folder / "compare.html"]
     text = f"{tables.text(comparison)}\nwrote {', '.join(others)} and the page; open {folder / 'compare.html'}"
     return Outcome({**tables.values(comparison), "wrote": [str(path) for path in files]}, text)
@@ -186,7 +184,7 @@ def search(
 
     Example:  equipoise search examples/search.toml
     """
-    from equipoise.files import replacing
+    from equipoise.files import write_bytes
     from equipoise.report.figures.saving import png, svg_file
     from equipoise.study.search import summary
     from equipoise.study.search.picture import draw
@@ -202,8 +200,7 @@ def search(
         files[folder / "pictures" / "search.svg"] = svg_file(picture, "search")
         files[folder / "pictures" / "search.png"] = png(picture)
     for path, content in files.items():
-        with replacing(path) as target:
-            target.write(content)
+        write_bytes(path, content)
     paths = [str(path) for path in files]
     text = f"{summary.text(result)}\nwrote {', '.join(paths) or folder}"
     values = summary.values(result)

@@ -10,7 +10,7 @@ import typer
 
 from equipoise.commands.arguments import Beta, RunFolder, keep_input
 from equipoise.errors import InputError, choose
-from equipoise.files import replacing, write_text
+from equipoise.files import write_bytes, write_text
 from equipoise.outcome import Outcome, align
 
 if TYPE_CHECKING:
@@ -280,8 +280,7 @@ def traverse(
         content = saving.png(run.traversals(image, latent, ends, 11 if steps is None else steps))
     else:
         content = run.animation(image, latent, ends, 15 if steps is None else steps, "gif" if kind == ".gif" else "mp4")
-    with replacing(target) as file:
-        file.write(content)
+    write_bytes(target, content)
     return Outcome({"wrote": str(target), "bytes": len(content)}, f"wrote {target}")
 
 
@@ -321,9 +320,7 @@ def _listing(rows: list[dict[str, Any]], out: Path | None, draw: Callable[[], "F
         writer.writerows(rows)
         write_text(out, text.getvalue())
     elif out is not None:
-        content = saving.png(draw())
-        with replacing(out) as file:
-            file.write(content)
+        write_bytes(out, saving.png(draw()))
     wrote = [] if out is None else [f"wrote {out}"]
     cells = [[f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.values()] for row in rows]
     words = sum(isinstance(value, str) for value in rows[0].values())  # columns of text come first

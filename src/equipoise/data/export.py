@@ -18,7 +18,7 @@ from equipoise.data.pictures import image_of
 from equipoise.data.pixels import Bytes, blocks
 from equipoise.data.tables import check_packages
 from equipoise.errors import InputError
-from equipoise.files import replacing, replacing_folder, write_text
+from equipoise.files import replacing, replacing_folder, write_bytes, write_text
 
 _BLOCK = 1000  # images in memory at a time
 _GRID = 10_000  # images in one picture
@@ -70,8 +70,7 @@ def to_grid(images: Images, path: Path) -> None:
     _check_channels(images)
     if len(images) > _GRID:
         raise InputError(f"{path}: a .png holds up to {_GRID:,} images, not {len(images):,}; write a folder or an .npz")
-    with replacing(path) as file:
-        file.write(sheet.png(images.pixels(np.arange(len(images)))))
+    write_bytes(path, sheet.png(images.pixels(np.arange(len(images)))))
 
 
 def to_table(vectors: Images, path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from equipoise import hub, zoo
 from equipoise.errors import InputError, cut, nearest
-from equipoise.export.folder import CONFIG, check, unchanged
+from equipoise.export.folder import CONFIG, unchanged
 from equipoise.hub import HUB
 
 _FILES = ("config.json", "model.safetensors", "README.md", "pictures/*.png")  # that are downloaded
@@ -59,13 +59,6 @@ def push(folder: str | Path, repository: str, private: bool = False) -> str:
     with hub.connecting(f"{folder} could not be uploaded to {repository}"):
         api.create_repo(repository, private=private, exist_ok=True)
         return str(api.upload_folder(repo_id=repository, folder_path=str(folder), commit_message=about["name"]))
-
-
-def copy(name: str, target: Path) -> Path:
-    """Return the folder of a model after a check that it can be copied to `target`. Raises `InputError` otherwise."""
-    folder = find(name)
-    check(target, unchanged(folder)["kind"])
-    return folder
 
 
 def _download(repository: str) -> Path:

@@ -1,4 +1,4 @@
-"""Images as the likelihoods take them, and how far pictures are off."""
+"""Conversion of images for the likelihoods, and errors of pictures."""
 
 from typing import Any
 

@@ -80,11 +80,7 @@ class BetaTCVAE(Noise):
 
 def decomposition(weights: terms.Weighting) -> dict[str, terms.Term]:
     """Return the three parts of the KL, estimated with these weights."""
-    return {
-        "mi": partial(terms.mi, weights=weights),
-        "tc": partial(terms.tc, weights=weights),
-        "dim_kl": partial(terms.dim_kl, weights=weights),
-    }
+    return {name: partial(terms.TERMS[name], weights=weights) for name in ("mi", "tc", "dim_kl")}
 
 
 def monitors(weights: terms.Weighting) -> dict[str, terms.Term]:

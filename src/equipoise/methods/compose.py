@@ -164,7 +164,8 @@ def _check(names: list[str], balances: list[Balance], prior: Prior, likelihood: 
     signed |= {"kl"} if prior.is_estimated else set()
     signed |= {"rec"} if likelihood.can_be_negative else set()
     for balance in balances:
-        for name in sorted(signed & set(balance.terms)) if balance.needs_nonnegative else []:
+        if balance.needs_nonnegative and (own := sorted(signed & set(balance.terms))):
+            name = own[0]
             raise InputError(
                 f"learned weights on {name}: it can become negative here, and the loss then has no lower bound; learn "
                 f"the weights of terms that cannot, and give {name} to another balance"

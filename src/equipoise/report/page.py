@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from equipoise.files import replacing, write_text
+from equipoise.files import write_bytes, write_text
 from equipoise.report.findings import analyse
 from equipoise.report.html import template
 from equipoise.report.remarks import remarks
@@ -43,8 +43,7 @@ def write(run: Run) -> Path:
     for block in [block for blocks in contents.values() for block in blocks]:
         if isinstance(block, Picture | File):
             file = block.file if isinstance(block, Picture) else block
-            with replacing(run.results / "pictures" / file.name, within=run.path) as target:
-                target.write(file.content)
+            write_bytes(run.results / "pictures" / file.name, file.content, within=run.path)
     path = run.results / "report.html"
     write_text(path, page, within=run.path)
     return path

@@ -61,8 +61,12 @@ def sse(p: Pass) -> Tensor:
 
 def sse_of_mean(p: Pass) -> Tensor:
     """Return the squared error [B] of the mean image of the batch, summed over channels and pixels."""
-    mean = p.shard.whole(p.x.mean(0, keepdim=True)).mean(0, keepdim=True)
-    return p.shard.whole((p.x - mean).square().flatten(1).sum(1))
+    return p.shard.whole((p.x - _mean_image(p)).square().flatten(1).sum(1))
+
+
+def _mean_image(p: Pass) -> Tensor:
+    """Return the mean image [1, C, H, W] of the whole batch."""
+    return p.shard.whole(p.x.mean(0, keepdim=True)).mean(0, keepdim=True)
 
 
 @torch.no_grad()
@@ -72,10 +76,8 @@ def _limits(p: Pass) -> tuple[Tensor, Tensor]:
     A noise that is fitted to each batch is that of the reconstructions for both, not fitted to these pictures.
     """
     x = p.x
-    mean = p.shard.whole(x.mean(0, keepdim=True)).mean(0, keepdim=True)
-    constant, perfect = (p.likelihood.out(value, PIXEL).expand_as(x) for value in (mean, x))
-    errors = torch.stack([p.likelihood.error(out, x) for out in (constant, perfect)], 1)
-    errors = p.shard.whole(errors)
+    constant, perfect = (p.likelihood.out(value, PIXEL).expand_as(x) for value in (_mean_image(p), x))
+    errors = p.shard.whole(torch.stack([p.likelihood.error(out, x) for out in (constant, perfect)], 1))
     pixels, was_training = x[0].numel(), p.likelihood.training
     p.likelihood.eval()
     try:

@@ -92,8 +92,8 @@ class Training:
             x: Images, float [B, C, H, W] in [0, 1].
             second: A batch of other images, for objectives with `needs_second_batch`.
         """
-        train = self.train
-        factor = rate(train.schedule, self.step + 1, train.schedule_length)
+        train, step = self.train, self.step + 1
+        factor = rate(train.schedule, step, train.schedule_length)
         for group in self.optimisers["model"].param_groups:
             if not group.get("paced"):
                 group["lr"] = group["base_lr"] * factor
@@ -101,17 +101,17 @@ class Training:
         self.clock += 1
         seen = {"step": self.clock, "progress": (self.clock / train.schedule_length).clamp(max=1)}
 
-        x = x.to(self.device, memory_format=self.layout, non_blocking=True)
+        x = self._on_device(x)
         if self.step == 0 and train.start_at_mean and train.init is None:
             image = self.shard.whole(x.mean(0, keepdim=True)).mean(0)
             nets.start_at(self.model.decoder, image, has_logits=self.model.likelihood.link is None)
-        self.model.apart = (self.step + 1) / train.schedule_length < self.objective.balance.apart
+        self.model.apart = step / train.schedule_length < self.objective.balance.apart
         p = self.model(x, self.generator)
         labelled = None
         if self.labelled is not None:
             images, targets = self.labelled(self.step)
-            images = images.to(self.device, memory_format=self.layout, non_blocking=True)
-            labelled = self.model.means(images, self.generator), targets.to(self.device, non_blocking=True)
+            means = self.model.means(self._on_device(images), self.generator)
+            labelled = means, targets.to(self.device, non_blocking=True)
         loss, logs = self.objective(p, seen, labelled)
         self.optimisers["model"].zero_grad(set_to_none=True)
         loss.backward()
@@ -119,15 +119,17 @@ class Training:
         if train.clip is not None:
             nn.utils.clip_grad_norm_(self.clipped, train.clip)
         self.optimisers["model"].step()
-        if second is not None:
-            second = second.to(self.device, memory_format=self.layout, non_blocking=True)
-        step = self.step + 1
+        second = None if second is None else self._on_device(second)
         progress = min(step / train.schedule_length, 1.0)
         logs |= self.objective.after_step(self.model, p, second, self.optimisers, self.generator, step, progress)
 
         self.sizes = {name: len(value) if value.ndim else None for name, value in logs.items()}
         self.pending.append(torch.cat([value.reshape(-1).float() for value in logs.values()]))
-        self.step += 1
+        self.step = step
+
+    def _on_device(self, images: Tensor) -> Tensor:
+        """The images on the device, in the layout of the model."""
+        return images.to(self.device, memory_format=self.layout, non_blocking=True)
 
     def must_stop(self, stop: bool) -> bool:
         """Whether to stop before the next step. Several processes stop at the same step, if any of them has to."""
@@ -193,14 +195,18 @@ class Training:
         return rows
 
 
+def _ignore(*_: object) -> None:
+    """Do nothing with a row or a step."""
+
+
 def fit(
     training: Training,
     batch: Callable[[int, int], Tensor],
     *,
-    log: Callable[[Row], object],
-    save: Callable[[], object],
-    after: Callable[[int], object],
-    stop: Callable[[], bool],
+    log: Callable[[Row], object] = _ignore,
+    save: Callable[[], object] = _ignore,
+    after: Callable[[int], object] = _ignore,
+    stop: Callable[[], bool] = lambda: False,
 ) -> None:
     """Train up to step `train.steps`.
 

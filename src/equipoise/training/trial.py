@@ -17,7 +17,7 @@ def images_per_second(training: Training, batch: Callable[[int, int], Tensor], s
     """Return the speed of some steps, which change the training.
 
     Args:
-        training: a training that is of no other use; several calls may have the same one.
+        training: a training for measurements only; several calls can share one.
         batch: returns the batch of a step and a stream.
         seconds: how long to train, at least one step after the first three.
 

@@ -66,7 +66,7 @@ def bar(console: Console, training: Training, batch: int, remark: str) -> Iterat
     items = "images" if training.model.scaling is None else "vectors"
     start, is_first = monotonic(), True
 
-    def say(step: int, text: str) -> None:
+    def print_line(step: int, text: str) -> None:
         console.print(f"step {step:,} of {steps:,}: {text}", markup=False, highlight=False, soft_wrap=True)
 
     def first_line(step: int) -> None:
@@ -75,7 +75,7 @@ def bar(console: Console, training: Training, batch: int, remark: str) -> Iterat
         if is_first and seconds > FIRST and step >= first + FEWEST:
             is_first = False
             rate = batch * (step - first) / seconds
-            say(step, f"{rate:,.0f} {items}/s, {left(rate, step)}; {remark}")
+            print_line(step, f"{rate:,.0f} {items}/s, {left(rate, step)}; {remark}")
 
     def left(rate: float, step: int) -> str:
         return f"{duration((steps - step) * batch / rate)} left"
@@ -91,7 +91,7 @@ def bar(console: Console, training: Training, batch: int, remark: str) -> Iterat
             reached_tenths = {step for step in tenths if step <= row["step"]}
             if reached_tenths - printed_tenths:
                 printed_tenths.update(reached_tenths)
-                say(row["step"], summary(row))
+                print_line(row["step"], summary(row))
 
         yield Display(line, first_line)
         return

@@ -11,7 +11,7 @@ from rich.console import Console
 from scipy.stats import spearmanr
 
 from equipoise.errors import InputError
-from equipoise.files import replacing
+from equipoise.files import write_bytes
 from equipoise.metrics import METRICS, headline
 from equipoise.metrics.ranking import FEWEST
 from equipoise.outcome import Outcome
@@ -54,8 +54,7 @@ def select(folder: Path, progress: bool = True) -> Outcome:
     models.sort(key=lambda model: -model.scores["udr"])
     supervised = [metric for metric in scored_metrics(results) if "factors" in METRICS[metric].needs]
     file = folder / "select.csv"
-    with replacing(file) as target:
-        target.write(tables.csv_of(_rows(models, supervised)))
+    write_bytes(file, tables.csv_of(_rows(models, supervised)))
 
     lines, values = [], []
     ranking = by_data(models)

@@ -7,7 +7,7 @@ from typing import Any
 import tomli_w
 
 from equipoise.errors import InputError
-from equipoise.files import replacing, write_text
+from equipoise.files import write_bytes, write_text
 from equipoise.report.figures.saving import png
 from equipoise.study.folder import FILE
 from equipoise.study.plan import plan
@@ -74,8 +74,7 @@ def write_page(to: Path, pairs: Sequence[tuple[Published, str]], records: Sequen
         picture = None
         if table.draw is not None and any(runs.values()):
             picture = to.parent / "images" / f"results-{table.name}-{dataset}.png"
-            with replacing(picture) as file:
-                file.write(png(table.draw(table, runs), dpi=110))
+            write_bytes(picture, png(table.draw(table, runs), dpi=110))
             files.append(picture)
         link = f"images/{picture.name}" if picture else None
         sections.append(formats.markdown(table, dataset, records, link))

@@ -24,6 +24,7 @@ from equipoise.study.run.work import forget_failures
 from equipoise.training import watch
 
 EngineName = Literal["local", "ray", "slurm"]
+ENGINES: dict[str, EngineName] = {name: name for name in get_args(EngineName)}
 
 
 def sweep(
@@ -94,7 +95,7 @@ def check_workers(workers: int | None) -> None:
 
 def engine_for(plan: Plan, name: str, workers: int | None, gpus: float) -> Engine[Any]:
     """Return the engine of this name. Raises `InputError` for an unknown one, and for wrong workers or GPUs."""
-    choose("engine", name, get_args(EngineName))
+    choose("engine", name, ENGINES)
     check_workers(workers)
     if not 0 <= gpus < math.inf or (gpus and name == "local"):
         raise InputError(f"gpus is {gpus:g}; expected 0 or more, with engine ray or slurm")
