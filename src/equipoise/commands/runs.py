@@ -124,7 +124,7 @@ def evaluate(
         raise InputError("--beta is for runs of mr-vae, and --codes are those of one beta; leave one of the two out")
     if to is not None:
         table.check(to)
-    names = None if not which else which[0] if len(which) == 1 else tuple(which)
+    names = tuple(which) if which else None
     values: dict[str, Any] = {}
     lines: list[str] = []
     rows: list[dict[str, Any]] = []
