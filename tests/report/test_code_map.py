@@ -199,6 +199,27 @@ def test_of_many_factors_those_that_latents_explain_have_a_panel(make: Make) -> 
     assert titles == ["images", "across", "down", "half across", "half down", "side"]
 
 
+def test_names_of_values_are_those_of_the_values_that_occur(make: Make) -> None:
+    run = make()
+    table = run.codes["factors"].copy()
+    table[:, 2] = np.where(table[:, 2] == 1, 3, table[:, 2])
+    moods = ("calm", "glad", "sad", "tired")
+    images = Images(
+        run.images.pixels(range(256)),
+        name="moods",
+        factors=table,
+        factor_names=("across", "down", "mood"),
+        factor_sizes=(8, 8, 4),
+        factor_values={"mood": moods},
+    )
+    few = run.but(codes={**run.codes, "factors": table}, images=images, scores={})
+    (block,) = code_map(few, analyse(few))
+    panel = block.figure.axes[3]
+    assert legend(panel) == ["calm", "sad", "tired"]
+    sizes = [len(dots.get_offsets()) for dots in panel.collections]
+    assert sizes == [(table[:, 2] == mood).sum() for mood in (0, 2, 3)]
+
+
 def test_a_constant_factor_has_no_panel(make: Make) -> None:
     run = make()
     table = run.codes["factors"].copy()

@@ -63,6 +63,15 @@ def test_noise_follows_nothing_even_with_few_images() -> None:
         assert latent.words.startswith("follows no known factor clearly")
 
 
+def test_a_warning_of_the_score_is_not_repeated() -> None:
+    numbers = np.arange(400)[:, None] % 100
+    with pytest.warns(metrics.ScoreWarning, match="counts as 100 labels"):
+        score = metrics.METRICS["mig"].function(numbers + 0.0, numbers)
+    information = information_of(score, numbers, ["number"])  # warnings are errors here
+    assert information is not None
+    assert information.entropy == pytest.approx(math.log(100))
+
+
 def test_without_information_the_explained_variance_speaks() -> None:
     codes = np.stack([noisy(FACTORS[:, 0]), RNG.standard_normal(N)], axis=1)
     follows, noise = latents_over(codes, np.array([2.0, 1.0]), np.ones(2), factors_over(codes, FACTORS, NAMES), None)

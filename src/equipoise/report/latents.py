@@ -1,5 +1,6 @@
 """The latents and factors of a run: what each latent encodes, its range, and the factor that it follows."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from equipoise.metrics.discretise import binned, encoded, entropy, factor_labels, is_continuous
 from equipoise.metrics.inputs import Pair
-from equipoise.metrics.result import Score
+from equipoise.metrics.result import Score, ScoreWarning
 from equipoise.priors import Prior
 
 Array = NDArray[np.float64]
@@ -120,7 +121,9 @@ def information_of(score: Score, factors: NDArray[Any], names: Sequence[str]) ->
     defined = np.flatnonzero(np.isfinite(score.matrix).all(axis=1))
     bins, factor_bins = score.params["bins"], score.params["factor_bins"]
     rows = Pair(np.empty(0), np.empty(0, bool), factors[:, defined], defined, len(names))
-    labels = factor_labels(rows, factor_bins, "unit", bins)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ScoreWarning)  # `score` issued it
+        labels = factor_labels(rows, factor_bins, "unit", bins)
     return Information(
         names=tuple(name for k, name in enumerate(names) if k in defined),
         matrix=score.matrix[defined],

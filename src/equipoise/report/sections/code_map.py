@@ -47,10 +47,13 @@ def _of_factors(run: Run, findings: Findings, code_map: maps.CodeMap) -> list[Co
     explained = {factor.name: float(factor.explained.max()) for factor in findings.factors}
     best = sorted(explained, key=explained.__getitem__, reverse=True)[:PANELS]
     columns = dict(zip(run.images.factor_names, run.codes["factors"].T, strict=True))
-    names = run.images.factor_values
-    return [
-        Colours(name, levels(columns[name])[code_map.rows], names.get(name, ())) for name in explained if name in best
-    ]
+    colours = []
+    for name in [name for name in explained if name in best]:
+        values, words = columns[name], run.images.factor_values.get(name)
+        # `levels` numbers the values that occur among the encoded images, which may be fewer than those with a name.
+        names = [] if words is None else [words[value] for value in np.unique(values).astype(int)]
+        colours.append(Colours(name, levels(values)[code_map.rows], names))
+    return colours
 
 
 def _of_clusters(findings: Findings) -> tuple[list[Colours], str]:
