@@ -90,7 +90,7 @@ def arrange(codes: NDArray[Any], kind: Kind = "pca", latents: Sequence[int] | No
 
 
 def select_latents(codes: NDArray[Any]) -> tuple[Array, str]:
-    """Return the first 1,000 codes [n, A] of the active latents, or of those that vary, and how these are called."""
+    """Return the first 1,000 codes [n, A] of the active latents, or of those that vary, and a name for these."""
     first = codes[:POINTS].astype(np.float64)
     active = latent_variances(codes) > ACTIVE
     if active.sum() > 1:

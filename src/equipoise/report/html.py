@@ -7,9 +7,6 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
-from matplotlib.figure import Figure
-
-from equipoise.report.figures.saving import svg
 
 _FILES = resources.files("equipoise")
 _ENVIRONMENT = Environment(
@@ -29,11 +26,6 @@ def template(name: str) -> Template:
 def macros(name: str) -> Any:
     """Return the macros of a template. Calling one renders a part of a page as `Markup`."""
     return template(name).module
-
-
-def markup(figure: Figure, name: str, alt: str = "") -> Markup:
-    """Return a figure as a part of a page. `name` is unique on the page; `alt` describes the figure."""
-    return Markup(svg(figure, name, alt))  # Matplotlib escapes the texts in it
 
 
 def number(value: float | None, decimals: int | None = None) -> Markup:

@@ -1,5 +1,6 @@
 """The report of a run: `report.html`, one file that loads nothing, and its figures in `pictures/`."""
 
+from itertools import chain
 from pathlib import Path
 
 from equipoise.files import write_bytes, write_text
@@ -40,7 +41,7 @@ def write(run: Run) -> Path:
         warnings=[remark.sentence for remark in remarks(run, findings) if remark.flag is not None],
         sections={section: blocks for section, blocks in contents.items() if blocks},
     )
-    for block in [block for blocks in contents.values() for block in blocks]:
+    for block in chain.from_iterable(contents.values()):
         if isinstance(block, Picture | File):
             file = block.file if isinstance(block, Picture) else block
             write_bytes(run.results / "pictures" / file.name, file.content, within=run.path)

@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def _compute(run: Run) -> Codes:
     index = run.codes["index"][:IMAGES]
     convention = run.config.evaluate.convention
     model, prior = scoring.on_device(run), run.model.prior
-    columns: dict[str, list[Any]] = {name: [] for name in ("rec", "kl", "sse", "nats", "variance", "mean", "logvar")}
+    columns: dict[str, list[Any]] = defaultdict(list)
     for beta in betas.tolist():
         codes = coding.encode(model.at(beta), run.images, index)
         mean, logvar, z = (torch.from_numpy(codes[name]) for name in ("mean", "logvar", "z"))
@@ -82,14 +83,16 @@ def _compute(run: Run) -> Codes:
             "rec": -codes["log_px_z"].mean() - constant(run.model),
             "kl": codes["kl"].mean(),
             "sse": codes["sse"].mean(),
+            "nats": nats,
+            "variance": latent_variances(codes["mean"]),
+            "mean": codes["mean"],
+            "logvar": codes["logvar"],
         }
-        values |= {"nats": nats, "variance": latent_variances(codes["mean"])}
-        values |= {"mean": codes["mean"], "logvar": codes["logvar"]}
         for name, value in values.items():
             columns[name].append(value)
         if "factors" in codes:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ScoreWarning)  # the scores of the run have it
                 scores = scoring.score_codes(codes, "mig", convention, interval=False, progress=False)
-            columns.setdefault("mig", []).append(scores["mig"].value)
+            columns["mig"].append(scores["mig"].value)
     return Codes(beta=betas, index=index, **{name: np.array(values) for name, values in columns.items()})

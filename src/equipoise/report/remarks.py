@@ -10,7 +10,7 @@ from equipoise.part import Flag, Remark
 from equipoise.report.findings import Findings, analyse
 from equipoise.report.latents import ACTIVE, Array, Information, latent_variances
 from equipoise.report.log import with_context
-from equipoise.report.sentences import listing, same
+from equipoise.report.sentences import constant_output, listing
 from equipoise.scoring import Run
 
 FEW = 400  # steps; in fewer, latents are inactive with most methods, whatever the settings
@@ -80,9 +80,8 @@ def _collapse(run: Run, variances: Array) -> list[Remark]:
         return [Remark(sentence, "collapsed")]
     if len(inactive) == len(variances):
         sentence = (
-            f"Posterior collapse: no latent is active (variance of the posterior means above {ACTIVE}), so every "
-            f"{'row' if is_vector else 'image'} is decoded to the same {same(is_vector)}. Lower the weight of the KL, "
-            "raise it later in training, or train longer."
+            f"Posterior collapse: no latent is active (variance of the posterior means above {ACTIVE}), so "
+            f"{constant_output(is_vector)}. Lower the weight of the KL, raise it later in training, or train longer."
         )
         return [Remark(sentence, "collapsed")]
     verb = "is" if len(inactive) == 1 else "are"

@@ -27,7 +27,7 @@ def lead(run: Run, findings: Findings) -> list[str]:
         f"It encodes each {one} as {numbers}, and decodes the {one} from {them}."
     ]
     if not findings.active:
-        return [*sentences, f"No latent is active: every {one} is decoded to the same {same(scaling is not None)}."]
+        return [*sentences, f"No latent is active: {constant_output(scaling is not None)}."]
     nats = float(findings.kl.sum())
     sentences.append(f"Its latents: {findings.usage}. They encode {nats:.1f} nats ({nats / BIT:.0f} bits) per {one}.")
     return sentences + _followers(findings.main, [factor.name for factor in findings.factors])
@@ -60,9 +60,9 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def same(is_vector: bool) -> str:
-    """Return what all images or vectors are decoded to if no latent is active."""
-    return "values" if is_vector else "picture"
+def constant_output(is_vector: bool) -> str:
+    """Return the clause that describes the reconstructions of a model without an active latent."""
+    return f"every {'row is decoded to the same values' if is_vector else 'image is decoded to the same picture'}"
 
 
 def listing(names: Sequence[str], last: str = "and") -> str:

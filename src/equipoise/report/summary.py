@@ -31,7 +31,7 @@ class Summary(TypedDict):
     beta_equivalent: float | None  # in the last row of the log
     flags: list[Flag]
     curve: dict[str, list[float]]  # over the betas of mr-vae, by name; see report.rates
-    digest: str  # of all that precedes
+    digest: str  # of the other values
 
 
 def read(folder: Path) -> Summary | None:

@@ -57,6 +57,7 @@ class Layer:
         }
 
 
+@torch.no_grad()
 def layers_of(net: nn.Module, shape: Sequence[int]) -> list[Layer]:
     """Return the layers of a net that takes [B, *shape]; `shape` is (C, H, W) or (D,).
 
@@ -70,7 +71,7 @@ def layers_of(net: nn.Module, shape: Sequence[int]) -> list[Layer]:
     flat: tuple[int, int, int] | None = None  # height, width, channels of an image that was flattened
     x = torch.zeros(1, *shape)
     for module in _fused(net):
-        before, x = x, _run(module, x)
+        before, x = x, module(x)
         if isinstance(module, Weighted):
             layers.append(_layer(module, before, x, flat))
             flat = None
@@ -142,12 +143,6 @@ def _fused(net: nn.Module) -> list[nn.Module]:
         else:
             modules.append(deepcopy(module))
     return modules
-
-
-@torch.no_grad()
-def _run(module: nn.Module, x: Tensor) -> Tensor:
-    out: Tensor = module(x)
-    return out
 
 
 def _size(x: Tensor) -> tuple[int, int, int]:

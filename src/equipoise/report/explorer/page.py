@@ -50,8 +50,8 @@ PAGE = (
 def write(run: Run) -> Path:
     """Write `explorer.html` to the folder of a run: a page with sliders that runs the model in the browser.
 
-    The file holds decoder and encoder with weights of 14 bits, and 24 images. It loads nothing. Returns its path;
-    raises `InputError` where the page cannot run a layer of the nets.
+    The file contains decoder and encoder with weights of 14 bits, and 24 images. It loads nothing. Returns its path.
+    Raises `InputError` where the page cannot run a layer of the nets.
     """
     model = run.model
     if type(model.likelihood).mean is not Likelihood.mean:
@@ -166,8 +166,8 @@ def _pack(layers: Sequence[Layer], images: NDArray[Any]) -> str:
     for layer in layers:
         numbers, scale = integers(layer.rows, 1)
         weights.append(numbers.numpy().astype("<i2").ravel())
-        numbers_of = [scale, layer.bias, *([] if layer.gate is None else [layer.gate])]
-        floats += [part.numpy().astype("<f4") for part in numbers_of]
+        parts = [scale, layer.bias] if layer.gate is None else [scale, layer.bias, layer.gate]
+        floats += [part.numpy().astype("<f4") for part in parts]
     low_and_high = np.concatenate(weights).view(np.uint8).reshape(-1, 2).T
     content = b"".join(part.tobytes() for part in (low_and_high, *floats, images))
     return base64.b64encode(zlib.compress(content)).decode()

@@ -13,10 +13,10 @@ from equipoise.errors import InputError
 from equipoise.model import VAE
 from equipoise.report.figures import vectors
 from equipoise.report.figures.canvas import canvas, label, tiles
-from equipoise.report.figures.images import Array, Images, latents_of, sweep
+from equipoise.report.figures.images import Images, latents_of, sweep
 from equipoise.report.figures.saving import png
 from equipoise.report.figures.style import MUTED, short
-from equipoise.report.latents import Latent
+from equipoise.report.latents import Array, Latent
 
 FRAMES = 15  # from low to high
 FRAME_TIME = 80  # milliseconds
@@ -113,10 +113,10 @@ def traversal_frames(model: VAE, reference: Array, latents: Sequence[Latent], st
     figure = canvas(GAP + (width + GAP) * columns, places[-1][1] + height + BELOW)
     for latent, (left, top) in zip(latents, places, strict=True):
         centre = left + width / 2
-        label(figure, centre, top + height + 12, f"z{latent.index}", ha="center", va="center", weight="bold")
+        label(figure, centre, top + height + 12, f"z{latent.index}", ha="center", weight="bold")
         if latent.factor is not None:
             name = short(latent.factor, width + GAP - 4)
-            label(figure, centre, top + height + 27, name, ha="center", va="center", color=MUTED)
+            label(figure, centre, top + height + 27, name, ha="center", color=MUTED)
     with Image.open(BytesIO(png(figure, dpi=100))) as picture:
         background = np.array(picture.convert("RGB"))
     frames = []

@@ -2,14 +2,14 @@
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch.nn import functional
 
 from equipoise.report.figures.saving import png
 from equipoise.report.figures.style import INK, PIXELS
-
-Array = NDArray[np.float64]
+from equipoise.report.latents import Array
 
 SMALLEST = 64  # pixels: smaller images are enlarged at least to this
 LARGEST = 96  # pixels: larger images are reduced to this, which keeps the report small
@@ -28,11 +28,16 @@ def canvas(width: float, height: float) -> Figure:
     return Canvas(figsize=(width / PIXELS, height / PIXELS), dpi=PIXELS, facecolor="white")
 
 
+def axes_at(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Return new axes on a canvas. Their size, and the position of their top left corner, are in pixels."""
+    across, down = figure.get_size_inches() * PIXELS
+    return figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
+
+
 def place(figure: Figure, picture: NDArray[np.uint8], left: float, top: float) -> None:
     """Draw a picture [h, w, 3 or 4] on a canvas; `left` and `top` of its corner are in pixels."""
-    width, height = figure.get_size_inches() * PIXELS
-    h, w = picture.shape[:2]
-    axes = figure.add_axes((left / width, 1 - (top + h) / height, w / width, h / height))
+    height, width = picture.shape[:2]
+    axes = axes_at(figure, left, top, width, height)
     axes.imshow(picture, interpolation="none", aspect="auto")
     axes.set_axis_off()
 
@@ -44,14 +49,14 @@ def label(
     text: str,
     *,
     ha: str = "left",
-    va: str = "baseline",
     color: str = INK,
     weight: str = "normal",
     size: float = 9,
 ) -> None:
-    """Write text on a canvas; x and y are in pixels from the top left corner."""
+    """Write text on a canvas, with its middle at height y; x and y are in pixels from the top left corner."""
     width, height = figure.get_size_inches() * PIXELS
-    figure.text(x / width, 1 - y / height, text, ha=ha, va=va, color=color, weight=weight, size=size, parse_math=False)
+    at = x / width, 1 - y / height
+    figure.text(*at, text, ha=ha, va="center", color=color, weight=weight, size=size, parse_math=False)
 
 
 def grid(pictures: Array, columns: int) -> NDArray[np.uint8]:

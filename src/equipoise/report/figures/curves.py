@@ -24,29 +24,18 @@ HEIGHT = 2.35  # inches of a row of panels
 MOST_POINTS = 400  # of a curve; more cannot be distinguished on a page
 SAME = 1e-6  # relative difference up to which values are equal
 
-PARTS = ("mi", "tc", "dim_kl")  # whose sum is the KL
 EQUIVALENTS = {"beta_equivalent": "kl", "tc_equivalent": "tc"}  # and the terms that they weight
-# Not drawn, because another curve has the same information: the error of a controller is the gap between two lines, its
-# integral and the beta of accuracy feedback are a weight, and the loss of a discriminator follows its accuracy. The
-# spread of the images, the unit made of it, and the errors of a perfect reconstruction and of the mean image do not
-# change with training. The multiplier of geco is the inverse of a weight, its ratio is that weight in another unit, and
-# its mean error is the gap between two lines.
+# Logged values that are not drawn, because another curve has the same information or they do not change with training.
 UNDRAWN = (
-    *("step", "lr", "images_per_second", "seconds", "error", "integral", "beta", "adversary_loss"),
-    *(
-        "spread",
-        "unit_mean",
-        "term_mean",
-        "entered",
-        "kl_mean",
-        "opened",
-        "rec_min",
-        "multiplier",
-        "ratio",
-        "error_mean",
-        "sse_of_mean",
-    ),
+    *("step", "lr", "images_per_second", "seconds"),
+    *("error", "integral", "beta"),  # of controllers: the gap between two lines, and weights
+    "adversary_loss",  # follows the accuracy of the discriminator
+    *("spread", "unit_mean", "rec_min", "sse_of_mean"),  # of the images, and of the perfect and the mean reconstruction
+    *("multiplier", "ratio", "error_mean"),  # of geco: the inverse of a weight, that weight, the gap between two lines
+    *("term_mean", "entered", "kl_mean", "opened"),  # state of the balances of aligned-vae and outline-vae
 )
+# Logged values that are not drawn beside a dashed line of this name, which shows them.
+AS_TARGETS = {"set_point": "set point", "bound": "bound", "capacity": "capacity of all latents"}
 
 
 @dataclass(frozen=True)
@@ -204,10 +193,8 @@ def _columns(rows: Rows, aims: Aims, parts: Sequence[str]) -> Columns:
         weight = columns.get(f"weight.{name}")
         if key in columns and weight is not None and np.allclose(columns[key], weight, SAME, 0, equal_nan=True):
             left_out.add(key)
-    beside = {name for key in aims if key in columns for name in aims[key]}
-    left_out |= {"set_point"} if "set point" in beside else set()
-    left_out |= {"bound"} if "bound" in beside else set()
-    left_out |= {"capacity"} if "capacity of all latents" in beside else set()
+    targets = {name for key in aims if key in columns for name in aims[key]}
+    left_out |= {key for key, name in AS_TARGETS.items() if name in targets}
     return {key: values for key, values in columns.items() if key not in left_out}
 
 

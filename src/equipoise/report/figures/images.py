@@ -15,9 +15,8 @@ from equipoise.model import VAE
 from equipoise.report.figures import vectors
 from equipoise.report.figures.canvas import GAP, canvas, grid, label, place, signed
 from equipoise.report.figures.style import MUTED, short
-from equipoise.report.latents import Latent, Measure, deviation_of, latent_variances, nats_carried
+from equipoise.report.latents import Array, Latent, Measure, deviation_of, latent_variances, nats_carried
 
-Array = NDArray[np.float64]
 Images = torch.Tensor | NDArray[np.generic]
 
 STEPS = 11  # pictures of a traversal; odd, so that one is in the middle of the range
@@ -100,14 +99,14 @@ def reconstructions(model: VAE, x: Images, titles: Sequence[str] = ()) -> Figure
         top = 6 + number * height + above
         place(figure, row, left, top)
         if titles:
-            label(figure, left, top - above / 2, titles[number], va="center", weight="bold")
+            label(figure, left, top - above / 2, titles[number], weight="bold")
         for line, name in enumerate(("original", "reconstruction", "difference")):
-            label(figure, left - 10, top + (line + 0.5) * row.shape[0] / 3, name, ha="right", va="center")
+            label(figure, left - 10, top + (line + 0.5) * row.shape[0] / 3, name, ha="right")
         bottom = top + row.shape[0] + 12
-        label(figure, left - 10, bottom, "SSE", ha="right", va="center", color=MUTED)
+        label(figure, left - 10, bottom, "SSE", ha="right", color=MUTED)
         for column, error in enumerate(sse[block]):
             centre = left + (column + 0.5) * (row.shape[1] + GAP) / len(sse[block])
-            label(figure, centre, bottom, f"{error:.1f}", ha="center", va="center", color=MUTED)
+            label(figure, centre, bottom, f"{error:.1f}", ha="center", color=MUTED)
     return figure
 
 
@@ -172,7 +171,7 @@ def neighbours(images: Images, pictures: Images, distances: Array, scaling: Scal
         place(figure, others, start, top)
         for column, distance in enumerate(distances[line]):
             centre = start + (column + 0.5) * (width + GAP)
-            label(figure, centre, top + height + 12, f"{distance:.2f}", ha="center", va="center", color=MUTED)
+            label(figure, centre, top + height + 12, f"{distance:.2f}", ha="center", color=MUTED)
     return figure
 
 
@@ -215,20 +214,20 @@ def traversal_figure(
     pitch = max(height + GAP, 58)
     left, top = 182, 26
     figure = canvas(left + width + 14, top + pitch * len(strips) + 4)
-    label(figure, left, top - 10, "low", va="center", color=MUTED)
-    label(figure, left + width, top - 10, "high", ha="right", va="center", color=MUTED)
+    label(figure, left, top - 10, "low", color=MUTED)
+    label(figure, left + width, top - 10, "high", ha="right", color=MUTED)
     for line, (latent, strip) in enumerate(zip(latents, strips, strict=True)):
         place(figure, strip, left, top + line * pitch)
         centre = top + line * pitch + height / 2
         name, nats, ends = _row_texts(latent, measure)
-        label(figure, left - 12, centre - 17, short(name, left - 16), ha="right", va="center", weight="bold", size=10)
-        label(figure, left - 12, centre + 1, nats, ha="right", va="center", color=MUTED)
-        label(figure, left - 12, centre + 18, ends, ha="right", va="center", color=MUTED)
+        label(figure, left - 12, centre - 17, short(name, left - 16), ha="right", weight="bold", size=10)
+        label(figure, left - 12, centre + 1, nats, ha="right", color=MUTED)
+        label(figure, left - 12, centre + 18, ends, ha="right", color=MUTED)
     return figure
 
 
 def _row_texts(latent: Latent, measure: Measure) -> tuple[str, str, str]:
-    """The latent and its factor, its nats, and its range."""
+    """Return three texts: the latent and its factor, its nats, and its range."""
     name = f"z{latent.index}" if latent.factor is None else f"z{latent.index}  {latent.factor}"
     information = "" if latent.mutual_information is None else f", MI {latent.mutual_information:.2f}"
     nats = f"{'KL' if measure == 'KL' else 'info'} {latent.nats:.2f}{information} nats"

@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from equipoise.errors import InputError
-from equipoise.report.figures.canvas import canvas, label, signed
-from equipoise.report.figures.style import BLUE, CYCLE, INK, LINE, MUTED, PIXELS, short
+from equipoise.report.figures.canvas import axes_at, canvas, label, signed
+from equipoise.report.figures.style import BLUE, CYCLE, INK, LINE, MUTED, short
 from equipoise.report.latents import Array, Factor, Latent, factors_over, latent_variances, latents_over, levels
 
 Levels = NDArray[np.int64]
@@ -91,7 +91,7 @@ def latents_vs_factors(
     varied = factors_over(codes, factors, names)
     latents = latents_over(codes, latent_variances(codes), np.ones(codes.shape[1]), varied, None)
     active = [latent for latent in latents if latent.active]
-    return mean_code_figure(codes, factors, names, varied, active or latents[:3], value_names)
+    return mean_code_figure(codes, factors, names, varied, active or latents[:3], value_names or {})
 
 
 def mean_code_figure(
@@ -100,12 +100,13 @@ def mean_code_figure(
     names: Sequence[str],
     varied: Sequence[Factor],
     latents: Sequence[Latent],
-    value_names: Mapping[str, Sequence[str]] | None = None,
+    value_names: Mapping[str, Sequence[str]],
 ) -> Figure:
     """Return the figure of `latents_vs_factors` for these latents; `varied` has the factors with two values or more."""
     indices = [latent.index for latent in latents]
     arrangement = arrange(varied, indices)
-    values = {factor.name: levels(factors[:, list(names).index(factor.name)]) for factor in varied}
+    raw = dict(zip(names, factors.T, strict=True))
+    values = {factor.name: levels(raw[factor.name]) for factor in varied}
     means = _means(codes[:, indices], values, arrangement)
 
     # Fixed places: a layout engine would take longer than all the drawing.
@@ -113,24 +114,16 @@ def mean_code_figure(
     start = LEFT if means.map is None else LEFT + HEIGHT + BESIDE
     width = min(220.0, (WIDTH - RIGHT - start + GAP) / max(len(means.lines), 1) - GAP)
     columns = {name: start + column * (width + GAP) for column, name in enumerate(means.lines)}
-    colours = [] if arrangement.colours is None else sorted(set(values[arrangement.colours].tolist()))
-    key = [str(value) for value in colours]
-    names_of_values = (value_names or {}).get(arrangement.colours or "")
-    if names_of_values and arrangement.colours is not None:
-        present = np.unique(factors[:, list(names).index(arrangement.colours)]).astype(int)
-        if present.min() < 0 or present.max() >= len(names_of_values):
-            raise InputError(
-                f"value_names: {arrangement.colours} has the values {present.min()} to {present.max()}, and "
-                f"{len(names_of_values)} names; expected a name for each value from 0 on"
-            )
-        key = [names_of_values[value] for value in present]
-    _head(figure, arrangement, columns, width, key)
+    _head(figure, arrangement, columns, width)
+    if (factor := arrangement.colours) is not None:
+        texts = _value_texts(factor, raw[factor], values[factor], value_names.get(factor, ()))
+        _key_of_lines(figure, min(columns.values()), factor, texts)
     for row, latent in enumerate(latents):
         top = TOP + row * (HEIGHT + GAP)
         middle = top + HEIGHT / 2
-        label(figure, LEFT - 14, middle - 9, f"z{latent.index}", ha="right", va="center", weight="bold", size=10)
+        label(figure, LEFT - 14, middle - 9, f"z{latent.index}", ha="right", weight="bold", size=10)
         if latent.factor is not None:
-            label(figure, LEFT - 14, middle + 9, short(latent.factor, LEFT - 20), ha="right", va="center", color=MUTED)
+            label(figure, LEFT - 14, middle + 9, short(latent.factor, LEFT - 20), ha="right", color=MUTED)
         if means.map is not None:
             axes = _panel(figure, LEFT, top, HEIGHT, latent.factor in (arrangement.sides or ()))
             axes.imshow(means.map[..., row], **_shades(means.limit))
@@ -140,9 +133,9 @@ def mean_code_figure(
         if columns:
             right = max(columns.values()) + width + 6
             for share, value in ((0.04, means.limit), (0.5, 0.0), (0.96, -means.limit)):
-                label(figure, right, top + share * HEIGHT, signed(value), va="center", color=MUTED)
+                label(figure, right, top + share * HEIGHT, signed(value), color=MUTED)
     if means.map is not None:
-        _key(figure, TOP + len(latents) * (HEIGHT + GAP) + 4, means.limit)
+        _key_of_map(figure, TOP + len(latents) * (HEIGHT + GAP) + 4, means.limit)
     return figure
 
 
@@ -204,37 +197,47 @@ def _cells(codes: Array, rows: Levels, columns: Levels) -> Array:
     return np.stack(means, axis=-1).reshape(*shape, -1)
 
 
-def _head(
-    figure: Figure, arrangement: Arrangement, columns: dict[str, float], width: float, values: Sequence[str]
-) -> None:
-    """Write the names of the factors above their panels, and the key of the colours."""
+def _head(figure: Figure, arrangement: Arrangement, columns: dict[str, float], width: float) -> None:
+    """Write the names of the factors above their panels."""
     if arrangement.sides is not None:
         for line, side in enumerate(arrangement.sides):
             text = f"{short(side, HEIGHT + 4)} {'→↓'[line]}"
-            label(figure, LEFT + HEIGHT / 2, 18 + 16 * line, text, ha="center", va="center")
+            label(figure, LEFT + HEIGHT / 2, 18 + 16 * line, text, ha="center")
     for name, left in columns.items():
-        label(figure, left + width / 2, 34, short(name, width), ha="center", va="center")
-    if arrangement.colours is None:
-        return
-    left = min(columns.values())
-    name = short(arrangement.colours, 150)
-    label(figure, left, 12, f"{name}:", va="center", color=MUTED)
+        label(figure, left + width / 2, 34, short(name, width), ha="center")
+
+
+def _value_texts(factor: str, column: NDArray[Any], labels: Levels, names: Sequence[str]) -> list[str]:
+    """Return the names of the values of a factor that occur, or without names the labels 0..V-1."""
+    if not names:
+        return [str(value) for value in range(int(labels.max()) + 1)]
+    present = np.unique(column).astype(int)
+    if present.min() < 0 or present.max() >= len(names):
+        raise InputError(
+            f"value_names: {factor} has the values {present.min()} to {present.max()}, and {len(names)} names; "
+            "expected a name for each value from 0 on"
+        )
+    return [names[value] for value in present]
+
+
+def _key_of_lines(figure: Figure, left: float, factor: str, values: Sequence[str]) -> None:
+    """Draw a line in the colour of each value of a factor, and write the value beside it."""
+    name = short(factor, 150)
+    label(figure, left, 12, f"{name}:", color=MUTED)
     left += 7 * len(name) + 12
     for number, value in enumerate(values):
         axes = _panel(figure, left, 6, 24, False, 12)
         axes.set_axis_off()
         axes.plot([0, 1], [0, 0], color=CYCLE[number], linestyle=STYLES[number], linewidth=1.8)
-        value = short(value, 90)
-        label(figure, left + 28, 12, value, va="center", color=MUTED)
-        left += max(50, 7 * len(value) + 36)
+        text = short(value, 90)
+        label(figure, left + 28, 12, text, color=MUTED)
+        left += max(50, 7 * len(text) + 36)
 
 
 def _panel(figure: Figure, left: float, top: float, width: float, is_followed: bool, height: float = HEIGHT) -> Axes:
-    """Add axes at a place in pixels from the top left. Their frame is strong where the latent follows their factor."""
-    whole_width, whole_height = figure.get_size_inches() * PIXELS
-    place = (left / whole_width, 1 - (top + height) / whole_height, width / whole_width, height / whole_height)
-    axes = figure.add_axes(place, xticks=[], yticks=[])
-    axes.set_facecolor("none")
+    """Return new axes, placed in pixels. Their frame is strong where the latent follows their factor."""
+    axes = axes_at(figure, left, top, width, height)
+    axes.set(xticks=[], yticks=[], facecolor="none")
     axes.spines[:].set(color=INK if is_followed else LINE, linewidth=1.4 if is_followed else 0.8)
     return axes
 
@@ -254,9 +257,9 @@ def _shades(limit: float) -> dict[str, Any]:
     return {"cmap": DIVERGING, "vmin": -limit, "vmax": limit, "aspect": "auto", "interpolation": "none"}
 
 
-def _key(figure: Figure, top: float, limit: float) -> None:
+def _key_of_map(figure: Figure, top: float, limit: float) -> None:
     """Draw the colours of the maps from -limit to limit."""
     axes = _panel(figure, LEFT, top, HEIGHT, False, 8)
     axes.imshow(np.linspace(-limit, limit, 64)[None], **_shades(limit))
     for share, value in ((0, -limit), (0.5, 0.0), (1, limit)):
-        label(figure, LEFT + share * HEIGHT, top + 18, signed(value), ha="center", va="center", color=MUTED, size=8)
+        label(figure, LEFT + share * HEIGHT, top + 18, signed(value), ha="center", color=MUTED, size=8)

@@ -10,7 +10,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from markupsafe import escape
+from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager, get_font
 from matplotlib.text import Text
@@ -41,11 +41,11 @@ def svg_file(figure: Figure, name: str) -> bytes:
     return _svg(figure, name, transparent=False)
 
 
-def svg(figure: Figure, name: str, alt: str = "") -> str:
+def svg(figure: Figure, name: str, alt: str = "") -> Markup:
     """Return the figure as an `<svg>` element in the colours of the page.
 
-    `name` keeps its element ids apart from those of other figures. `alt` describes the figure to screen readers, which
-    otherwise read its texts.
+    `name` is unique on the page, and keeps the element ids apart from those of other figures. `alt` describes the
+    figure to screen readers, which otherwise read its texts.
     """
     element = re.sub(r"<metadata>.*?</metadata>", "", _svg(figure, name, transparent=True).decode(), flags=re.DOTALL)
     element = element[element.index("<svg") :]
@@ -60,7 +60,9 @@ def svg(figure: Figure, name: str, alt: str = "") -> str:
         count=1,
         flags=re.DOTALL,
     )
-    return element.replace("<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', 1) if alt else element
+    if alt:
+        element = element.replace("<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', 1)
+    return Markup(element)  # Matplotlib escapes the texts in it
 
 
 def _svg(figure: Figure, name: str, transparent: bool) -> bytes:

@@ -43,8 +43,8 @@ def tradeoff(log: Rows) -> Figure | None:
     if not (np.isfinite(rec) & np.isfinite(kl)).any():
         return None
     of_rec, of_kl, beta = (column(rows, key) for key in ("weight.rec", "weight.kl", "beta_equivalent"))
-    has_plane = is_changing(of_rec) and is_changing(of_kl) and bool(min(of_rec.min(), of_kl.min()) > 0)
-    has_plane = has_plane and bool(np.isfinite(beta).all())  # for the lines of equal β-equivalent
+    has_plane = is_changing(of_rec) and is_changing(of_kl) and min(of_rec.min(), of_kl.min()) > 0
+    has_plane &= np.isfinite(beta).all()  # for the lines of equal β-equivalent
 
     figure = Figure(figsize=(9.44, 3.5), facecolor="white")
     has_second = has_plane or is_changing(beta)

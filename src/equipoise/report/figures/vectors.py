@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from equipoise.data.columns import Scaling
-from equipoise.report.figures.canvas import canvas, label
-from equipoise.report.figures.style import BLUE, INK, LINE, MUTED, ORANGE, PIXELS, columns, plain, short
-
-Array = NDArray[np.float64]
+from equipoise.report.figures.canvas import axes_at, canvas, label
+from equipoise.report.figures.style import BLUE, INK, LINE, MUTED, ORANGE, columns, plain, short
+from equipoise.report.latents import Array
 
 WIDTH, HEIGHT = 640, 130  # pixels of the panel of a traversal
 SMALL = (150, 90)  # of a single vector
+MOVING = (220, 120)  # of a latent in an animation
 ACROSS = 5  # single vectors in a row
 ENDS = LinearSegmentedColormap.from_list("ends", [BLUE, "#a8b0b8", ORANGE])
 LETTERS = 14  # of a name of a column below bars
@@ -24,7 +24,7 @@ SHARP = 3  # curves are drawn this many times larger, and then reduced
 
 
 def to_draw(scaling: Scaling, values: Array) -> Array:
-    """Return values [n, V] as they are drawn, of scaled vectors [n, 1, 1, V]: in the units of the data, or scaled."""
+    """Return the values [n, V] to draw for scaled vectors [n, 1, 1, V], in the units of the data if all share one."""
     return scaling.restore(values) if scaling.has_one_unit else values.reshape(len(values), -1)
 
 
@@ -46,17 +46,17 @@ def traversals(scaling: Scaling, strips: Sequence[Array], texts: Sequence[tuple[
     below = 34 if scaling.axis is not None else 24 + 7 * min(LETTERS, max(columns(name) for name in scaling.names))
     pitch = HEIGHT + below
     figure = canvas(left + WIDTH + 20, top + pitch * len(arrays) + 4)
-    label(figure, left, top - 12, "low", va="center", color=BLUE, weight="bold")
-    label(figure, left + 34, top - 12, "high", va="center", color=ORANGE, weight="bold")
+    label(figure, left, top - 12, "low", color=BLUE, weight="bold")
+    label(figure, left + 34, top - 12, "high", color=ORANGE, weight="bold")
     for line, (values, lines) in enumerate(zip(arrays, texts, strict=True)):
-        axes = _axes(figure, left, top + line * pitch, WIDTH, HEIGHT)
+        axes = axes_at(figure, left, top + line * pitch, WIDTH, HEIGHT)
         _draw_sweep(axes, scaling, values)
         _finish(axes, scaling, limits)
         centre = top + line * pitch + HEIGHT / 2
         for text, offset in zip(lines, (-17, 1, 18), strict=True):
             is_name = offset < 0
             options = {"weight": "bold", "size": 10.0} if is_name else {"color": MUTED}
-            label(figure, left - 66, centre + offset, short(text, left - 80), ha="right", va="center", **options)
+            label(figure, left - 66, centre + offset, short(text, left - 80), ha="right", **options)
     return figure
 
 
@@ -85,15 +85,15 @@ def neighbours(scaling: Scaling, queries: Array, others: Array, distances: Array
     return _panels(scaling, np.concatenate(rows), captions, (), ("query", "neighbour"))
 
 
-def pictures(scaling: Scaling, strips: Sequence[Array], size: tuple[int, int] = (220, 120)) -> NDArray[np.uint8]:
-    """Return small pictures [n, steps, h, w, 3] of scaled vectors, of each of n strips [steps, 1, 1, V]."""
+def pictures(scaling: Scaling, strips: Sequence[Array]) -> NDArray[np.uint8]:
+    """Return small pictures [n, steps, h, w, 3] of n strips of scaled vectors, each [steps, 1, 1, V]."""
     arrays = [to_draw(scaling, strip) for strip in strips]
     limits = _limits(np.concatenate(arrays))
-    return np.stack([[_picture(scaling, values, limits, size) for values in strip] for strip in arrays])
+    return np.stack([[_picture(scaling, values, limits) for values in strip] for strip in arrays])
 
 
-def _picture(scaling: Scaling, values: Array, limits: tuple[float, float], size: tuple[int, int]) -> NDArray[np.uint8]:
-    width, height = (side * SHARP for side in size)
+def _picture(scaling: Scaling, values: Array, limits: tuple[float, float]) -> NDArray[np.uint8]:
+    width, height = (side * SHARP for side in MOVING)
     low, high = limits
     picture = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(picture)
@@ -109,7 +109,7 @@ def _picture(scaling: Scaling, values: Array, limits: tuple[float, float], size:
         half = 0.35 * width / len(values)
         for place, end in zip(x.tolist(), y.tolist(), strict=True):
             draw.rectangle([place - half, min(zero, end), place + half, max(zero, end)], BLUE)
-    return np.asarray(picture.resize(size, Image.Resampling.LANCZOS))
+    return np.asarray(picture.resize(MOVING, Image.Resampling.LANCZOS))
 
 
 def _panels(
@@ -123,34 +123,20 @@ def _panels(
     heads = above if titles else 0
     figure = canvas(left + (width + 14) * min(ACROSS, len(groups)) + 6, top + rows * pitch + heads * len(titles) + 24)
     for place, name, colour in zip((left, left + 80), names, (INK, ORANGE), strict=False):
-        label(figure, place, 12, name, va="center", color=colour, weight="bold")
-    label(figure, left, 12 + (18 if names else 0), _axis_text(scaling), va="center", color=MUTED)
+        label(figure, place, 12, name, color=colour, weight="bold")
+    label(figure, left, 12 + (18 if names else 0), _axis_text(scaling), color=MUTED)
     limits = _limits(groups)
     for number, (group, caption) in enumerate(zip(groups, captions, strict=True)):
         row, column = divmod(number, ACROSS)
         block = number // (2 * ACROSS)
-        y = top + row * pitch + heads * min(block + 1, len(titles))
+        x, y = left + column * (width + 14), top + row * pitch + heads * min(block + 1, len(titles))
         if titles and number % (2 * ACROSS) == 0:
-            label(figure, left, y - heads / 2, titles[block], va="center", weight="bold")
-        axes = _axes(figure, left + column * (width + 14), y, width, height)
+            label(figure, left, y - heads / 2, titles[block], weight="bold")
+        axes = axes_at(figure, x, y, width, height)
         _draw_pair(axes, scaling, group)
         _finish(axes, scaling, limits, is_small=True, has_values=column == 0)
-        label(
-            figure,
-            left + column * (width + 14) + width / 2,
-            y + height + 12,
-            caption,
-            ha="center",
-            va="center",
-            color=MUTED,
-        )
+        label(figure, x + width / 2, y + height + 12, caption, ha="center", color=MUTED)
     return figure
-
-
-def _axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
-    """Return axes on a canvas, placed in pixels from its top left corner."""
-    across, down = figure.get_size_inches() * PIXELS
-    return figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
 
 
 def _draw_sweep(axes: Axes, scaling: Scaling, values: Array) -> None:
@@ -185,20 +171,18 @@ def _finish(
         axes.set_yticklabels([])
     if scaling.axis is not None:
         axes.margins(x=0)
-        if is_small:
-            axes.set_xticks([])
-    elif is_small:
-        axes.set_xticks([])
-    else:
+    elif not is_small:
         names = [short(name, 7 * LETTERS) for name in scaling.names]
         axes.set_xticks(range(len(names)), names, rotation=90)
         axes.set_xlim(-0.6, len(names) - 0.4)
-    if not is_small:
+    if is_small:
+        axes.set_xticks([])
+    else:
         axes.set_ylabel(unit(scaling), size=8, color=MUTED)
 
 
 def _axis_text(scaling: Scaling) -> str:
-    """Return what the small panels show, as they have no names below."""
+    """Return the text that describes both axes of small panels, which have no labels of their own."""
     first, last = scaling.names[0], scaling.names[-1]
     return f"across: {len(scaling.names)} columns, {first} to {last}; up: {unit(scaling)}"
 

@@ -8,9 +8,9 @@ import numpy as np
 from equipoise.report.figures.animation import traversal_gif
 from equipoise.report.figures.canvas import grid, tiles
 from equipoise.report.figures.images import sweep, traversal_figure
-from equipoise.report.figures.saving import data_url
+from equipoise.report.figures.saving import data_url, svg
 from equipoise.report.findings import Findings
-from equipoise.report.html import macros, markup
+from equipoise.report.html import macros
 from equipoise.report.latents import ACTIVE
 from equipoise.report.remarks import remarks
 from equipoise.report.sections.section import Block, File, Picture
@@ -36,7 +36,7 @@ def learned(run: Run, findings: Findings) -> Sequence[Block]:
     motion = "data:image/gif;base64," + b64encode(gif).decode()
     folder = None if (run.results / "explorer.html").exists() else run.path
     if is_vector:
-        page = html.curves(motion, alt, folder, markup(figure, "traversals", alt))
+        page = html.curves(motion, alt, folder, svg(figure, "traversals", alt))
     else:
         names = [f"image {number}" for number in run.codes["index"][starts].tolist()]
         pictures = [data_url(picture) for picture in tiles(run.images.pixels(run.codes["index"][starts]) / 255)]

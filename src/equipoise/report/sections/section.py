@@ -7,9 +7,8 @@ from typing import Literal
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from equipoise.report.figures.saving import png, svg_file
+from equipoise.report.figures.saving import png, svg, svg_file
 from equipoise.report.findings import Findings
-from equipoise.report.html import markup
 from equipoise.scoring import Run
 
 
@@ -27,7 +26,7 @@ class Picture:
     @property
     def svg(self) -> Markup:
         """The figure as an element of the page."""
-        return markup(self.figure, self.name, self.alt)
+        return svg(self.figure, self.name, self.alt)
 
     @property
     def file(self) -> "File":

@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from equipoise.metrics import METRICS
-from equipoise.report.figures.saving import png, svg_file
+from equipoise.report.figures.saving import png, svg, svg_file
 from equipoise.report.figures.style import CYCLE, INK, MUTED, label_axes
-from equipoise.report.html import markup, template
+from equipoise.report.html import template
 from equipoise.study.compare.comparison import Block, Comparison
 from equipoise.study.compare.results import Group, Result
 from equipoise.study.compare.statistics import STATISTICS, Floats, attainment, front
@@ -43,7 +43,7 @@ def files(comparison: Comparison) -> dict[Path, bytes]:
             if folder / f"{name}.svg" in pictures:  # data sets such as run_a and run-a
                 name += f"-{len(drawings) + 1}"
             pictures |= {folder / f"{name}.svg": svg_file(drawing, name), folder / f"{name}.png": png(drawing)}
-            drawings[block.title] = markup(drawing, name)
+            drawings[block.title] = svg(drawing, name)
     page = template("study/compare/compare.html").render(
         title=comparison.folder.resolve().name,
         comparison=comparison,
