@@ -56,7 +56,7 @@ _EXPLAINED = {  # inputs whose name alone does not explain them
     "pixels": "images of pixels from 0 to 1",
     "group": "group (the codes of other models of the same images)",
 }
-_GROUPS = ("default", "all")  # names of several metrics
+_GROUPS = ("default", "all")  # names of groups of metrics
 _LONG = 3.0  # seconds, after which a bar shows the progress
 
 
@@ -159,10 +159,11 @@ def score(
 
 
 def _call(metric: Metric, convention: str | None, discrete_latents: bool) -> Call:
-    """Return the metric with the parameters of a convention, and with its option for codes of few values."""
-    params = metric.conventions[convention] if convention and metric.conventions else {}
-    has_option = "discrete_latents" in inspect.signature(metric.function).parameters
-    return Call(metric, {**params, "discrete_latents": True} if discrete_latents and has_option else params)
+    """Return the metric with the parameters of a convention, and with `discrete_latents` if it has this parameter."""
+    params = dict(metric.conventions.get(convention or "", {}))
+    if discrete_latents and "discrete_latents" in inspect.signature(metric.function).parameters:
+        params["discrete_latents"] = True
+    return Call(metric, params)
 
 
 def _timed(call: Call, inputs: Mapping[str, Any], seed: int, advance: Callable[[], None]) -> Score:
@@ -218,16 +219,12 @@ def _inputs(
     if sample is not None:
         inputs["sample"] = matching(sample, z, "sample")
     if recon is not None:
-        inputs["recon"] = reconstruction(recon)
-        if len(inputs["recon"]["sse"]) != len(z):
-            raise InputError(
-                f"recon has {len(inputs['recon']['sse'])} images, codes {len(z)} rows: "
-                "pass the errors of the same images"
-            )
-        if "bce" in inputs["recon"]:
+        errors = inputs["recon"] = reconstruction(recon)
+        if (images := len(errors["sse"])) != len(z):
+            raise InputError(f"recon has {images} images, codes {len(z)} rows: pass the errors of the same images")
+        if "bce" in errors:
             inputs["pixels"] = True
-        sampled = of_samples(inputs["recon"])
-        if sampled is not None:
+        if (sampled := of_samples(errors)) is not None:
             inputs["sampled"] = sampled
     if group is not None:
         inputs["group"] = group_codes(group, len(z))
@@ -249,11 +246,6 @@ def words_of(which: str | Sequence[str]) -> list[str]:
     return [name.casefold() for name in words]
 
 
-def _is_chosen(name: str, words: Sequence[str]) -> bool:
-    """Return whether the words of a selection choose a metric, by its name or as one of several."""
-    return name in words or "all" in words or ("default" in words and METRICS[name].is_cheap)
-
-
 def select(which: str | Sequence[str], inputs: Container[str], convention: str | None = None) -> list[str]:
     """Return the metrics that `score` computes for a selection, from the names of the inputs that exist.
 
@@ -261,15 +253,15 @@ def select(which: str | Sequence[str], inputs: Container[str], convention: str |
     silently, see `score`.
     """
     words = words_of(which)
-    names = [name for name in METRICS if _is_chosen(name, words)]
     known = sorted({name for metric in METRICS.values() for name in metric.conventions})
     if convention is not None and convention not in known:
         raise InputError(
             f"convention {convention!r}: expected {' or '.join(known)}; choose one, or leave it out (in Python None)"
         )
     possible, refused = [], []
-    for name in names:
-        metric = METRICS[name]
+    for name, metric in METRICS.items():
+        if not (name in words or "all" in words or ("default" in words and metric.is_cheap)):
+            continue
         lacking = [need for need in (*metric.needs, *metric.also_needs) if need not in inputs]
         unconventional = convention is not None and metric.conventions and convention not in metric.conventions
         if not lacking and not unconventional:

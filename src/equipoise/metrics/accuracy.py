@@ -19,9 +19,8 @@ _DEPTHS, _FOLDS = 9, 10  # as in the code of the 2022 review: depths 1 to 9, cho
 def svc_accuracy(x: Floats, labels: Ints, train: int, cost: float) -> float:
     """Return the accuracy on the rows after the first `train` of a balanced linear SVM fitted to those.
 
-    x: [N]; labels: [N]; cost: the C of the SVM. A label that no training row has always counts as an error. Larger
-    codes than `_LARGEST` are scaled down to it, which changes only the weight of the penalty on the slope, and that
-    is next to nothing there.
+    x: [N]; labels: [N]; cost: the C of the SVM. A label without a training row always counts as an error. Codes above
+    `_LARGEST` are scaled down to it. This changes only the penalty on the slope, which is negligible for such codes.
     """
     if (labels[:train] == labels[0]).all():
         return float((labels[train:] == labels[0]).mean())
@@ -32,10 +31,10 @@ def svc_accuracy(x: Floats, labels: Ints, train: int, cost: float) -> float:
 
 
 def tree_accuracy(x: Floats, labels: Ints) -> float:
-    """Return the accuracy on its own rows of a decision tree whose depth, 1 to 9, 10-fold cross-validation chose.
+    """Return the accuracy on its own rows of a decision tree, with a depth of 1 to 9 from 10-fold cross-validation.
 
-    x: [N]; labels: [N]. The folds are stratified. For one latent a shallow tree is a deep one cut off, so one tree per
-    fold serves all depths. Raises `InputError` if no label has as many rows as there are folds.
+    x: [N]; labels: [N]. The folds are stratified. One tree per fold gives the accuracy of all depths, because for one
+    latent a shallow tree is a deep tree cut off. Raises `InputError` if no label has as many rows as there are folds.
     """
     column = x[:, None]
     if np.bincount(labels).max() < _FOLDS:
@@ -47,7 +46,7 @@ def tree_accuracy(x: Floats, labels: Ints) -> float:
         _correct_by_depth(column[train], labels[train], column[test], labels[test]).mean(axis=1)
         for train, test in folds
     ]
-    depth = int(np.argmax([accuracies.mean() for accuracies in np.array(correct).T.copy()]))
+    depth = np.stack(correct, axis=1).mean(axis=1).argmax()
     return float(_correct_by_depth(column, labels, column, labels)[depth].mean())
 
 

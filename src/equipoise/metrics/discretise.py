@@ -96,21 +96,20 @@ def factor_labels(
     With `bins`, every factor is cut into that many bins first. Without, discrete factors keep their values, and
     continuous ones (see `is_continuous`) are cut into `continuous` unit bins.
     """
-    return once(data, ("labels", bins, edges, continuous), lambda: _labels(data, bins, edges, continuous))
 
+    def compute() -> list[tuple[Ints, int]]:
+        out = []
+        for k, column in zip(data.columns, data.factors.T, strict=True):
+            labels, values = encoded(column)
+            cut = bins if bins is not None else continuous if is_continuous(column, values) else None
+            if cut is None:
+                warn_of_many(int(k), values, len(column))
+            else:
+                labels, values = encoded(binned(column[:, None].astype(np.float64), cut, edges)[:, 0])
+            out.append((labels, values))
+        return out
 
-def _labels(data: Pair, bins: int | None, edges: Edges, continuous: int) -> list[tuple[Ints, int]]:
-    """Return what `factor_labels` caches."""
-    out = []
-    for k, column in zip(data.columns, data.factors.T, strict=True):
-        labels, values = encoded(column)
-        cut = bins if bins is not None else continuous if is_continuous(column, values) else None
-        if cut is None:
-            warn_of_many(int(k), values, len(column))
-        else:
-            labels, values = encoded(binned(column[:, None].astype(np.float64), cut, edges)[:, 0])
-        out.append((labels, values))
-    return out
+    return once(data, ("labels", bins, edges, continuous), compute)
 
 
 def is_continuous(column: NDArray[Any], values: int) -> bool:

@@ -147,9 +147,8 @@ def bce(recon: Recon) -> Score:
 def psnr(recon: Recon) -> Score:
     """Peak signal-to-noise ratio of the reconstructions, in dB: -10 log10 of `mse`.
 
-    Argument and errors are those of `sse`.
-
-    It uses the mean error over all images. The mean of the ratios would be infinite for a single perfect image.
+    It uses the mean error over all images, because the mean of the ratios would be infinite if a single image were
+    perfect. Argument and errors are those of `sse`.
 
     Returns:
         A score of at least 0 dB; infinite if all reconstructions are perfect.
@@ -196,13 +195,13 @@ def log_px_z(sampled: Recon, *, likelihood: Likelihood | None = None, sigma: flo
         raise InputError(
             f"likelihood {likelihood!r}, sigma {sigma}: expected model, bernoulli or gaussian, and above 0"
         )
-    if likelihood == "bernoulli" and "bce" not in errors:
-        raise InputError("likelihood bernoulli: recon lacks bce, which images have; choose another likelihood")
-    if likelihood == "model" and "log_px_z" not in errors:
-        raise InputError("likelihood model: recon lacks log_px_z; add the values of the model, or choose another one")
     if likelihood == "model":
+        if "log_px_z" not in errors:
+            raise InputError("likelihood model: recon lacks log_px_z; add the model's values, or choose another one")
         each = errors["log_px_z"]
     elif likelihood == "bernoulli":
+        if "bce" not in errors:
+            raise InputError("likelihood bernoulli: recon lacks bce, which images have; choose another likelihood")
         each = -errors["bce"]
     else:
         each = -errors["sse"] / (2 * sigma**2) - errors["pixels"] / 2 * math.log(2 * math.pi * sigma**2)

@@ -73,9 +73,9 @@ def completeness(data: Pair, fitted: Importance, level: float) -> Score:
 
 
 def _of_predicted(data: Pair, fitted: Importance, level: float) -> tuple[Floats, bool]:
-    """Return the importance [K', L], 0 for factors that are not predicted, and whether that is all of them.
+    """Return the importance [K', L], set to 0 for factors that are not predicted, and whether no factor is predicted.
 
-    Otherwise importance that arises by chance would count, and would score higher the fewer latents have any.
+    Importance that arises by chance would otherwise count, and score higher the fewer latents have it.
     """
     check_level(level)
     is_predicted = fitted.chance <= level

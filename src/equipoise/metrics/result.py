@@ -135,8 +135,8 @@ class Metric:
         has_ceiling: perfect codes can score below 1, so the score of the factors as codes is computed too.
         is_cheap: part of the default selection; for other metrics fewer rows are left out in turn.
         is_headline: one of the few metrics that reports and comparisons show first.
-        also_needs: names of inputs without which the metric is not defined, and which are no argument; "pixels": the
-            images are pixels from 0 to 1.
+        also_needs: names of further required inputs, which are not arguments of the function; "pixels": the images are
+            pixels from 0 to 1.
         counts_latents: the score is a number of latents, so its interval ends at their number, [L] of `per_latent`.
 
     Example:
