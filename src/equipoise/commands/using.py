@@ -202,7 +202,7 @@ def map_(
     kind: Any = choose("kind of map", by, code_map.KINDS)
     run = runs.open_run(folder).at(beta)
     plane = code_map.arrange(run.codes["mean"], kind, latent)
-    index = run.codes["index"][plane.rows].tolist()
+    index = run.codes["index"][: len(plane.points)].tolist()
     files = _files(run.codes["index"], run.codes.get("files"))
     rows = [
         {"file": files.get(number, ""), "index": number, "x": x, "y": y}

@@ -25,9 +25,8 @@ CLEAR = 0.25  # silhouette below which there are no clusters (Kaufman & Rousseeu
 
 @dataclass(frozen=True)
 class CodeMap:
-    """Images in a plane. `rows` [n] are their rows of the codes, `points` [n, 2] their places, `axes` the labels."""
+    """The first n images of the codes in a plane: `points` [n, 2] are their places, `axes` the labels."""
 
-    rows: NDArray[np.int64]
     points: Array
     axes: tuple[str, str]
     summary: str  # what the axes are, one sentence
@@ -71,22 +70,20 @@ def arrange(codes: NDArray[Any], kind: Kind = "pca", latents: Sequence[int] | No
         ('first component, 88 %', 'second component, 12 %')
     """
     choose("kind of map", kind, KINDS)
-    rows = np.arange(min(POINTS, len(codes)))
-    if len(rows) < 3:
-        raise InputError(f"a map needs 3 encoded images or more; the run has {len(rows)}")
+    if len(codes) < 3:
+        raise InputError(f"a map needs 3 encoded images or more; the run has {len(codes)}")
     if latents is not None:
         if kind == "umap":
             raise InputError("the axes of a map are two latents or those of umap; give one of the two")
         if len(set(latents)) != 2:
             raise InputError(f"latents are {list(latents)}; give two different ones as the axes of the map")
         x, y = latent_columns(latents, codes.shape[1])
-        return CodeMap(
-            rows, codes[rows][:, [x, y]].astype(np.float64), (f"z{x}", f"z{y}"), f"The axes are z{x} and z{y}."
-        )
+        points = codes[:POINTS, [x, y]].astype(np.float64)
+        return CodeMap(points, (f"z{x}", f"z{y}"), f"The axes are z{x} and z{y}.")
     selection, name = select_latents(codes)
     if selection.shape[1] < 2:
         raise InputError(f"a map needs two latents that vary; the run has {selection.shape[1]}")
-    return _by_umap(rows, selection, name) if kind == "umap" else _by_pca(rows, selection, name)
+    return _by_umap(selection, name) if kind == "umap" else _by_pca(selection, name)
 
 
 def select_latents(codes: NDArray[Any]) -> tuple[Array, str]:
@@ -115,15 +112,15 @@ def clusters(codes: Array) -> Clusters:
     return Clusters(np.argsort(order)[best.labels], best.silhouette)
 
 
-def _by_pca(rows: NDArray[np.int64], codes: Array, name: str) -> CodeMap:
+def _by_pca(codes: Array, name: str) -> CodeMap:
     pca = PCA(2, svd_solver="full").fit(codes)
     first, second = (100 * share for share in pca.explained_variance_ratio_)
     axes = (f"first component, {first:.0f} %", f"second component, {second:.0f} %")
     summary = f"The two principal components of the {name}: {first:.0f} % and {second:.0f} % of their variance."
-    return CodeMap(rows, pca.transform(codes), axes, summary)
+    return CodeMap(pca.transform(codes), axes, summary)
 
 
-def _by_umap(rows: NDArray[np.int64], codes: Array, name: str) -> CodeMap:
+def _by_umap(codes: Array, name: str) -> CodeMap:
     threads = torch.get_num_threads()
     try:
         from umap import UMAP
@@ -132,4 +129,4 @@ def _by_umap(rows: NDArray[np.int64], codes: Array, name: str) -> CodeMap:
     points = UMAP(n_neighbors=min(15, len(codes) - 1), random_state=0, n_jobs=1).fit_transform(codes)
     torch.set_num_threads(threads)  # numba changes it
     summary = f"UMAP of the {name}: neighbours stay together; distances between groups have no meaning."
-    return CodeMap(rows, np.asarray(points, np.float64), ("UMAP 1", "UMAP 2"), summary)
+    return CodeMap(np.asarray(points, np.float64), ("UMAP 1", "UMAP 2"), summary)

@@ -77,11 +77,11 @@ class Findings:
     @property
     def reference(self) -> Array:
         """The code [D] of a typical image, the one nearest the median code. Traversals start from it."""
-        reference: Array = self.codes[self.examples(1)[0]]
+        reference: Array = self.codes[typical_row(self.codes)]
         return reference
 
     def examples(self, count: int) -> list[int]:
-        """Return up to `count` rows of the codes: that of a typical image, then the first others, which are random."""
+        """Return up to `count` rows of the codes: that of a typical image, then the first others, in random order."""
         first = typical_row(self.codes)
         return [first, *(row for row in range(min(len(self.codes), count)) if row != first)][:count]
 

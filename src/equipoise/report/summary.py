@@ -1,4 +1,4 @@
-"""The figures of a finished run that a comparison reads, beside the scores, so that codes and log stay closed."""
+"""The summary of a finished run: the numbers that a comparison needs, so that it reads neither codes nor log."""
 
 import json
 import os

@@ -33,8 +33,8 @@ class Layer:
 
     `rows` is [M, K]. K is the size of the input, of a patch or of a pixel; M is the number of output channels, for `up`
     of all channels of a patch. `input` and `output` are height, width and channels, `kernel` is height and width.
-    `gate` [3, n] belongs to a layer with gates g: its first row times the level of beta plus its second is the u of g,
-    and the output is g times that without gates, plus its third row.
+    `gate` [3, n] has the slope, offset and constant of each unit of a layer with gates. The output is g(u) times the
+    output without gates, plus the constant, where u is the slope times the level of beta, plus the offset.
     """
 
     kind: Literal["dense", "conv", "up"]
@@ -92,7 +92,7 @@ def layers_of(net: nn.Module, shape: Sequence[int]) -> list[Layer]:
 
 
 def _with_gates(net: Gated, shape: Sequence[int]) -> list[Layer]:
-    """Return the layers of a net with gates, whose numbers take the places of biases and so follow their order."""
+    """Return the layers of a net with gates. Its numbers are put in place of biases, to be ordered in the same way."""
 
     def biases(values: Callable[[Gate], Tensor], *, normalised: bool) -> Iterator[Tensor]:
         copy = deepcopy(net.net)

@@ -92,14 +92,12 @@ def training_curves(log: Rows, config: Config) -> Figure:
     for axes, name in zip(places[len(panels) :], maps, strict=True):
         values = np.array([row[name] for row in rows], dtype=float)
         if name == "relevance_dims":
-            _draw_map(
-                axes, step, values, [f"z{j}" for j in range(values.shape[1])], 1.0, "relevance of each latent, 0 to 1"
-            )
+            labels, top, title = [f"z{j}" for j in range(values.shape[1])], 1.0, "relevance of each latent, 0 to 1"
         else:
             # The large values of the first steps would leave the rest without contrast.
-            top = max(float(values[len(values) // 2 :].max()), 0.01)
-            each = "latent" if len(parts) == config.net.latent else "subspace"
-            _draw_map(axes, step, values, parts, top, f"KL of each {each}, nats")
+            labels, top = parts, max(float(values[len(values) // 2 :].max()), 0.01)
+            title = f"KL of each {'latent' if len(parts) == config.net.latent else 'subspace'}, nats"
+        _draw_map(axes, step, values, labels, top, title)
     return figure
 
 

@@ -52,15 +52,15 @@ def tradeoff(log: Rows) -> Figure | None:
     dots = _path(left, kl, rec, step)
     _logarithmic(left, kl if _is_wide(kl) else None, rec if _is_wide(rec) else None)
     label_axes(left, "reconstruction term R against KL term K", "K, nats per image", "R, nats per image")
-    if has_plane:
+    if has_second:
         right = figure.add_axes((0.53, 0.14, 0.355, 0.74))
+    if has_plane:
         _path(right, of_rec, of_kl, step)
         if _is_wide(of_rec) or _is_wide(of_kl):
             _logarithmic(right, of_rec, of_kl)  # both axes, so that lines of equal ratio are straight
         _equal(right, of_rec, of_kl, beta)
         label_axes(right, "weights of the two terms", "weight of R", "weight of K")
     elif has_second:
-        right = figure.add_axes((0.53, 0.14, 0.355, 0.74))
         _path(right, step, beta, step)
         _logarithmic(right, None, beta if _is_wide(beta) else None)
         label_axes(right, "β-equivalent: weight of K per unit of error")

@@ -29,16 +29,16 @@ def picture(run: Run, findings: Findings, code_map: maps.CodeMap) -> Picture:
         colours, note = _of_factors(run, findings, code_map), "Points have the colours of the factors."
     else:
         colours, note = _of_clusters(findings)
-    pictures = None
+    pictures, count = None, len(code_map.points)
     if run.images.scaling is None:
-        rows = code_map.rows[spread_out(code_map.points)]
+        rows = spread_out(code_map.points)
         pictures = as_float(run.images.pixels(run.codes["index"][rows])).double().numpy()
     elif not colours:
-        colours = [Colours("codes", np.zeros(len(code_map.rows), np.int64), ("a row of the table",))]
+        colours = [Colours("codes", np.zeros(count, np.int64), ("a row of the table",))]
     figure = code_map_figure(code_map.points, code_map.axes, pictures, colours)
-    caption = f"{len(code_map.rows):,} images, near each other where their codes are. {code_map.summary} {note}"
+    caption = f"{count:,} images, near each other where their codes are. {code_map.summary} {note}"
     names = listing([colour.title for colour in colours])
-    alt = f"A map of {len(code_map.rows):,} codes" + (f", coloured by {names}." if names else ".")
+    alt = f"A map of {count:,} codes" + (f", coloured by {names}." if names else ".")
     return Picture("code-map", figure, alt, caption)
 
 
@@ -52,7 +52,7 @@ def _of_factors(run: Run, findings: Findings, code_map: maps.CodeMap) -> list[Co
         values, words = columns[name], run.images.factor_values.get(name)
         # `levels` numbers the values that occur among the encoded images, which may be fewer than those with a name.
         names = [] if words is None else [words[value] for value in np.unique(values).astype(int)]
-        colours.append(Colours(name, levels(values)[code_map.rows], names))
+        colours.append(Colours(name, levels(values)[: len(code_map.points)], names))
     return colours
 
 

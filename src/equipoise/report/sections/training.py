@@ -27,9 +27,8 @@ def training(run: Run, findings: Findings) -> Sequence[Block]:  # noqa: ARG001
         changes = [f"{name} from {logged(first, key)} to {logged(last, key)}" for key, name in CHANGES.items()]
         alt = f"Changes from the first row of the log to the last: {listing(changes)}."
         has_weights = len(figure.axes) > 2  # beside the first panel and its colour bar
-        blocks.append(
-            Picture("tradeoff", figure, alt, html.tradeoff(has_weights, run.model.likelihood.error_name), format="svg")
-        )
+        caption = html.tradeoff(has_weights, run.model.likelihood.error_name)
+        blocks.append(Picture("tradeoff", figure, alt, caption, format="svg"))
     values = [f"{key} is {logged(last, key)}" for key, value in last.items() if isinstance(value, float)]
     alt = f"Curves over training. In the last row of the log {listing(values)}."
     caption = html.curves(run.config.train.log_every, constant_weights(run.logs))
