@@ -34,6 +34,21 @@ def test_a_folder_is_replaced_only_when_the_block_ends(tmp_path: Path) -> None:
     assert list(target.parent.iterdir()) == [target]
 
 
+def test_what_a_link_names_is_replaced_and_the_link_stays(tmp_path: Path) -> None:
+    (tmp_path / "real.txt").write_text("first")
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link.txt").symlink_to("real.txt")
+    (tmp_path / "link").symlink_to("real")
+    write_text(tmp_path / "link.txt", "second")
+    with replacing_folder(tmp_path / "link") as part:
+        (part / "a.txt").write_text("third")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real.txt").read_text() == "second"
+    assert (tmp_path / "real" / "a.txt").read_text() == "third"
+    assert len(list(tmp_path.iterdir())) == 4
+
+
 def test_a_folder_that_cannot_be_replaced_is_still_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "folder"
     target.mkdir()

@@ -104,6 +104,10 @@ def test_a_terminal_without_unicode_and_a_full_memory_cause_no_traceback(
         "equipoise: the memory of this machine is full (Unable to allocate 4.00 GiB); use smaller data, nets or "
         "batches\n"
     )
+    monkeypatch.setattr(cli, "app", lambda: torch.empty(2**50))
+    with pytest.raises(SystemExit):
+        main()
+    assert "(unable to allocate 4503599627370496 bytes); use smaller" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("pixel", [0, 255])

@@ -184,6 +184,7 @@ def test_other_images_are_ranked_against_those_of_the_run(run: Run) -> None:
     assert result.index.tolist() == [1, 0]
     assert result.share[0] == 1
     assert 0 <= result.share[1] < 1
+    assert len(run.outliers(source=other).index) == 2  # all, because there are fewer than 10
     near = run.outliers(2, "code", run.images.pixels([2, 3]))
     own = run.codes["mean"][:, None].astype(float) - run.encode(run.images.pixels([2, 3]))["mean"]
     means = np.sort(np.linalg.norm(own, axis=2), axis=0)[:10].mean(axis=0)
@@ -207,6 +208,7 @@ def test_a_traversal_starts_from_the_image_and_varies_only_the_chosen_latents(
 
 
 REFUSALS = {
+    "explore runs/first --port 70000": "port 70000 does not exist; give one from 1024 to 65535",
     "sample runs/first --n 0": "n is 0, but it must be at least 1",
     "sample runs/first --out x.jpg": "x.jpg: images are written to a .png, .npz or .npy, or to a folder",
     "sample runs/first --out full": "full exists already; give a new or empty folder",
@@ -215,6 +217,11 @@ REFUSALS = {
     "sample runs/first --beta 2": "was trained by vae, which has no range of beta",
     "decode runs/first short.csv": "short.csv has no column z2; the run has 6 latents",
     "decode runs/first long.csv": "long.csv has z6; the run has 6 latents",
+    "decode runs/first twice.csv": "twice.csv: two columns are called z0; give each column",
+    "decode runs/first commas.csv": "commas.csv: line 2 has 12 cells, expected 6; correct that row",
+    "decode runs/first both.npz": "both.npz holds both mean and codes; keep the one that you mean",
+    "decode runs/first wide.npy --out new/../wide.npy": "wide.npy is the file that is read, and would be lost",
+    "sample runs/first --n 10001": "samples.png: a .png holds up to 10,000 images, not 10,001",
     "decode runs/first words.csv": "line 2 lacks a number in a column of codes",
     "decode runs/first empty.csv": "expected codes [N, 6], at least one",
     "decode runs/first wide.npy": "wide.npy has shape [3, 7]; expected codes [N, 6]",
@@ -261,6 +268,9 @@ def test_what_cannot_be_done_is_one_sentence_and_writes_nothing(
     Path("short.csv").write_text("z0,z1\n1,2\n")
     Path("long.csv").write_text("z0,z1,z2,z3,z4,z5,z6\n1,2,3,4,5,6,7\n")
     Path("words.csv").write_text("z0,z1,z2,z3,z4,z5\n1,2,3,4,5,many\n")
+    Path("twice.csv").write_text("z0,z1,z2,z3,z4,z5,z0\n1,2,3,4,5,6,7\n")
+    Path("commas.csv").write_text("z0,z1,z2,z3,z4,z5\n" + ",".join(["0,5"] * 6) + "\n")
+    np.savez("both.npz", mean=np.zeros((1, 6)), codes=np.ones((1, 6)))
     Path("empty.csv").write_text("z0,z1,z2,z3,z4,z5\n")
     Path("codes.txt").write_text("1")
     np.save("wide.npy", np.zeros((3, 7)))

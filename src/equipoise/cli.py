@@ -5,6 +5,7 @@ import functools
 import inspect
 import io
 import json
+import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -111,8 +112,14 @@ def main() -> None:
         _exit(str(error), 2)
     except RunError as error:
         _exit(str(error), 1)
-    except MemoryError as error:
-        reason = f" ({error})" if str(error) else ""
+    except (MemoryError, RuntimeError) as error:
+        reason = str(error)
+        if isinstance(error, RuntimeError):  # torch has no MemoryError
+            wanted = re.search(r"allocate [\d.]+ \w+", reason)
+            if wanted is None:
+                raise
+            reason = f"unable to {wanted[0]}"
+        reason = f" ({reason})" if reason else ""
         _exit(f"the memory of this machine is full{reason}; use smaller data, nets or batches", 1)
     except OSError as error:  # the message of the operating system is the reason
         remedy = next((remedy for numbers, remedy in REMEDIES.items() if error.errno in numbers), "")

@@ -6,7 +6,7 @@ import math
 import re
 import warnings
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -92,13 +92,20 @@ def index(images: Images, n: int) -> npt.NDArray[np.int64]:
 
 @torch.no_grad()
 @torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)  # so that a GPU computes as a CPU does
-def encode(model: VAE, images: Images, index: npt.NDArray[np.int64], batch: int = 128) -> Codes:
+def encode(
+    model: VAE,
+    images: Images,
+    index: npt.NDArray[np.int64],
+    batch: int = 128,
+    advance: Callable[[int], object] = lambda _: None,
+) -> Codes:
     """Codes of the images at `index`: posterior mean, log-variance, one sample z, and errors of reconstruction.
 
     `sse` and `bce` are the errors of the pictures decoded from the posterior mean, `sampled_sse` and `sampled_bce` of
     those decoded from z. In nats per image, `log_px_z` is the log-likelihood of the image given z and `kl` the KL of
     posterior and prior, both those of the model; the KL is estimated from z if it has no closed form. `log_px_z` less
-    `kl` is the evidence lower bound. z depends on `index` only, not on `batch`.
+    `kl` is the evidence lower bound. z depends on `index` only, not on `batch`. `advance` is called with the number of
+    images of each batch.
     """
     model.eval()
     noise = torch.randn(len(index), model.latent, generator=torch.Generator().manual_seed(0))
@@ -108,6 +115,7 @@ def encode(model: VAE, images: Images, index: npt.NDArray[np.int64], batch: int 
             rows = slice(start, start + batch)
             for name, value in _coded(model, torch.from_numpy(images.pixels(index[rows])), noise[rows]).items():
                 parts[name].append(value.cpu())
+            advance(len(index[rows]))
     codes = Codes(index=index, **{name: torch.cat(values).numpy() for name, values in parts.items()})
     codes["pixels"] = np.array(math.prod(images.shape))
     if images.factors is not None:
@@ -177,9 +185,12 @@ def check_rows(rows: npt.ArrayLike, latent: int, name: str) -> npt.NDArray[np.fl
 
 
 def _table(path: Path) -> tuple[list[str], list[Row]]:
-    """The header and the rows of a table of codes."""
+    """The header and the rows of a table of codes, which have as many cells."""
     table = tables.read_rows(path, "codes")
-    return [name.strip() for name in table[0][1]] if table else [], list(table[1:])
+    header, rows = [name.strip() for name in table[0][1]] if table else [], list(table[1:])
+    tables.check_header(str(path), header)
+    tables.check_rows(str(path), header, rows)
+    return header, rows
 
 
 def _latents(path: Path, header: Sequence[str], table: Sequence[Row], latent: int) -> npt.NDArray[np.float64]:
@@ -194,7 +205,7 @@ def _latents(path: Path, header: Sequence[str], table: Sequence[Row], latent: in
     for place, cells in table:
         try:
             rows.append([float(cells[j]) for j in columns])
-        except (ValueError, IndexError):
+        except ValueError:
             raise InputError(f"{path}: {place} lacks a number in a column of codes; correct that row") from None
     return np.array(rows).reshape(-1, latent)
 
@@ -229,8 +240,6 @@ def _arrays_to_score(path: Path) -> Codes:
 
 def _table_to_score(path: Path) -> Codes:
     header, rows = _table(path)
-    tables.check_header(str(path), header)
-    tables.check_rows(str(path), header, rows)
     latent = sum(re.fullmatch(r"z\d+", name) is not None for name in header)
     if not latent or any(f"z{j}" not in header for j in range(latent)):
         raise InputError(
@@ -268,8 +277,10 @@ def latent_columns(latents: Sequence[int] | None, count: int) -> list[int]:
 
 
 def load_means(path: Path) -> Codes:
-    """The arrays of an .npz, with `mean` for `codes`. Raises `InputError` when it has neither."""
+    """The arrays of an .npz, with `mean` for `codes`. Raises `InputError` when it has neither, or both."""
     arrays = load(path)
+    if {"mean", "codes"} <= arrays.keys():
+        raise InputError(f"{path} holds both mean and codes; keep the one that you mean")
     if "mean" not in arrays:
         if "codes" not in arrays:
             raise InputError(f"{path} holds {', '.join(arrays) or 'nothing'}; expected codes (or mean) [N, D]")

@@ -43,14 +43,15 @@ def replacing(path: Path, within: Path | None = None) -> Iterator[BinaryIO]:
         RunError: when `within` does not exist.
     """
     _make_parents(path, within)
-    part = _beside(path)
+    target = Path(os.path.realpath(path))  # a link stays, and what it names is replaced
+    part = _beside(target)
     try:
         with naming(path):
             with open(part, "xb") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())  # without it, a power cut could leave the new name on an empty file
-            os.replace(part, path)
+            os.replace(part, target)
     finally:
         part.unlink(missing_ok=True)
 
@@ -87,6 +88,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     renames, it is still there, with a name that ends in `.old`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    path = Path(os.path.realpath(path))  # a link stays, and what it names is replaced
     part = _beside(path)
     old = part.with_suffix(".old")
     try:

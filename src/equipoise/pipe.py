@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from equipoise import nets
+from equipoise import nets, progress
 from equipoise.errors import InputError
 from equipoise.metrics.result import Score
 from equipoise.model import VAE
@@ -60,13 +60,15 @@ def pipe(model: VAE, mean: npt.NDArray[np.float32], latents: Latents, seen: int,
         torch.manual_seed(int(rng.integers(2**31)))
         discriminator = _discriminator(model.shape).to(place)
     optimiser = torch.optim.Adam(discriminator.parameters(), LR)
-    for _ in range(seen // BATCH):
-        rows = torch.from_numpy(rng.integers(half, size=(2, BATCH // 2)))
-        logits = discriminator(_pictures(model, torch.cat([train[0, rows[0]], train[1, rows[1]]]))).squeeze(1)
-        loss = F.binary_cross_entropy_with_logits(logits, _label(len(logits), place))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+    with progress.bar("training the discriminator", seen // BATCH, "steps") as advance:
+        for _ in range(seen // BATCH):
+            rows = torch.from_numpy(rng.integers(half, size=(2, BATCH // 2)))
+            logits = discriminator(_pictures(model, torch.cat([train[0, rows[0]], train[1, rows[1]]]))).squeeze(1)
+            loss = F.binary_cross_entropy_with_logits(logits, _label(len(logits), place))
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            advance(1)
     with torch.no_grad():
         parts = torch.split(test.flatten(0, 1), DECODED)
         logits = torch.cat([discriminator(_pictures(model, part)) for part in parts])

@@ -12,7 +12,7 @@ import torch
 from markupsafe import escape
 from matplotlib.figure import Figure
 
-from equipoise import code_space, scoring
+from equipoise import code_space, progress, scoring
 from equipoise import codes as coding
 from equipoise import config as configuration
 from equipoise.assemble import build, load_images
@@ -172,7 +172,8 @@ class Run:
             (1, 10)
         """
         images = self.prepare(source)
-        return coding.encode(scoring.on_device(self).at(beta), images, np.arange(len(images)))
+        with progress.bar("encoding", len(images), "images") as advance:
+            return coding.encode(scoring.on_device(self).at(beta), images, np.arange(len(images)), advance=advance)
 
     def decode(self, codes: Any) -> Images:
         """Return the pictures of codes, with the codes as their factors.
@@ -200,7 +201,11 @@ class Run:
         else:
             rows = coding.check_rows(codes, latent, "codes")
         model = scoring.on_device(self)
-        parts = [model.decode(torch.from_numpy(rows[i : i + BATCH])).cpu() for i in range(0, len(rows), BATCH)]
+        parts = []
+        with progress.bar("decoding", len(rows), "codes") as advance:
+            for batch in torch.from_numpy(rows).split(BATCH):
+                parts.append(model.decode(batch).cpu())
+                advance(len(batch))
         decoded = torch.cat(parts)
         names = [f"z{j}" for j in range(latent)]
         if self.scaling is not None:
@@ -226,12 +231,12 @@ class Run:
         """
         return self.decode(prior_codes(self.model, n, seed).cpu().numpy())
 
-    def nearest(self, source: Any, n: int = 10, latents: Sequence[int] | None = None) -> Neighbours:
+    def nearest(self, source: Any, n: int | None = None, latents: Sequence[int] | None = None) -> Neighbours:
         """Return the encoded images of the run whose codes are nearest to those of other images.
 
         Args:
             source: The images, as for `encode`. The nearest image of an image of the run is itself, at distance 0.
-            n: Neighbours of each image, 1 to the number of encoded images.
+            n: Neighbours of each image, 1 to the number of encoded images; default: 10, or all if there are fewer.
             latents: The latents to compare, each in 0..D-1; default: all.
 
         Raises:
@@ -245,11 +250,11 @@ class Run:
         """
         return code_space.nearest(self.codes, self.encode(source), n, latents)
 
-    def outliers(self, n: int = 10, by: str = "elbo", source: Any = None) -> Outliers:
+    def outliers(self, n: int | None = None, by: str = "elbo", source: Any = None) -> Outliers:
         """Return the images that are most unlike the others by the model.
 
         Args:
-            n: How many.
+            n: How many; default: 10, or all if there are fewer.
             by: elbo: a low evidence lower bound, in nats, with its sign changed. error: the squared error of the
                 reconstruction. kl: the KL of posterior and prior, in nats. code: the mean distance to the 10 nearest
                 codes of the run.
@@ -379,7 +384,7 @@ class Run:
         """The posterior mean [D] of one image. Raises `InputError` for several."""
         if image is None:
             return None
-        mean = self.encode(image)["mean"]
-        if len(mean) != 1:
-            raise InputError(f"{len(mean):,} images were given; a traversal starts from one, so give a single image")
-        return np.asarray(mean[0], dtype=np.float64)
+        images = self.prepare(image)
+        if len(images) != 1:
+            raise InputError(f"{len(images):,} images were given; a traversal starts from one, so give a single image")
+        return np.asarray(self.encode(images)["mean"][0], dtype=np.float64)

@@ -15,6 +15,7 @@ from typing_extensions import TypedDict  # pydantic needs this one before Python
 
 from equipoise import codes as coding
 from equipoise import metrics
+from equipoise import progress as progress_bars
 from equipoise.config import Config, outline
 from equipoise.data import Images
 from equipoise.errors import InputError, RunError, fault
@@ -93,9 +94,10 @@ def evaluate(
     digest = checkpoint.digest(run.path / "checkpoint.pt")
     path = run.results / "codes.npz"
     if not are_of(path, digest):
-        with console.status(f"encoding {min(settings.n, len(run.images)):,} images"):
-            index = coding.index(run.images, settings.n)
-            coding.save(path, coding.encode(on_device(run).at(), run.images, index), digest, within=run.path)
+        index = coding.index(run.images, settings.n)
+        with progress_bars.bar("encoding", len(index), "images", console) as advance:
+            codes = coding.encode(on_device(run).at(), run.images, index, advance=advance)
+        coding.save(path, codes, digest, within=run.path)
     which, convention = which or settings.which, convention or settings.convention
     codes = coding.load(path)
     scores = score_codes(codes, which, convention, interval=settings.interval, progress=not console.quiet)

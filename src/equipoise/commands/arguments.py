@@ -25,7 +25,8 @@ def keep_input(target: Path, source: str | Path | None) -> None:
         return
     try:
         path = user_path(source).resolve()
-        folder, is_same = path.is_dir(), target.exists() and target.samefile(path)
+        is_same = target.resolve() == path or (target.exists() and target.samefile(path))
+        folder = path.is_dir()
     except (OSError, RuntimeError, ValueError):  # there is no such file
         return
     if is_same and not folder:

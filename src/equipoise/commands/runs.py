@@ -250,6 +250,7 @@ def explore(
     from equipoise.report import explorer
 
     run = runs.open_run(folder)
+    explorer.check_port(port)
     console = Console(stderr=True)
     with hold(folder), console.status("writing the explorer"):
         path = explorer.write(run)

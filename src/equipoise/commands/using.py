@@ -50,7 +50,7 @@ def sample(
 
     run = runs.open_run(folder).at(beta)
     target = out or Path("samples.png" if run.scaling is None else "samples.csv")
-    export.check_path(target, run.scaling is not None)
+    export.check_path(target, run.scaling is not None, n)
     images = run.sample(n, seed)
     export.to_path(images, target)
     return Outcome({"wrote": str(target), "images": n}, f"{n:,} samples of the prior\nwrote {target}")
@@ -73,15 +73,16 @@ def decode(
       equipoise decode runs/first codes.npz --out pictures
     """
     from equipoise import runs
+    from equipoise.codes import read_rows
     from equipoise.data import export
 
     run = runs.open_run(folder).at(beta)
     target = out or Path(f"{codes.stem}.png" if run.scaling is None else f"{codes.stem}.decoded.csv")
-    export.check_path(target, run.scaling is not None)
     keep_input(target, codes)
-    images = run.decode(codes)
-    export.to_path(images, target)
-    count = len(images)
+    rows = read_rows(codes, run.model.latent)
+    count = len(rows)
+    export.check_path(target, run.scaling is not None, count)
+    export.to_path(run.decode(rows), target)
     text = f"decoded {count:,} code{'' if count == 1 else 's'}\nwrote {target}"
     return Outcome({"wrote": str(target), "images": count}, text)
 
@@ -89,7 +90,7 @@ def decode(
 def nearest(
     folder: RunFolder,
     images: Annotated[str, typer.Argument(metavar="IMAGE", help="An image, or any source that encode reads.")],
-    n: Annotated[int, typer.Option(help="Neighbours of each image.")] = 10,
+    n: Annotated[int | None, typer.Option(help="Neighbours of each image; default: 10, or all if fewer.")] = None,
     latent: Latents = None,
     out: List = None,
     beta: Beta = None,
@@ -111,6 +112,8 @@ def nearest(
     _check_list(out, images)
     run = runs.open_run(folder).at(beta)
     queries = run.prepare(images)
+    if out is not None and out.suffix.lower() == ".png" and len(queries) > MOST:
+        raise InputError(f"{out} would have {len(queries):,} rows; give up to {MOST} images, or write a .csv")
     result = run.nearest(queries, n, latent)
     files = _files(run.codes["index"], run.codes.get("files"))
     names = queries.files or list(map(str, range(len(queries))))
@@ -121,8 +124,6 @@ def nearest(
     ]
 
     def draw() -> "Figure":
-        if len(queries) > MOST:
-            raise InputError(f"{out} would have {len(queries):,} rows; give up to {MOST} images, or write a .csv")
         pictures = run.images.pixels(result.index.ravel()).reshape(*result.index.shape, *run.images.shape)
         return figures.neighbours(queries.pixels(range(len(queries))), pictures, result.distance, run.scaling)
 
@@ -132,7 +133,7 @@ def nearest(
 def outliers(
     folder: RunFolder,
     images: Annotated[str | None, typer.Argument(help="Images to rank; default: those that the run encoded.")] = None,
-    n: Annotated[int, typer.Option(help="Number of outliers.")] = 10,
+    n: Annotated[int | None, typer.Option(help="Number of outliers; default: 10, or all if fewer.")] = None,
     by: Annotated[str, typer.Option(help="elbo, error, kl or code.")] = "elbo",
     out: List = None,
     beta: Beta = None,

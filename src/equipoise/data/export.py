@@ -29,7 +29,7 @@ def to_path(images: Images, path: Path) -> None:
 
     Vectors are written in the units of the data: an .npy [N, V], an .npz as `to_npz`, or a table as `to_table`.
     """
-    check_path(path, images.scaling is not None)
+    check_path(path, images.scaling is not None, len(images))
     match path.suffix.lower():
         case ".csv" | ".parquet":
             to_table(images, path)
@@ -45,8 +45,11 @@ def to_path(images: Images, path: Path) -> None:
             to_folder(images, path)
 
 
-def check_path(path: Path, of_vectors: bool = False) -> None:
-    """Raise `InputError` for a file that `to_path` does not write, a folder with files, and a missing package."""
+def check_path(path: Path, of_vectors: bool = False, count: int = 0) -> None:
+    """Raise `InputError` for a file that `to_path` does not write, a folder with files, and a missing package.
+
+    Also for a .png of more than 10,000 images, if their `count` is given.
+    """
     kind = path.suffix.lower()
     if of_vectors:
         if kind not in (".csv", ".npy", ".npz", ".parquet"):
@@ -58,6 +61,8 @@ def check_path(path: Path, of_vectors: bool = False) -> None:
         raise InputError(f"{path.resolve()} cannot be replaced; give a file or a new folder, such as {path / 'images'}")
     if kind in (".csv", ".zip", ".h5", ".hdf5", ".parquet", ".jpg", ".jpeg", ".gif", ".tif", ".tiff"):
         raise InputError(f"{path}: images are written to a .png, .npz or .npy, or to a folder; give one of these")
+    if kind == ".png" and count > _GRID:
+        raise InputError(f"{path}: a .png holds up to {_GRID:,} images, not {count:,}; write a folder or an .npz")
     if kind not in (".png", ".npz", ".npy") and path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InputError(f"{path} exists already; give a new or empty folder")
 
@@ -68,8 +73,7 @@ def to_grid(images: Images, path: Path) -> None:
     Raises `InputError` for more than 10,000 images, and for other numbers of channels than 1 and 3.
     """
     _check_channels(images)
-    if len(images) > _GRID:
-        raise InputError(f"{path}: a .png holds up to {_GRID:,} images, not {len(images):,}; write a folder or an .npz")
+    check_path(path, count=len(images))
     write_bytes(path, sheet.png(images.pixels(np.arange(len(images)))))
 
 

@@ -2,6 +2,6 @@
 
 from equipoise.report.explorer.frame import Frame
 from equipoise.report.explorer.page import write
-from equipoise.report.explorer.serve import serve
+from equipoise.report.explorer.serve import check_port, serve
 
-__all__ = ["Frame", "serve", "write"]
+__all__ = ["Frame", "check_port", "serve", "write"]

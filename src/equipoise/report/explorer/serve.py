@@ -16,6 +16,12 @@ HEADERS = {
 }
 
 
+def check_port(port: int) -> None:
+    """Raise `InputError` for a number that no port has."""
+    if not 0 <= port < 2**16:
+        raise InputError(f"port {port} does not exist; give one from 1024 to 65535")
+
+
 def serve(path: Path, port: int) -> None:
     """Serve the file `path` on 127.0.0.1 until Ctrl-C. Raises `InputError` where the port cannot be used."""
     with server(path, port) as running:
@@ -32,8 +38,7 @@ def server(path: Path, port: int) -> ThreadingHTTPServer:
     foreign page could otherwise read it through DNS rebinding. `port` 0 takes a free port. Raises `InputError` where
     the port is out of range or in use.
     """
-    if not 0 <= port < 2**16:
-        raise InputError(f"port {port} does not exist; give one from 1024 to 65535")
+    check_port(port)
     body, name = path.read_bytes(), path.name
 
     class Page(BaseHTTPRequestHandler):

@@ -144,6 +144,7 @@ def prior_codes(model: VAE, n: int, seed: int) -> torch.Tensor:
     """Return n samples [n, D] of the prior of a model. Raises `InputError` for n below 1."""
     if n < 1:
         raise InputError(f"n is {n}, but it must be at least 1; give the number of pictures to draw")
+    check_value("n", n)
     check_value("seed", seed)
     tensors = chain(model.prior.parameters(), model.prior.buffers())
     device = next((tensor.device for tensor in tensors), torch.device("cpu"))
