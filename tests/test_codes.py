@@ -135,3 +135,9 @@ def test_file_of_codes_without_draws_has_no_bound_and_says_what_it_needs(picture
     with pytest.raises(InputError, match="elbo needs recon with sampled_sse and sampled_bce; pass that input"):
         scoring.score_codes(codes, ("elbo",))
     assert "elbo" not in scoring.score_codes(codes, interval=False)
+
+
+def test_an_npz_of_means_and_other_codes_is_read_with_a_note(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", mean=np.ones((2, 3)), codes=np.zeros((2, 3)))
+    with pytest.warns(UserWarning, match="the array mean is read, and codes is not"):
+        assert (coding.read_rows(tmp_path / "a.npz", 3) == 1).all()

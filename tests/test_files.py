@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from equipoise.errors import RunError
-from equipoise.files import replacing, replacing_folder, write_text
+from equipoise.files import read_toml, replacing, replacing_folder, write_text
 
 
 def test_a_file_is_replaced_only_when_the_block_ends(tmp_path: Path) -> None:
@@ -47,6 +47,11 @@ def test_what_a_link_names_is_replaced_and_the_link_stays(tmp_path: Path) -> Non
     assert (tmp_path / "real.txt").read_text() == "second"
     assert (tmp_path / "real" / "a.txt").read_text() == "third"
     assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_settings_may_begin_with_the_mark_that_windows_editors_write(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_bytes(b"\xef\xbb\xbf[train]\r\nsteps = 60\r\n")
+    assert read_toml(tmp_path / "a.toml", "settings") == {"train": {"steps": 60}}
 
 
 def test_a_folder_that_cannot_be_replaced_is_still_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -219,7 +219,6 @@ REFUSALS = {
     "decode runs/first long.csv": "long.csv has z6; the run has 6 latents",
     "decode runs/first twice.csv": "twice.csv: two columns are called z0; give each column",
     "decode runs/first commas.csv": "commas.csv: line 2 has 12 cells, expected 6; correct that row",
-    "decode runs/first both.npz": "both.npz holds both mean and codes; keep the one that you mean",
     "decode runs/first wide.npy --out new/../wide.npy": "wide.npy is the file that is read, and would be lost",
     "sample runs/first --n 10001": "samples.png: a .png holds up to 10,000 images, not 10,001",
     "decode runs/first words.csv": "line 2 lacks a number in a column of codes",
@@ -270,7 +269,6 @@ def test_what_cannot_be_done_is_one_sentence_and_writes_nothing(
     Path("words.csv").write_text("z0,z1,z2,z3,z4,z5\n1,2,3,4,5,many\n")
     Path("twice.csv").write_text("z0,z1,z2,z3,z4,z5,z0\n1,2,3,4,5,6,7\n")
     Path("commas.csv").write_text("z0,z1,z2,z3,z4,z5\n" + ",".join(["0,5"] * 6) + "\n")
-    np.savez("both.npz", mean=np.zeros((1, 6)), codes=np.ones((1, 6)))
     Path("empty.csv").write_text("z0,z1,z2,z3,z4,z5\n")
     Path("codes.txt").write_text("1")
     np.save("wide.npy", np.zeros((3, 7)))

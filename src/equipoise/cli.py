@@ -25,6 +25,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 REMEDIES = {
     FULL: "; free some space and repeat the command, which resumes",
     (errno.EEXIST, errno.ENOTDIR): "; a file is where a folder is needed, so choose another place",
+    (errno.ENAMETOOLONG,): "; choose a shorter name",
     (errno.EACCES, errno.EPERM, errno.EROFS): "; choose a place that you may write to, or change its permissions",
 }
 """What to do about errors of the operating system, by their numbers."""

@@ -165,7 +165,10 @@ def read_rows(path: Path, latent: int) -> npt.NDArray[np.float32]:
         case ".npy":
             rows = npz.memory_map(path)
         case ".npz":
-            rows = load_means(path)["mean"]
+            arrays = load_means(path)
+            rows = arrays["mean"]
+            if "codes" in arrays:
+                warnings.warn(f"{path}: the array mean is read, and codes is not", stacklevel=2)
         case ".csv" | ".parquet":
             rows = _latents(path, *_table(path), latent)
         case _:
@@ -277,10 +280,8 @@ def latent_columns(latents: Sequence[int] | None, count: int) -> list[int]:
 
 
 def load_means(path: Path) -> Codes:
-    """The arrays of an .npz, with `mean` for `codes`. Raises `InputError` when it has neither, or both."""
+    """The arrays of an .npz, with `mean` for `codes`. Raises `InputError` when it has neither."""
     arrays = load(path)
-    if {"mean", "codes"} <= arrays.keys():
-        raise InputError(f"{path} holds both mean and codes; keep the one that you mean")
     if "mean" not in arrays:
         if "codes" not in arrays:
             raise InputError(f"{path} holds {', '.join(arrays) or 'nothing'}; expected codes (or mean) [N, D]")

@@ -141,7 +141,7 @@ def _reader(kind: Any) -> TypeAdapter[Any]:
 def read_toml(path: Path, what: str) -> dict[str, Any]:
     """Read a TOML file of `what`. Raises `InputError` when it cannot be read."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected {what} in TOML") from None
     except OSError as error:

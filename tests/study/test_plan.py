@@ -272,7 +272,8 @@ def test_a_study_folder_may_be_moved(tmp_path: Path) -> None:
         ),
         (BASE + "beta = [1.0, -1.0]", "method.beta is -1.0; input should be greater than or equal to 0"),
         (BASE + "beta = {unifrom = [1, 6]}", "method.beta is {'unifrom': [1, 6]}; input should be a valid number"),
-        ('[method]\nname = "vae"', "data is missing; set it, such as"),
+        ('[method]\nname = "vae"', "(method.name=vae): data is missing; set it, such as"),
+        ("[train]\nsteps = 60", "a run of this study is not possible: data is missing; set it, such as"),
         (
             BASE + "[train]\nsteps = [100, 200]",
             "train.steps = [100, 200] would be one run, trained further; give the largest",

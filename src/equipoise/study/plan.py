@@ -287,5 +287,6 @@ def run_settings(settings: Table, out: str) -> Config:
         config = configuration.resolve({"train.threads": 1, **settings})
     except InputError as error:
         names = ", ".join(f"{key}={value}" for key, value in settings.items() if key.endswith(".name"))
-        raise InputError(f"a run of this study is not possible ({names}): {error}") from None
+        which = f" ({names})" if names else ""
+        raise InputError(f"a run of this study is not possible{which}: {error}") from None
     return dataclasses.replace(config, out=str(Path(out) / "runs" / Path(config.out).name))
