@@ -203,7 +203,7 @@ class Run:
         model = scoring.on_device(self)
         parts = []
         with progress.bar("decoding", len(rows), "codes") as advance:
-            for batch in torch.from_numpy(rows).split(BATCH):
+            for batch in torch.split(torch.from_numpy(rows), BATCH):
                 parts.append(model.decode(batch).cpu())
                 advance(len(batch))
         decoded = torch.cat(parts)
