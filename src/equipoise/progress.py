@@ -31,18 +31,22 @@ def on(console: Console) -> Iterator[None]:
 
 
 @contextmanager
-def bar(what: str, total: int | None, unit: str, console: Console | None = None) -> Iterator[Callable[[int], None]]:
+def bar(
+    what: str, total: int | None, unit: str, console: Console | None = None, few: int = 0
+) -> Iterator[Callable[[int], None]]:
     """Yield a function that advances a bar called `what` by a number of units; any thread may call it.
 
     total: the number of units, or None if unknown. unit: its name; "bytes" are displayed as megabytes, with the speed.
-    Nothing is displayed if the console is quiet or not a terminal. The bar disappears at the end.
+    Nothing is displayed if the console is quiet or not a terminal, or for at most `few` units. The bar disappears at
+    the end.
     """
     console = console or _outer.get() or Console(stderr=True)
     counts: tuple[ProgressColumn, ...] = (MofNCompleteColumn(), TextColumn(unit))
     if unit == "bytes":
         counts = (DownloadColumn(), TransferSpeedColumn())
     columns = (TextColumn(what, markup=False), BarColumn(), *counts, TimeRemainingColumn())
-    progress = Progress(*columns, console=console, transient=True, disable=console.quiet or not console.is_terminal)
+    is_hidden = console.quiet or not console.is_terminal or (total is not None and total <= few)
+    progress = Progress(*columns, console=console, transient=True, disable=is_hidden)
     with on(console), progress:
         task = progress.add_task("", total=total)
         yield lambda n: progress.advance(task, n)

@@ -38,6 +38,7 @@ from equipoise.training import checkpoint
 from equipoise.training.loop import Row
 
 BATCH = 500  # codes that are decoded at a time
+FEW = 1000  # images or codes, for which no progress is displayed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,7 +173,7 @@ class Run:
             (1, 10)
         """
         images = self.prepare(source)
-        with progress.bar("encoding", len(images), "images") as advance:
+        with progress.bar("encoding", len(images), "images", few=FEW) as advance:
             return coding.encode(scoring.on_device(self).at(beta), images, np.arange(len(images)), advance=advance)
 
     def decode(self, codes: Any) -> Images:
@@ -202,7 +203,7 @@ class Run:
             rows = coding.check_rows(codes, latent, "codes")
         model = scoring.on_device(self)
         parts = []
-        with progress.bar("decoding", len(rows), "codes") as advance:
+        with progress.bar("decoding", len(rows), "codes", few=FEW) as advance:
             for batch in torch.split(torch.from_numpy(rows), BATCH):
                 parts.append(model.decode(batch).cpu())
                 advance(len(batch))
