@@ -222,6 +222,7 @@ REFUSALS = {
     "decode runs/first wide.npy --out new/../wide.npy": "wide.npy is the file that is read, and would be lost",
     "sample runs/first --n 10001": "samples.png: a .png holds up to 10,000 images, not 10,001",
     "decode runs/first words.csv": "line 2 lacks a number in a column of codes",
+    "decode runs/first grouped.csv": "line 2 lacks a number in a column of codes",
     "decode runs/first empty.csv": "expected codes [N, 6], at least one",
     "decode runs/first wide.npy": "wide.npy has shape [3, 7]; expected codes [N, 6]",
     "decode runs/first nan.npy": "nan.npy has values that are not finite numbers",
@@ -267,6 +268,7 @@ def test_what_cannot_be_done_is_one_sentence_and_writes_nothing(
     Path("short.csv").write_text("z0,z1\n1,2\n")
     Path("long.csv").write_text("z0,z1,z2,z3,z4,z5,z6\n1,2,3,4,5,6,7\n")
     Path("words.csv").write_text("z0,z1,z2,z3,z4,z5\n1,2,3,4,5,many\n")
+    Path("grouped.csv").write_text("z0,z1,z2,z3,z4,z5\n1,2,3,4,5,1_000\n")
     Path("twice.csv").write_text("z0,z1,z2,z3,z4,z5,z0\n1,2,3,4,5,6,7\n")
     Path("commas.csv").write_text("z0,z1,z2,z3,z4,z5\n" + ",".join(["0,5"] * 6) + "\n")
     Path("empty.csv").write_text("z0,z1,z2,z3,z4,z5\n")

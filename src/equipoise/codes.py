@@ -24,7 +24,7 @@ from equipoise.data.readers.named_arrays import name_of_factors
 from equipoise.errors import InputError
 from equipoise.files import replacing, write_text
 from equipoise.model import POINT, VAE
-from equipoise.text_column import Column
+from equipoise.text_column import Column, floats
 
 KINDS = (".npz", ".npy", ".csv", ".parquet")  # of files that `write` writes
 _ENDINGS = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"  # in messages
@@ -206,11 +206,11 @@ def _latents(path: Path, header: Sequence[str], table: Sequence[Row], latent: in
     columns = [header.index(name) for name in names]
     rows = []
     for place, cells in table:
-        try:
-            rows.append([float(cells[j]) for j in columns])
-        except ValueError:
-            raise InputError(f"{path}: {place} lacks a number in a column of codes; correct that row") from None
-    return np.array(rows).reshape(-1, latent)
+        values = floats([cells[j] for j in columns])
+        if values is None:
+            raise InputError(f"{path}: {place} lacks a number in a column of codes; correct that row")
+        rows.append(values)
+    return np.array(rows, np.float64).reshape(-1, latent)
 
 
 def read_to_score(path: Path) -> Codes:

@@ -146,11 +146,12 @@ def auto(
     methods = {candidate.run: candidate.config.method.name for candidate in candidates}
     table = None if labels is None else read_labels(labels, load_images(candidates[0].config, None)[-1])
     out, about = contents["out"], contents["auto"]
+    workers = about["workers"] if workers is None else workers  # another number on resume changes no result
 
     with hold(folder / CLAIM):
         first_stage = listing.first_stage(candidates, out)
         if not listing.finalists_in(out):
-            _drive(first_stage, engine, about["workers"], gpus, console)
+            _drive(first_stage, engine, workers, gpus, console)
             paths = _finished_runs(first_stage)
             ranking = rank(paths, methods, paths)
             result = listing.First(
@@ -160,7 +161,7 @@ def auto(
             )
             write_text(folder / listing.FILE, json.dumps(result, indent=1))
         second_stage = listing.second_stage(candidates, listing.finalists_in(out), out)
-        _drive(second_stage, engine, about["workers"], gpus, console)
+        _drive(second_stage, engine, workers, gpus, console)
         with console.status("comparing the models"):
             paths = _finished_runs(second_stage)
             ranking = rank(_finished_runs(first_stage, but=second_stage.runs) | paths, methods, paths)
