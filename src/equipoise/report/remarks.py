@@ -14,6 +14,7 @@ from equipoise.report.sentences import constant_output, listing
 from equipoise.scoring import Run
 
 FEW = 400  # steps; in fewer, latents are inactive with most methods, whatever the settings
+OFTEN = 100  # passes over the images, after which the errors of other images can be several times as large
 
 
 def notes(run: Run) -> list[str]:
@@ -53,7 +54,7 @@ def flags(run: Run) -> list[Flag]:
 
 def remarks(run: Run, findings: Findings) -> list[Remark]:
     """Return all remarks on a run with these findings."""
-    every = [*_batch(run), *_collapse(run, latent_variances(findings.codes)), *_training(run)]
+    every = [*_batch(run), *_passes(run), *_collapse(run, latent_variances(findings.codes)), *_training(run)]
     if findings.information is not None and findings.active:
         every += _missing_factors(findings.information, [latent.index for latent in findings.active])
     return every + _scores(run, findings)
@@ -65,6 +66,21 @@ def _batch(run: Run) -> list[Remark]:
         return []
     sentence = f"There were only {run.meta['images']} images to train on, so each batch had {size} images, not "
     return [Remark(f"{sentence}{run.config.train.batch}.")]
+
+
+def _passes(run: Run) -> list[Remark]:
+    """Return a remark on a run that used each image many times, unless other images are scored."""
+    images, data = run.meta["images"], run.config.data
+    passes = run.config.train.steps * run.meta.get("parts", {}).get("batch", run.config.train.batch) / images
+    if passes < OFTEN or data.split or data.n is not None:
+        return []
+    items = "images" if data.scaling is None else "vectors"
+    sentence = (
+        f"The model was trained on each of the {images:,} {items} {passes:,.0f} times, and these are also the ones "
+        f"that are scored. Errors and scores of other {items} can be worse: data.split=[0.8,0.2] trains on a part and "
+        "scores the rest."
+    )
+    return [Remark(sentence)]
 
 
 def _collapse(run: Run, variances: Array) -> list[Remark]:
