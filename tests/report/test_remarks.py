@@ -96,14 +96,14 @@ def test_a_collapse_after_a_few_steps_is_called_too_short_a_run(make: Make) -> N
     assert "collapsed" in flags(short)
 
 
-def test_many_passes_over_few_images_are_remarked_on_unless_others_are_scored(make: Make) -> None:
+def test_many_passes_over_few_images_are_remarked_on_if_these_are_scored(make: Make) -> None:
     run = make()
     assert run.config.train.steps * run.config.train.batch == 3200
     few = run.but(meta=run.meta | {"images": 20})
     assert "each of the 20 images 160 times" in about(report.notes(few), "The model was trained on")
-    for data in (replace(run.config.data, n=500), replace(run.config.data, split=(0.8, 0.2))):
-        others = few.but(config=replace(run.config, data=data))
-        assert not [note for note in report.notes(others) if "was trained on" in note]
+    for settings, is_remarked in (({"n": 20}, True), ({"split": (0.8, 0.2)}, False), ({"scored": "left_out"}, False)):
+        other = few.but(config=replace(run.config, data=replace(run.config.data, **settings)))
+        assert any("was trained on" in note for note in report.notes(other)) == is_remarked
     many = run.but(meta=run.meta | {"images": 40})
     assert not [note for note in report.notes(many) if "was trained on" in note]
 

@@ -14,7 +14,7 @@ from equipoise.report.sentences import constant_output, listing
 from equipoise.scoring import Run
 
 FEW = 400  # steps; in fewer, latents are inactive with most methods, whatever the settings
-OFTEN = 100  # passes over the images, after which the errors of other images can be several times as large
+OFTEN = 100  # passes over the images, after which the errors of other images were several times as large in trials
 
 
 def notes(run: Run) -> list[str]:
@@ -69,15 +69,16 @@ def _batch(run: Run) -> list[Remark]:
 
 
 def _passes(run: Run) -> list[Remark]:
-    """Return a remark on a run that used each image many times, unless other images are scored."""
+    """Return a remark on a run that used each image many times, if these images are scored."""
     images, data = run.meta["images"], run.config.data
     passes = run.config.train.steps * run.meta.get("parts", {}).get("batch", run.config.train.batch) / images
-    if passes < OFTEN or data.split or data.n is not None:
+    scored = data.scored or ("test" if data.split else "all")
+    if passes < OFTEN or scored not in ("all", "train"):
         return []
     items = "images" if data.scaling is None else "vectors"
     sentence = (
-        f"The model was trained on each of the {images:,} {items} {passes:,.0f} times, and these are also the ones "
-        f"that are scored. Errors and scores of other {items} can be worse: data.split=[0.8,0.2] trains on a part and "
+        f"The model was trained on each of the {images:,} {items} {passes:,.0f} times, and they are among those that "
+        f"are scored. Errors and scores of other {items} can be worse: data.split=[0.8,0.2] trains on a part and "
         "scores the rest."
     )
     return [Remark(sentence)]
