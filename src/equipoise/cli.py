@@ -116,10 +116,10 @@ def main() -> None:
     except (MemoryError, RuntimeError) as error:
         reason = str(error)
         if isinstance(error, RuntimeError):  # torch has no MemoryError
-            wanted = re.search(r"allocate [\d.]+ \w+", reason)
-            if wanted is None:
+            match = re.search(r"allocate [\d.]+ \w+", reason)
+            if match is None:
                 raise
-            reason = f"unable to {wanted[0]}"
+            reason = f"unable to {match[0]}"
         reason = f" ({reason})" if reason else ""
         _exit(f"the memory of this machine is full{reason}; use smaller data, nets or batches", 1)
     except OSError as error:  # the message of the operating system is the reason

@@ -146,7 +146,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., FakeRun]:
             "versions": {"torch": "2.9"},
             "parts": {"onednn": True},
             "shape": list(model.shape),
-            "images": 10_000,
+            "images": len(images),
         }
         return FakeRun(folder, config, meta, model, log(), codes, scores, images)
 
