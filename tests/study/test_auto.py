@@ -110,7 +110,7 @@ def test_a_budget_that_is_too_small_names_the_least_one(
     monkeypatch.setattr(module, "_drive", lambda *_: None)
     with pytest.raises(RunError, match="no training could be finished"):
         eq.auto("squares.npz", budget="10s", workers=2, out="study", settings=SETTINGS)
-    assert "so this takes about 45 s; the least sensible budget here is 88 s" in capsys.readouterr().err
+    assert "so this takes about 45 s; the smallest sensible budget here is 88 s" in capsys.readouterr().err
 
 
 def test_candidates_are_recipes_with_seeds_of_their_own_and_equal_times() -> None:

@@ -236,7 +236,7 @@ def _begin(
     if seconds < listing.least_budget(workers):
         lines.append(
             "most of the budget is for starting, scoring and drawing the models, so this takes about "
-            f"{choice.duration(listing.expected(count, finalists, training_seconds, workers))}; the least sensible "
+            f"{choice.duration(listing.expected(count, finalists, training_seconds, workers))}; the smallest sensible "
             f"budget here is {choice.duration(listing.least_budget(workers))}"
         )
     return contents

@@ -1,8 +1,8 @@
 """How far the methods that tune themselves are from a beta-VAE tuned by hand, as a table and a figure.
 
-The reference is the front of beta-VAEs with eight fixed weights. A method is worse than one of its points by the lesser
-of two shares: of the range of the log squared errors of these VAEs, and of the range of their scores. Its regret is the
-largest of these over the front. At 0 and below, no beta-VAE is better in both.
+The reference is the front of beta-VAEs with eight fixed weights. For each point of the front, two distances are
+computed: in log squared error, as a share of its range over these VAEs, and in score, as a share of its range. The
+smaller one counts. The regret is the largest of these over the front. At 0 and below, no beta-VAE is better in both.
 """
 
 import math
