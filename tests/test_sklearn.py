@@ -74,6 +74,11 @@ def test_images_of_another_shape_than_in_fit_are_refused() -> None:
         model.transform(np.zeros((10, 256)))
 
 
+def test_images_without_an_axis_of_channels_are_refused() -> None:
+    with pytest.raises(InputError, match=r"X has 3 axes; expected .* give grey images as X\[:, None\]"):
+        Disentangler(steps=1).fit(np.zeros((4, 16, 16), np.uint8))
+
+
 def test_it_works_in_a_pipeline_and_names_its_outputs() -> None:
     X = np.random.default_rng(0).normal(size=(50, 6))
     pipeline = make_pipeline(StandardScaler(), Disentangler(latent=3, steps=2))

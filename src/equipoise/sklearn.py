@@ -239,5 +239,8 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
 
 def _is_image(X: npt.ArrayLike) -> bool:
-    """Whether X has images, and not vectors."""
-    return getattr(X, "ndim", 2) == 4
+    """Whether X has images, and not vectors. Raises `InputError` for three axes, which neither has."""
+    axes = getattr(X, "ndim", 2)
+    if axes == 3:
+        raise InputError("X has 3 axes; expected vectors [N, F] or images [N, C, H, W]: give grey images as X[:, None]")
+    return bool(axes == 4)
