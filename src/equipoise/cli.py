@@ -115,7 +115,7 @@ def main() -> None:
         _exit(str(error), 1)
     except (MemoryError, RuntimeError) as error:
         reason = str(error)
-        if isinstance(error, RuntimeError):  # torch has no MemoryError
+        if isinstance(error, RuntimeError):  # torch raises it if it cannot allocate memory
             match = re.search(r"allocate [\d.]+ \w+", reason)
             if match is None:
                 raise

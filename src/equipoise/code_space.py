@@ -46,15 +46,18 @@ class Outliers:
     share: Array
 
 
-def usual(total: int) -> int:
-    """How many of so many images are listed by default: 10, or all if there are fewer."""
+def default_count(total: int) -> int:
+    """Return how many of `total` images are listed by default: 10, or all if there are fewer."""
     return min(10, total)
 
 
 def nearest(codes: Codes, queries: Codes, count: int | None, latents: Sequence[int] | None = None) -> Neighbours:
-    """Return the `count` codes nearest to each of the queries, by the chosen latents or by all; default: `usual`."""
+    """Return the `count` codes nearest to each of the queries, by the chosen latents or by all.
+
+    Without `count`, it is `default_count`.
+    """
     total, latent = codes["mean"].shape
-    count = usual(total) if count is None else count
+    count = default_count(total) if count is None else count
     if not 1 <= count <= total:
         raise InputError(f"n is {count}; the run has {total:,} encoded images, so give 1 to {total:,} neighbours")
     columns = latent_columns(latents, latent)
@@ -66,14 +69,14 @@ def nearest(codes: Codes, queries: Codes, count: int | None, latents: Sequence[i
 def outliers(codes: Codes, others: Codes | None, count: int | None, by: str) -> Outliers:
     """Return the `count` images with the largest measure: of the run's own, or of others compared with these.
 
-    Without a count it is `usual`.
+    Without `count`, it is `default_count`.
     """
     choose("measure of outliers", by, NEEDS)
     if missing := [name for name in NEEDS[by] if name not in codes]:
         raise RunError(f"the codes of the run have no array {missing[0]}; run equipoise evaluate on the run")
     ranked = codes if others is None else others
     most = len(ranked["index"])
-    count = usual(most) if count is None else count
+    count = default_count(most) if count is None else count
     if not 1 <= count <= most:
         raise InputError(f"n is {count}; there are {most:,} encoded images, so give 1 to {most:,}")
     own = _measure(codes, None, by)

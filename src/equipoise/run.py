@@ -38,7 +38,7 @@ from equipoise.training import checkpoint
 from equipoise.training.loop import Row
 
 BATCH = 500  # codes that are decoded at a time
-FEW = 1000  # images or codes, for which no progress is displayed
+FEW = 1000  # images or codes, up to which no bar is displayed
 
 
 @dataclasses.dataclass(frozen=True)

@@ -77,9 +77,8 @@ def _passes(run: Run) -> list[Remark]:
         return []
     items = "images" if data.scaling is None else "vectors"
     sentence = (
-        f"The model was trained on each of the {images:,} {items} {passes:,.0f} times, and they are among those that "
-        f"are scored. Errors and scores of other {items} can be worse: data.split=[0.8,0.2] trains on a part and "
-        "scores the rest."
+        f"The model was trained on each of the {images:,} {items} {passes:,.0f} times, and these are also scored. "
+        f"Errors and scores of other {items} can be worse: data.split=[0.8,0.2] trains on a part and scores the rest."
     )
     return [Remark(sentence)]
 
