@@ -245,6 +245,7 @@ REFUSALS = {
     "map runs/first --out map.txt": "map.txt: a list is written to a .csv and its images to a .png; give one of these",
     "outliers runs/first --by elb": "elb: no such measure of outliers; did you mean elbo?",
     "outliers runs/first --n 0": "n is 0; there are 40 encoded images, so give 1 to 40",
+    "outliers runs/first --n 501 --out x.png": "--n is 501; a picture has up to 500 images; write a .csv",
     "outliers runs/first path/to/images --out path/to/images/x.png": "x.png would be one of the images in path/to",
     "pipe runs/first --latents uniforn": "uniforn: no such choice of latents; did you mean uniform?",
     "pipe runs/first --seen 9": "seen is 9; expected at least 64 pictures",

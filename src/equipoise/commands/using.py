@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST = 100  # rows of images in a picture
+MOST_OUTLIERS = 500  # images in a picture of them: ten in a row, with their reconstructions
 Latents = Annotated[list[int] | None, typer.Option("--latent", help="The number of a latent; may be repeated.")]
 Pictures = Annotated[
     Path | None,
@@ -154,6 +155,8 @@ def outliers(
     from equipoise.report.figures import images as figures
 
     _check_list(out, images)
+    if n is not None and n > MOST_OUTLIERS and out is not None and out.suffix.lower() == ".png":
+        raise InputError(f"--n is {n:,}; a picture has up to {MOST_OUTLIERS} images; write a .csv")
     run = runs.open_run(folder).at(beta)
     source = None if images is None else run.prepare(images)
     result = run.outliers(n, by, source)
@@ -211,7 +214,7 @@ def map_(
     ]
     listing = _listing(rows, target, lambda: picture(run, analyse(run), plane).figure)
     values = {"axes": plane.axes, **listing.values}
-    return Outcome(values, f"{len(rows):,} images. {plane.summary}\nwrote {target}")
+    return Outcome(values, f"{len(rows):,} points. {plane.summary}\nwrote {target}")
 
 
 def pipe(
