@@ -124,7 +124,8 @@ def main() -> None:
         _exit(f"the memory of this machine is full{reason}; use smaller data, nets or batches", 1)
     except OSError as error:  # the message of the operating system is the reason
         remedy = next((remedy for numbers, remedy in REMEDIES.items() if error.errno in numbers), "")
-        _exit(f"{error.filename or 'a file'}: {error.strerror or error}{remedy}", 1)
+        name = error.filename2 or error.filename or "a file"  # the target, if a renaming failed
+        _exit(f"{name}: {error.strerror or error}{remedy}", 1)
 
 
 def _printing_notes() -> Callable[..., None]:

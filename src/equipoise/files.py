@@ -176,4 +176,4 @@ def sweep(folder: Path) -> None:
 
 def _beside(path: Path) -> Path:
     """A new name in the same folder; random, since two processes may write the same file."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    return path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.part")  # shorter than the longest name
