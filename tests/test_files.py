@@ -75,10 +75,12 @@ def test_a_folder_that_cannot_be_replaced_is_still_there(tmp_path: Path, monkeyp
 def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path) -> None:
     path = tmp_path / ("a" * 255)
     write_text(path, "text")
-    assert path.read_text() == "text" and list(tmp_path.iterdir()) == [path]
+    assert path.read_text() == "text"
+    assert list(tmp_path.iterdir()) == [path]
     with pytest.raises(OSError, match="too long") as error:
         write_text(tmp_path / ("b" * 256), "text")
-    assert error.value.filename2 == str(tmp_path / ("b" * 256)) and list(tmp_path.iterdir()) == [path]
+    assert error.value.filename2 == str(tmp_path / ("b" * 256))
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_an_error_of_writing_has_the_name_of_its_file(tmp_path: Path) -> None:

@@ -37,8 +37,9 @@ def a_model(**settings: Any) -> VAE:
     return opened(toy(objective))
 
 
-def test_the_loss_is_that_of_its_formula_image_by_image() -> None:
-    objective = build(MRVAE(beta_min=0.5, beta_max=8.0, likelihood="mse"))
+@pytest.mark.parametrize(("law", "exponent"), [("balanced", 0.25), ("published", 0.0)])
+def test_the_loss_is_that_of_its_formula_image_by_image(law: str, exponent: float) -> None:
+    objective = build(MRVAE(law=law, beta_min=0.5, beta_max=8.0, likelihood="mse"))
     model = opened(toy(objective))
     x, eps = images(B), noise(B)
     p = forward(model, x, eps)
@@ -51,7 +52,7 @@ def test_the_loss_is_that_of_its_formula_image_by_image() -> None:
     assert set(model.encoder.gates) == {"1", "3"}
     assert set(model.decoder.gates) == {"0"}, "the last layer of the decoder has no gate"
     middle = (math.log(0.5) + math.log(8.0)) / 2
-    total, sum_kl = 0.0, 0.0
+    total, sum_kl, sum_rec = 0.0, 0.0, 0.0
     for i in range(B):
         log_beta = float(p.beta[i].log())
         opening = [1 / (1 + (-5 * (g.slope * (log_beta - middle) + g.offset)).exp()) for g in (of_first, of_head)]
@@ -61,10 +62,12 @@ def test_the_loss_is_that_of_its_formula_image_by_image() -> None:
         z = mean + (logvar / 2).exp() * eps[i]
         out = last.weight @ (root * (start.weight @ z + start.bias)).tanh() + last.bias
         kl = 0.5 * (mean**2 + logvar.exp() - logvar - 1).sum()
-        total += (torch.sigmoid(out) - x[i].flatten()).square().sum() + math.exp(log_beta) * kl
-        sum_kl += kl
+        rec = (torch.sigmoid(out) - x[i].flatten()).square().sum()
+        total += (rec + math.exp(log_beta) * kl) / math.exp(exponent * (log_beta - middle))
+        sum_kl, sum_rec = sum_kl + kl, sum_rec + rec
     assert torch.allclose(loss, total / B)
     assert torch.allclose(logs["kl"], sum_kl / B), "the log has the KL without its weight"
+    assert torch.allclose(logs["rec"], sum_rec / B), "and the reconstruction"
 
 
 def test_log_beta_is_drawn_for_each_image_and_covers_the_range_evenly() -> None:

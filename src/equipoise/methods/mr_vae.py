@@ -1,6 +1,7 @@
 """MR-VAE: one training for every beta in a range."""
 
-from typing import ClassVar
+import math
+from typing import ClassVar, Literal
 
 from pydantic.dataclasses import dataclass
 from torch import Tensor
@@ -11,25 +12,23 @@ from equipoise.balance.contract import Positive
 from equipoise.errors import InputError
 from equipoise.gates import Rates
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
-from equipoise.methods.shared import AT_MEAN, Noise, latent_of, likelihood_of, prior_of
+from equipoise.methods.shared import FAST, Noise, latent_of, likelihood_of, prior_of
 from equipoise.model import Pass
 from equipoise.objective import Objective
 from equipoise.part import Spec
 
-
-def weighted_kl(p: Pass) -> Tensor:
-    """Return beta * KL(q(z|x) || p(z)) in nats, [B, D] or [B, S], with the beta of each image."""
-    if p.beta is None:
-        raise InputError("mr-vae needs nets with gates; build the model with `gates.add`")
-    return p.beta.unsqueeze(1) * terms.kl(p)
+EXPONENT = 0.25  # of beta, by a power of which `balanced` divides the loss of an image; see docs/findings.md
 
 
 @dataclass(frozen=True, config=STRICT)
 class MRVAE(Noise):
-    """Minimise  mean over images of (rec + beta * KL),  in nats per image, with log beta drawn anew for each image.
+    """Minimise  mean over images of w * (rec + beta * KL),  in nats per image, with log beta drawn for each image.
 
     beta is drawn log-uniformly from the range. Each pre-activation is scaled by a gate that is a function of log beta,
-    so that one encoder and one decoder serve every beta.
+    so that one encoder and one decoder serve every beta. w = (beta / m)^(-1/4), with m the geometric mean of the range.
+
+    Deviation, which `law=published` undoes: there w is 1. The large betas then dominate the gradients, and after the
+    same number of steps the small ones encode fewer nats.
 
     Source:
         Bae et al., Multi-Rate VAE: Train Once, Get the Full Rate-Distortion Curve, ICLR 2023,
@@ -41,6 +40,8 @@ class MRVAE(Noise):
         10.0
     """
 
+    law: Literal["balanced", "published"] = "balanced"
+    """`balanced`: every beta has about the same share in the loss. `published`: the losses have no weights."""
     beta_min: Positive = 0.01
     """Lowest beta. Default: as published."""
     beta_max: Positive = 10.0
@@ -52,7 +53,7 @@ class MRVAE(Noise):
 
     name: ClassVar[str] = "mr-vae"
     summary: ClassVar[str] = "one model for every beta in a range"
-    defaults: ClassVar[Settings] = {"train.lr": 1e-3, "train.batch": 128, **AT_MEAN}
+    defaults: ClassVar[Settings] = {**FAST, "train.batch": 128}
     presets: ClassVar[Presets] = presets("mr-vae")
 
     @property
@@ -62,11 +63,33 @@ class MRVAE(Noise):
 
     def build(self, shape: Shape) -> Objective:
         """Return the objective for images and latents of this shape. Raises `InputError` for limits in conflict."""
+        rates = Rates(self.beta_min, self.beta_max, self.beta)
+        exponent = EXPONENT if self.law == "balanced" else 0.0
+
+        def weight(p: Pass) -> Tensor:
+            """Return the weight w of the loss of each image, [B]."""
+            return (_betas(p) / math.exp(rates.middle)) ** -exponent
+
+        def weighted_rec(p: Pass) -> Tensor:
+            """Return w * rec in nats, [B]."""
+            return weight(p) * terms.rec(p)
+
+        def weighted_kl(p: Pass) -> Tensor:
+            """Return w * beta * KL(q(z|x) || p(z)) in nats, [B, D] or [B, S]."""
+            return (weight(p) * _betas(p)).unsqueeze(1) * terms.kl(p)
+
         return Objective(
-            terms={"rec": terms.rec, "weighted_kl": weighted_kl},
+            terms={"weighted_rec": weighted_rec, "weighted_kl": weighted_kl},
             balance=Fixed({"weighted_kl": 1.0}),
             likelihood=likelihood_of(self, shape),
             prior=prior_of(self.prior, shape),
-            monitors={"kl": terms.kl},
-            rates=Rates(self.beta_min, self.beta_max, self.beta),
+            monitors={"rec": terms.rec, "kl": terms.kl},
+            rates=rates,
         )
+
+
+def _betas(p: Pass) -> Tensor:
+    """Return the beta of each image, [B]."""
+    if p.beta is None:
+        raise InputError("mr-vae needs nets with gates; build the model with `gates.add`")
+    return p.beta

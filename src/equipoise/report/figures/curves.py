@@ -136,7 +136,11 @@ def _panels(rows: Rows, aims: Aims, parts: Sequence[str]) -> list[Panel]:
         ("", ", nats per image", {"edges": "error of the edge maps"}),
         ("", ", nats per image", {"kl": "KL term K"}),
         ("", " per image", {"sse": "squared error"}),
-        ("", ", nats per image", {"weighted_kl": "KL term with the weight of each image"}),
+        (
+            "terms with the weight of each image",
+            ", nats per image",
+            {"weighted_rec": "weighted reconstruction", "weighted_kl": "weighted KL"},
+        ),
         (
             "parts of the KL",
             ", nats per image",
