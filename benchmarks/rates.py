@@ -1,8 +1,8 @@
 """The curve of one run of mr-vae beside separately trained beta-VAEs of the same net, steps and batches.
 
     python benchmarks/rates.py [--data dsprites] [--size 32] [--net small] [--steps 20000] [--seeds 3]
-        [--betas 0.2 0.35 0.6 1 1.7 3 5 8] [--range 0.1 10] [--settings key=value ...] [--out rates.json]
-        [--figure FILE.svg]
+        [--betas 0.2 0.35 0.6 1 1.7 3 5 8] [--range 0.1 10] [--law balanced] [--settings key=value ...]
+        [--out rates.json] [--figure FILE.svg]
 
 For each seed one mr-vae is trained over the range of beta, and one beta-vae for each of the betas, with the optimiser,
 learning rate, batches and start that mr-vae has by default. KL and reconstruction term are means over 2,000 images of
@@ -114,20 +114,22 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds")
     parser.add_argument("--betas", type=float, nargs="+", default=[0.2, 0.35, 0.6, 1, 1.7, 3, 5, 8])
     parser.add_argument("--range", type=float, nargs=2, default=[0.1, 10.0], help="range of beta of mr-vae")
+    parser.add_argument("--law", default="balanced", help="weights of the losses of mr-vae: balanced or published")
     parser.add_argument("--settings", nargs="+", default=[], metavar="key=value", help="other settings of both")
     parser.add_argument("--out", type=Path, default=Path("rates.json"), help="JSON file to write")
     parser.add_argument("--figure", type=Path, help="file for the figure")
     args = parser.parse_args()
     common = COMMON | {"data": args.data, "data.size": args.size, "net.name": args.net, "train.steps": args.steps}
     common |= config.parse(args.settings)
-    about = {"settings": common, "betas": args.betas, "range": args.range}
+    about = {"settings": common, "betas": args.betas, "range": args.range, "law": args.law}
     result: Any = about | {"processor": speed.processor(), "seeds": {}}
     if args.out.exists():
         result = json.loads(args.out.read_text(encoding="utf-8"))
-        if any(result[key] != value for key, value in about.items()):
+        if any(result.get(key) != value for key, value in about.items()):
             parser.error(f"{args.out} is of other settings; take another --out")
     low, high = args.range
-    ours = {"method": "mr-vae", "method.beta_min": low, "method.beta_max": high, "method.beta": (low * high) ** 0.5}
+    ours = {"method": "mr-vae", "method.law": args.law, "method.beta_min": low, "method.beta_max": high}
+    ours["method.beta"] = (low * high) ** 0.5
     runs = [("mr-vae", ours, args.betas)]
     runs += [(f"{beta:g}", {"method": "beta-vae", "method.beta": beta}, [beta]) for beta in args.betas]
     for seed in map(str, range(args.seeds)):
