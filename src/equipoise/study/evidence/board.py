@@ -94,8 +94,8 @@ def show(runs: Sequence[StudyRun], shorter: Sequence[StudyRun] = ()) -> Page:
         "Every method has its own settings at their defaults; images, net, batches, optimiser and steps are the same. "
         "ada-gvae has weak labels; the KL of mr-vae is a mean over its range of beta, and its other values are those "
         "at a beta of 1. DCI: disentanglement by boosted trees on binned codes. Above: the pairs of seeds in which the "
-        "MIG is above that of the beta-VAE with the best mean. Seconds: training of the fastest seed on one core; other "
-        "programs used the machines as well." + (" MIG at 1/3: the MIG after a third of the steps." if third else "")
+        "MIG is above that of the beta-VAE with the best mean. Seconds: training of the fastest seed on one core; "
+        "other programs used the machines as well." + (" MIG at 1/3: the MIG after a third of the steps." if third else "")
     )
     text, markdown, values = [], [summary], []
     for data, members in by_data(results).items():
