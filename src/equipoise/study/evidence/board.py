@@ -95,8 +95,10 @@ def show(runs: Sequence[StudyRun], shorter: Sequence[StudyRun] = ()) -> Page:
         "ada-gvae has weak labels; the KL of mr-vae is a mean over its range of beta, and its other values are those "
         "at a beta of 1. DCI: disentanglement by boosted trees on binned codes. Above: the pairs of seeds in which the "
         "MIG is above that of the beta-VAE with the best mean. Seconds: training of the fastest seed on one core; "
-        "other programs used the machines as well." + (" MIG at 1/3: the MIG after a third of the steps." if third else "")
+        "other programs used the machines as well."
     )
+    if third:
+        summary += " MIG at 1/3: the MIG after a third of the steps."
     text, markdown, values = [], [summary], []
     for data, members in by_data(results).items():
         of_set = rows(members, [each for each in third if each.data == data], seconds)
