@@ -64,6 +64,12 @@ def test_the_image_with_the_largest_effects_comes_first(run: Any, monkeypatch: p
     assert learned._starts(run, found)[0] == rows, "without any effect, the typical image"
 
 
+def test_the_caption_calls_the_first_image_the_one_with_the_largest_effects(run: Any) -> None:
+    text = " ".join(Reader(run.path / "report.html").text.split())
+    assert "The first image is the one on which the latents have the largest effects." in text
+    assert "typical" not in text, "the typical image is among the four, at any place"
+
+
 def test_traversals_start_from_the_image_that_the_reader_chooses(run: Any) -> None:
     read = Reader(run.path / "report.html")
     found = analyse(run)

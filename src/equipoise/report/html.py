@@ -28,8 +28,8 @@ def macros(name: str) -> Any:
     return template(name).module
 
 
-def number(value: float | None, decimals: int | None = None) -> Markup:
-    """Format a number with its exact value in the element, with `decimals` or else three significant digits.
+def number(value: float | None, decimals: int | None = None, digits: int = 3) -> Markup:
+    """Format a number with its exact value in the element, with `decimals` or else `digits` significant digits.
 
     A missing number, and NaN, is a dash.
     """
@@ -38,7 +38,7 @@ def number(value: float | None, decimals: int | None = None) -> Markup:
     if np.isinf(value):
         return Markup("∞" if value > 0 else "−∞")
     if decimals is None:
-        decimals = 0 if value == round(value) else max(0, 2 - math.floor(math.log10(abs(value))))
+        decimals = 0 if value == round(value) else max(0, digits - 1 - math.floor(math.log10(abs(value))))
     return Markup('<data value="{}">{}</data>').format(repr(float(value)), f"{value:z,.{decimals}f}".replace("-", "−"))
 
 
