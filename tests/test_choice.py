@@ -33,6 +33,12 @@ def test_colour_photographs_are_resized_and_get_a_small_net_in_four_lines() -> N
     assert "min left" in result.lines[3]
 
 
+def test_grey_images_on_black_are_not_called_black_and_white() -> None:
+    lines = choose(Facts(600, (1, 128, 128), is_black_and_white=True), {}).lines
+    assert "600 grey, nearly all values black or white, 128 x 128" in lines[0]
+    assert "likelihood bernoulli, since nearly all values are black or white" in lines[1]
+
+
 def test_the_lines_of_a_table_do_not_mention_images() -> None:
     table = Facts(500, (1, 1, 20), is_vector=True, images_per_second=9000.0)
     lines = choose(table, {}).lines

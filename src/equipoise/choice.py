@@ -99,8 +99,9 @@ def choose(facts: Facts, overrides: Settings, budget: float | None = None) -> Ch
     else:
         net = take("net.name", defaults.get("net.name", Net.name) if min(height, width) >= LEAST else "mlp_lvae")
     kind = {1: "grey", 3: "in colour"}.get(facts.shape[0], f"of {facts.shape[0]} channels")
+    why_likelihood = f"the images are {kind}"
     if facts.is_black_and_white:
-        kind = "black and white" if facts.shape[0] == 1 else f"{kind}, nearly all black or white"
+        kind, why_likelihood = f"{kind}, nearly all values black or white", "nearly all values are black or white"
     likelihood = take("method.likelihood", "bernoulli" if facts.is_black_and_white else "mse")
     latents = overrides.get("net.latent", Net.latent)
     precision = take("train.precision", "fp32")
@@ -115,7 +116,7 @@ def choose(facts: Facts, overrides: Settings, budget: float | None = None) -> Ch
         data, reason = f"vectors: {facts.images:,} of {width:,} columns, scaled by {scaling}", ""
     else:
         data = f"images: {facts.images:,} {kind}, {_sides(facts)}{_resizing(size, overrides)}"
-        reason = f", since the images are {kind}"
+        reason = f", since {why_likelihood}"
     lines = [
         data,
         f"method: {name}, which separates factors in minutes; net {net}, {latents} latents; likelihood {likelihood}"
