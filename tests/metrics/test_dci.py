@@ -313,3 +313,13 @@ def test_parameters_in_the_result_are_all_that_the_function_has(prefix: str) -> 
     for part in PARTS:
         function = METRICS[f"{prefix}_{part}"].function
         assert set(function(*toy(60), **FEW).params) == set(parameters(f"{prefix}_{part}")) - {"seed"}
+
+
+def test_a_lasso_that_does_not_converge_gives_one_warning() -> None:
+    rng = np.random.default_rng(0)
+    rest = rng.normal(size=(300, 6))
+    codes = rng.normal(size=(300, 1)) + 0.01 * rest  # six near copies
+    factors = np.stack([np.digitize(rest[:, 0] - rest[:, 1], [-1, 0, 1]), rng.integers(0, 3, 300)], axis=1)
+    with pytest.warns(ScoreWarning, match="the lasso of DCI did not converge for 1 of 2 factors") as caught:
+        score(codes, factors, which=["dci_lasso_disentanglement"])
+    assert [each.category for each in caught] == [ScoreWarning], "none from scikit-learn, and none from the resampling"

@@ -104,7 +104,7 @@ def test_collapsed_latents_are_left_out_by_their_kl_or_else_by_their_variance() 
     assert np.flatnonzero(np.isnan(by_kl.per_latent)).tolist() == [1]
     assert udr(dead, group, filtered=False).value < expected.value - 0.05
     other = (np.insert(group[0], 0, 0.3, axis=1), np.insert(np.full(mine.shape, -3.0), 0, 0.0, axis=1))
-    with pytest.warns(ScoreWarning, match="every latent has a KL of at most 3 and is left out: the score is 0"):
+    with pytest.warns(ScoreWarning, match="udr: every latent has a KL of at most 3 and is left out, so the score is 0"):
         assert udr(mine, [other], np.full(mine.shape, -3.0), threshold=3).value == 0
 
 

@@ -1,18 +1,20 @@
 """DCI with a lasso as predictor: see `dci`, which has the definition."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import f as f_distribution
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso, lasso_path
 from sklearn.model_selection import KFold
 
 from equipoise.errors import InputError
 from equipoise.metrics.chance import LEVEL
 from equipoise.metrics.importance import FOLDS, Importance, completeness, disentanglement, informativeness, regressed
-from equipoise.metrics.inputs import Pair, once, pair, scaled
+from equipoise.metrics.inputs import Pair, once, pair, scaled, warn
 from equipoise.metrics.result import Floats, Metric, Score
 from equipoise.metrics.threads import one_thread
 
@@ -24,15 +26,21 @@ _SEARCH: dict[str, Any] = {"tol": 1e-6, "max_iter": 10_000, "check_input": False
 def by_lasso(data: Pair, alphas: Sequence[float]) -> Importance:
     """Fit a lasso to codes and factors scaled to [0, 1]; 10-fold cross-validation chooses alpha for each factor.
 
-    The last fit has the default tolerance, as the published code: it decides how copies of a latent divide the
-    coefficient.
+    The last fit has the default tolerance and number of iterations, as the published code: they decide how copies of a
+    latent divide the coefficient. A warning counts the factors whose fit did not converge.
     """
     z, y = scaled(data.codes), scaled(data.factors.astype(np.float64))
-    with one_thread():
+    with one_thread(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # one for each fit of each fold
         best = _best_alphas(z, y, sorted(alphas, reverse=True))
         models = [Lasso(alpha, random_state=0).fit(z, column) for alpha, column in zip(best, y.T, strict=True)]
         prediction = np.stack([model.predict(z) for model in models], axis=1)
         chance = _chance(z, y)
+    if unfinished := sum(model.n_iter_ >= model.max_iter for model in models):
+        warn(
+            f"the lasso of DCI did not converge for {unfinished} of {len(models)} factors, so their coefficients are "
+            "approximate; this happens if latents are nearly linear functions of each other"
+        )
     return regressed(np.abs([model.coef_ for model in models]), prediction, y, chance)
 
 

@@ -212,7 +212,7 @@ def _by_vote(
         return data.score(math.nan, left_out=left_out)
     if not len(voters):
         if data.live.any():
-            warn(f"every latent has a standard deviation below {threshold} and is left out: the score is 0")
+            warn(f"factor_vae: every latent has a {reason} and is left out, so the score is 0")
         return data.score(0.0, left_out=left_out)
     rng = np.random.default_rng(seed)
     factor_of_point = rng.integers(len(groups), size=train + evaluate)
@@ -236,11 +236,14 @@ def _by_vote(
 def _has_groups(data: Pair, groups: Groups) -> bool:
     """Return whether there are two factors or more, each with rows to draw from; warn if not."""
     if len(groups) == 1:
-        warn("with one factor there is nothing to tell apart: the score is NaN")
+        warn("beta_vae, factor_vae and z_max: with one factor there is nothing to tell apart, so the score is NaN")
         return False
     empty = [k for k, values in zip(data.columns, groups, strict=True) if not values]
     if empty:
-        warn(f"no batch for factor {empty[0]}: too few rows share the fixed values; use more rows or fewer factor_bins")
+        warn(
+            f"beta_vae, factor_vae and z_max: no batch for factor {empty[0]}: too few rows share the fixed values; use "
+            "more rows or fewer factor_bins"
+        )
     return not empty
 
 

@@ -110,7 +110,7 @@ def _scored(data: Pair, similarity: Callable[[Ints, int], Floats], of: Of, aggre
     matrix = np.stack([values.mean(axis=0) if len(values) else np.zeros(values.shape[1]) for values in each])
     targets = matrix if of == "factors" else np.concatenate(each)
     if not len(targets):
-        warn("every value of the factors has one row, from which no similarity can be computed: the score is 0")
+        warn("spn: every value of the factors has one row, from which no similarity can be computed, so the score is 0")
         targets = np.zeros((1, data.codes.shape[1]))
     matched = np.zeros(len(targets))
     rows, latents = linear_sum_assignment(targets, maximize=True)

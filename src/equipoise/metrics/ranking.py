@@ -72,7 +72,7 @@ def udr(
     activity, measure = _activity(mine, logvars), "variance" if logvars is None else "KL"
     active = activity > threshold
     if not active.any():
-        warn(f"every latent has a {measure} of at most {threshold} and is left out: the score is 0")
+        warn(f"udr: every latent has a {measure} of at most {threshold} and is left out, so the score is 0")
     target = _comparable(mine, active, predictor)
     pairs, parts = [], []
     for other, other_logvar in others:

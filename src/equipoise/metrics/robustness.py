@@ -61,7 +61,8 @@ def irs(
         single, values = single + int((counts == 1).sum()), values + size
     if single > 0.05 * values:
         warn(
-            f"{single} of {values} factor values have one row and count as robust: the score is too high; use more rows"
+            f"irs: {single} of {values} factor values have one row and count as robust, so the score is too high; use "
+            "more rows"
         )
     scores = np.full(len(data.live), np.nan)
     scores[data.live] = robust[:, data.live].max(axis=0)
