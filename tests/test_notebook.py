@@ -44,6 +44,7 @@ def test_a_score_is_a_row_with_its_interval() -> None:
 @pytest.mark.filterwarnings("ignore::equipoise.metrics.ScoreWarning")
 def test_a_run_shows_its_scores_and_traversals(squares: Callable[[], str], tmp_path: Path) -> None:
     run = eq.train(squares(), "vae", net="burgess", steps=2, out=tmp_path / "<run>", settings=SETTINGS, progress=False)
+    assert repr(run) == f"Run({run.path}: vae on {run.config.data.name}, 2 steps)"
     html = eq.open_run(run.path)._repr_html_()
     assert html.startswith("<p>vae on ")
     assert "&lt;run&gt;" in html

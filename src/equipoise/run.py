@@ -62,7 +62,7 @@ class Run:
 
     path: Path
     config: Config
-    array: Images | None = dataclasses.field(default=None, repr=False, compare=False)
+    array: Images | None = dataclasses.field(default=None, compare=False)
     beta: float | None = None
 
     @property
@@ -143,6 +143,11 @@ class Run:
             data = dataclasses.replace(config.data, **self.meta["data"]["paths"])
             config = dataclasses.replace(config, data=data)
         return load_images(config, self.array)[-1]
+
+    def __repr__(self) -> str:
+        """Folder, method, data and steps."""
+        config, beta = self.config, "" if self.beta is None else f", beta {self.beta:g}"
+        return f"Run({self.path}: {config.method.name} on {config.data.name}, {config.train.steps:,} steps{beta})"
 
     def _repr_html_(self) -> str:
         """Method, data, steps and folder, the scores, and the traversals of a run that is encoded, for notebooks."""
