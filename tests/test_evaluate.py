@@ -46,6 +46,12 @@ def test_terminal_shows_value_interval_baseline_and_ceiling_in_columns() -> None
     ]
 
 
+@pytest.mark.parametrize(("option", "name"), [(None, "default"), ("carbonneau", "carbonneau")])
+def test_the_table_names_its_convention(codes: Path, option: str | None, name: str) -> None:
+    outcome = commands.evaluate(codes=codes, which=["mig"], convention=option, progress=False)
+    assert outcome.text.startswith(f"{codes}, convention {name}\n  metric ")
+
+
 def test_a_run_without_intervals_has_the_values_alone(squares: Callable[[], str], tmp_path: Path) -> None:
     settings = {"net.name": "factor", "net.latent": 2, "train.steps": 2, "train.batch": 16, "evaluate.which": "sse,mig"}
     runs = {

@@ -31,7 +31,14 @@ SECTIONS = ("data", "net", "train", "evaluate")
 def list_(
     kind: Annotated[str, typer.Argument(metavar="methods|metrics|data|nets", help="What to list.")],
 ) -> Outcome:
-    """List all methods, metrics, data sets or nets, one per line."""
+    """List all methods, metrics, data sets or nets, one per line.
+
+    Examples:
+
+      equipoise list methods
+
+      equipoise list metrics
+    """
     summaries = _summaries(choose("list", kind, TABLES))
     width = max(map(len, summaries), default=0)
     return Outcome(summaries, "\n".join(f"{name:<{width}}  {summary}" for name, summary in summaries.items()))
@@ -40,7 +47,14 @@ def list_(
 def show(
     name: Annotated[str, typer.Argument(help="A method, metric, data set, net or section of settings.")],
 ) -> Outcome:
-    """Describe a method, metric, data set, net or section of settings: formula, settings and source."""
+    """Describe a method, metric, data set, net or section of settings: formula, settings and source.
+
+    Examples:
+
+      equipoise show beta-vae
+
+      equipoise show train
+    """
     kinds = {each: kind for kind in TABLES for each in _summaries(kind)}
     choose("method, metric, data set, net or section of settings", name, [*kinds, *SECTIONS])
     if name in SECTIONS:

@@ -83,12 +83,21 @@ def evaluate(
     folders: Annotated[list[Path] | None, typer.Argument(metavar="[RUN]...", help="Folders of runs.")] = None,
     codes: Annotated[
         Path | None,
-        typer.Option(help="An .npz with codes or mean [N, D] and, if known, factors [N, K]; or a table of encode."),
+        typer.Option(
+            help="Codes of any model: an .npz with codes or mean [N, D] and, if known, factors [N, K]; a .csv or "
+            ".parquet with the columns z0, z1 and so on, and a column for each factor; or an .npy without factors."
+        ),
     ] = None,
     which: Annotated[
         list[str] | None, typer.Option(help="Metrics: default, all or a name; repeated: their union.")
     ] = None,
-    convention: Annotated[str | None, typer.Option(help="default, carbonneau or locatello.")] = None,
+    convention: Annotated[
+        str | None,
+        typer.Option(
+            help="Parameters of the metrics: default (the published definitions), carbonneau or locatello. Unset: "
+            "those of the run, and default with --codes."
+        ),
+    ] = None,
     to: Annotated[
         Path | None, typer.Option(help="A .csv or .parquet for all scores, with a row for each run and metric.")
     ] = None,
@@ -99,7 +108,7 @@ def evaluate(
 
     The table gives each score with its 95 % interval, the score of half the rows (its distance from the value is about
     the bias), its baseline (mean and standard deviation for shuffled codes, where it is not zero) and the attainable
-    score (where binning keeps a perfect code below 1).
+    score (where binning keeps a perfect code below 1). Compare only scores of the same convention.
 
     Examples:
 
@@ -134,15 +143,16 @@ def evaluate(
         write_text(target, json.dumps(_values(scores), indent=1))
         values = {"scores": _values(scores), "wrote": str(target)}
         rows = table.rows(scores, str(codes), convention or "default")
-        lines = [_table(scores), f"wrote {target}"]
+        lines = [f"{codes}, convention {convention or 'default'}", _table(scores), f"wrote {target}"]
     console = Console(stderr=True, quiet=not progress)
     for folder in folders or []:
         run = runs.open_run(folder).at(beta)
         with hold(folder):
             scores = scoring.evaluate(run, which=names, convention=convention, console=console)
         values[str(folder)] = _values(scores)
-        rows += table.rows(scores, str(folder), convention or run.config.evaluate.convention)
-        lines += [f"{folder}", _table(scores), f"wrote {run.results / 'scores.json'}"]
+        applied = convention or run.config.evaluate.convention
+        rows += table.rows(scores, str(folder), applied)
+        lines += [f"{folder}, convention {applied}", _table(scores), f"wrote {run.results / 'scores.json'}"]
     if to is not None:
         write_bytes(to, table.contents(to, rows))
         lines.append(f"wrote {to}")
@@ -163,8 +173,8 @@ def encode(
 
     An .npz gets index, mean, logvar and z [N, D], and the reconstruction error of each image; an .npy the means. A .csv
     or .parquet is a table of the means with a row for each image. Names of image files and known factors are written
-    beside the codes, except to an .npy. Images are preprocessed like those of the run, and columns of a table are
-    matched by name.
+    beside the codes, except to an .npy. The values of a factor that is not continuous are numbered from 0, in their
+    order. Images are preprocessed like those of the run, and columns of a table are matched by name.
 
     Examples:
 
@@ -195,7 +205,14 @@ def report(
     explorer: Annotated[bool, typer.Option("--explorer", help="Also write the page with sliders.")] = False,
     beta: Beta = None,
 ) -> Outcome:
-    """Write the report of a run again, or the missing reports of the runs of a study: report.html and pictures."""
+    """Write the report of a run again, or the missing reports of the runs of a study: report.html and pictures.
+
+    Examples:
+
+      equipoise report runs/first
+
+      equipoise report studies/first --explorer
+    """
     from equipoise import runs
     from equipoise.claim import Claimed, hold
     from equipoise.report import explorer as sliders

@@ -22,7 +22,7 @@ UNFINISHED = ("running", "waiting")  # stages of a run that is not over
 
 
 def sweep(
-    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="The study.", show_default=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="The file of the study.", show_default=False)],
     workers: Annotated[
         int | None, typer.Option(help="Simultaneous runs; default: one for each core, here or in the cluster.")
     ] = None,
@@ -123,7 +123,8 @@ def compare(
 ) -> Outcome:
     """Compare the finished runs of a study over seeds: means with intervals, pairwise differences, trade-offs.
 
-    Writes compare.html, compare.csv and pictures/ to the study's folder.
+    Writes compare.html, compare.csv and pictures/ to the study's folder. For runs that are not of one study,
+    `equipoise evaluate RUN RUN --to scores.csv` writes their scores to one table.
 
     Examples:
 
@@ -154,9 +155,12 @@ def compare(
 def select(folder: StudyFolder, progress: Progress = True) -> Outcome:
     """Rank the models of a study without labels, by UDR over seeds, and compare with the choice by labels, if any.
 
-    Writes select.csv to the study's folder.
+    UDR (unsupervised disentanglement ranking) measures how well the latents of a model match those of other seeds of
+    the same setting. Three finished seeds are needed. Writes select.csv to the study's folder.
 
-    Example:  equipoise select studies/first
+    Examples:
+
+      equipoise select studies/first
     """
     from equipoise.study.compare.select import select
 
@@ -164,7 +168,7 @@ def select(folder: StudyFolder, progress: Progress = True) -> Outcome:
 
 
 def search(
-    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="The search.", show_default=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="The file of the search.", show_default=False)],
     workers: Annotated[int | None, typer.Option(help="Simultaneous runs; default: one for each core.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Repeat failed runs.")] = False,
     progress: Progress = True,
@@ -182,7 +186,9 @@ def search(
     The same command resumes the search after a kill, or with more trials in the file. Exits with 1 unless every trial
     is finished or pruned.
 
-    Example:  equipoise search examples/search.toml
+    Examples:
+
+      equipoise search examples/search.toml
     """
     from equipoise.files import write_bytes
     from equipoise.report.figures.saving import png, svg_file

@@ -65,7 +65,7 @@ def decode(
 ) -> Outcome:
     """Decode a file of codes to images.
 
-    A table has the columns z0, z1 and so on, and may have others. The codes can be changed in any program before.
+    A table has the columns z0, z1 and so on, and may have others. The codes can first be changed in any program.
 
     Examples:
 
@@ -187,8 +187,8 @@ def map_(
     """Draw a map of the codes: images lie near each other if their codes are similar.
 
     By pca: the plane in which the codes of the active latents vary most. By umap: a plane that keeps neighbours
-    together, which needs `pip install equipoise[umap]`. Two --latent are the axes instead. Points have the colours of
-    the factors or, where none is known, of clusters of the codes.
+    together, which needs `pip install equipoise[umap]`. Two --latent are the axes instead. Points are coloured by the
+    factors or, where none is known, by clusters of the codes.
 
     Examples:
 
@@ -226,8 +226,8 @@ def pipe(
 ) -> Outcome:
     """Compute PIPE, a score for the independence of the latents, without labels.
 
-    A discriminator learns to distinguish reconstructions and pictures of independently drawn latents. PIPE is twice its
-    error rate in a test: 1 if they cannot be distinguished. Latents without information also have a PIPE of 1, so
+    A discriminator learns to distinguish reconstructions from pictures of independently drawn latents. PIPE is twice
+    its error rate in a test: 1 if they cannot be distinguished. Latents without information also have a PIPE of 1, so
     compare it with the reconstruction error.
 
     Examples:
