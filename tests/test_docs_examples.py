@@ -19,6 +19,7 @@ from equipoise import config, report, runs
 from equipoise.balance import BALANCES
 from equipoise.cli import app
 from equipoise.data import DATASETS
+from equipoise.likelihoods import LIKELIHOODS
 from equipoise.methods import METHODS
 from equipoise.metrics import METRICS
 from equipoise.nets import NETS
@@ -75,10 +76,10 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Run in an empty folder and restore the tables of methods, balances, metrics, data, nets and report sections."""
+    """Run in an empty folder and restore the tables of methods, parts, metrics, data, nets and report sections."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    tables: tuple[dict[str, Any], ...] = (METHODS, BALANCES, METRICS, DATASETS, NETS)
+    tables: tuple[dict[str, Any], ...] = (METHODS, BALANCES, LIKELIHOODS, METRICS, DATASETS, NETS)
     before, modules = [dict(table) for table in tables], set(sys.modules)
     sections = report.SECTIONS.copy()
     yield tmp_path
@@ -131,6 +132,12 @@ def test_examples_of_a_page_run(page: str, session: Path, first: Path, monkeypat
         exec(compile(block, page, "exec"), names)
 
 
+def file_of_adding(name: str) -> str:
+    """Return the code block of the page on adding that is the file of this name."""
+    (code,) = (block for block in blocks(ROOT / "docs" / "adding.md") if WHOLE.match(block)[1] == name)
+    return code
+
+
 def test_the_command_line_accepts_a_method_metric_data_set_and_net_of_the_page(session: Path) -> None:
     for block in blocks(ROOT / "docs" / "adding.md"):
         (session / WHOLE.match(block)[1]).write_text(block, encoding="utf-8")
@@ -153,7 +160,7 @@ def test_the_command_line_accepts_a_method_metric_data_set_and_net_of_the_page(s
 
 @pytest.mark.usefixtures("session")
 def test_the_metric_of_the_page_is_1_for_perfect_codes_and_counts_missing_factors_as_0() -> None:
-    exec(blocks(ROOT / "docs" / "adding.md")[1], {})
+    exec(file_of_adding("mcc.py"), {})
     factors = np.random.default_rng(0).integers((3, 4, 5), size=(500, 3))
     turned = -2.0 * factors[:, [2, 0, 1]] + 1
     assert METRICS["mcc"].function(np.hstack([turned, np.zeros((500, 1))]), factors).value == pytest.approx(1)
@@ -165,10 +172,22 @@ def test_the_metric_of_the_page_is_1_for_perfect_codes_and_counts_missing_factor
 @pytest.mark.usefixtures("session")
 def test_the_weight_of_the_page_rises_in_each_cycle() -> None:
     names: dict[str, Any] = {"__name__": "cyclical"}
-    exec(blocks(ROOT / "docs" / "adding.md")[0], names)
+    exec(file_of_adding("cyclical.py"), names)
     balance = names["Cycles"](2.0, 4)
     weights = [
         float(balance({"progress": torch.tensor(p)})["kl"]) for p in (0.0, 0.0625, 0.125, 0.2, 0.25, 0.3125, 0.9)
     ]
     assert weights == pytest.approx([0, 1, 2, 2, 0, 1, 2])
     assert float(balance.eval()({"progress": torch.tensor(0.0)})["kl"]) == 2
+
+
+@pytest.mark.usefixtures("session")
+def test_the_likelihood_of_the_page_is_a_density_that_methods_accept_by_name() -> None:
+    exec(file_of_adding("laplace.py"), {"__name__": "laplace"})
+    words = ["data=dsprites", "method=beta-vae", 'method.likelihood={name = "laplace", scale = 2.0}']
+    likelihood = config.outline(config.resolve(config.parse(words))).likelihood
+    assert likelihood.settings() == {"scale": 2.0}
+    picture, x = torch.tensor([0.5, 0.75]).view(1, 1, 1, 2), torch.tensor([0.25, 1.0]).view(1, 1, 1, 2)
+    assert likelihood(picture.logit(), x).tolist() == pytest.approx([1.0])
+    at = torch.distributions.Laplace(picture, 0.5).log_prob(x).sum()
+    assert likelihood.log_prob(picture.logit(), x).tolist() == pytest.approx([float(at)])
