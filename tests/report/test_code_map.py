@@ -47,7 +47,7 @@ def test_the_plane_is_that_of_the_singular_vectors_of_the_active_latents() -> No
     assert len(plane.points) == 1000
     np.testing.assert_allclose(np.abs(plane.points), np.abs(u * values)[:, :2], atol=1e-8)
     assert plane.axes == (f"first component, {share[0]:.0%}".replace("%", " %"), "second component, 30 %")
-    assert plane.summary.startswith("The two principal components of the active latents: ")
+    assert plane.summary.startswith("The axes are the first two principal components of the active latents, with ")
 
 
 def test_two_latents_can_be_the_axes_and_few_active_ones_are_no_obstacle() -> None:
@@ -178,7 +178,7 @@ def test_without_factors_the_colours_are_clusters_and_without_these_there_are_im
     sizes = np.bincount(run.codes["mean"][:, 0] > 0)
     names = [f"{number + 1} ({size})" for number, size in enumerate(sorted(sizes, reverse=True))]
     assert legend(block.figure.axes[1]) == names
-    assert "2 clusters by k-means (silhouette 0.9" in block.caption
+    assert "2 clusters of k-means (silhouette 0.9" in block.caption
     noise = np.random.default_rng(0).normal(size=(256, 4)).astype(np.float32)
     even = run.but(codes={**run.codes, "mean": noise})
     (block,) = code_map(even, analyse(even))

@@ -116,7 +116,10 @@ def _by_pca(codes: Array, name: str) -> CodeMap:
     pca = PCA(2, svd_solver="full").fit(codes)
     first, second = (100 * share for share in pca.explained_variance_ratio_)
     axes = (f"first component, {first:.0f} %", f"second component, {second:.0f} %")
-    summary = f"The two principal components of the {name}: {first:.0f} % and {second:.0f} % of their variance."
+    summary = (
+        f"The axes are the first two principal components of the {name}, with {first:.0f} % and {second:.0f} % of the "
+        "variance."
+    )
     return CodeMap(pca.transform(codes), axes, summary)
 
 
@@ -128,5 +131,5 @@ def _by_umap(codes: Array, name: str) -> CodeMap:
         raise InputError("a map by umap needs umap-learn; pip install equipoise[umap], or take the kind pca") from None
     points = UMAP(n_neighbors=min(15, len(codes) - 1), random_state=0, n_jobs=1).fit_transform(codes)
     torch.set_num_threads(threads)  # numba changes it
-    summary = f"UMAP of the {name}: neighbours stay together; distances between groups have no meaning."
+    summary = f"The axes are by UMAP of the {name}. Neighbours stay together; distances between groups have no meaning."
     return CodeMap(np.asarray(points, np.float64), ("UMAP 1", "UMAP 2"), summary)

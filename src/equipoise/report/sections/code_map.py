@@ -26,7 +26,7 @@ def code_map(run: Run, findings: Findings) -> Sequence[Picture]:
 def picture(run: Run, findings: Findings, code_map: maps.CodeMap) -> Picture:
     """Return a map with its colours: the factors that latents encode best or, where none is known, clusters."""
     if findings.factors:
-        colours, note = _of_factors(run, findings, code_map), "Points have the colours of the factors."
+        colours, note = _of_factors(run, findings, code_map), "Points are coloured by the factors."
     else:
         colours, note = _of_clusters(findings)
     pictures, count = None, len(code_map.points)
@@ -36,7 +36,7 @@ def picture(run: Run, findings: Findings, code_map: maps.CodeMap) -> Picture:
     elif not colours:
         colours = [Colours("codes", np.zeros(count, np.int64), ("a row of the table",))]
     figure = code_map_figure(code_map.points, code_map.axes, pictures, colours)
-    caption = f"{count:,} images, near each other where their codes are. {code_map.summary} {note}"
+    caption = f"A map of {count:,} images. Images with similar codes are near each other. {code_map.summary} {note}"
     names = listing([colour.title for colour in colours])
     alt = f"A map of {count:,} codes" + (f", coloured by {names}." if names else ".")
     return Picture("code-map", figure, alt, caption)
@@ -63,5 +63,5 @@ def _of_clusters(findings: Findings) -> tuple[list[Colours], str]:
     if len(sizes) == 1:
         return [], f"The codes have no clusters (silhouette {result.silhouette:.2f}, below {maps.CLEAR:g})."
     names = [f"{number + 1} ({size:,})" for number, size in enumerate(sizes)]
-    note = f"Points have the colours of {len(sizes)} clusters by k-means (silhouette {result.silhouette:.2f})."
+    note = f"Points are coloured by {len(sizes)} clusters of k-means (silhouette {result.silhouette:.2f})."
     return [Colours("clusters", result.labels, names)], note

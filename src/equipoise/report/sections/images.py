@@ -12,7 +12,7 @@ from equipoise.report.html import macros
 from equipoise.report.sections.section import Block, Picture
 from equipoise.scoring import Run
 
-COUNT = 10  # reconstructions at even ranks of the error, and as many of the worst
+COUNT = 10  # reconstructions at evenly spaced ranks of the error, and as many of the worst
 
 
 def reconstructions(run: Run, findings: Findings) -> Sequence[Block]:
@@ -25,7 +25,7 @@ def reconstructions(run: Run, findings: Findings) -> Sequence[Block]:
     if total >= 2 * COUNT:
         typical = by_error[(np.linspace(0.05, 0.95, COUNT) * (total - 1)).round().astype(int)]
         worst = by_error[::-1][:COUNT]
-        titles = [f"10 {noun} at even ranks of the error, smallest first", f"the 10 worst of {total:,}"]
+        titles = [f"10 {noun} at evenly spaced ranks of the error, smallest first", f"the 10 worst of {total:,}"]
     x = torch.from_numpy(run.images.pixels(run.codes["index"][np.concatenate([typical, worst])]))
     figure = figures.reconstructions(run.model, x, titles)
     subject = "Originals and reconstructions of" if is_vector else "Originals, reconstructions and differences of"
@@ -40,8 +40,8 @@ def samples(run: Run, findings: Findings) -> Sequence[Block]:  # noqa: ARG001
     alt = f"Pictures decoded from samples of the prior, for a model of {Path(run.images.name).name}."
     subject = "Pictures" if run.model.scaling is None else "Vectors"
     caption = (
-        f"{subject} decoded from random samples of the prior. They look like the data if the codes of the data fill "
-        "the prior."
+        f"{subject} decoded from random samples of the prior. They look like the data if the codes of the data are "
+        "distributed like the prior."
     )
     return [Picture("samples", figures.samples(run.model), alt, caption)]
 
