@@ -1,8 +1,8 @@
-"""Edges: in training, a second picture of the decoder, which shows shapes alike whatever their colours.
+"""Edges: in training, a second picture of the decoder, in which a shape looks the same in every colour.
 
 Where two colours meet, a change of shape or size changes an image by the difference of the colours. The first code of a
-shape is therefore a product with this difference, with a sign that depends on the colours. The edge map of an image has
-no colours: a decoder that draws it as well needs the shape itself.
+shape is therefore a product with this difference, and its sign depends on the colours. The edge map of an image has no
+colours: a decoder that also draws the edge map needs the shape itself.
 """
 
 from typing import Annotated, ClassVar

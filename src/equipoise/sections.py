@@ -51,7 +51,7 @@ class Train:
     start_at_mean: bool = False
     """whether the decoder starts at the mean image of the first batch, which it otherwise learns first"""
     schedule: Literal["constant", "one-cycle", "warmup-cosine"] = "constant"
-    """of the learning rate; one-cycle: from lr/10 up to lr at half the schedule, then to lr/100;
+    """the learning rate over the run; one-cycle: from lr/10 up to lr at half the schedule, then to lr/100;
     warmup-cosine: from lr/100 up to lr in the first 3 % of the schedule, then to lr/100"""
     clip: Positive | None = None
     """largest norm of the gradient of encoder and decoder; unset: unlimited"""
@@ -68,7 +68,8 @@ class Train:
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16: encoder and decoder in bfloat16, everything else in fp32"""
     fast: bool = True
-    """use oneDNN, allocator options and channels_last if they are exact here, and flush subnormal numbers to 0"""
+    """whether to use oneDNN, allocator options and channels_last if they are exact on this processor, and to flush
+    subnormal numbers to 0"""
     log_every: AtLeast1 = 100
     """steps between rows of log.jsonl; a row is a mean over them"""
     checkpoint_every: AtLeast1 = 2_000
@@ -103,4 +104,5 @@ class Evaluate:
     n: AtLeast2 = 10_000
     """images to encode and score, the same for all runs on a data set"""
     interval: bool = True
-    """intervals and baselines of the scores, most of the time of scoring; a study has intervals over its seeds"""
+    """whether to compute intervals and baselines of the scores, which take most of the scoring time; a study has
+    intervals over its seeds"""

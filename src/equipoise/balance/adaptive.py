@@ -204,8 +204,8 @@ class Relevance(Balance):
         lambda_min, lambda_max: weight of a relevant and of an irrelevant latent, 0 or more.
         eta_s, eta_h: weights of the two penalties, 0 or more.
         eta_h_warmup: fraction of the schedule in which eta_h rises linearly from 0, 0 to 1. With 0, as published,
-            eta_h is constant, and the relevances soon stay as the first steps left them.
-        relevant: 0 or 1 for each latent. Then this is r, nothing is learned and there is no penalty.
+            eta_h is constant, and the relevances hardly change after the first steps.
+        relevant: r, 0 or 1 for each latent. Nothing is learned then, and there is no penalty.
 
     Raises:
         InputError: if `relevant` has other values, or more or fewer of them.

@@ -45,10 +45,10 @@ class ErrorBound(Balance):
         kp: proportional gain of "nupi".
         memory: fraction of the schedule over which xi averages.
         start: first beta, in units of the spread of the images.
-        reach: largest factor, 1 or more, between beta and its value in a linear model whose D latents are all active
-            and alone leave the bound unexplained: 2 tau / (D M) in units of the spread, with M the squared error of the
-            mean image. Far outside, the error hardly depends on beta, and the multiplier would run away while the nets
-            still learn.
+        reach: largest factor, 1 or more, between beta and 2 tau / (D M) in units of the spread, with M the squared
+            error of the mean image. This is the beta at which a linear model has the error tau, if all its D latents
+            are active and the error is theirs alone. Far outside, the error hardly depends on beta, and the multiplier
+            would run away while the nets still learn.
 
     Raises:
         InputError: if `step` is neither of the two.

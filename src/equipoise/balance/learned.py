@@ -48,8 +48,8 @@ class LearnedWeights(Balance):
         reference: nats. `rec` less that of a perfect reconstruction is multiplied by reference / S, with the spread S
             of the images, so that beta / S does not depend on the scale of `rec`. Unset: `rec` as it is.
         least: nats of `kl` below which its weight stays, so that beta = sqrt(R / max(K, least)); 0 or more.
-        travel: the farthest that Adam moves a sigma (or log sigma) in a schedule, whatever the learning rate of the
-            training. Unset: that learning rate.
+        travel: largest change of a sigma (or log sigma) by Adam in a schedule, whatever the learning rate of the
+            training. Unset: the learning rate of the training applies.
 
     Raises:
         InputError: without terms, and for a `reference` without the term `rec`.

@@ -44,7 +44,8 @@ class AdaGVAE(Noise):
     beta: NonNegative | None = None
     """A fixed weight of the KL, as published. Unset: it falls, as in aligned-vae, by the settings below."""
     start: Positive = 0.25
-    """First beta, in units of the spread; without effect if `beta` is set. Default: that of aligned-vae."""
+    """First beta, in units of the spread, the nats per image by which `rec` of the mean image exceeds that of a perfect
+    reconstruction; without effect if `beta` is set. Default: that of aligned-vae."""
     end: Positive = 0.0015
     """Last beta, in units of the spread; without effect if `beta` is set. Default: that of aligned-vae."""
     hold: Share = 0.1

@@ -44,8 +44,8 @@ class AlignedVAE(Noise):
     """Last beta, in units of the spread. Default: small enough for weak factors, such as orientation; smaller values
     activate latents that repeat the others."""
     entry: NonNegative = 0.0
-    """KL at which beta pauses, in nats; 0: at the first step. Default: with 0.1, one of four seeds of rooms3d has a
-    latent for each factor, with 0 three of nine. 0.1 is better for dsprites-color with a squared error."""
+    """KL at which beta pauses, in nats; 0: at the first step. Default: with 0, three of nine seeds of rooms3d have a
+    latent for each factor; with 0.1, one of four. 0.1 is better for dsprites-color with a squared error."""
     halving: Fraction = 0.1
     """Fraction of the schedule in which beta is halved before the pause."""
     hold: Share = 0.1

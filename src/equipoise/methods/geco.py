@@ -36,7 +36,7 @@ class GECO(Noise):
     """
 
     tau: Positive | None = None
-    """The bound in `unit`. Unset: 1, all that a VAE explains in the probe."""
+    """The bound in `unit`. Unset: 1 in the unit `explained`, the squared error that a VAE reaches in the probe."""
     unit: Literal["explained", "sse", "mse", "psnr"] = "explained"
     """`sse`: squared error per image, summed over channels and pixels. `mse`: mean squared error of a pixel, 0 to 1.
     `psnr`: dB, of the mean squared error. `explained`: a share of the squared error that a VAE with beta at `start`

@@ -47,15 +47,15 @@ class LVAE:
     """`learned`: the sigmas are parameters, as in the paper. `closed`: the sigmas are the fourth roots of running means
     of rec and KL, the values to which the learned ones converge."""
     smoothing: Decay = 0.9999
-    """Decay of those running means with law=published. With 0.999 the weight of the KL grows faster than the KL, which
-    then collapses."""
+    """Decay of the running means of weights=closed with law=published. With 0.999 the weight of the KL grows
+    faster than the KL, which then collapses."""
     memory: Fraction | None = None
-    """Fraction of the schedule over which the running means average with law=scaled; unset: 0.1."""
+    """Fraction of the schedule over which the running means of weights=closed average with law=scaled; unset: 0.1."""
     travel: Positive | None = None
-    """The farthest that Adam moves a sigma in a schedule with law=scaled; unset: 10, so by 1 in a tenth of it."""
+    """Largest change of a sigma by Adam in a schedule with law=scaled; unset: 10, or 1 in a tenth of the schedule."""
     reference: Positive | None = None
-    """The spread to which rec is scaled with law=scaled, in nats; unset: 152.6, that of the paper's main data, dSprites
-    at 64 x 64 by squared error, on which the stationary beta is therefore the paper's."""
+    """The spread to which rec is scaled with law=scaled, in nats; unset: 152.6, the spread of the paper's main data,
+    dSprites at 64 x 64 with squared error. On these images the stationary beta is the paper's."""
     least: Positive | None = None
     """Nats of the KL below which its weight is not learned with law=scaled. A principal direction with the share s of
     the variance leaves the collapsed state if least > 1 / (4 reference s^2); unset: 4, for shares of 2 % or more."""

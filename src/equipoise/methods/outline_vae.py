@@ -21,14 +21,14 @@ from equipoise.objective import Objective
 class OutlineVAE(Noise):
     """Minimise  rec + edges_weight * edges + sum over latents of (beta * KL),  in nats per image, with betas that fall.
 
-    The decoder draws the edge map of each image as well. At first the latents are learned in two groups: the first half
-    receives gradients from the edge maps alone, which show shapes alike whatever their colours, and the second half
-    from the images alone, whose shapes reach the decoder through the first half. From `apart` on, all latents are
-    learned together, and beta falls as in aligned-vae. Every few steps, the latent axes are rotated to the directions
-    in which the codes are least dependent.
+    The decoder also draws the edge map of each image. At first the latents are learned in two groups. The first half
+    receives gradients from the edge maps only, in which a shape looks the same in every colour. The second half
+    receives gradients from the images only; the decoder gets their shapes from the first half. From `apart` on, all
+    latents are learned together, and beta falls as in aligned-vae. Every few steps, the latent axes are rotated to the
+    directions in which the codes are least dependent.
 
-    Without the first part, a latent of a shape in front of another colour is often a product of both: the image changes
-    by the difference of the two colours, and no smooth change of the encoder leads from the product to the shape.
+    Without the first phase, a latent often encodes the product of a shape and of the difference between its colour and
+    that of the background. No smooth change of the encoder leads from the product to the shape.
 
     Source:
         Equipoise.

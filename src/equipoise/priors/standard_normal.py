@@ -10,7 +10,7 @@ from equipoise.priors.contract import Prior
 
 
 class StandardNormal(Prior):
-    """The standard normal N(0, I), in which each dimension is a part.
+    """The standard normal N(0, I), with independent dimensions.
 
     Args:
         latent: number of dimensions D.

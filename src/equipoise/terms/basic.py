@@ -38,10 +38,10 @@ def kl_mc(p: Pass, estimator: Estimator = "mc") -> Tensor:
 
 
 def spread(p: Pass) -> Tensor:
-    """Return [B], how much larger `rec` is for the mean image of the batch than for a perfect reconstruction, in nats.
+    """Return [B] in nats by how much `rec` of the mean image of the batch exceeds that of a perfect reconstruction.
 
-    It is what a decoder can explain of the images, whatever their size, colours and likelihood, and therefore a unit
-    for weights of the KL. It has no gradient.
+    It is the part of `rec` that a decoder can explain. A weight of the KL in this unit does not depend on the size, the
+    colours and the likelihood of the images. It has no gradient.
     """
     constant, perfect = compute_once(p, "limits of rec", lambda: _limits(p))
     return constant - perfect

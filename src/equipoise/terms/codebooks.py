@@ -13,7 +13,7 @@ from equipoise.priors import Prior
 def quantise(p: Pass) -> Tensor:
     """Return the squared distance of each code and the nearest value, a mean over dimensions [B]; it moves the values.
 
-    It is per pixel and channel of an image, multiplied by their number, so that its weight does not depend on the size.
+    It is multiplied by the number of pixels and channels, so that its weight does not depend on the size of the images.
     """
     return _scaled(p, p.mean.detach() - _codebooks(p).nearest(p.mean))
 
