@@ -156,7 +156,7 @@ class Adversary(Discriminator):
         fifths = [float(np.mean(fifth)) for fifth in np.array_split(accuracy, min(5, len(accuracy)))]
         if max(fifths) < CHANCE:
             sentence = (
-                f"The discriminator's accuracy was {np.mean(accuracy):.1%}, which is chance, throughout the run. "
+                f"The discriminator's accuracy stayed at chance in the whole run (mean {np.mean(accuracy):.1%}). "
                 "Either the latents were always independent, as collapsed ones are, or the discriminator learned "
                 "nothing; then tc does not measure the total correlation and its penalty has no effect. Train longer, "
                 "or with a larger learning rate of the discriminator."

@@ -168,7 +168,7 @@ def test_the_entropy_can_come_in_slowly() -> None:
 
 
 def test_undecided_latents_are_remarked_on() -> None:
-    said = Remark("The relevance of these latents is still between 0.1 and 0.9: z1.", "not settled")
+    said = Remark("The relevance of these latents is still between 0.1 and 0.9: z1. Train longer.", "not settled")
     assert relevance(3).remarks([{"relevance_dims": [0.01, 0.5, 0.99]}]) == [said]
     assert relevance(2).remarks([{"relevance_dims": [0.01, 0.99]}]) == []
 

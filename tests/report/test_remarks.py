@@ -134,10 +134,10 @@ def test_undefined_scores_are_named(make: Make) -> None:
 @pytest.mark.parametrize(
     ("accuracy", "said"),
     [
-        ([0.5, 0.49, 0.51, 0.5, 0.5], "which is chance, throughout the run"),
+        ([0.5, 0.49, 0.51, 0.5, 0.5], "stayed at chance in the whole run"),
         ([0.5, 0.6, 0.6, 0.55, 0.5], ""),
         ([0.5, 0.6, 0.9, 0.95, 0.991], "99.1% over the last fifth"),
-        ([0.5], "which is chance"),
+        ([0.5], "stayed at chance"),
     ],
 )
 def test_a_discriminator_that_learned_nothing_or_has_nothing_to_learn_is_named(

@@ -276,5 +276,5 @@ class Relevance(Balance):
     def remarks(self, rows: Rows) -> list[Remark]:
         """Latents whose relevance is not yet near 0 or 1."""
         undecided = [f"z{j}" for j, r in enumerate(rows[-1]["relevance_dims"]) if 0.1 < r < 0.9]
-        sentence = f"The relevance of these latents is still between 0.1 and 0.9: {', '.join(undecided)}."
+        sentence = f"The relevance of these latents is still between 0.1 and 0.9: {', '.join(undecided)}. Train longer."
         return [Remark(sentence, "not settled")] if undecided else []
