@@ -169,7 +169,7 @@ def test_the_report_has_the_map_where_two_latents_are_active(make: Make) -> None
 def test_without_factors_the_colours_are_clusters_and_without_these_there_are_images_alone(make: Make) -> None:
     run = make(factors=False)
     (block,) = code_map(run, analyse(run))
-    assert "no clusters" in block.caption or "clusters by k-means" in block.caption
+    assert "no clusters" in block.caption or "clusters of k-means" in block.caption
     far = {**run.codes, "mean": run.codes["mean"] + 40 * (run.codes["mean"][:, :1] > 0)}
     apart = run.but(codes=far)
     findings = analyse(apart)
