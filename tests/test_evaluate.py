@@ -165,8 +165,9 @@ def test_codes_of_any_origin_are_scored_into_a_table_and_a_file(codes: Path, tmp
     target = tmp_path / "out" / "scores.csv"
     done = commands.evaluate([], codes, ["mig", "irs"], "locatello", target)
     lines = done.text.splitlines()
-    assert lines[0].split() == ["metric", "value", "95", "%", "interval", "half", "baseline", "attainable"]
-    assert [line.split()[0] for line in lines[1:3]] == ["irs", "mig"]
+    assert lines[0] == f"{codes}, convention locatello"
+    assert lines[1].split() == ["metric", "value", "95", "%", "interval", "half", "baseline", "attainable"]
+    assert [line.split()[0] for line in lines[2:4]] == ["irs", "mig"]
     assert lines[-2:] == [f"wrote {codes.with_suffix('.scores.json')}", f"wrote {target}"]
     with target.open(newline="") as file:
         irs, mig = csv.DictReader(file)
