@@ -19,6 +19,7 @@ ORDER = [
     "claim",
     "progress",
     "outcome",
+    "usual",
     "hub",
     "zoo",
     "data",

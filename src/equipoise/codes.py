@@ -20,11 +20,13 @@ from equipoise.convolutions import products
 from equipoise.data import Images, npz, tables
 from equipoise.data.factors import column_names
 from equipoise.data.image_names import Row
+from equipoise.data.readers.arrays import of_tensor
 from equipoise.data.readers.named_arrays import name_of_factors
 from equipoise.errors import InputError
 from equipoise.files import replacing, write_text
 from equipoise.model import POINT, VAE
 from equipoise.text_column import Column, floats
+from equipoise.usual import usual_torch
 
 KINDS = (".npz", ".npy", ".csv", ".parquet")  # of files that `write` writes
 _ENDINGS = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"  # in messages
@@ -90,6 +92,7 @@ def index(images: Images, n: int) -> npt.NDArray[np.int64]:
     return np.random.default_rng(0).permutation(len(images))[:n]
 
 
+@usual_torch()
 @torch.no_grad()
 @torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)  # so that a GPU computes as a CPU does
 def encode(
@@ -178,7 +181,10 @@ def read_rows(path: Path, latent: int) -> npt.NDArray[np.float32]:
 
 def check_rows(rows: npt.ArrayLike, latent: int, name: str) -> npt.NDArray[np.float32]:
     """Codes as float32 [N, latent]; one code [latent] becomes one row. Raises `InputError` for anything else."""
-    array = np.asarray(rows)
+    try:
+        array = np.asarray(of_tensor(rows) if isinstance(rows, torch.Tensor) else rows)
+    except ValueError:
+        raise InputError(f"{name} has rows of different lengths; expected codes [N, {latent}]") from None
     array = array[None] if array.shape == (latent,) else array
     if array.ndim != 2 or array.shape[1] != latent or not len(array):
         raise InputError(f"{name} has shape {list(array.shape)}; expected codes [N, {latent}], at least one")

@@ -12,6 +12,7 @@ from equipoise import nets, progress
 from equipoise.errors import InputError
 from equipoise.metrics.result import Score
 from equipoise.model import VAE
+from equipoise.usual import usual_torch
 
 Latents = Literal["shuffled", "uniform"]
 
@@ -22,6 +23,7 @@ LR = 1e-4  # of Adam, as published
 DECODED = 500  # codes that are decoded at a time
 
 
+@usual_torch()
 def pipe(model: VAE, mean: npt.NDArray[np.float32], latents: Latents, seen: int, seed: int) -> Score:
     """Return the PIPE of the codes `mean` [N, D] of a model.
 

@@ -22,6 +22,7 @@ from equipoise.errors import InputError, choose
 from equipoise.methods import DEFAULT, METHODS
 from equipoise.training import speed
 from equipoise.training.loop import Training, device, fit
+from equipoise.usual import usual_torch
 
 Array = npt.NDArray[Any]
 # Settings that only a run on disk has, beside those of [data] and [evaluate].
@@ -86,6 +87,7 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self.random_state = random_state
         self.settings = settings
 
+    @usual_torch()
     def fit(self, X: npt.ArrayLike, y: object = None) -> Self:  # noqa: ARG002 - scikit-learn passes it
         """Train on X.
 

@@ -16,6 +16,7 @@ from equipoise.report.figures import vectors
 from equipoise.report.figures.canvas import GAP, canvas, grid, label, place, signed
 from equipoise.report.figures.style import MUTED, short
 from equipoise.report.latents import Array, Latent, Measure, deviation_of, latent_variances, nats_carried
+from equipoise.usual import usual_torch
 
 Images = torch.Tensor | NDArray[np.generic]
 
@@ -140,6 +141,7 @@ def samples(model: VAE, n: int = 20, seed: int = 0) -> Figure:
     return figure
 
 
+@usual_torch()
 def prior_codes(model: VAE, n: int, seed: int) -> torch.Tensor:
     """Return n samples [n, D] of the prior of a model. Raises `InputError` for n below 1."""
     if n < 1:
