@@ -1,11 +1,15 @@
 """The forward pass of the autoencoder against its formula, written out with numbers, for narrow and wide posteriors."""
 
 import math
+import re
 
+import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
 from equipoise import likelihoods, priors
+from equipoise.errors import InputError
 from equipoise.model import VAE
 
 MEAN = [[0.5, -2.0, 1.0, 0.0], [3.0, 0.1, -0.7, 2.0], [-1.0, 4.0, 0.0, -3.0]]
@@ -85,3 +89,35 @@ def test_bytes_and_floats_are_encoded_alike() -> None:
     x = torch.tensor([[[[0, 51], [102, 255]]]], dtype=torch.uint8)
     for ours, theirs in zip(model.encode(x), model.posterior(x / 255), strict=True):
         assert torch.equal(ours, theirs)
+
+
+def test_codes_are_decoded_from_arrays_and_lists_as_from_tensors() -> None:
+    model, rows = autoencoder(), [[0.5, -2.0, 1.0, 0.0], [3.0, 0.1, -0.7, 2.0]]
+    expected = model.decode(torch.tensor(rows))
+    for codes in (rows, np.array(rows), np.array(rows, ">f4"), np.array(rows)[::-1][::-1], torch.tensor(rows).double()):
+        assert torch.equal(model.decode(codes), expected)
+    assert torch.equal(model.decode(rows[0]), expected[:1])
+    assert torch.equal(model.decode(np.array([[1, 0, 0, 2]])), model.decode([[1.0, 0.0, 0.0, 2.0]]))
+
+
+@pytest.mark.parametrize(
+    ("codes", "sentence"),
+    [
+        ("codes.npy", "codes are a str without real numbers; give an array [B, 4]"),
+        (None, "codes are a NoneType without real numbers"),
+        ([[1.0], [1.0, 2.0]], "codes are a list without real numbers"),
+        (np.zeros((2, 4), complex), "codes are a ndarray without real numbers"),
+        (np.zeros((2, 5)), "codes have the shape [2, 5]; expected [B, 4]"),
+        (torch.zeros(2, 4, 1), "codes have the shape [2, 4, 1]; expected [B, 4]"),
+    ],
+)
+def test_other_codes_are_refused_in_one_sentence(codes: object, sentence: str) -> None:
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        autoencoder().decode(codes)
+
+
+def test_images_are_encoded_in_any_byte_order_and_objects_are_refused() -> None:
+    model, pixels = autoencoder(), np.random.default_rng(0).random((3, 1, 2, 2)).astype(np.float32)
+    assert torch.equal(model.encode(pixels.astype(">f4"))[0], model.encode(pixels)[0])
+    with pytest.raises(InputError, match=r"images are object; expected uint8 in 0\.\.255 or floats in \[0, 1\]"):
+        model.encode(pixels.astype(object))

@@ -352,11 +352,30 @@ class VAE(nn.Module):
         return model.posterior(x.to(next(self.encoder.parameters()).device))
 
     @torch.no_grad()
-    def decode(self, z: Tensor, beta: float | None = None) -> Tensor:
-        """Return E[x|z], float [B, C, H, W], for codes z [B, D]: pixels from 0 to 1, or scaled vectors.
+    def decode(self, z: Any, beta: float | None = None) -> Tensor:
+        """Return E[x|z], float [B, C, H, W]: pixels from 0 to 1, or scaled vectors.
 
-        `scaling.restore` returns vectors in the units of the data. `beta` as in `at`.
+        `scaling.restore` returns vectors in the units of the data.
+
+        Args:
+            z: codes [B, D] or one code [D], a tensor, an array or a list of numbers.
+            beta: as in `at`.
+
+        Raises:
+            InputError: for codes of another type or shape, or a beta that the model does not have.
         """
-        z = z.to(next(self.decoder.parameters()).device, torch.float32)
+        z = _codes(z, self.latent).to(next(self.decoder.parameters()).device, torch.float32)
         model = self if beta is None else self.at(beta)
         return self.likelihood.mean(model.decoder(z))
+
+
+def _codes(z: Any, latent: int) -> Tensor:
+    """Codes as a tensor [B, D] of numbers. Raises `InputError` for another type or shape."""
+    try:
+        codes = z if isinstance(z, Tensor) else torch.from_numpy(np.asarray(z).astype(np.float32, casting="same_kind"))
+    except (TypeError, ValueError):  # text, objects, complex numbers, and rows of different lengths
+        raise InputError(f"codes are a {type(z).__name__} without real numbers; give an array [B, {latent}]") from None
+    codes = codes[None] if codes.shape == (latent,) else codes
+    if codes.ndim != 2 or codes.shape[1] != latent:
+        raise InputError(f"codes have the shape {list(codes.shape)}; expected [B, {latent}]")
+    return codes

@@ -31,7 +31,10 @@ def as_float(x: Tensor | npt.NDArray[Any], link: Link = None) -> Tensor:
     Scaled vectors, with the link `identity`, are any finite numbers. Raises `InputError` for other types and ranges.
     """
     if isinstance(x, np.ndarray):
-        x = np.ascontiguousarray(x)  # torch takes no negative strides
+        if x.dtype.kind not in "biufc":
+            raise InputError(f"images are {x.dtype}; expected uint8 in 0..255 or floats in [0, 1]")
+        # torch takes no negative strides and only the byte order of the machine
+        x = np.ascontiguousarray(x, x.dtype.newbyteorder("="))
     x = torch.as_tensor(x)
     if link is not None:
         if not x.isfinite().all():
