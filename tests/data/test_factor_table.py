@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from equipoise.data import factor_table, tables
+from equipoise.data import factor_table, load_data, tables
+from equipoise.data.labels import read_labels
 from equipoise.errors import InputError
 
 NAMES = ["a.png", "sub/b.png", "sub/c.png", "d.png"]
@@ -337,3 +338,30 @@ def test_parquet_gives_what_csv_gives(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
     with pytest.raises(InputError, match=r"a\.parquet cannot be read as Parquet"):
         factor_table.read(tmp_path / "a.parquet", NAMES)
+
+
+@pytest.mark.parametrize("header", ["", "index", "id"])
+@pytest.mark.parametrize("numbers", ["201", "312"])
+def test_rows_that_are_numbered_in_another_order_are_refused(header: str, numbers: str, tmp_path: Path) -> None:
+    path = csv(tmp_path, f"{header},x", *(f"{number},{cell}" for number, cell in zip(numbers, "cab", strict=True)))
+    with pytest.raises(InputError, match="numbers the rows in another order than theirs, and row i is taken for image"):
+        factor_table.read(path, 3)
+    table = factor_table.read(path, 3, ["x", header] if header else ["x", ""])
+    assert table.values[:, -1].tolist() == [2, 0, 1], "unless the column is chosen as a factor"
+
+
+@pytest.mark.filterwarnings("ignore:.*row numbers")
+def test_row_numbers_in_order_and_those_of_other_rows_leave_row_i_with_image_i(tmp_path: Path) -> None:
+    for numbers in ((0, 1, 2), (1, 2, 3), (7, 2, 5)):  # the last of a part of a larger table
+        path = csv(tmp_path, "index,x", *(f"{number},{cell}" for number, cell in zip(numbers, "cab", strict=True)))
+        assert factor_table.read(path, 3).values.tolist() == [[2], [0], [1]]
+
+
+@pytest.mark.filterwarnings("ignore:.*row numbers")
+def test_rows_of_a_table_of_vectors_belong_to_themselves_whatever_numbers_them(tmp_path: Path) -> None:
+    path = csv(tmp_path, "id,a,x", "2,0.5,c", "0,1.5,a", "1,0.25,b")
+    vectors = load_data(path, factors=["x"])
+    assert vectors.factors is not None
+    assert vectors.factors.tolist() == [[2], [0], [1]]
+    labels = csv(tmp_path, "index,id,x", "0,3,b", "1,1,a", "2,2,b")
+    assert read_labels(labels, vectors).table.values[:, -1].tolist() == [1, 0, 1]

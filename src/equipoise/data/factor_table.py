@@ -15,7 +15,7 @@ from equipoise.data.pixels import Indices
 from equipoise.data.row_names import RowNames
 from equipoise.errors import InputError, nearest
 from equipoise.files import user_path
-from equipoise.text_column import Column
+from equipoise.text_column import Column, is_row_name
 
 FOLDERS = "folders"  # the setting for the sub-folders
 
@@ -161,7 +161,7 @@ def of_rows(
 ) -> Table:
     """The factors in the rows of a table, by the rules of `read`; `title` is its name in messages.
 
-    in_order: whether row i belongs to image i if no column names the images.
+    in_order: whether row i certainly belongs to image i if no column names the images.
     """
     orders = rows.orders if isinstance(rows, tables.Rows) else {}
     (_, header), *table = list(rows) or [("", [])]
@@ -186,6 +186,8 @@ def of_rows(
         table = [table[number] for number in match.rows]
         joined = f"the column {header[match.column]}" if header[match.column] else "the first column"
         warnings.warn(f"{title}: {joined} joins the rows with those of {names.title}", stacklevel=4)  # type: ignore[union-attr]
+    if isinstance(images, int) and not in_order and match is None:
+        _check_order(title, header, table, factor_names)
     name_columns = {name} | ({match.column} if match and not factor_names else set())
     columns = {
         j: Column(header[j], order=orders.get(header[j], ()))
@@ -208,6 +210,27 @@ def of_rows(
     values: Factors = stack.astype(np.int64) if all(sizes) else stack.astype(np.float64)
     words_by_factor = {header[j]: words for j, (_, words) in factors.items() if words}
     return Table(values, tuple(header[j] for j in factors), sizes, words_by_factor)
+
+
+def _check_order(title: str, header: Sequence[str], table: Sequence[Row], factor_names: Sequence[str]) -> None:
+    """Raise `InputError` if a column that is no factor numbers the rows from 0 or 1 in another order than theirs.
+
+    Row i is taken for image i, and the numbers may be those of the images.
+    """
+    for j, name in enumerate(header):
+        cells = [cells[j] for _, cells in table]
+        if name in factor_names or not is_row_name(name) or not all(cell.isdecimal() for cell in cells):
+            continue
+        numbers = np.array([float(cell) for cell in cells])
+        if (
+            any(np.array_equal(np.sort(numbers), range(first, first + len(cells))) for first in (0, 1))
+            and (np.diff(numbers) < 0).any()
+        ):
+            column = f"the column {name}" if name else "the first column"
+            raise InputError(
+                f"{title}: {column} numbers the rows in another order than theirs, and row i is taken for image i; "
+                "sort the rows by it, or remove it if they are in the order of the images"
+            )
 
 
 def _cell_numbers(

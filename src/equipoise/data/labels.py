@@ -41,7 +41,7 @@ def read_labels(source: Any, images: Images) -> Labels:
     title, header, index, rows = labelled_rows(source, images, SETTING)
     whole = tables.Rows([("the header", header), *rows])
     whole.orders = rows.orders
-    table = factor_table.of_rows(title, whole, len(index))
+    table = factor_table.of_rows(title, whole, len(index), in_order=True)
     if (table.values == table.values[0]).all():
         raise InputError(f"{title}: no factor takes two values; label images that differ")
     return Labels(index, table)

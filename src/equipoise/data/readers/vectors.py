@@ -241,7 +241,7 @@ def _factors(frame: Frame, setting: factor_table.Setting, count: int) -> tuple[T
         return frame.factors, ()
     path, columns = (None, ()) if tables.is_frame(setting) else factor_table.split(setting)
     if path is None and columns and frame.rows:
-        return factor_table.of_rows(frame.title, frame.rows(), count, columns), columns
+        return factor_table.of_rows(frame.title, frame.rows(), count, columns, in_order=True), columns
     names = RowNames(frame.title, {**frame.columns, **frame.index})
     return factor_table.choose(setting, count, frame.folder, frame.files, names=names), ()
 
