@@ -182,3 +182,13 @@ def test_settings_of_runs_on_disk_are_refused(key: str, value: object) -> None:
     ):
         Disentangler("beta-vae", latent=2, steps=2, settings={key: value}).fit(X)
     Disentangler("beta-vae", latent=2, steps=2, settings={"data.scaling": "minmax", "train.init": None}).fit(X)
+
+
+def test_a_column_that_is_constant_in_fit_has_no_effect_on_codes() -> None:
+    X = np.random.default_rng(0).normal(size=(30, 3))
+    X[:, 1] = np.where(X[:, 0] > 0, 0.1 + 0.2, 0.3)  # but for rounding
+    model = Disentangler(latent=2, steps=3, batch=8).fit(X)
+    assert model.is_constant_.tolist() == [False, True, False]
+    changed = X.copy()
+    changed[:, 1] = np.arange(30)
+    np.testing.assert_array_equal(model.transform(changed), model.transform(X))

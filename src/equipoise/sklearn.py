@@ -17,7 +17,7 @@ from equipoise.config import Config
 from equipoise.convolutions import products, use_products
 from equipoise.data import load_data
 from equipoise.data.batches import batch_index
-from equipoise.data.columns import Kind, Scaling
+from equipoise.data.columns import Kind, Scaling, are_constant
 from equipoise.errors import InputError, choose
 from equipoise.methods import DEFAULT, METHODS
 from equipoise.training import speed
@@ -207,7 +207,7 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         values = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
         names = list(map(str, getattr(self, "feature_names_in_", [f"x{j}" for j in range(values.shape[1])])))
         scaling = Scaling(kind, tuple(names), values.min(0).astype(np.float64), np.ones(len(names)))
-        self.is_constant_ = np.ptp(values, axis=0) == 0
+        self.is_constant_ = are_constant(values)
         varying = np.flatnonzero(~self.is_constant_)
         fitted = Scaling.fit(kind, [names[j] for j in varying], values[:, varying].astype(np.float64))
         scaling.offset[varying], scaling.unit[varying] = fitted.offset, fitted.unit
@@ -237,7 +237,9 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         if model.scaling is None:
             raise InputError(f"X has vectors; expected images of shape {model.shape}")
         values = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
-        return torch.from_numpy(model.scaling.scale(values, "X")), values.dtype == np.float64
+        scaled = model.scaling.scale(values, "X")
+        scaled[..., self.is_constant_] = 0  # also for other values, which the nets have never seen
+        return torch.from_numpy(scaled), values.dtype == np.float64
 
 
 def _is_image(X: npt.ArrayLike) -> bool:

@@ -370,3 +370,19 @@ def test_why_a_table_has_no_features_is_one_sentence(tmp_path: Path) -> None:
 def text_file(folder: Path, text: str) -> Path:
     (folder / "text.csv").write_text(text)
     return folder / "text.csv"
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+def test_a_column_that_differs_by_rounding_alone_is_constant(kind: type[np.floating[Any]]) -> None:
+    values = RNG.normal(size=(30, 3)).astype(kind)
+    values[:, 1] = np.where(RNG.random(30) < 0.5, kind(0.3), kind(0.3) * (1 + 2 * np.finfo(kind).eps))
+    with pytest.warns(UserWarning, match=r"not read: 1 column \(1: one value only, up to rounding\)"):
+        assert names(load_data(values)) == ("0", "2")
+    values[:, 1] = 1e4 + RNG.integers(0, 40, 30) * kind(1e-2)  # little of a large value, and no rounding
+    assert names(load_data(values)) == ("0", "1", "2")
+
+
+def test_a_column_of_text_that_differs_by_rounding_alone_is_constant(tmp_path: Path) -> None:
+    table = TABLE.assign(total=np.where(TABLE["c"] > 1, 0.1 + 0.2, 0.3))
+    with pytest.warns(UserWarning, match=r"total: one value only, up to rounding"):
+        assert names(load_data(write(table, tmp_path / "t.csv"))) == ("a", "b", "c")

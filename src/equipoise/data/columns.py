@@ -16,6 +16,7 @@ Kind = Literal["standardize", "minmax", "none"]
 
 CURVE = 40  # columns, from which a vector is drawn as a curve, whatever their names
 CURVE_OF_NUMBERS = 16  # columns, from which it is drawn as a curve if they are numbered
+ROUNDING = 8  # relative errors of a float, by which equal values may differ if they were computed
 LARGEST = 1e6  # scaled value; larger ones are of other columns or units than the model was trained on
 
 
@@ -119,6 +120,19 @@ class Scaling:
     def has_one_unit(self) -> bool:
         """Whether values are drawn in the units of the data, as those of a spectrum, and not scaled."""
         return self.axis is not None and self.has_numbers
+
+
+def are_constant(values: npt.NDArray[np.floating[Any]], precision: float | None = None) -> npt.NDArray[np.bool_]:
+    """Whether each column of values [N, V] has one value, [V].
+
+    Values that were computed, such as 0.1 + 0.2 and 0.3, may differ by rounding, which scaling would make as large as
+    any other column. `precision` is the relative error of a value; default: that of the type.
+    """
+    low, high = values.min(0), values.max(0)
+    precision = float(np.finfo(values.dtype).eps) if precision is None else precision
+    with np.errstate(over="ignore"):
+        constant: npt.NDArray[np.bool_] = high - low <= ROUNDING * precision * np.maximum(np.abs(low), np.abs(high))
+    return constant
 
 
 class Columns:

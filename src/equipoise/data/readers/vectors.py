@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from equipoise.data import factor_table, npz, pictures, tables
-from equipoise.data.columns import Columns, Kind, Scaling, Values
+from equipoise.data.columns import Columns, Kind, Scaling, Values, are_constant
 from equipoise.data.factor_table import Table
 from equipoise.data.image_names import Row
 from equipoise.data.images import Images
@@ -40,8 +40,9 @@ class Frame:
     """A table as it is read: numbers or text by column, and the factors that came with it.
 
     rows: the columns that `data.factors` may choose, as text. places: of the rows, in messages, if these are not
-    numbered. is_named: whether the columns have names of their own. folder, files: of spectra, and the name of the file
-    of each. index: further columns with names of the rows, which are no features.
+    numbered. is_named: whether the columns have names of their own. precision: the relative error of a value. folder,
+    files: of spectra, and the name of the file of each. index: further columns with names of the rows, which are no
+    features.
     """
 
     title: str
@@ -50,6 +51,7 @@ class Frame:
     places: Sequence[str] = ()
     factors: Table | None = None
     is_named: bool = True
+    precision: float = float(np.finfo(np.float64).eps)
     folder: Path | None = None
     files: Sequence[str] = ()
     index: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -205,7 +207,9 @@ def _of_matrix(
         raise InputError(f"{title}: two columns have one name; give each column a name of its own")
     columns = arrays.without_mask(matrix, title, "values").astype(np.float64).T
     header = [str(number) for number in range(len(columns))] if names is None else names
-    return Frame(title, dict(zip(header, columns, strict=True)), factors=factors, is_named=names is not None)
+    precision = float(np.finfo(matrix.dtype if matrix.dtype == np.float32 else np.float64).eps)
+    frame = dict(zip(header, columns, strict=True))
+    return Frame(title, frame, factors=factors, is_named=names is not None, precision=precision)
 
 
 def _of_data_frame(title: str, frame: Any) -> Frame:
@@ -254,8 +258,8 @@ def _features(frame: Frame, columns: Mapping[str, Cells]) -> dict[str, Values]:
         if column is None:
             texts = [text for text in cells if text]
             reasons[name] = "dates" if are_dates(texts) else "text" if texts else "no values"
-        elif column.min() == column.max():
-            reasons[name] = "one value only"
+        elif are_constant(column[:, None], frame.precision)[0]:
+            reasons[name] = "one value only" if column.min() == column.max() else "one value only, up to rounding"
         elif frame.is_named and _is_row_number(name, column):
             reasons[name] = "row numbers"
         else:
