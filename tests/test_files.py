@@ -87,6 +87,9 @@ def test_an_error_of_writing_has_the_name_of_its_file(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space left") as error, replacing(tmp_path / "a.txt"):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert error.value.filename == str(tmp_path / "a.txt")
+    with pytest.raises(OSError, match="No space left") as error, replacing_folder(tmp_path / "export"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert error.value.filename == str(tmp_path / "export")
     assert not list(tmp_path.iterdir())
 
 

@@ -372,6 +372,25 @@ def test_damaged_codes_are_encoded_anew_and_damaged_scores_named(squares: Callab
         _ = eq.open_run(done.path).scores
 
 
+def test_a_run_without_its_codes_says_how_to_write_them(squares: Callable[[], str], tmp_path: Path) -> None:
+    done = run(settings(squares(), tmp_path / "run"))
+    (done.path / "codes.npz").unlink()
+    with pytest.raises(RunError, match=f"{done.path} has no codes; run equipoise evaluate {done.path}"):
+        _ = eq.open_run(done.path).codes
+    scoring.evaluate(eq.open_run(done.path))
+    assert (done.path / "codes.npz").exists()
+
+
+@pytest.mark.parametrize("wrong", ["train.lr=0.1", ["train.lr"], {3: 1}, 7])
+def test_settings_of_another_type_are_refused_in_one_sentence(wrong: Any, tmp_path: Path) -> None:
+    pixels = np.zeros((4, 8, 8), np.uint8)
+    sentence = r"settings are .*; expected a dictionary by dotted key, such as \{'train\.batch': 256\}"
+    with pytest.raises(InputError, match=sentence):
+        eq.train(pixels, "vae", out=tmp_path, settings=wrong)
+    with pytest.raises(InputError, match=sentence):
+        eq.Disentangler(settings=wrong).fit(pixels[:, None])
+
+
 def test_scores_asked_for_later_join_those_of_the_same_codes(squares: Callable[[], str], tmp_path: Path) -> None:
     done = run(settings(squares(), tmp_path / "run"))
     scoring.evaluate(eq.open_run(done.path), which=("bce",))

@@ -174,6 +174,17 @@ def resolve(settings: Settings, complete: bool = False) -> Config:
     return dataclasses.replace(config, out=str(user_path(out)) if out.startswith("~") else out)
 
 
+def of_caller(settings: Settings | None) -> dict[str, object]:
+    """Return the settings that a program passes. Raises `InputError` for anything but a mapping by dotted key."""
+    if settings is None:
+        return {}
+    if not isinstance(settings, Mapping) or not all(isinstance(key, str) for key in settings):
+        raise InputError(
+            f"settings are {short(settings)}; expected a dictionary by dotted key, such as {{'train.batch': 256}}"
+        )
+    return dict(settings)
+
+
 def expand(settings: Settings) -> dict[str, object]:
     """The settings with `data.name`, `train.labels.source` and so on for their short forms.
 

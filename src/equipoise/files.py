@@ -92,8 +92,9 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     part = _beside(path)
     old = part.with_suffix(".old")
     try:
-        part.mkdir()
-        yield part
+        with naming(path):
+            part.mkdir()
+            yield part
         if path.exists():
             os.replace(path, old)
         try:

@@ -112,7 +112,7 @@ class Run:
     def codes(self) -> coding.Codes:
         """The arrays of `codes.npz`: index [N], factors [N, K], mean, logvar, z [N, D], sse, bce [N]."""
         evaluate = f"equipoise evaluate {self.path}" + ("" if self.beta is None else f" --beta {self.beta:g}")
-        if self.beta is not None and not (self.results / "codes.npz").exists():
+        if not (self.results / "codes.npz").exists():
             raise RunError(f"{self.results} has no codes; run {evaluate}")
         codes = coding.load(self.results / "codes.npz")
         if missing := [name for name in ("index", "mean", "logvar") if name not in codes]:

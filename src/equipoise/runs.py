@@ -103,7 +103,7 @@ def train(
         "train.seed": seed,
         "out": None if out is None else str(out),
     }
-    options = {key: value for key, value in options.items() if value is not None} | dict(settings or {})
+    options = {key: value for key, value in options.items() if value is not None} | configuration.of_caller(settings)
     scaling = None if isinstance(data, Images) else str(options["data.scaling"]) if "data.scaling" in options else None
     images = None if isinstance(data, (str, Path)) else load_data(data, scaling=scaling)
     if images is not None and images.scaling is not None:

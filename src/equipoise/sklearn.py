@@ -179,7 +179,7 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     def _config(self, is_image: bool) -> Config:
         """The settings of the training. Raises `InputError` for settings that cannot be used."""
         choose("method", self.method, METHODS)
-        settings = configuration.expand(self.settings or {})
+        settings = configuration.expand(configuration.of_caller(self.settings))
         for key, value in settings.items():
             is_of_run = key in RUN_SETTINGS or key.startswith(("data.", "evaluate."))
             if is_of_run and key != "data.scaling" and value is not None:

@@ -330,3 +330,13 @@ def test_a_header_that_is_no_python_is_damage(tmp_path: Path) -> None:
         path.write_bytes(content.replace(content[10 : 10 + len(wrong)], wrong))
         with pytest.raises(InputError, match=r"torn.npy is damaged, or its content .* its suffix \(.*\); copy or make"):
             load_data(path)
+
+
+@pytest.mark.parametrize("suffix", ["", ".npy"])
+def test_an_array_with_fields_is_refused_with_what_to_give(suffix: str, tmp_path: Path) -> None:
+    source: Any = np.zeros(6, [("a", "f4"), ("b", "f4")])
+    if suffix:
+        np.save(tmp_path / "a.npy", source)
+        source = tmp_path / "a.npy"
+    with pytest.raises(InputError, match=r"with the fields a, b; give a data frame of it, pandas\.DataFrame"):
+        load_data(source)

@@ -106,6 +106,7 @@ REFUSED: dict[str, tuple[pd.DataFrame, str]] = {
     "stray": (TABLE.astype(object).assign(b=["high", *TABLE["b"][1:]]), "'high' in the column b"),
     "no numbers": (pd.DataFrame({"a": ["x", "y"], "b": [1, 1]}), r"no column of numbers that vary \(a: text, b: one"),
     "no rows": (TABLE[:0], "has no rows"),
+    "no columns": (TABLE[[]], "has no columns"),
     "paths": (
         TABLE.assign(file=[f"{i}.png" for i in range(30)]),
         "the column file names image files; give their folder",

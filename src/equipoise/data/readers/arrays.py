@@ -72,6 +72,9 @@ def channels_first(array: Array, name: str) -> Array:
     shape = list(array.shape)
     expected = f"images are [N, H, W], [N, H, W, C] or [N, C, H, W] with C up to {MOST_CHANNELS}"
     array = without_mask(array, name, "pixels")
+    if array.dtype.names:
+        fields = ", ".join(array.dtype.names)
+        raise InputError(f"{name}: an array with the fields {fields}; give a data frame of it, pandas.DataFrame(array)")
     if not array.size:
         raise InputError(f"{name}: an array of shape {shape} has no images; {expected}")
     if array.ndim == 3:

@@ -113,8 +113,8 @@ def read(
                 f"{frame.title} has one file, {frame.files[0]}, and such a folder has one for each vector; for a table "
                 "give the path of the file"
             )
-        rows = "one row" if count else "no rows"
-        raise InputError(f"{frame.title} has {rows}; give a table of numbers with a row for each vector, two or more")
+        part = "one row" if count else "no rows" if frame.columns else "no columns"
+        raise InputError(f"{frame.title} has {part}; give a table of numbers with a row for each vector, two or more")
     table, factor_columns = _factors(frame, factors, count)
     columns = {name: cells for name, cells in frame.columns.items() if name not in factor_columns}
     if isinstance(scaling, Scaling):

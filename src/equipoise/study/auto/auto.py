@@ -119,7 +119,7 @@ def auto(
     seconds = choice.seconds_of(budget)
     array = None if isinstance(images, (str, Path)) else load_data(images)
     name = str(images) if array is None else f"array-{digest([array])}"
-    request = configuration.expand({"data": name, **(settings or {})})
+    request = configuration.expand({"data": name, **configuration.of_caller(settings)})
     for key, source in (("train.steps", "the budget"), ("train.schedule_steps", "the budget"), ("out", "--out")):
         if key in request:
             raise InputError(f"{key} cannot be set here: auto takes it from {source}")
