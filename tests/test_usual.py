@@ -70,8 +70,8 @@ def test_a_model_gives_the_same_inside_any_block_of_torch(name: str, run: eq.Run
 
     expected = results(tmp_path / "before")
     with BLOCKS[name]():
-        found = results(tmp_path / "inside")
-    for one, other in zip(expected, found, strict=True):
+        inside = results(tmp_path / "inside")
+    for one, other in zip(expected, inside, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
