@@ -19,7 +19,7 @@ ORDER = [
     "claim",
     "progress",
     "outcome",
-    "usual",
+    "torch_defaults",
     "hub",
     "zoo",
     "data",

@@ -16,8 +16,8 @@ from equipoise.data.pixels import blocks
 from equipoise.errors import InputError
 from equipoise.model import VAE
 from equipoise.objective import Objective
+from equipoise.torch_defaults import torch_defaults
 from equipoise.training import devices
-from equipoise.usual import usual_torch
 
 ARRAY = "array-"  # start of the data name of a run that was trained on an array
 
@@ -72,7 +72,7 @@ def are_alike(images: Images) -> bool:
     return n >= 2 and not any((pixels != few[0]).any() for pixels in chain([few], all_pixels))
 
 
-@usual_torch()
+@torch_defaults()
 def build(config: Config, image: tuple[int, int, int], images: int) -> tuple[VAE, Objective]:
     """Return the untrained model and objective of these settings, for N `images` of shape `image` (C, H, W).
 

@@ -26,7 +26,7 @@ from equipoise.errors import InputError
 from equipoise.files import replacing, write_text
 from equipoise.model import POINT, VAE
 from equipoise.text_column import Column, floats
-from equipoise.usual import usual_torch
+from equipoise.torch_defaults import torch_defaults
 
 KINDS = (".npz", ".npy", ".csv", ".parquet")  # of files that `write` writes
 _ENDINGS = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"  # in messages
@@ -92,7 +92,7 @@ def index(images: Images, n: int) -> npt.NDArray[np.int64]:
     return np.random.default_rng(0).permutation(len(images))[:n]
 
 
-@usual_torch()
+@torch_defaults()
 @torch.no_grad()
 @torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)  # so that a GPU computes as a CPU does
 def encode(

@@ -12,7 +12,7 @@ from equipoise import nets, progress
 from equipoise.errors import InputError
 from equipoise.metrics.result import Score
 from equipoise.model import VAE
-from equipoise.usual import usual_torch
+from equipoise.torch_defaults import torch_defaults
 
 Latents = Literal["shuffled", "uniform"]
 
@@ -23,7 +23,7 @@ LR = 1e-4  # of Adam, as published
 DECODED = 500  # codes that are decoded at a time
 
 
-@usual_torch()
+@torch_defaults()
 def pipe(model: VAE, mean: npt.NDArray[np.float32], latents: Latents, seen: int, seed: int) -> Score:
     """Return the PIPE of the codes `mean` [N, D] of a model.
 

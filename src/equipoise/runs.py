@@ -40,15 +40,15 @@ from equipoise.run_folder import (
     speed_of,
     write_settings,
 )
+from equipoise.torch_defaults import torch_defaults
 from equipoise.training import checkpoint, devices, speed, watch
 from equipoise.training.loop import Row, Stopped, Training, fit
-from equipoise.usual import usual_torch
 
 # Files and folders that depend on the last step; `betas` has those of other betas of mr-vae.
 RESULTS = ("codes.npz", "scores.json", "report.html", "explorer.html", "rates.npz", "betas", summary.FILE)
 
 
-@usual_torch()
+@torch_defaults()
 def train(
     data: str | Path | npt.NDArray[Any] | torch.Tensor | sequence.Sequence | Images,
     method: str | None = None,
@@ -140,7 +140,7 @@ def open_run(path: str | Path) -> Run:
     return run
 
 
-@usual_torch()
+@torch_defaults()
 def execute(
     config: Config,
     images: Images | None = None,

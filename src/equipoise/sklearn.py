@@ -20,9 +20,9 @@ from equipoise.data.batches import batch_index
 from equipoise.data.columns import Kind, Scaling, are_constant
 from equipoise.errors import InputError, choose
 from equipoise.methods import DEFAULT, METHODS
+from equipoise.torch_defaults import torch_defaults
 from equipoise.training import speed
 from equipoise.training.loop import Training, device, fit
-from equipoise.usual import usual_torch
 
 Array = npt.NDArray[Any]
 # Settings that only a run on disk has, beside those of [data] and [evaluate].
@@ -87,7 +87,7 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self.random_state = random_state
         self.settings = settings
 
-    @usual_torch()
+    @torch_defaults()
     def fit(self, X: npt.ArrayLike, y: object = None) -> Self:  # noqa: ARG002 - scikit-learn passes it
         """Train on X.
 

@@ -15,7 +15,7 @@ from equipoise.export.folder import check, seal
 from equipoise.export.saved import load_model
 from equipoise.files import replacing_folder
 from equipoise.run import Run
-from equipoise.usual import usual_torch
+from equipoise.torch_defaults import torch_defaults
 
 Kind = Literal["safetensors", "onnx", "hub-folder"]
 
@@ -63,7 +63,7 @@ def export_run(
     return write(run, to, out, beta).folder
 
 
-@usual_torch()
+@torch_defaults()
 def write(run: Run | str | Path, to: str, out: str | Path | None, beta: float | None = None) -> Export:
     """Export the model of a run as `export_run` does, and describe what was written. Raises the same errors."""
     choose("kind of export", to, get_args(Kind))

@@ -19,7 +19,7 @@ from equipoise.likelihoods import LIKELIHOODS
 from equipoise.model import VAE
 from equipoise.part import rebuild
 from equipoise.priors import PRIORS
-from equipoise.usual import usual_torch
+from equipoise.torch_defaults import torch_defaults
 
 WEIGHTS = "model.safetensors"
 
@@ -30,7 +30,7 @@ def write(model: VAE, folder: Path) -> None:
     (folder / WEIGHTS).write_bytes(safetensors.torch.save(weights, metadata={"format": "pt"}))
 
 
-@usual_torch()
+@torch_defaults()
 def load_model(source: str | Path) -> VAE:
     """Load a model by name, or from a folder that `equipoise export` wrote, to safetensors or hub-folder.
 

@@ -28,7 +28,7 @@ from equipoise.report.findings import analyse
 from equipoise.report.html import template
 from equipoise.report.page import write as write_report
 from equipoise.scoring import Run
-from equipoise.usual import usual_torch
+from equipoise.torch_defaults import torch_defaults
 
 SAMPLES = 24  # images to choose from
 CALIBRATION = 128  # codes and images over which the error of rounded weights is taken
@@ -48,7 +48,7 @@ PAGE = (
 )
 
 
-@usual_torch()
+@torch_defaults()
 def write(run: Run) -> Path:
     """Write `explorer.html` to the folder of a run: a page with sliders that runs the model in the browser.
 

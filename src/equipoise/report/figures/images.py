@@ -16,7 +16,7 @@ from equipoise.report.figures import vectors
 from equipoise.report.figures.canvas import GAP, canvas, grid, label, place, signed
 from equipoise.report.figures.style import MUTED, short
 from equipoise.report.latents import Array, Latent, Measure, deviation_of, latent_variances, nats_carried
-from equipoise.usual import usual_torch
+from equipoise.torch_defaults import torch_defaults
 
 Images = torch.Tensor | NDArray[np.generic]
 
@@ -141,7 +141,7 @@ def samples(model: VAE, n: int = 20, seed: int = 0) -> Figure:
     return figure
 
 
-@usual_torch()
+@torch_defaults()
 def prior_codes(model: VAE, n: int, seed: int) -> torch.Tensor:
     """Return n samples [n, D] of the prior of a model. Raises `InputError` for n below 1."""
     if n < 1:

@@ -7,7 +7,7 @@ import torch
 
 
 @contextmanager
-def usual_torch() -> Iterator[None]:
+def torch_defaults() -> Iterator[None]:
     """Compute inside the block in float32, on the CPU unless another device is named, and with gradients.
 
     The caller may have set another default with `torch.set_default_dtype` or `torch.set_default_device`, or be inside

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import equipoise as eq
-from equipoise.usual import usual_torch
+from equipoise.torch_defaults import torch_defaults
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
 SETTINGS = {"train.batch": 8, "evaluate.which": "mse", "evaluate.interval": False, "net.latent": 3, "train.threads": 1}
@@ -86,7 +86,7 @@ def test_an_estimator_is_the_same_inside_any_block_of_torch() -> None:
 
 def test_the_settings_of_the_caller_are_as_before_after_the_block() -> None:
     with doubles(), torch.no_grad(), torch.device("meta"), torch.autocast("cpu"):
-        with usual_torch():
+        with torch_defaults():
             assert torch.zeros(1, requires_grad=True).mul(2).requires_grad
             assert torch.zeros(1).device.type == "cpu"
             assert torch.zeros(1).dtype == torch.float32
