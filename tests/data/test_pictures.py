@@ -49,22 +49,22 @@ def test_channels_are_those_of_the_picture_unless_said() -> None:
 
 
 def test_crop_comes_before_size() -> None:
-    whole = decode(png(GREY), crop=8, size=32, name="a")[0]
-    assert np.array_equal(whole, pictures.resize(GREY[2:10, 4:12], 32))
+    whole = decode(png(GREY), crop=8, size=32, name="a")
+    assert np.array_equal(whole, pictures.resize(GREY[None, 2:10, 4:12], 32))
 
 
 @pytest.mark.parametrize("size", [8, 32])
 def test_resized_arrays_are_what_decoded_files_are(size: int) -> None:
-    expected = decode(png(COLOUR), size=size, name="a")
-    assert np.array_equal(pictures.resize(COLOUR, size), expected.transpose(1, 2, 0))
-    assert np.array_equal(pictures.resize(GREY, size), decode(png(GREY), size=size, name="a")[0])
-    assert np.array_equal(pictures.resize(GREY[..., None], size)[..., 0], pictures.resize(GREY, size))
+    colour = COLOUR.transpose(2, 0, 1)
+    assert np.array_equal(pictures.resize(colour, size), decode(png(COLOUR), size=size, name="a"))
+    assert np.array_equal(pictures.resize(GREY[None], size), decode(png(GREY), size=size, name="a"))
+    assert np.array_equal(pictures.resize(colour[[0, 1, 2, 0]], size)[:3], pictures.resize(colour, size))
 
 
 def test_resizing_keeps_the_mean_and_does_not_alias() -> None:
-    stripes = np.zeros((128, 128), np.uint8)
-    stripes[:, ::2] = 255
-    assert np.abs(pictures.resize(stripes, 32)[:, 2:-2].astype(int) - 127).max() <= 1
+    stripes = np.zeros((1, 128, 128), np.uint8)
+    stripes[..., ::2] = 255
+    assert np.abs(pictures.resize(stripes, 32)[..., 2:-2].astype(int) - 127).max() <= 1
 
 
 def test_head_says_what_decoding_gives() -> None:

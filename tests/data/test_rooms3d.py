@@ -1,6 +1,7 @@
 import colorsys
 import importlib.util
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -11,6 +12,7 @@ import torch
 from PIL import Image
 
 from equipoise.data import DATASETS, Images, load_data
+from equipoise.data.pixels import ComputedPixels
 from equipoise.data.sets import rooms3d
 from equipoise.data.sets.rooms3d import (
     CAPSULE,
@@ -23,8 +25,8 @@ from equipoise.data.sets.rooms3d import (
     SPHERE,
     WALL,
     WHOLE,
-    Rooms,
     Weights,
+    render,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -162,23 +164,24 @@ def test_pictures_are_weights_times_colours(weights: Weights) -> None:
     colours = np.stack([np.tile(rooms3d.SKY_COLOUR, (100, 1)), HUES[floor], HUES[wall], HUES[thing]], axis=1)
     light = weights[np.ravel_multi_index(tuple(geometry), SIZES[3:])] / WHOLE
     exact = np.einsum("bmyx,bmc->bcyx", light, colours.astype(np.float64))
-    drawn = Rooms(weights).bytes(rows)
+    drawn = render(weights, rows)
     assert np.abs(np.minimum(exact, 255) - drawn).max() <= 0.5 + 1e-9
     assert (drawn.dtype, drawn.shape, drawn.flags.c_contiguous) == (np.uint8, (100, 3, 64, 64), True)
 
 
 def test_floats_are_bytes_over_255(weights: Weights) -> None:
-    rooms, rows = Rooms(weights), np.random.default_rng(1).integers(480_000, size=37)
-    floats = Images(rooms, name="rooms").floats(rows)
-    assert torch.equal(floats, torch.from_numpy(rooms.bytes(rows)).float() / 255)
+    rows = np.random.default_rng(1).integers(480_000, size=37)
+    pictures = ComputedPixels(480_000, (3, 64, 64), partial(render, weights))
+    floats = Images(pictures, name="rooms").floats(rows)
+    assert torch.equal(floats, torch.from_numpy(render(weights, rows)).float() / 255)
 
 
 def test_a_row_is_the_same_picture_in_every_batch(weights: Weights) -> None:
-    rooms, rows = Rooms(weights), np.random.default_rng(2).integers(480_000, size=130)
-    together = rooms.bytes(rows)
-    assert np.array_equal(rooms.bytes(rows[::-1]), together[::-1])
-    assert np.array_equal(np.concatenate([rooms.bytes(rows[i : i + 1]) for i in range(130)]), together)
-    assert rooms.bytes(rows[:0]).shape == (0, 3, 64, 64)
+    rows = np.random.default_rng(2).integers(480_000, size=130)
+    together = render(weights, rows)
+    assert np.array_equal(render(weights, rows[::-1]), together[::-1])
+    assert np.array_equal(np.concatenate([render(weights, rows[i : i + 1]) for i in range(130)]), together)
+    assert render(weights, rows[:0]).shape == (0, 3, 64, 64)
 
 
 def test_mean_of_the_set_is_near_that_of_shapes3d(weights: Weights) -> None:
@@ -186,7 +189,7 @@ def test_mean_of_the_set_is_near_that_of_shapes3d(weights: Weights) -> None:
     hues = np.ravel_multi_index((turns, (turns + 3) % 10, (turns + 7) % 10), SIZES[:3])
     total = np.zeros(3)
     for hue in hues:
-        total += Rooms(weights).bytes(hue * 480 + np.arange(480)).mean(axis=(0, 2, 3))
+        total += render(weights, hue * 480 + np.arange(480)).mean(axis=(0, 2, 3))
     mean = total / 10 / 255
     assert mean.tolist() == pytest.approx([0.492, 0.565, 0.592], abs=0.001)
     assert mean.tolist() == pytest.approx([0.503, 0.579, 0.603], abs=0.02)  # of the published images
@@ -288,7 +291,7 @@ def test_without_a_place_to_write_the_weights_live_in_memory(
     (tmp_path / "file").write_text("a file where a folder is needed")
     monkeypatch.setenv("EQUIPOISE_CACHE", str(tmp_path / "file" / "cache"))
     images = load_data("rooms3d")
-    assert np.array_equal(images.pixels([123_456]), Rooms(at_hand).bytes(np.array([123_456])))
+    assert np.array_equal(images.pixels([123_456]), render(at_hand, np.array([123_456])))
 
 
 @pytest.mark.usefixtures("at_hand")

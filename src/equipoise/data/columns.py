@@ -143,7 +143,6 @@ class Columns:
         self.shape: Shape = (1, 1, len(scaling.names))
 
     def __len__(self) -> int:
-        """N."""
         return len(self.values)
 
     def bytes(self, rows: Indices) -> npt.NDArray[Any]:

@@ -16,7 +16,7 @@ from equipoise.data import sheet
 from equipoise.data.columns import Columns, Scaling, Values
 from equipoise.data.factors import Factors, check_factors, check_grid, check_names
 from equipoise.data.pixels import Bytes, Indices, Pixels, blocks, from_array
-from equipoise.data.resize import ResizedPixels
+from equipoise.data.resize import resized
 from equipoise.data.settings import check_fractions
 from equipoise.errors import InputError
 
@@ -235,7 +235,7 @@ class Images:
         if self.shape[1:] == (size, size):
             return self
         part = copy.copy(self)
-        part._pixels = ResizedPixels(self._pixels, size)
+        part._pixels = resized(self._pixels, size)
         part.shape = part._pixels.shape
         part._whole = None if self._whole is None else self._whole.resize(size)
         part._digest = None if self._digest is None else f"{self._digest} {size}x{size}"

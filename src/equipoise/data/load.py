@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from equipoise.data.columns import Scaling
 from equipoise.data.find import find
 from equipoise.data.images import Images
 from equipoise.data.pictures import Form
-from equipoise.data.pixels import ColouredPixels, Shape
+from equipoise.data.pixels import Bytes, ComputedPixels, Indices, Shape
 from equipoise.data.readers import READERS, vectors
 from equipoise.data.scale import scale
 from equipoise.data.settings import Data
@@ -160,16 +161,20 @@ def load_like(
 def _in_colour(images: Images) -> Images:
     """The same grey images with three equal channels, as in a folder in which others are in colour."""
     return Images(
-        ColouredPixels(images.pixels, len(images), images.shape),
+        ComputedPixels(len(images), (3, *images.shape[1:]), partial(_repeated, images)),
         name=images.name,
         factors=images.factors,
-        factor_names=images.factor_names if images.factor_sizes else None,
+        factor_names=images.factor_names,
         factor_sizes=images.factor_sizes,
         factor_values=images.factor_values,
         source=images.source,
         files=images.files,
         limits=images.limits,
     )
+
+
+def _repeated(images: Images, rows: Indices) -> Bytes:
+    return np.repeat(images.pixels(rows), 3, axis=1)
 
 
 def stored_shapes(

@@ -81,20 +81,11 @@ class Form(NamedTuple):
             self.output_shape(pixels.shape, name)  # large enough?
             top, left = (pixels.shape[1] - self.crop) // 2, (pixels.shape[2] - self.crop) // 2
             pixels = pixels[:, top : top + self.crop, left : left + self.crop]
-        if len(pixels) != channels and not {len(pixels), channels} <= {1, 3}:
-            raise InputError(f"{name} has {len(pixels)} channels, expected {channels}; give all the same channels")
-        if len(pixels) not in (1, 3):
-            return np.concatenate([self._resize(plane[None], 1) for plane in pixels])
-        return self._resize(pixels, channels)
-
-    def _resize(self, pixels: Bytes, channels: int) -> Bytes:
-        """Pixels [C, H, W], C = 1 or 3, with 1 or 3 channels and of the size of this form."""
-        if len(pixels) == channels and self.size in (None, pixels.shape[1]) and self.size in (None, pixels.shape[2]):
-            return pixels
-        image = image_of(pixels).convert("L" if channels == 1 else "RGB")
-        if self.size is not None:
-            image = image.resize((self.size, self.size), Image.Resampling.LANCZOS)
-        return _channels_first(np.asarray(image))
+        if len(pixels) != channels:
+            if not {len(pixels), channels} <= {1, 3}:
+                raise InputError(f"{name} has {len(pixels)} channels, expected {channels}; give all the same channels")
+            pixels = _channels_first(np.asarray(image_of(pixels).convert("L" if channels == 1 else "RGB")))
+        return pixels if self.size is None else resize(pixels, self.size)
 
 
 def head(file: Path | BinaryIO, *, name: str) -> Shape:
@@ -182,11 +173,13 @@ def image_of(pixels: Bytes) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, 2)))
 
 
-def resize(array: Bytes, size: int) -> Bytes:
-    """Pixels uint8 [H, W] or [H, W, C] resized to size x size as `prepare` does it; the same axes."""
-    if array.ndim == 3:
-        return np.stack([resize(np.ascontiguousarray(plane), size) for plane in np.moveaxis(array, 2, 0)], axis=2)
-    return np.asarray(Image.fromarray(array).resize((size, size), Image.Resampling.LANCZOS))
+def resize(pixels: Bytes, size: int) -> Bytes:
+    """Pixels uint8 [C, H, W] at size x size, by Pillow's Lanczos filter; not copied if they have this size."""
+    if pixels.shape[1:] == (size, size):
+        return pixels
+    if len(pixels) not in (1, 3):
+        return np.concatenate([resize(plane[None], size) for plane in pixels])
+    return _channels_first(np.asarray(image_of(pixels).resize((size, size), Image.Resampling.LANCZOS)))
 
 
 @contextmanager

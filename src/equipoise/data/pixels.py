@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -26,56 +27,41 @@ class Pixels(Protocol):
         """N."""
         ...
 
-    def bytes(self, rows: Indices) -> Bytes:
+    def bytes(self, rows: Indices, /) -> Bytes:
         """Pixels 0..255, a new contiguous array, uint8 [B, C, H, W]."""
         ...
 
 
 class StoredPixels:
-    """Pictures in an array uint8 [N, C, H, W], in memory or memory-mapped, which is not copied."""
+    """Pictures in memory or memory-mapped, which are not copied; implements `Pixels`.
 
-    def __init__(self, array: Bytes) -> None:
+    array: uint8 [N, C, H, W]; or of black and white pictures bits in the order of `numpy.packbits`, [N, C*H*W/8].
+    """
+
+    def __init__(self, array: Bytes, shape: Shape) -> None:
         self.array = np.asarray(array)  # the plain view: a numpy.memmap is slower to index
-        self.shape: Shape = self.array.shape[1:]
+        self.shape = shape
 
     def __len__(self) -> int:
-        """N."""
         return len(self.array)
 
     def bytes(self, rows: Indices) -> Bytes:
         """Pixels 0..255, uint8 [B, C, H, W]."""
-        return np.ascontiguousarray(self.array[rows])
-
-
-class PackedPixels:
-    """Black and white pictures packed to bits in the order of `numpy.packbits`, uint8 [N, C*H*W/8]."""
-
-    def __init__(self, array: Bytes, shape: Shape) -> None:
-        self.array, self.shape = np.asarray(array), shape
-
-    def __len__(self) -> int:
-        """N."""
-        return len(self.array)
-
-    def bytes(self, rows: Indices) -> Bytes:
-        """Pixels 0 and 255, uint8 [B, C, H, W]."""
+        if self.array.ndim == 4:
+            return np.ascontiguousarray(self.array[rows])
         return np.unpackbits(self.array[rows], axis=1).reshape(-1, *self.shape) * np.uint8(255)
 
 
-class ColouredPixels:
-    """Grey pictures with three equal channels; implements `Pixels`. `read` returns uint8 [B, 1, H, W] of some rows."""
+@dataclass
+class ComputedPixels:
+    """Pictures that a function computes from their rows; implements `Pixels`. Nothing is stored."""
 
-    def __init__(self, read: Callable[[Indices], Bytes], count: int, shape: Shape) -> None:
-        self.read, self.count = read, count
-        self.shape: Shape = (3, *shape[1:])
+    count: int
+    shape: Shape
+    bytes: Callable[[Indices], Bytes]
 
     def __len__(self) -> int:
-        """N."""
         return self.count
-
-    def bytes(self, rows: Indices) -> Bytes:
-        """Pixels 0..255, uint8 [B, 3, H, W]."""
-        return np.repeat(self.read(rows), 3, axis=1)
 
 
 def blocks(read: Callable[[Indices], Bytes], count: int, size: int = 1000) -> Iterator[tuple[int, Bytes]]:
@@ -85,12 +71,12 @@ def blocks(read: Callable[[Indices], Bytes], count: int, size: int = 1000) -> It
 
 
 def from_array(array: npt.NDArray[Any], shape: Shape | None, name: str) -> Pixels:
-    """`StoredPixels`, or `PackedPixels` for rows of bits with a shape. Raises `InputError` for other arrays."""
+    """Pixels of an array, see `StoredPixels`; a shape is needed for bits. Raises `InputError` for other arrays."""
     if array.dtype == np.uint8 and array.size:
         if array.ndim == 4 and shape in (None, array.shape[1:]):
-            return StoredPixels(array)
+            return StoredPixels(array, array.shape[1:])
         if array.ndim == 2 and shape is not None and array.shape[1] * 8 == math.prod(shape):
-            return PackedPixels(array, shape)
+            return StoredPixels(array, shape)
     if array.dtype == np.uint8 and array.ndim in (2, 4) and not array.size:
         raise InputError(f"{name}: an array of shape {list(array.shape)} has no images; give at least one")
     raise InputError(

@@ -1,5 +1,6 @@
 """Pictures at another size, computed for each batch."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -7,45 +8,35 @@ import numpy.typing as npt
 
 from equipoise.data import pictures
 from equipoise.data.columns import Columns
-from equipoise.data.pixels import Bytes, Indices, Pixels, Shape
+from equipoise.data.pixels import Bytes, ComputedPixels, Indices, Pixels, Shape
 from equipoise.errors import InputError
 
 _AT_ONCE = 32  # pictures resized at once: they stay in the cache of a core
 
 
-class ResizedPixels:
-    """The pictures of other `Pixels` at `size` x `size`; implements `Pixels`. Nothing is stored.
+def resized(pixels: Pixels, size: int) -> Pixels:
+    """The same pictures at `size` x `size`, resized for each batch. Raises `InputError` for vectors.
 
     If height and width are multiples of `size`, a new pixel is the mean over its block of pixels, rounded to the
-    nearest whole number, halves upwards. Otherwise each channel is resized with Lanczos' filter, as in
-    `equipoise.data.pictures.prepare`.
+    nearest whole number, halves upwards. Otherwise they are resized with Lanczos' filter, by `pictures.resize`.
     """
+    if isinstance(pixels, Columns):
+        raise InputError("vectors have no size in pixels; remove data.size")
+    shape = (pixels.shape[0], size, size)
+    return ComputedPixels(len(pixels), shape, partial(_resized_rows, pixels, shape))
 
-    def __init__(self, pixels: Pixels, size: int) -> None:
-        if isinstance(pixels, Columns):
-            raise InputError("vectors have no size in pixels; remove data.size")
-        channels, height, width = pixels.shape
-        self.pixels, self.size = pixels, size
-        self.shape: Shape = (channels, size, size)
-        self.uses_blocks = height % size == 0 and width % size == 0
 
-    def __len__(self) -> int:
-        """N."""
-        return len(self.pixels)
-
-    def bytes(self, rows: Indices) -> Bytes:
-        """Pixels 0..255 of the pictures at `rows`, a new uint8 array [B, C, size, size]."""
-        resized = np.empty((len(rows), *self.shape), np.uint8)
-        for first in range(0, len(rows), _AT_ONCE):
-            part = slice(first, first + _AT_ONCE)
-            resized[part] = self._resize(self.pixels.bytes(rows[part]))
-        return resized
-
-    def _resize(self, pixels: Bytes) -> Bytes:
-        if self.uses_blocks:
-            return block_means(pixels, pixels.shape[2] // self.size, pixels.shape[3] // self.size)
-        planes = [pictures.resize(plane, self.size) for picture in pixels for plane in picture]
-        return np.stack(planes).reshape(-1, *self.shape)
+def _resized_rows(pixels: Pixels, shape: Shape, rows: Indices) -> Bytes:
+    batch = np.empty((len(rows), *shape), np.uint8)
+    (_, height, width), size = pixels.shape, shape[1]
+    for first in range(0, len(rows), _AT_ONCE):
+        part = slice(first, first + _AT_ONCE)
+        block = pixels.bytes(rows[part])
+        if height % size == 0 and width % size == 0:
+            batch[part] = block_means(block, height // size, width // size)
+        else:
+            batch[part] = [pictures.resize(picture, size) for picture in block]
+    return batch
 
 
 def block_means(pixels: Bytes, down: int, across: int) -> Bytes:

@@ -62,8 +62,8 @@ def _images(dataset: Dataset, files: Files, order: dict[str, int]) -> Bytes:
         if name in order:
             im = _read(f"{files.source}/{name}", files.read(name), azimuths, elevations)
             for elevation, azimuth in np.ndindex(elevations, azimuths):
-                picture = pictures.resize(im[..., azimuth, elevation], 64)
-                pixels[elevation, azimuth, order[name]] = np.moveaxis(picture, 2, 0)
+                picture = np.moveaxis(im[..., azimuth, elevation], 2, 0)
+                pixels[elevation, azimuth, order[name]] = pictures.resize(picture, 64)
     return pixels.reshape(-1, 3, 64, 64)
 
 

@@ -88,4 +88,4 @@ def _rows(path: Path, kind: str, shape: tuple[int | None, ...]) -> Iterator[npt.
 
 def _images(matrices: Sequence[tuple[Path, tuple[int, ...]]]) -> Bytes:
     pairs = (pair for path, shape in matrices for pair in _rows(path, "u1", shape))
-    return np.stack([pictures.resize(pair[0], 64)[None] for pair in pairs])
+    return np.stack([pictures.resize(pair[:1], 64) for pair in pairs])

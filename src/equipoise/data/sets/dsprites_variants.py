@@ -18,7 +18,7 @@ import numpy.typing as npt
 from equipoise.data.dataset import Dataset
 from equipoise.data.images import Images
 from equipoise.data.pictures import Form, image_of, read
-from equipoise.data.pixels import Bytes, Indices, Shape
+from equipoise.data.pixels import Bytes, ComputedPixels, Indices
 from equipoise.data.sets import dsprites
 from equipoise.errors import InputError
 from equipoise.files import user_path
@@ -27,26 +27,6 @@ PAINTING = "EQUIPOISE_SCREAM"  # environment variable, the path of a picture of 
 _LARGEST = (350, 274)  # width and height that the painting is shrunk to fit, as in disentanglement_lib
 
 Words = npt.NDArray[np.uint64]
-
-
-class PaintedSprites:
-    """Sprites of dSprites in three channels; implements `Pixels`.
-
-    paint: computes the pictures, uint8 [B, 3, 64, 64], from their rows, int64 [B], and the sprites, uint8
-        [B, 1, 64, 64] of 0 and 255.
-    """
-
-    def __init__(self, sprites: Images, paint: Callable[[Indices, Bytes], Bytes]) -> None:
-        self.sprites, self.paint = sprites, paint
-        self.shape: Shape = (3, 64, 64)
-
-    def __len__(self) -> int:
-        """The number of pictures."""
-        return len(self.sprites)
-
-    def bytes(self, rows: Indices) -> Bytes:
-        """Pixels 0..255 of the pictures at `rows`, uint8 [B, 3, 64, 64]."""
-        return self.paint(rows, self.sprites.pixels(rows))
 
 
 def in_colour(rows: Indices, sprites: Bytes) -> Bytes:
@@ -128,16 +108,6 @@ def painting(path: Path) -> Bytes:
     return np.ascontiguousarray(np.asarray(picture).transpose(2, 0, 1))
 
 
-def load_color() -> Images:
-    """dSprites in colour as Images: 737,280 of (3, 64, 64), the factors of dSprites."""
-    return _images("dsprites-color", in_colour)
-
-
-def load_noisy() -> Images:
-    """dSprites on noise as Images: 737,280 of (3, 64, 64), the factors of dSprites."""
-    return _images("dsprites-noisy", on_noise)
-
-
 def load_scream() -> Images:
     """dSprites on The Scream as Images: 737,280 of (3, 64, 64), the factors of dSprites.
 
@@ -172,9 +142,12 @@ def load_noshape() -> Images:
 
 
 def _images(name: str, paint: Callable[[Indices, Bytes], Bytes], background: str = "", digest: str = "") -> Images:
-    """Images of painted sprites; `background` and `digest` are the background in words and as a digest."""
+    """Images of sprites that `paint` computes from their rows, int64 [B], and from 0 and 255, uint8 [B, 1, 64, 64].
+
+    background, digest: the background in words and as a digest.
+    """
     return Images(
-        PaintedSprites(dsprites.load(), paint),
+        ComputedPixels(dsprites.N, (3, 64, 64), partial(_painted, dsprites.load(), paint)),
         name=name,
         factors="grid",
         factor_names=dsprites.FACTOR_NAMES,
@@ -185,6 +158,10 @@ def _images(name: str, paint: Callable[[Indices, Bytes], Bytes], background: str
         citation=_CITATION,
         digest=f"{name}-1 {digest}".strip(),
     )
+
+
+def _painted(sprites: Images, paint: Callable[[Indices, Bytes], Bytes], rows: Indices) -> Bytes:
+    return paint(rows, sprites.pixels(rows))
 
 
 _CITATION = (
@@ -208,8 +185,16 @@ def _dataset(name: str, draw: Callable[[], Images], summary: str, channels: int 
     )
 
 
-COLOR = _dataset("dsprites-color", load_color, "dSprites, each sprite in a random colour on black; rendered")
-NOISY = _dataset("dsprites-noisy", load_noisy, "dSprites, white on random noise of all colours; rendered")
+COLOR = _dataset(
+    "dsprites-color",
+    partial(_images, "dsprites-color", in_colour),
+    "dSprites, each sprite in a random colour on black; rendered",
+)
+NOISY = _dataset(
+    "dsprites-noisy",
+    partial(_images, "dsprites-noisy", on_noise),
+    "dSprites, white on random noise of all colours; rendered",
+)
 SCREAM = _dataset(
     "dsprites-scream",
     load_scream,

@@ -14,6 +14,7 @@ thousandths below 2**24, which are exact in single precision in any order.
 
 import hashlib
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ import numpy.typing as npt
 
 from equipoise.data.dataset import Dataset
 from equipoise.data.images import Images
-from equipoise.data.pixels import Bytes, Indices, Shape
+from equipoise.data.pixels import Bytes, ComputedPixels, Indices
 from equipoise.data.store import cache_folder
 from equipoise.files import replacing
 
@@ -134,31 +135,20 @@ def geometries() -> Weights:
     return weights.reshape(GEOMETRIES, 4, 64, 64)
 
 
-class Rooms:
-    """All pictures, rendered from the weights of their geometries when a batch is read; implements `Pixels`."""
-
-    def __init__(self, weights: Weights) -> None:
-        self.weights = weights.reshape(GEOMETRIES, 4, 64 * 64)
-        self.shape: Shape = (3, 64, 64)
-
-    def __len__(self) -> int:
-        """The number of pictures."""
-        return N
-
-    def bytes(self, rows: Indices) -> Bytes:
-        """Pixels 0..255 of the pictures at `rows`, uint8 [B, 3, 64, 64]."""
-        pictures = np.empty((len(rows), *self.shape), np.uint8)
-        hues, geometry = np.divmod(rows, GEOMETRIES)
-        floor, wall, thing = np.unravel_index(hues, FACTOR_SIZES[:3])
-        colours = np.empty((len(rows), 3, 4), np.float32)
-        colours[..., SKY] = SKY_COLOUR
-        colours[..., FLOOR], colours[..., WALL], colours[..., OBJECT] = HUES[floor], HUES[wall], HUES[thing]
-        for first in range(0, len(rows), _AT_ONCE):
-            part = slice(first, first + _AT_ONCE)
-            values = np.matmul(colours[part], self.weights[geometry[part]].astype(np.float32))
-            values /= np.float32(WHOLE)
-            pictures[part] = np.rint(np.minimum(values, 255, out=values), out=values).reshape(-1, *self.shape)
-        return pictures
+def render(weights: Weights, rows: Indices) -> Bytes:
+    """Pixels 0..255 of the pictures at `rows`, uint8 [B, 3, 64, 64], from the weights of all geometries."""
+    pictures = np.empty((len(rows), 3, 64, 64), np.uint8)
+    hues, geometry = np.divmod(rows, GEOMETRIES)
+    floor, wall, thing = np.unravel_index(hues, FACTOR_SIZES[:3])
+    colours = np.empty((len(rows), 3, 4), np.float32)
+    colours[..., SKY] = SKY_COLOUR
+    colours[..., FLOOR], colours[..., WALL], colours[..., OBJECT] = HUES[floor], HUES[wall], HUES[thing]
+    for first in range(0, len(rows), _AT_ONCE):
+        part = slice(first, first + _AT_ONCE)
+        values = np.matmul(colours[part], weights[geometry[part]].reshape(-1, 4, 64 * 64).astype(np.float32))
+        values /= np.float32(WHOLE)
+        pictures[part] = np.rint(np.minimum(values, 255, out=values), out=values).reshape(-1, 3, 64, 64)
+    return pictures
 
 
 def load() -> Images:
@@ -173,7 +163,7 @@ def load() -> Images:
         with suppress(OSError, RuntimeError), replacing(cache_folder() / _FILE) as file:  # no permission, room or home
             np.lib.format.write_array(file, weights, allow_pickle=False)
     return Images(
-        Rooms(weights),
+        ComputedPixels(N, (3, 64, 64), partial(render, weights)),
         name=ROOMS3D.name,
         factors="grid",
         factor_names=FACTOR_NAMES,
