@@ -33,15 +33,15 @@ def read_rows(path: Path, setting: str = "data.factors") -> Rows:
         raise InputError(f"{setting}: {path} is not a kind of table that is read; give a .csv or .parquet file{column}")
     if not path.is_file():
         raise InputError(f"{setting}: there is no file {path}; check the path")
+    if kind == ".parquet":
+        return frame_rows(read_parquet(path))
     try:
-        return frame_rows(read_parquet(path)) if kind == ".parquet" else Rows(_csv(path))
+        return Rows(_csv(path))
     except InputError:
         raise
     except PermissionError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); change its permissions") from error
     except (OSError, UnicodeError, csv.Error, ValueError) as error:
-        if kind == ".parquet":
-            raise InputError(f"{path} cannot be read as Parquet ({error}); save it again") from error
         raise InputError(
             f"{path} cannot be read as CSV ({error}); save it in UTF-8, with a comma, semicolon or tab between cells"
         ) from error
@@ -113,13 +113,13 @@ def is_frame(value: object) -> bool:
 
 def has_paths(frame: Any) -> bool:
     """Whether a data frame has a column of paths of images."""
-    return any(_are_paths(frame[name]) for name in frame.columns) or (
-        frame.index.dtype.kind not in "iu" and _are_paths(frame.index)
+    return any(are_paths(frame[name]) for name in frame.columns) or (
+        frame.index.dtype.kind not in "iu" and are_paths(frame.index)
     )
 
 
-def _are_paths(cells: Iterable[Any]) -> bool:
-    """Whether more than half of the cells are paths of image files."""
+def are_paths(cells: Iterable[Any]) -> bool:
+    """Whether more than half of the cells are paths of image files; cells may be empty."""
     if getattr(getattr(cells, "dtype", None), "kind", "O") in _NUMBERS:
         return False
     are_paths = [str(cell).lower().endswith(pictures.KINDS) for cell in cells]
@@ -133,7 +133,7 @@ def paths_of(frame: Any) -> tuple[list[str], Any]:
     """
     frame = with_index(frame)
     names = sorted(frame.columns, key=lambda name: not is_file_header(str(name)))
-    name = next(name for name in names if _are_paths(frame[name]))
+    name = next(name for name in names if are_paths(frame[name]))
     missing = np.flatnonzero(frame[name].isna())
     if len(missing):
         raise InputError(f"the data frame: row {missing[0] + 1} has no path in the column {name}; leave that row out")

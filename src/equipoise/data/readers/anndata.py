@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from equipoise.data import h5, npz
+from equipoise.data import npz
+from equipoise.data.array_files import open_hdf5
 from equipoise.data.columns import Values
 from equipoise.data.image_names import Row
 from equipoise.data.readers.named_arrays import text
@@ -23,7 +24,7 @@ def read(path: Path, key: str | None) -> tuple[dict[str, Values], list[Row], dic
     in the file is not read. Raises `InputError` for a file that is no AnnData, for the path of a group or of text, and
     for more than 4 GB.
     """
-    with npz.naming(path), h5.open_file(path) as file:
+    with npz.naming(path), open_hdf5(path) as file:
         name = (key or "X").strip("/")
         item = file.get(name)
         is_sparse = hasattr(item, "keys") and "shape" in item.attrs

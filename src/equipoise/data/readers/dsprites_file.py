@@ -1,14 +1,13 @@
 """dSprites from the files that its authors published, .npz or .hdf5."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from equipoise.data import h5, npz
+from equipoise.data import array_files
 from equipoise.data.images import Images
+from equipoise.data.npz import Header
 from equipoise.data.sets.dsprites import FACTOR_SIZES, ROW, N, of_rows
 from equipoise.errors import InputError
 
@@ -23,30 +22,19 @@ _EXPECTED = (
 )
 
 
-def read_npz(path: Path) -> Images:
-    """dSprites from the published .npz file; its `metadata`, which is pickled, is never opened.
+def name_of_classes(path: Path) -> str:
+    """The name of the array of latent classes in the published file of this kind."""
+    return "latents_classes" if array_files.is_npz(path) else "latents/classes"
 
-    This takes about ten seconds and 450 MB: the pixels are packed to bits as they are read. A file of fewer images than
-    the published 737,280 is read as a part of the set if it has the latent classes of each. Raises `InputError` for
-    other files.
+
+def read(path: Path, headers: Mapping[str, Header]) -> Images:
+    """dSprites from the published .npz file, whose pickled `metadata` is never opened, or from the .hdf5.
+
+    This takes ten seconds and 450 MB, or 20 seconds and 620 MB: the pixels are packed to bits as they are read. A file
+    of fewer images than the published 737,280 is read as a part of the set if it has the latent classes of each. Raises
+    `InputError` for other files, before an array is read if its header differs.
     """
-    header = npz.headers(path)
-    imgs, classes = header["imgs"], header["latents_classes"]
-    _check(path, imgs, classes)
-    table = np.concatenate(list(npz.slabs(path, "latents_classes", NPZ_STEP)))
-    return _images(path, npz.slabs(path, "imgs", NPZ_STEP), table)
-
-
-def read_hdf5(path: Path) -> Images:
-    """dSprites from the published .hdf5 file, as `read_npz`, in 20 seconds and 620 MB; needs the extra `hdf5`."""
-    with npz.naming(path), h5.open_arrays(path, "imgs", "latents/classes", expected=_EXPECTED) as (imgs, classes):
-        _check(path, imgs, classes)
-        slabs = (imgs[first : first + HDF5_STEP] for first in range(0, len(imgs), HDF5_STEP))
-        return _images(path, slabs, classes[:])
-
-
-def _check(path: Path, imgs: Any, classes: Any) -> None:
-    """Check `shape` and `dtype` of both arrays before either is read."""
+    imgs, classes = headers["imgs"], headers[name_of_classes(path)]
     n = imgs.shape[0] if imgs.shape else 0
     if imgs.shape != (n, 64, 64) or imgs.dtype != np.uint8 or not 0 < n <= N:
         raise InputError(f"{path}: imgs is {imgs.dtype} {list(imgs.shape)}; {_EXPECTED}")
@@ -54,18 +42,15 @@ def _check(path: Path, imgs: Any, classes: Any) -> None:
         raise InputError(
             f"{path}: the latent classes are {classes.dtype} {list(classes.shape)} for {n:,} images; {_EXPECTED}"
         )
-
-
-def _images(path: Path, slabs: Iterable[npt.NDArray[np.uint8]], classes: npt.NDArray[Any]) -> Images:
-    """Images of 0/1 pixels [n, 64, 64] given in slabs, and their classes [N, 6]: colour, then the five factors."""
-    if classes[:, 0].any() or classes.min() < 0 or (classes[:, 1:] >= FACTOR_SIZES).any():
+    step = NPZ_STEP if array_files.is_npz(path) else HDF5_STEP
+    codes = np.concatenate(list(array_files.slabs(path, name_of_classes(path), step)))  # colour, then the factors
+    if codes[:, 0].any() or codes.min() < 0 or (codes[:, 1:] >= FACTOR_SIZES).any():
         raise InputError(f"{path}: the latent classes exceed the sizes 1, 3, 6, 40, 32, 32 of dSprites; {_EXPECTED}")
-    rows = np.empty((len(classes), ROW), np.uint8)
+    rows = np.empty((n, ROW), np.uint8)
     first = 0
-    for slab in slabs:
+    for slab in array_files.slabs(path, "imgs", step):
         if slab.max() > 1:
             raise InputError(f"{path}: imgs has the pixel value {slab.max()}; {_EXPECTED}")
         rows[first : first + len(slab)] = np.packbits(slab.reshape(len(slab), -1), axis=1)
         first += len(slab)
-    codes = classes[:, 1:].astype(np.int64)
-    return of_rows(rows, codes, source=str(path))
+    return of_rows(rows, codes[:, 1:].astype(np.int64), source=str(path))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from equipoise.data import cache, factor_table, h5, npz
+from equipoise.data import array_files, cache, factor_table, npz
 from equipoise.data.factor_table import Table
 from equipoise.data.images import Images
 from equipoise.data.npz import Header
@@ -30,75 +30,43 @@ def read(path: Path, key: str | None = None) -> Source | Images:
     which are not read. Arrays of more than 256 MB are read in slabs. The published dSprites file is returned as
     `Images`. Raises `InputError` if the array of the images is ambiguous, empty or of Python objects.
     """
-    all_headers = headers(path)
-    is_npz = _is_npz(path)
-    if key is None and {"imgs", "latents_classes" if is_npz else "latents/classes"} <= all_headers.keys():
-        return dsprites_file.read_npz(path) if is_npz else dsprites_file.read_hdf5(path)
-    name = _name_of_images(path, all_headers, key if is_npz or not key else key.strip("/"))
-    header = all_headers[name]
-    table = factors_beside(path, all_headers, name)
+    headers = array_files.headers(path)
+    if key is None and {"imgs", dsprites_file.name_of_classes(path)} <= headers.keys():
+        return dsprites_file.read(path, headers)
+    name = _name_of_images(path, headers, key and key.strip("/"))
+    header = headers[name]
+    table = factors_beside(path, headers, name)
     if math.prod(header.shape) * header.dtype.itemsize <= cache.LIMIT:
-        return arrays.of_file(arrays.read(load(path, name), str(path)), path, table, name)
-    zeros = np.broadcast_to(np.zeros((), header.dtype), header.shape)  # takes no memory
-    whole = arrays.channels_first(zeros, str(path))
-    rows = cache.block(whole.shape[1:])
+        source = arrays.read(array_files.load(path, name), str(path))
+    else:
+        zeros = np.broadcast_to(np.zeros((), header.dtype), header.shape)  # takes no memory
+        whole = arrays.channels_first(zeros, str(path))
+        rows = cache.block(whole.shape[1:])
 
-    def slabs(first: int) -> Iterator[Array]:
-        return (arrays.channels_first(slab, str(path)) for slab in _slabs(path, name, rows, first))
+        def slabs(first: int) -> Iterator[Array]:
+            return (arrays.channels_first(slab, str(path)) for slab in array_files.slabs(path, name, rows, first))
 
-    return arrays.of_file(arrays.of_slabs(str(path), whole, slabs), path, table, name)
-
-
-def headers(path: Path) -> dict[str, Header]:
-    """The headers of all arrays in an .npz or HDF5 file by name. Raises `InputError` for a damaged file."""
-    return npz.headers(path) if _is_npz(path) else h5.headers(path)
-
-
-def load(path: Path, name: str) -> Array:
-    """A whole array of an .npz or HDF5 file."""
-    array: Array
-    if _is_npz(path):
-        with npz.naming(path), np.load(path, allow_pickle=False) as file:
-            array = file[name]
-            return array
-    with h5.open_arrays(path, name, expected="") as (item,), npz.naming(path):
-        array = item[()]
-        return array
-
-
-def _slabs(path: Path, name: str, rows: int, first: int) -> Iterator[Array]:
-    """An array from row `first` on, up to `rows` at a time."""
-    if _is_npz(path):
-        yield from npz.slabs(path, name, rows, first)
-        return
-    with h5.open_arrays(path, name, expected="") as (array,), npz.naming(path):
-        for start in range(first, len(array), rows):
-            yield array[start : start + rows]
-
-
-def _is_npz(path: Path) -> bool:
-    return path.suffix.lower() == ".npz"
+        source = arrays.of_slabs(str(path), whole, slabs)
+    return arrays.of_file(source, path, table, name)
 
 
 def factors_beside(
     path: Path, headers: Mapping[str, Header], name: str, other_names: Sequence[str] = ()
 ) -> Table | None:
     """The factors beside the array `name`. Warns of arrays that are neither these, nor it, nor one of `other_names`."""
-    header = headers[name]
     group = name.rpartition("/")[0] + "/" if "/" in name else ""  # of the images
-    table = name_of_factors({each: headers[each].shape for each in headers}, header.shape, group)
-    tables = [] if table is None else [table]
-    read_names = {name, *other_names, *tables, group + "factor_names"} & headers.keys()
+    factors = name_of_factors({each: header.shape for each, header in headers.items()}, headers[name].shape, group)
+    read_names = headers.keys() & {name, *other_names, factors, group + "factor_names"}
     for each in read_names:
         npz.check(path, each, headers[each])
     if others := headers.keys() - read_names:
         warnings.warn(f"{path}: the arrays {', '.join(sorted(others))} are not read", stacklevel=5)
-    names = (
-        [text(each) for each in load(path, group + "factor_names").ravel()]
-        if group + "factor_names" in read_names
-        else None
-    )
-    return _table(path, load(path, tables[0]), names or [tables[0].removeprefix(group)]) if tables else None
+    if factors is None:
+        return None
+    names = [factors.removeprefix(group)]
+    if group + "factor_names" in read_names:
+        names = [text(each) for each in array_files.load(path, group + "factor_names").ravel()]
+    return _table(path, array_files.load(path, factors), names)
 
 
 def name_of_factors(shapes: Mapping[str, tuple[int, ...]], shape: tuple[int, ...], group: str = "") -> str | None:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from equipoise.data import factor_table, npz, pictures, tables
+from equipoise.data import array_files, factor_table, npz, tables
 from equipoise.data.columns import Columns, Kind, Scaling, Values, are_constant
 from equipoise.data.factor_table import Table
 from equipoise.data.image_names import Row
@@ -56,6 +56,10 @@ class Frame:
     files: Sequence[str] = ()
     index: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
+    def place(self, row: int) -> str:
+        """The place of a row, from 0, in messages."""
+        return self.places[row] if self.places else f"row {row + 1}"
+
 
 def are_in(source: Any, key: object = None) -> bool:
     """Whether a source holds vectors: a table, AnnData, a frame without paths, an array of two axes, or spectra.
@@ -80,7 +84,7 @@ def are_in(source: Any, key: object = None) -> bool:
     try:
         if suffix == ".npy":
             return _is_flat(npz.header(path))
-        return suffix in ARRAYS and _array_in(named_arrays.headers(path), key) is not None
+        return suffix in ARRAYS and _array_in(array_files.headers(path), key) is not None
     except InputError:
         return False
 
@@ -119,16 +123,10 @@ def read(
     columns = {name: cells for name, cells in frame.columns.items() if name not in factor_columns}
     if isinstance(scaling, Scaling):
         columns = _columns_of_run(frame, columns, scaling.names)
-        values = {}
-        for name, cells in columns.items():
-            column = _numbers(frame, name, cells)
-            if column is None:
-                raise InputError(f"{frame.title}: the column {name} has text, and the run was trained on its numbers")
-            values[name] = column
+        matrix = np.stack([_numbers_of_run(frame, name, cells) for name, cells in columns.items()], axis=1)
     else:
         values = _features(frame, columns)
-    matrix = np.stack(list(values.values()), axis=1)
-    if not isinstance(scaling, Scaling):
+        matrix = np.stack(list(values.values()), axis=1)
         scaling = Scaling.fit(scaling or "standardize", list(values), matrix)  # type: ignore[arg-type]
     codes, names, sizes, words = table or (None, None, (), {})
     return Images(
@@ -172,13 +170,13 @@ def _frame(source: Any, key: str | None) -> Frame:
         return Frame(str(path), columns, lambda: rows, index=cells)
     if suffix == ".npy":
         return _of_matrix(str(path), npz.memory_map(path))
-    headers = named_arrays.headers(path)
+    headers = array_files.headers(path)
     name = _array_in(headers, key)
     assert name is not None  # as `are_in` found
     titles = next((title for title in TITLES if headers.get(title, headers[name]).shape == headers[name].shape[1:]), "")
     table = named_arrays.factors_beside(path, headers, name, (titles,))
-    texts = [named_arrays.text(each) for each in named_arrays.load(path, titles)] if titles else None
-    return _of_matrix(str(path), named_arrays.load(path, name), texts, table)
+    texts = [named_arrays.text(each) for each in array_files.load(path, titles)] if titles else None
+    return _of_matrix(str(path), array_files.load(path, name), texts, table)
 
 
 def _array_in(headers: Mapping[str, Header], key: object) -> str | None:
@@ -299,11 +297,17 @@ def _columns_of_run(frame: Frame, columns: Mapping[str, Cells], names: Sequence[
     return {name: columns[name] for name in names}
 
 
+def _numbers_of_run(frame: Frame, name: str, cells: Cells) -> Values:
+    values = _numbers(frame, name, cells)
+    if values is None:
+        raise InputError(f"{frame.title}: the column {name} has text, and the run was trained on its numbers")
+    return values
+
+
 def _numbers(frame: Frame, name: str, cells: Cells) -> Values | None:
     """The values of a column; None if it has text. Raises `InputError` for missing or infinite values and for paths."""
     if isinstance(cells, list):
-        # 1.png is no number with a unit, and a cell may be empty.
-        if 2 * sum(text.lower().endswith(pictures.KINDS) for text in cells) > len(cells):
+        if tables.are_paths(cells):  # 1.png is no number with a unit
             raise InputError(
                 f"{frame.title}: the column {name} names image files; give their folder as data, and this table with "
                 "data.factors"
@@ -311,16 +315,16 @@ def _numbers(frame: Frame, name: str, cells: Cells) -> Values | None:
         values = floats([_BOOLEANS.get(text, text) for text in cells])
         if values is None:
             column = Column(name, noun="row")
-            places = frame.places or [f"row {number + 1}" for number in range(len(cells))]
-            ids = np.array([column.number(cell, place) for cell, place in zip(cells, places, strict=True)])
+            ids = np.array([column.number(cell, frame.place(row)) for row, cell in enumerate(cells)])
             values = column.values_of(ids, frame.title)
     else:
         values = cells
     if values is not None and not np.isfinite(values).all():
         row = int(np.flatnonzero(~np.isfinite(values))[0])
         what = "no value" if np.isnan(values[row]) else "an infinite value"
-        place = frame.places[row] if frame.places else f"row {row + 1}"
-        raise InputError(f"{frame.title}: {place} has {what} in the column {name}; fill it in, or leave that row out")
+        raise InputError(
+            f"{frame.title}: {frame.place(row)} has {what} in the column {name}; fill it in, or leave that row out"
+        )
     return values
 
 
