@@ -39,7 +39,9 @@ def find(source: Any) -> tuple[str, Any]:
         return "images", source
     if isinstance(source, np.ndarray) and source.ndim == 1 and source.dtype.kind in "UO":
         source = source.tolist()
-    if hasattr(source, "iloc") and not is_frame(source):
+    if is_frame(source):
+        return "frame", source
+    if hasattr(source, "iloc"):
         source = source.tolist()  # a series of pandas, in its order and not by its labels
     if isinstance(source, np.ndarray | torch.Tensor):
         return "array", source

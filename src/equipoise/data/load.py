@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from equipoise.data import factor_table, intensity, tables
+from equipoise.data import factor_table, intensity
 from equipoise.data.columns import Scaling
 from equipoise.data.find import find
 from equipoise.data.images import Images
@@ -90,18 +90,15 @@ def load_data(
         return vectors.read(source, scaling=scaling, key=key, factors=factors)
     _refuse({"scaling": scaling}, "vectors, such as a table")
 
-    other_columns = None  # columns beside the paths in a data frame
-    if tables.is_frame(source):
-        source, other_columns = tables.paths_of(source)
     kind, item = find(source)
     if kind in ("set", "images"):
         _refuse(settings, "images of your own")
         images: Images = item.load() if kind == "set" else item
         return images if size is None else images.resize(size)
 
-    keys = () if key is None else (key,)  # which only some readers take
-    if keys and kind not in _WITH_KEY:
+    if kind not in _WITH_KEY:
         _refuse({"key": key}, ".npz and HDF5 files and pictures in Parquet files")
+    keys = () if key is None else (key,)  # which only some readers take
     pictures = READERS[kind](item, *keys)
     if isinstance(pictures, Images):  # a published file
         _refuse(settings, "images of your own")
@@ -109,8 +106,8 @@ def load_data(
     if pictures.label is None:
         _refuse({"skip_damaged": skip_damaged}, "pictures that are read one by one")
 
-    frame, title = (pictures.frame, pictures.name) if other_columns is None else (other_columns, "the data frame")
-    table = factor_table.choose(factors, pictures.count, pictures.folder, pictures.files, frame, title)
+    title = "the data frame" if kind == "frame" else pictures.name
+    table = factor_table.choose(factors, pictures.count, pictures.folder, pictures.files, pictures.frame, title)
     return scale(replace(pictures, factors=table or pictures.factors), form, skip_damaged=skip_damaged)
 
 
@@ -135,8 +132,7 @@ def load_like(
         return load_data(row, scaling=scaling, factors=factors, key=key)
     channels, height, width = shape
     side = height if height == width else None
-    text = None if limits is None else f"{limits[0]!r}:{limits[1]!r}"
-    kind = "sequence" if tables.is_frame(source) else find(source)[0]
+    kind, _ = find(source)
     key = data.key if kind in _WITH_KEY else None
     if kind == "array" and tuple(source.shape) in (shape[1:], shape, (height, width, channels)):
         source = [source]
@@ -144,10 +140,17 @@ def load_like(
         raise InputError(f"a table or an array [N, V] was given; the run was trained on images of shape {shape}")
     if kind in ("set", "images"):
         images = load_data(source, size=side)
-    elif kind in ("array", *_ARRAYS):
-        images = load_data(source, size=data.size, crop=data.crop, grey=data.grey, range=text, key=key, factors=factors)
     else:
-        images = load_data(source, size=side, crop=data.crop, grey=channels == 1, range=text, key=key, factors=factors)
+        is_array = kind in ("array", *_ARRAYS)
+        images = load_data(
+            source,
+            size=data.size if is_array else side,
+            crop=data.crop,
+            grey=data.grey if is_array else channels == 1,
+            range=None if limits is None else (limits[0], limits[1]),
+            key=key,
+            factors=factors,
+        )
     if (channels, images.shape) == (3, (1, height, width)):
         images = _in_colour(images)
     if images.shape != shape:
@@ -187,8 +190,6 @@ def stored_shapes(
     if vectors.are_in(source, key) and not isinstance(source, Images):
         yield vectors.read(source, key=key).shape
         return
-    if tables.is_frame(source):
-        source, _ = tables.paths_of(source)
     kind, item = find(source)
     keys = () if key is None else (key,)
     pictures = item if kind in ("set", "images") else READERS[kind](item, *keys)

@@ -10,6 +10,7 @@ READERS: dict[str, Callable[..., Source | Images]] = {
     "folder": folder.read,
     "image": folder.read_one,
     "paths": folder.read_paths,
+    "frame": folder.read_frame,
     ".npy": arrays.read_npy,
     **dict.fromkeys((".npz", ".hdf5", ".h5"), named_arrays.read),
     **dict.fromkeys((*vectors.TABLES, vectors.ANNDATA), vectors.read),

@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from equipoise import progress
-from equipoise.data import pictures
+from equipoise.data import pictures, tables
 from equipoise.data.intensity import Raw
 from equipoise.data.pixels import Shape
 from equipoise.data.readers import tiff
@@ -49,6 +50,12 @@ def read_paths(paths: Iterable[str | os.PathLike[str]]) -> Source:
     """The pictures in files anywhere, in the order of their paths."""
     files = [str(user_path(path)) for path in paths]
     return _of_files(Path(), files, "files", place="\0".join(files))
+
+
+def read_frame(frame: Any) -> Source:
+    """The pictures in the files that a column of a data frame names, and the other columns."""
+    paths, others = tables.paths_of(frame)
+    return replace(read_paths(paths), frame=others)
 
 
 def _of_files(folder: Path, files: Sequence[str], title: str, place: str) -> Source:
@@ -89,7 +96,7 @@ def _of_files(folder: Path, files: Sequence[str], title: str, place: str) -> Sou
 def _stack(file: Path) -> list[Shape]:
     """The shapes of the pictures in a TIFF of several pages; empty for other and for damaged files."""
     try:
-        if tiff.is_tiff(file) and tiff.has_several_pages(file):
+        if tiff.has_several_pages(file):
             return tiff.stack(file, str(file))
     except (OSError, pictures.Damaged):  # reported when it is decoded
         pass

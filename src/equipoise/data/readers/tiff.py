@@ -35,9 +35,11 @@ def is_tiff(file: Path) -> bool:
 
 
 def has_several_pages(file: Path) -> bool:
-    """Whether a second page follows the first. Reads the header only, since tifffile takes a millisecond a file."""
+    """Whether a file is a TIFF with a second page. Reads the header only, since tifffile takes a millisecond a file."""
     with open(file, "rb") as stream:
         start = stream.read(16)
+        if start[:4] not in _SIGNATURES:
+            return False
         order, is_big = "<" if start[:1] == b"I" else ">", start[2:4] in (b"+\0", b"\0+")
         try:
             (first,) = struct.unpack_from(order + ("Q" if is_big else "I"), start, 8 if is_big else 4)
