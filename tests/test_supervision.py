@@ -15,7 +15,7 @@ from equipoise.alignment import Alignment
 from equipoise.assemble import load_images
 from equipoise.config import load, resolve
 from equipoise.data import Images
-from equipoise.data.labelled import LabelledImages
+from equipoise.data.labels import LabelledImages
 from equipoise.data.settings import LabelSettings
 from equipoise.errors import InputError
 from equipoise.methods import METHODS
@@ -145,7 +145,7 @@ def test_a_table_names_files_as_a_table_of_factors_does(tmp_path: Path) -> None:
         ("index\n1\n2\n", {}, "has no column but index; add one for each factor"),
         ("index,a\n1,2\n", {}, "has 1 labelled images; give at least two that differ"),
         ("index,a,a\n1,2,3\n2,3,4\n", {}, "two columns are called a"),
-        ("index,a\n1,2\n1,3\n", {}, "two rows for one image, 1 in the column index; leave one of them"),
+        ("index,a\n1,2\n1,3\n", {}, "line 3 is a second row for 1; leave one of them"),
     ],
 )
 def test_labels_that_cannot_be_learned_are_refused(

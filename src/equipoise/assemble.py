@@ -10,7 +10,7 @@ from equipoise import gates, nets
 from equipoise.config import Config, objective_of, outline
 from equipoise.data import Images, load_data, variants
 from equipoise.data.batches import Batches, fitting_size
-from equipoise.data.labelled import LabelledImages
+from equipoise.data.labels import LabelledImages
 from equipoise.data.pairs import draw_pairs
 from equipoise.data.pixels import blocks
 from equipoise.errors import InputError

@@ -21,7 +21,7 @@ from equipoise.assemble import ARRAY
 from equipoise.claim import FOLDER
 from equipoise.config import Config
 from equipoise.data import DATASETS, Images, factor_table
-from equipoise.data.labelled import LabelledImages
+from equipoise.data.labels import LabelledImages
 from equipoise.data.pairs import ListedPairs
 from equipoise.errors import InputError, RunError
 from equipoise.files import read_json, write_text

@@ -21,7 +21,7 @@ from equipoise.claim import Claim, Claims, hold
 from equipoise.config import Config
 from equipoise.data import Images, load_data
 from equipoise.data.batches import Batches
-from equipoise.data.labelled import LabelledImages
+from equipoise.data.labels import LabelledImages
 from equipoise.data.pairs import ListedPairs
 from equipoise.data.readers import sequence
 from equipoise.errors import InputError

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from equipoise.data import load_data
+from equipoise.data import Images, load_data
 from equipoise.data.image_names import file_column, finder
-from equipoise.data.labels import number_below
+from equipoise.data.labels import image_finder
 from equipoise.errors import InputError
 from equipoise.text_column import is_row_name
 
@@ -81,7 +81,7 @@ def test_factors_of_another_type_are_refused_in_one_sentence(factors: Any, kind:
 
 
 def test_a_number_of_thousands_of_digits_is_no_image() -> None:
-    find = number_below(3)
+    find = image_finder(Images(np.zeros((3, 1, 8, 8), np.uint8), name="three"))
     assert [find("2"), find("3"), find("-1"), find("1" * 5000), find(""), find("02")] == [2, None, None, None, None, 2]
 
 

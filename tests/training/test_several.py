@@ -28,7 +28,7 @@ from equipoise import config as configuration
 from equipoise import runs
 from equipoise.data import Images
 from equipoise.data.batches import Batches
-from equipoise.data.labelled import LabelledImages
+from equipoise.data.labels import LabelledImages
 from equipoise.data.settings import LabelSettings
 from equipoise.errors import InputError, RunError
 from equipoise.methods import METHODS

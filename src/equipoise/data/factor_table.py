@@ -184,27 +184,27 @@ def of_rows(
     match = row_names.match(title, header, table, names) if names and name is None else None
     if match:
         table = [table[number] for number in match.rows]
-        joined = f"the column {header[match.column]}" if header[match.column] else "the first column"
-        warnings.warn(f"{title}: {joined} joins the rows with those of {names.title}", stacklevel=4)  # type: ignore[union-attr]
     if isinstance(images, int) and not in_order and match is None:
         _check_order(title, header, table, factor_names)
     name_columns = {name} | ({match.column} if match and not factor_names else set())
     columns = {
-        j: Column(header[j], order=orders.get(header[j], ()))
-        for j in range(len(header))
-        if header[j] in (factor_names or header)
+        j: Column(name_of_column, order=orders.get(name_of_column, ()))
+        for j, name_of_column in enumerate(header)
+        if name_of_column in (factor_names or header) and j not in name_columns
     }
-    columns = {j: column for j, column in columns.items() if j not in name_columns}
     if not columns:
         raise NoFactors(f"{title} has no factor columns; add a column for each factor")
-    ids = _cell_numbers(title, table, columns, images, find, name)
-    reasons = {j: "" if factor_names else column.unfit_reason(ids[k]) for k, (j, column) in enumerate(columns.items())}
+    places = _images_of_rows(title, table, images, find, name)
+    ids = {j: np.empty(len(places), np.int64) for j in columns}
+    for j, column in columns.items():
+        ids[j][places] = [column.number(cells[j], place) for place, cells in table]
+    reasons = {j: "" if factor_names else column.unfit_reason(ids[j]) for j, column in columns.items()}
     remarks = ", ".join(f"{header[j] or 'the first column'} ({reason})" for j, reason in reasons.items() if reason)
     if all(reasons.values()):
         raise NoFactors(f"{title} has no factor columns ({remarks}); add one, or choose columns with data.factors")
     if remarks:
         warnings.warn(f"{title}: not used as factors: {remarks}. data.factors chooses columns", stacklevel=4)
-    factors = {j: column.factor(ids[k], title) for k, (j, column) in enumerate(columns.items()) if not reasons[j]}
+    factors = {j: column.factor(ids[j], title) for j, column in columns.items() if not reasons[j]}
     sizes = tuple(len(words) for _, words in factors.values())
     stack = np.stack([values for values, _ in factors.values()], axis=1)
     values: Factors = stack.astype(np.int64) if all(sizes) else stack.astype(np.float64)
@@ -233,36 +233,36 @@ def _check_order(title: str, header: Sequence[str], table: Sequence[Row], factor
             )
 
 
-def _cell_numbers(
-    title: str,
-    table: Sequence[Row],
-    columns: dict[int, Column],
-    images: Sequence[str] | int,
-    find: Callable[[str], int | None],
-    file: int | None,
+def _images_of_rows(
+    title: str, table: Sequence[Row], images: Sequence[str] | int, find: Callable[[str], int | None], file: int | None
 ) -> Indices:
-    """For each column and image, the number of the cell, [K, N]."""
+    """The image of each row, [N]. Raises `InputError` unless each image has one row."""
     count = images if isinstance(images, int) else len(images)
-    ids = np.full((len(columns), count), -1, np.int64)
-    has_row = np.zeros(count, bool)
-    strays: list[str] = []
-    for number, (place, cells) in enumerate(table):
-        name = place if file is None else cells[file]
-        i = (number if number < count else None) if file is None else find(name)
-        if i is None:
-            strays.append(name)
-            continue
-        if has_row[i]:
-            raise InputError(f"{title}: {place} is a second row for {images[i]}; leave one of them")  # type: ignore[index]
-        has_row[i] = True
-        for k, (j, column) in enumerate(columns.items()):
-            ids[k, i] = column.number(cells[j], place)
+    if file is None:
+        places = check_places(title, table, [i if i < count else None for i in range(len(table))], None)
+    else:
+        places = check_places(title, table, [find(cells[file]) for _, cells in table], file)
+    if len(places) < count:
+        missing = np.setdiff1d(np.arange(count), places).tolist()
+        names = [f"image {i}" if isinstance(images, int) else images[i] for i in missing]
+        raise InputError(f"{title}: {tables.list_names(names, 'image')} without a row; add it, or remove the image")
+    return places
+
+
+def check_places(title: str, table: Sequence[Row], places: Sequence[int | None], column: int | None) -> Indices:
+    """The image of each row, if each row has one of its own. Raises `InputError` otherwise.
+
+    column: that which names the images; None: row i belongs to image i.
+    """
+    names = [place if column is None else cells[column] for place, cells in table]
+    strays = [name for name, image in zip(names, places, strict=True) if image is None]
     if strays:
         raise InputError(
             f"{title}: {tables.list_names(strays, 'row')} without an image; remove the row or add the image"
         )
-    missing = np.flatnonzero(~has_row).tolist()
-    if missing:
-        names = [f"image {i}" if isinstance(images, int) else images[i] for i in missing]
-        raise InputError(f"{title}: {tables.list_names(names, 'image')} without a row; add it, or remove the image")
-    return ids
+    first: dict[int | None, int] = {}
+    for number, image in enumerate(places):
+        if first.setdefault(image, number) != number:
+            place, other = table[number][0], names[first[image]]
+            raise InputError(f"{title}: {place} is a second row for {other}; leave one of them")
+    return np.array(places, np.int64)

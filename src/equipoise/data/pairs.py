@@ -7,10 +7,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from equipoise.data import image_names, pictures, tables
+from equipoise.data import pictures, tables
 from equipoise.data.batches import Draw, batch_index
 from equipoise.data.images import Images
-from equipoise.data.labels import number_below, positions
+from equipoise.data.labels import image_finder, positions
 from equipoise.data.pixels import Indices
 from equipoise.errors import InputError
 from equipoise.files import user_path
@@ -168,7 +168,7 @@ def read_pairs(path: Path, images: Images) -> Indices:
     is a header unless a cell of it is a number, ends as an image file does, or names an image.
     """
     whole = images.whole
-    find = number_below(len(whole)) if whole.files is None else image_names.finder(whole.files)
+    find = image_finder(whole)
     table = [[cell.strip() for cell in cells] for _, cells in tables.read_rows(path, SETTING)]
     begin = _first_column(path, table, find)
     rows = [cells[begin : begin + 2] for cells in table]

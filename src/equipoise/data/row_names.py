@@ -1,5 +1,6 @@
 """The column that names the rows in two tables, by which they are joined."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -38,8 +39,8 @@ def match(title: str, header: Sequence[str], table: Sequence[Row], names: RowNam
     """The column by which the rows of a table are joined with those of the data; None if they are so by their order.
 
     It has a different cell in each row, the same cells as a column of the data, and either the same header, if that is
-    one of names of rows or the cells are text, or text and a header of names of rows in both. Raises `InputError` if
-    only some of the names are the same, and if two columns join the rows in different ways.
+    one of names of rows or the cells are text, or text and a header of names of rows in both. A warning names it.
+    Raises `InputError` if only some of the names are the same, and if two columns join the rows in different ways.
     """
     matches: dict[int, Match] = {}
     differences: dict[int, list[str]] = {}
@@ -75,7 +76,12 @@ def match(title: str, header: Sequence[str], table: Sequence[Row], names: RowNam
                 f"{title}: the columns {columns} join the rows with those of {names.title} in different ways; remove "
                 "one of them"
             )
-    return candidates[0] if candidates else None
+    if not candidates:
+        return None
+    name = header[candidates[0].column]
+    joined = f"the column {name}" if name else "the first column"
+    warnings.warn(f"{title}: {joined} joins the rows with those of {names.title}", stacklevel=5)
+    return candidates[0]
 
 
 def _key(header: str, cells: npt.NDArray[np.float64] | Sequence[str]) -> list[str] | None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from equipoise import convolutions, nets
-from equipoise.data.labelled import LabelledImages
+from equipoise.data.labels import LabelledImages
 from equipoise.errors import InputError, RunError
 from equipoise.model import VAE, Shard
 from equipoise.objective import Group, Objective
