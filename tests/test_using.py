@@ -17,7 +17,7 @@ import equipoise as eq
 from equipoise.cli import app, main
 from equipoise.codes import Codes
 from equipoise.commands import COMMANDS
-from equipoise.data.export import to_grid
+from equipoise.data.export import to_path
 from equipoise.errors import InputError
 from equipoise.run import Run
 
@@ -306,4 +306,4 @@ class Fake:
 def test_images_of_more_channels_are_not_drawn_as_pictures(tmp_path: Path) -> None:
     images = eq.Images(np.zeros((3, 2, 8, 8), np.uint8), name="two")
     with pytest.raises(eq.InputError, match=r"images of 2 channels .* write an .npz instead"):
-        to_grid(images, tmp_path / "a.png")
+        to_path(images, tmp_path / "a.png")

@@ -34,7 +34,8 @@ def to_path(images: Images, path: Path) -> None:
         case ".csv" | ".parquet":
             to_table(images, path)
         case ".png":
-            to_grid(images, path)
+            _check_channels(images)
+            write_bytes(path, sheet.png(images.pixels(np.arange(len(images)))))
         case ".npz":
             to_npz(images, path)
         case ".npy":
@@ -65,16 +66,6 @@ def check_path(path: Path, of_vectors: bool = False, count: int = 0) -> None:
         raise InputError(f"{path}: a .png holds up to {_GRID:,} images, not {count:,}; write a folder or an .npz")
     if kind not in (".png", ".npz", ".npy") and path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InputError(f"{path} exists already; give a new or empty folder")
-
-
-def to_grid(images: Images, path: Path) -> None:
-    """Write all images to one .png, as `sheet.png`.
-
-    Raises `InputError` for more than 10,000 images, and for other numbers of channels than 1 and 3.
-    """
-    _check_channels(images)
-    check_path(path, count=len(images))
-    write_bytes(path, sheet.png(images.pixels(np.arange(len(images)))))
 
 
 def to_table(vectors: Images, path: Path) -> None:

@@ -11,9 +11,7 @@ import numpy.typing as npt
 from equipoise.data.pixels import Bytes
 from equipoise.errors import InputError, short
 
-WHITE = {"b": 1.0, "f": 1.0}  # the value that becomes 255, by the kind of a type; whole numbers have `WHITE_OF_WHOLE`
-WHITE_OF_WHOLE = {"uint8": 255.0, "uint16": 65535.0}
-
+WHITE = {"b": 1.0, "f": 1.0, "uint8": 255.0, "uint16": 65535.0}  # what becomes 255, by the kind or name of a type
 MOST_CHANNELS = 16  # of images of your own
 _ROUNDING = 1e-5  # of the range, by which floats may exceed it
 FEW = 32  # of the 256 levels; images of your own that use fewer are reported
@@ -61,7 +59,7 @@ def raw(values: npt.NDArray[Any], bits: int | None = None) -> Raw:
     """Values [C, H, W] with the white of their type; `bits` if a file has fewer bits than the type."""
     if bits is not None and bits <= 16 and values.dtype.kind == "u":
         return Raw(values, 2.0**bits - 1)
-    return Raw(values, WHITE.get(values.dtype.kind, WHITE_OF_WHOLE.get(values.dtype.name)))
+    return Raw(values, WHITE.get(values.dtype.kind, WHITE.get(values.dtype.name)))
 
 
 def parse(setting: "str | tuple[float, float] | None") -> Range | None:

@@ -26,16 +26,8 @@ def convert(dataset: Dataset, source: Path, folder: Path, *, crop: int | None = 
     side in pixels. `labels` returns the labels of the converted set. Raises `InputError` for other files.
     """
     source = published.archive_of(source, ARCHIVE)
-    published.from_pictures(
-        dataset,
-        source,
-        folder,
-        partial(_order, dataset.images, folder),
-        channels=3,
-        crop=crop,
-        size=size,
-        expected=(178, 218),
-    )
+    order = partial(_order, dataset.images, folder)
+    published.from_pictures(dataset, source, folder, order, crop=crop, size=size, expected=(178, 218))
 
 
 def _order(images: int, folder: Path, files: Files) -> Sequence[str]:

@@ -22,8 +22,7 @@ def convert(dataset: Dataset, source: Path, folder: Path) -> None:
     `InputError` for other files.
     """
     source = published.archive_of(source, FILE)
-    order = partial(_order, dataset)
-    published.from_pictures(dataset, source, folder, order, channels=1, crop=CROP, expected=(600, 600))
+    published.from_pictures(dataset, source, folder, partial(_order, dataset), crop=CROP, expected=(600, 600))
 
 
 def _order(dataset: Dataset, files: Files) -> Sequence[str]:

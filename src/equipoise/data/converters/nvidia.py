@@ -19,7 +19,7 @@ def convert(dataset: Dataset, source: Path, folder: Path, *, labels: str) -> Non
     The numbers follow the grid of the factors. The file `labels`, if there is one, must agree with that order.
     Raises `InputError` for anything else.
     """
-    published.from_pictures(dataset, source, folder, partial(_order, dataset, labels), channels=3)
+    published.from_pictures(dataset, source, folder, partial(_order, dataset, labels))
 
 
 def _order(dataset: Dataset, labels: str, files: Files) -> Sequence[str]:

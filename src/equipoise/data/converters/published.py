@@ -28,19 +28,18 @@ def from_pictures(
     folder: Path,
     order: Callable[[Files], Sequence[str]],
     *,
-    channels: int,
     crop: int | None = None,
     size: int = 64,
     expected: tuple[int, int] | None = None,
 ) -> None:
-    """Convert the image files of a folder, .zip or .tar, each cropped and resized.
+    """Convert the image files of a folder, .zip or .tar to the channels of the set, each cropped and resized.
 
     order: from the files, the names of the pictures in the order of the set. expected: width and height of a file;
     None: any square. Raises `InputError` for pictures of another size.
     """
     with archives.open_files(source) as files:
         names = order(files)
-        form = Form(size, crop)
+        form, channels = Form(size, crop), dataset.shape[0]
 
         def blocks(first: int) -> Iterator[Bytes]:
             for start in range(first, len(names), BLOCK):
