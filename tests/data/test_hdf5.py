@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from equipoise.data import cache as pixel_cache
-from equipoise.data import load_data
+from equipoise.data import load_data, stored_shapes
 from equipoise.errors import InputError
 
 h5py = pytest.importorskip("h5py")
@@ -59,6 +59,8 @@ def test_key_chooses_among_several(tmp_path: Path) -> None:
         InputError, match=r"data\.key: only for \.npz and HDF5 files and pictures in Parquet files; remove it"
     ):
         load_data(GREY, key="images")
+    with pytest.raises(InputError, match=r"data\.key: only for"):
+        next(stored_shapes(GREY, key="images"))
 
 
 def test_factors_may_be_words_and_have_names(tmp_path: Path) -> None:

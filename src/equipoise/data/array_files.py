@@ -11,6 +11,8 @@ from equipoise.data import npz
 from equipoise.data.npz import Header
 from equipoise.errors import InputError
 
+KINDS = (".npz", ".hdf5", ".h5")
+
 
 def is_npz(path: Path) -> bool:
     """Whether a file is an .npz, by its suffix."""

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -63,10 +64,8 @@ def fetch(remote: Remote, folder: Path) -> Download:
     reasons = []
     with store.lock(folder), store.reporting_full_disk(folder, remote.name):
         if target.exists():
-            try:
+            with suppress(_Permanent):  # another file, which is now deleted
                 return _check(remote, target, target, " or ".join(remote.addresses))
-            except _Permanent:  # another file, which is now deleted
-                pass
         for address in remote.addresses:
             try:
                 _download(remote, address, part)
@@ -135,12 +134,10 @@ def _resume_request(remote: Remote, address: str, part: Path) -> tuple[int, dict
         return 0, {}
     if remote.sha256 or remote.md5:  # the hash will reveal any damage
         return offset, {"Range": f"bytes={offset}-"}
-    try:
+    with suppress(OSError, ValueError, KeyError, TypeError):
         note = json.loads(_note(part).read_text(encoding="utf-8"))
         if note["address"] == address and note["version"]:
             return offset, {"Range": f"bytes={offset}-", "If-Range": note["version"]}
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
     return 0, {}
 
 

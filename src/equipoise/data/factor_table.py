@@ -105,7 +105,7 @@ def split(setting: Setting) -> tuple[str | None, Sequence[str]]:
 
 def find_table(folder: Path) -> Path | None:
     """The table in a folder of images; None if there is none. Raises `InputError` if there are two."""
-    paths = [folder / f"factors{kind}" for kind in tables.KINDS if (folder / f"factors{kind}").is_file()]
+    paths = [path for kind in tables.KINDS if (path := folder / f"factors{kind}").is_file()]
     if len(paths) > 1:
         raise InputError(
             f"{folder} has {' and '.join(path.name for path in paths)}; choose one of them with data.factors=PATH"

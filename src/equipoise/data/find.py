@@ -29,7 +29,7 @@ _INSTEAD |= {".pth": _INSTEAD[".pt"], ".pickle": _INSTEAD[".pkl"]}
 
 
 def find(source: Any) -> tuple[str, Any]:
-    """The kind of a source, "set", "images" or a key of READERS, and the `Dataset`, `Images` or path to read.
+    """The kind of a source, a key of READERS, and the `Dataset`, `Images`, path or other object to read.
 
     Raises `InputError` for a path that does not exist, and for a source of no kind that is read.
     """

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from equipoise.data import factor_table, intensity
+from equipoise.data import array_files, factor_table, intensity
 from equipoise.data.columns import Scaling
 from equipoise.data.find import find
 from equipoise.data.images import Images
@@ -22,8 +22,7 @@ from equipoise.data.source import Source
 from equipoise.errors import InputError
 from equipoise.files import user_path
 
-_ARRAYS = (".npy", *vectors.ARRAYS)  # kinds of files of arrays
-_WITH_KEY = (*vectors.ARRAYS, "hub", "rows")  # kinds of sources with several arrays or columns
+_WITH_KEY = (*array_files.KINDS, "hub", "rows")  # kinds of sources with several arrays or columns
 
 
 def load_data(
@@ -92,15 +91,9 @@ def load_data(
 
     kind, item = find(source)
     if kind in ("set", "images"):
-        _refuse(settings, "images of your own")
-        images: Images = item.load() if kind == "set" else item
-        return images if size is None else images.resize(size)
-
-    if kind not in _WITH_KEY:
-        _refuse({"key": key}, ".npz and HDF5 files and pictures in Parquet files")
-    keys = () if key is None else (key,)  # which only some readers take
-    pictures = READERS[kind](item, *keys)
-    if isinstance(pictures, Images):  # a published file
+        _refuse(settings, "images of your own")  # before a set is rendered
+    pictures = _read(kind, item, key)
+    if isinstance(pictures, Images):
         _refuse(settings, "images of your own")
         return pictures if size is None else pictures.resize(size)
     if pictures.label is None:
@@ -124,7 +117,7 @@ def load_like(
     factors = data.factors if is_own else None
     if scaling is not None:
         row = source[None] if isinstance(source, np.ndarray | torch.Tensor) and source.ndim == 1 else source
-        has_key = isinstance(row, str | Path) and Path(row).suffix.lower() in (*vectors.ARRAYS, vectors.ANNDATA)
+        has_key = isinstance(row, str | Path) and Path(row).suffix.lower() in (*array_files.KINDS, vectors.ANNDATA)
         key = data.key if has_key else None
         if not vectors.are_in(row, key):
             array = f" in the array {key}" if key else ""
@@ -141,7 +134,7 @@ def load_like(
     if kind in ("set", "images"):
         images = load_data(source, size=side)
     else:
-        is_array = kind in ("array", *_ARRAYS)
+        is_array = kind in ("array", ".npy", *array_files.KINDS)
         images = load_data(
             source,
             size=data.size if is_array else side,
@@ -191,14 +184,20 @@ def stored_shapes(
         yield vectors.read(source, key=key).shape
         return
     kind, item = find(source)
-    keys = () if key is None else (key,)
-    pictures = item if kind in ("set", "images") else READERS[kind](item, *keys)
+    pictures = item if kind in ("set", "images") else _read(kind, item, key)
     if not isinstance(pictures, Source):
         yield pictures.shape
         return
     form = Form(None, crop, grey)
     for label, shape in pictures.heads():
         yield form.output_shape(shape, label)
+
+
+def _read(kind: str, item: Any, key: str | None) -> Source | Images:
+    if kind in _WITH_KEY and key is not None:
+        return READERS[kind](item, key)
+    _refuse({"key": key}, ".npz and HDF5 files and pictures in Parquet files")
+    return READERS[kind](item)
 
 
 def _refuse(settings: Mapping[str, object], use: str) -> None:

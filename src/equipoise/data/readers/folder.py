@@ -6,6 +6,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -95,11 +96,9 @@ def _of_files(folder: Path, files: Sequence[str], title: str, place: str) -> Sou
 
 def _stack(file: Path) -> list[Shape]:
     """The shapes of the pictures in a TIFF of several pages; empty for other and for damaged files."""
-    try:
+    with suppress(OSError, pictures.Damaged):  # reported when it is decoded
         if tiff.has_several_pages(file):
             return tiff.stack(file, str(file))
-    except (OSError, pictures.Damaged):  # reported when it is decoded
-        pass
     return []
 
 
@@ -181,11 +180,11 @@ def listing(path: Path) -> list[str]:
         instead += tables + (f"; {links_text}" if links else "")
         raise InputError(f"{path}: there are no images in this folder; expected {kinds} files{instead}")
     if links:
-        warnings.warn(f"{path}: {links_text}", stacklevel=4)
+        warnings.warn(f"{path}: {links_text}", stacklevel=5)
     if other_kinds:
         warnings.warn(
             f"{path}: files of other kinds are left out ({kinds_text}). Convert them to png to use them",
-            stacklevel=4,
+            stacklevel=5,
         )
     return in_order(names)
 

@@ -24,9 +24,7 @@ from equipoise.errors import InputError, choose
 from equipoise.files import user_path
 from equipoise.text_column import Column, are_dates, floats
 
-TABLES = (".csv", ".tsv", ".parquet")
 ANNDATA = ".h5ad"
-ARRAYS = (".npz", ".h5", ".hdf5")
 NAMES = ("vectors", "values", "data", "X", "x", "embeddings", "spectra")  # of the array: the first that is there
 TITLES = ("columns", "var_names", "feature_names", "names")  # of the array with the names of the columns
 HEADER = 8  # columns, from which rising or falling numbers in the first line are names
@@ -79,12 +77,12 @@ def are_in(source: Any, key: object = None) -> bool:
     suffix = path.suffix.lower()
     if path.is_dir():
         return spectra.are_in(path)
-    if suffix in (*TABLES, ANNDATA) or not path.is_file():
-        return suffix in (*TABLES, ANNDATA) and not (suffix == ".parquet" and parquet.holds_pictures(path))
+    if suffix in (*tables.KINDS, ANNDATA):
+        return suffix != ".parquet" or not parquet.holds_pictures(path)
     try:
         if suffix == ".npy":
             return _is_flat(npz.header(path))
-        return suffix in ARRAYS and _array_in(array_files.headers(path), key) is not None
+        return suffix in array_files.KINDS and _array_in(array_files.headers(path), key) is not None
     except InputError:
         return False
 
@@ -154,16 +152,16 @@ def _frame(source: Any, key: str | None) -> Frame:
         return _of_matrix("array", arrays.of_tensor(source) if isinstance(source, torch.Tensor) else source)
     path = user_path(source)
     suffix = path.suffix.lower()
-    if key is not None and suffix not in (*ARRAYS, ANNDATA):
+    if key is not None and suffix not in (*array_files.KINDS, ANNDATA):
         raise InputError("data.key: only for .npz, HDF5 and AnnData files; remove it")
     if path.is_dir():
         files, names, values = spectra.read(path)
         return replace(_of_matrix(str(path), values, names), places=files, files=files, folder=path)
-    if suffix in TABLES and not path.is_file():
+    if suffix in tables.KINDS and not path.is_file():
         raise InputError(f"data: the path {path} does not exist; check it")
     if suffix == ".parquet":
         return _of_data_frame(str(path), tables.read_parquet(path))
-    if suffix in TABLES:
+    if suffix in tables.KINDS:
         return _of_rows(str(path), tables.read_rows(path, "data"))
     if suffix == ANNDATA:
         columns, rows, cells = anndata.read(path, key)
