@@ -23,9 +23,7 @@ class Pixels(Protocol):
         """(C, H, W)."""
         ...
 
-    def __len__(self) -> int:
-        """N."""
-        ...
+    def __len__(self) -> int: ...
 
     def bytes(self, rows: Indices, /) -> Bytes:
         """Pixels 0..255, a new contiguous array, uint8 [B, C, H, W]."""

@@ -24,13 +24,9 @@ NAMES = ("image", "img", "pixel_values", "x")  # of the picture in a mapping: th
 class Sequence(Protocol):
     """What torch.utils.data.Dataset, datasets.Dataset of Hugging Face, and lists have in common."""
 
-    def __len__(self) -> int:
-        """The number of items."""
-        ...
+    def __len__(self) -> int: ...
 
-    def __getitem__(self, index: int, /) -> Any:
-        """One item."""
-        ...
+    def __getitem__(self, index: int, /) -> Any: ...
 
 
 def read(items: Sequence) -> Source:
