@@ -202,7 +202,7 @@ ARRAYS: dict[str, tuple[Any, Any]] = {
     "text": (STACK.astype("U3"), "pixels of type <U3"),
     "objects": (STACK.astype(object), "Python objects|type object"),
     "dates": (STACK.astype("M8[s]"), "pixels of type datetime64"),
-    "records": (np.zeros((6, 12, 20), "u1,u1"), "pixels of type"),
+    "records": (np.zeros((6, 12, 20), "u1,u1"), "an array with the fields f0, f1"),
     "no images": (STACK[:0], "has no images|is empty"),
     "no pixels": (STACK[:, :0], "has no images|is empty"),
     "one number": (np.array(3, np.uint8), r"not \[\]; reshape"),
