@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from tests.study.conftest import WITHOUT_PICTURES, until
 from tests.study.made_up import Made, write
 from tests.study.test_search_space import CONDITIONAL, SEARCH, add, beta, finish, keep, peak, read
@@ -209,7 +210,7 @@ def test_driver_asks_for_more_while_a_place_is_free_and_stops_what_leaves_the_pl
     add(found, *({"method.beta": 1.0 + number} for number in range(3)))
     everything = {run: config for trial in stored_trials(found) for run, config in trial.runs.items()}
     names = list(everything)
-    plan = Plan(found.study, {names[0]: everything[names[0]]}, ())
+    plan = Plan(found.study, {names[0]: everything[names[0]]})
     engine = Engine(endless=names[1])
     asked = []
 
@@ -220,11 +221,11 @@ def test_driver_asks_for_more_while_a_place_is_free_and_stops_what_leaves_the_pl
         plan.runs[names[len(plan.runs)]] = everything[names[len(plan.runs)]]  # type: ignore[index]
         return True
 
-    def show() -> None:
+    def look() -> None:
         if len(engine.jobs) == 4:
             plan.runs.pop(names[1], None)  # type: ignore[attr-defined]
 
-    drive(plan, engine, lambda: len(asked) > 20, show, more)
+    drive(plan, engine, Console(quiet=True), look, more)
     assert list(engine.jobs) == names[:4], "each begun once, in the order of the plan"
     assert asked[0] == 1, "a place was free beside the first run"
     assert [run for run, job in engine.jobs.items() if job.stopped] == [names[1]]

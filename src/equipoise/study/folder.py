@@ -34,7 +34,7 @@ def open_study(folder: str | Path) -> Plan:
 def one_run(folder: Path) -> Plan:
     """Return a plan of the one run in a folder."""
     config = dataclasses.replace(configuration.load(folder / "config.toml"), out=os.path.abspath(folder))
-    return Plan(Study(out=str(folder)), {folder.resolve().name: config}, ())
+    return Plan(Study(out=str(folder)), {folder.resolve().name: config})
 
 
 def read(file: str | Path, out: str | Path | None = None) -> Plan:

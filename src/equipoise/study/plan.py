@@ -5,7 +5,8 @@ import itertools
 import json
 import math
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -23,6 +24,7 @@ from equipoise.methods.method import STRICT
 from equipoise.metrics import html
 
 Table = Mapping[str, Any]
+_First = tuple[Config, Table, bool]  # a run, its settings by dotted key, and whether more steps extend it
 
 FIRST = 30  # runs in a notebook
 
@@ -54,8 +56,15 @@ class Plan:
 
     study: Study
     runs: Mapping[str, Config]
-    varied: tuple[str, ...]
-    """The settings, by dotted key, whose values differ between runs."""
+
+    @cached_property
+    def varied(self) -> tuple[str, ...]:
+        """The settings, by dotted key, whose values differ between runs that have them."""
+        values: dict[str, set[str]] = {}
+        for config in self.runs.values():
+            for key, value in config.flat().items():
+                values.setdefault(key, set()).add(repr(value))
+        return tuple(key for key, texts in values.items() if len(texts) > 1)
 
     @property
     def folder(self) -> Path:
@@ -72,21 +81,6 @@ class Plan:
         more = f"<p>and {len(self.runs) - len(rows):,} more runs</p>" if len(self.runs) > len(rows) else ""
         title = f"<p>{len(self.runs):,} runs in {escape(self.folder)}</p>"
         return title + html.table(["run", *self.varied, "scored"], rows) + more
-
-
-@dataclasses.dataclass(frozen=True)
-class _First:
-    """The first run with some settings, from which runs with other seeds follow without validating all again."""
-
-    config: Config
-    flat: Mapping[str, object]
-    is_extendable: bool
-
-    def with_seed(self, seed: int) -> Config:
-        """Return the settings with another seed, and the folder that they name."""
-        digits = configuration.digits({**self.flat, "train.seed": seed}, self.is_extendable)
-        train = dataclasses.replace(self.config.train, seed=seed)
-        return dataclasses.replace(self.config, train=train, out=f"{self.config.out.rpartition('-')[0]}-{digits}")
 
 
 def read_file(file: str | Path, out: str | Path | None = None) -> dict[str, Any]:
@@ -132,12 +126,11 @@ def plan(contents: Table) -> Plan:
         others = combination | seed
         key_of_seed, key_of_others = repr(others.pop("train.seed", None)), repr(others)
         if key_of_others in first and key_of_seed in first:
-            config = first[key_of_others].with_seed(first[key_of_seed].config.train.seed)
+            config = _with_seed(*first[key_of_others], first[key_of_seed][0].train.seed)
         else:
             config = run_settings(combination | seed, study.out)
-            run = _First(config, config.flat(), configuration.is_extendable(config))
-            first[key_of_others] = run
-            first.setdefault(key_of_seed, run)
+            first[key_of_others] = config, config.flat(), configuration.is_extendable(config)
+            first.setdefault(key_of_seed, first[key_of_others])
         name = Path(config.out).name
         if runs.setdefault(name, config) != config:  # runs that extend each other have the same name
             if runs[name].train.steps == config.train.steps:
@@ -152,7 +145,14 @@ def plan(contents: Table) -> Plan:
             )
     if not runs:
         raise InputError("the study has no runs; give each list at least one value")
-    return Plan(study, runs, varied_keys(run.config for run in first.values()))
+    return Plan(study, runs)
+
+
+def _with_seed(config: Config, flat: Table, is_extendable: bool, seed: int) -> Config:
+    """Return the settings with another seed, and the folder that they name, without validating all again."""
+    digits = configuration.digits({**flat, "train.seed": seed}, is_extendable)
+    train = dataclasses.replace(config.train, seed=seed)
+    return dataclasses.replace(config, train=train, out=f"{config.out.rpartition('-')[0]}-{digits}")
 
 
 def study_keys(contents: Table) -> Study:
@@ -172,15 +172,6 @@ def study_keys(contents: Table) -> Study:
 def seeds(study: Study) -> list[dict[str, int]]:
     """Return the setting of each seed."""
     return [{}] if study.seeds is None else [{"train.seed": seed} for seed in range(study.seeds)]
-
-
-def varied_keys(configs: Iterable[Config]) -> tuple[str, ...]:
-    """Return the settings, by dotted key, whose values differ between configurations that have them."""
-    values: dict[str, set[str]] = {}
-    for config in configs:
-        for key, value in config.flat().items():
-            values.setdefault(key, set()).add(repr(value))
-    return tuple(key for key, texts in values.items() if len(texts) > 1)
 
 
 def alternatives(contents: Table) -> list[dict[str, Any]]:

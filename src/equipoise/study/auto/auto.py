@@ -35,12 +35,9 @@ from equipoise.study.auto.ranking import label_scores, rank
 from equipoise.study.auto.reasons import describe
 from equipoise.study.folder import FILE as STUDY
 from equipoise.study.plan import Plan, Study
-from equipoise.study.run.board import live
 from equipoise.study.run.drive import drive
-from equipoise.study.run.status import Watch
 from equipoise.study.run.sweep import EngineName, engine_for
 from equipoise.study.run.work import failures
-from equipoise.training import watch
 from equipoise.training.loop import Stopped, device
 
 BEST = "best"  # the folder of the model that is picked, in that of the study
@@ -189,7 +186,7 @@ def _slots(base: Config, engine: EngineName, workers: int | None, gpus: float) -
     if engine == "local" and workers is None and device(base.train.device).type == "cuda":
         return 1
     alone = dataclasses.replace(base, train=dataclasses.replace(base.train, threads=1))
-    place = engine_for(Plan(Study(out="-"), {"-": alone}, ()), engine, workers, gpus)
+    place = engine_for(Plan(Study(out="-"), {"-": alone}), engine, workers, gpus)
     try:
         return int(place.slots)
     finally:
@@ -262,10 +259,8 @@ def _speed(config: Config) -> float:
 
 def _drive(plan: Plan, engine: EngineName, workers: int, gpus: float, console: Console) -> None:
     """Run a stage. Raises `Stopped` if it was interrupted."""
-    states = Watch(plan)
-    with watch.signals() as stop, live(console, states) as show:
-        drive(plan, engine_for(plan, engine, workers, gpus), stop.is_set, show)
-    if any(state.stage in ("running", "waiting") for state in states()):
+    states = drive(plan, engine_for(plan, engine, workers, gpus), console)
+    if any(state.stage in ("running", "waiting") for state in states):
         raise Stopped("stopped before the end; the same command resumes")
 
 

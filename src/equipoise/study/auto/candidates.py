@@ -14,7 +14,7 @@ from equipoise.choice import duration
 from equipoise.config import Config, Settings
 from equipoise.errors import InputError, fault
 from equipoise.files import read_json
-from equipoise.study.plan import Plan, Study, run_settings, varied_keys
+from equipoise.study.plan import Plan, Study, run_settings
 
 RECIPES: Mapping[str, Settings] = {
     "aligned-vae": {"method.name": "aligned-vae"},
@@ -175,12 +175,13 @@ def read(contents: Contents) -> list[Candidate]:
 
 def first_stage(candidates: Sequence[Candidate], out: str) -> Plan:
     """Return the plan of the first stage: all candidates, with a part of their steps."""
-    return _plan({candidate.run: candidate.short for candidate in candidates}, out)
+    return Plan(Study(out=out), {candidate.run: candidate.short for candidate in candidates})
 
 
 def second_stage(candidates: Sequence[Candidate], finalists: Sequence[str], out: str) -> Plan:
     """Return the plan of the second stage: the finalists, with all their steps."""
-    return _plan({candidate.run: candidate.config for candidate in candidates if candidate.run in finalists}, out)
+    runs = {candidate.run: candidate.config for candidate in candidates if candidate.run in finalists}
+    return Plan(Study(out=out), runs)
 
 
 def plan(contents: Mapping[str, Any]) -> Plan:
@@ -188,7 +189,7 @@ def plan(contents: Mapping[str, Any]) -> Plan:
     study = parse(contents)
     candidates, out = read(study), study["out"]
     finalists = second_stage(candidates, finalists_in(out), out)
-    return _plan({**first_stage(candidates, out).runs, **finalists.runs}, out)
+    return Plan(Study(out=out), {**first_stage(candidates, out).runs, **finalists.runs})
 
 
 class First(TypedDict):
@@ -217,7 +218,3 @@ def line(contents: Contents) -> str:
         f"trainings: {len(candidates)} ({', '.join(filter(None, names)) or 'seeds'}), {workers} at once; {stop}; "
         f"the budget is {duration(about['budget'])}"
     )
-
-
-def _plan(runs: Mapping[str, Config], out: str) -> Plan:
-    return Plan(Study(out=out), runs, varied_keys(runs.values()))

@@ -6,12 +6,16 @@ from pathlib import Path
 from time import monotonic
 from typing import Protocol, TypeVar
 
+from rich.console import Console
+
 from equipoise import runs
 from equipoise.claim import Claims
 from equipoise.config import Config
 from equipoise.study.plan import Plan
-from equipoise.study.run.status import Watch
+from equipoise.study.run.board import live
+from equipoise.study.run.status import State, Watch
 from equipoise.study.run.work import is_given_up
+from equipoise.training import watch
 
 LOOK = 5.0  # seconds between checks of what other drivers of the same folder have finished
 ENDS = ("done", "failed")
@@ -53,50 +57,56 @@ class Engine(Protocol[J]):
 def drive(
     plan: Plan,
     engine: Engine[J],
-    stop: Callable[[], bool],
-    show: Callable[[], None],
+    console: Console,
+    look: Callable[[], None] = lambda: None,
     more: Callable[[], bool] = lambda: False,
-) -> None:
-    """Run the plan until each run is finished or given up, or `stop` returns True. `show` is called every second.
+) -> list[State]:
+    """Run the plan until each run is finished or given up, or until Ctrl-C, and return the states of the runs.
 
     Runs of another driver are not started here; they are resumed if that driver ends before them. The runs of the plan
-    may change in the meantime: a job whose run was removed is stopped. `more` is called while a slot is free; it adds
-    runs and returns True, or returns False if there are none.
+    may change in the meantime: a job whose run was removed is stopped. The progress is displayed on the console every
+    second. `look` is called before. `more` is called while a slot is free; it adds runs and returns True, or returns
+    False if there are none.
     """
     claims, states = Claims(), Watch(plan)
     results: set[str] = set()  # runs that are finished or given up
     jobs: dict[str, J] = {}
     last_look = -LOOK
-    try:
-        while not stop():
-            for run in [run for run, job in jobs.items() if job.has_ended()]:
-                del jobs[run]
-                if run in plan.runs and _is_over(plan, run):
-                    results.add(run)
-            if monotonic() - last_look > LOOK:
-                results |= {state.run for state in states() if state.stage in ENDS and state.run not in jobs}
-                last_look = monotonic()
-            show()
-            for run, job in jobs.items():
-                if run not in plan.runs:
-                    job.stop()
-            open_runs = [run for run in plan.runs if run not in results]
-            free = (run for run in open_runs if run not in jobs and claims.clear(Path(plan.runs[run].out)))
-            slots = max(engine.slots - len(jobs), 0)
-            new = list(islice(free, slots))
-            if len(new) < slots and more():
-                continue
-            if not open_runs and not jobs:
-                return
-            if new:
-                jobs |= zip(new, engine.start([plan.runs[run] for run in new], plan.folder), strict=True)
-            engine.wait(jobs.values(), 1.0)
-    finally:
-        for job in jobs.values():
-            job.stop()
-        for job in jobs.values():
-            job.join()
-        engine.close()
+    with watch.signals() as stop, live(console, states) as show:
+        try:
+            while not stop.is_set():
+                for run in [run for run, job in jobs.items() if job.has_ended()]:
+                    del jobs[run]
+                    if run in plan.runs and _is_over(plan, run):
+                        results.add(run)
+                if monotonic() - last_look > LOOK:
+                    results |= {state.run for state in states() if state.stage in ENDS and state.run not in jobs}
+                    last_look = monotonic()
+                look()
+                show()
+                for run, job in jobs.items():
+                    if run not in plan.runs:
+                        job.stop()
+                open_runs = [run for run in plan.runs if run not in results]
+                free = (run for run in open_runs if run not in jobs and claims.clear(Path(plan.runs[run].out)))
+                slots = max(engine.slots - len(jobs), 0)
+                new = list(islice(free, slots))
+                if len(new) < slots and more():
+                    continue
+                if not open_runs and not jobs:
+                    break
+                if new:
+                    jobs |= zip(new, engine.start([plan.runs[run] for run in new], plan.folder), strict=True)
+                engine.wait(jobs.values(), 1.0)
+        finally:
+            for job in jobs.values():
+                job.stop()
+            for job in jobs.values():
+                job.join()
+            engine.close()
+        look()
+        show()
+    return states()
 
 
 def _is_over(plan: Plan, run: str) -> bool:

@@ -14,14 +14,12 @@ from equipoise.errors import InputError, choose
 from equipoise.files import user_path
 from equipoise.study.folder import FILE, read
 from equipoise.study.plan import Plan, copy_file
-from equipoise.study.run.board import live
 from equipoise.study.run.drive import Engine, drive
 from equipoise.study.run.local import Local
 from equipoise.study.run.on_ray import OnRay
 from equipoise.study.run.on_slurm import OnSlurm
-from equipoise.study.run.status import State, Watch
+from equipoise.study.run.status import State
 from equipoise.study.run.work import forget_failures
-from equipoise.training import watch
 
 EngineName = Literal["local", "ray", "slurm"]
 ENGINES: dict[str, EngineName] = {name: name for name in get_args(EngineName)}
@@ -65,11 +63,7 @@ def sweep(
     if again:
         for run in plan.runs:
             forget_failures(plan.folder, run)
-    states = Watch(plan)
-    console = Console(stderr=True, quiet=not progress)
-    with watch.signals() as stop, live(console, states) as show:
-        drive(plan, place, stop.is_set, show)
-    return states()
+    return drive(plan, place, Console(stderr=True, quiet=not progress))
 
 
 def default_workers(plan: Plan) -> int:

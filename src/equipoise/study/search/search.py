@@ -10,10 +10,8 @@ from equipoise.data import load_data, variants
 from equipoise.errors import InputError
 from equipoise.study.folder import FILE
 from equipoise.study.plan import Plan, copy_file, read_file
-from equipoise.study.run.board import live
 from equipoise.study.run.drive import drive
 from equipoise.study.run.local import Local
-from equipoise.study.run.status import Watch
 from equipoise.study.run.sweep import check_data, check_workers, default_workers
 from equipoise.study.run.work import forget_failures
 from equipoise.study.search import space as spaces
@@ -21,7 +19,6 @@ from equipoise.study.search import summary
 from equipoise.study.search.space import Space
 from equipoise.study.search.summary import SearchResult
 from equipoise.study.search.trials import Trial, Trials, import_optuna, stored_trials
-from equipoise.training import watch
 
 
 def search(file: str | Path, *, workers: int | None = None, again: bool = False, progress: bool = True) -> SearchResult:
@@ -36,7 +33,7 @@ def search(file: str | Path, *, workers: int | None = None, again: bool = False,
         raise InputError(f'{file} has no table [search]; add one with metric = "mig" and trials = 20')
     space = spaces.parse(contents)
     import_optuna()
-    corners = Plan(space.study, {str(i): config for i, config in enumerate(spaces.corners(space))}, ())
+    corners = Plan(space.study, {str(i): config for i, config in enumerate(spaces.corners(space))})
     _check_scores(space, corners)
     check_workers(workers)
     earlier_trials = stored_trials(space)
@@ -50,15 +47,7 @@ def search(file: str | Path, *, workers: int | None = None, again: bool = False,
         console.print(summary.line(space, trial), markup=False, highlight=False, soft_wrap=True)
 
     trials = Trials(space, report)
-    engine, states = Local(workers or default_workers(corners)), Watch(trials.plan)
-    with watch.signals() as stop, live(console, states) as show:
-
-        def look() -> None:
-            trials.look()
-            show()
-
-        drive(trials.plan, engine, stop.is_set, look, trials.more)
-        look()
+    drive(trials.plan, Local(workers or default_workers(corners)), console, trials.look, trials.more)
     return SearchResult(space, tuple(trials.trials))
 
 

@@ -147,6 +147,6 @@ def values(result: SearchResult) -> dict[str, Any]:
 
 
 def _flags(space: Space, trial: Trial) -> str:
-    results, _ = read_results(Plan(space.study, trial.runs, ()))
+    results, _ = read_results(Plan(space.study, trial.runs))
     (group,) = groups(results)
     return ", ".join(group.flags)

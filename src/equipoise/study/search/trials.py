@@ -18,7 +18,7 @@ from equipoise.metrics import METRICS
 from equipoise.study.compare import statistics, tables
 from equipoise.study.compare.statistics import Estimate
 from equipoise.study.compare.udr import udr_of_seeds
-from equipoise.study.plan import Distribution, Plan, run_settings, seeds, varied_keys
+from equipoise.study.plan import Distribution, Plan, run_settings, seeds
 from equipoise.study.run.work import failures, is_given_up
 from equipoise.study.search.space import METHOD, Space, check_settings
 from equipoise.training import checkpoint
@@ -63,7 +63,7 @@ class Trials:
         self.space = space
         self.trials: list[Trial] = []
         self._runs: dict[str, Config] = {}
-        self.plan = Plan(space.study, self._runs, ())
+        self.plan = Plan(space.study, self._runs)
         """The runs that are to be worked on, a table that `look` changes in place."""
         self._optuna = import_optuna()
         self._storage, self._study = _open(self._optuna, space)
@@ -165,7 +165,7 @@ def plan(space: Space) -> Plan:
         active |= active_runs(space, trial)
     if not active:
         raise InputError(f"{space.folder} is a search that has proposed no runs yet; equipoise search resumes it")
-    return Plan(space.study, active, varied_keys(active.values()))
+    return Plan(space.study, active)
 
 
 def active_runs(space: Space, trial: Trial) -> dict[str, Config]:
