@@ -45,7 +45,6 @@ _HOMES = {
     "sweep": "equipoise.study",
     "train": "equipoise.runs",
 }
-_MODULES = ("adversary", "balance", "data", "likelihoods", "methods", "metrics", "nets", "priors", "report", "terms")
 
 __all__ = [
     "BALANCES",
@@ -82,7 +81,7 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that `equipoise --help` does not import torch."""
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
-    if name in _MODULES:
+    if name in __all__:
         return import_module(f"equipoise.{name}")
     raise AttributeError(f"module 'equipoise' has no attribute {name!r}")
 

@@ -74,13 +74,7 @@ class Config:
 
     def flat(self) -> dict[str, object]:
         """Return the settings that identify a run by dotted key: all but `out` and those of `ELSEWHERE`."""
-        return {
-            f"{section}.{key}": value
-            for section, values in self.to_dict().items()
-            if isinstance(values, dict)
-            for key, value in values.items()
-            if f"{section}.{key}" not in ELSEWHERE
-        }
+        return {key: value for key, value in flatten(self.to_dict()).items() if key not in ("out", *ELSEWHERE)}
 
 
 SHORT = {"data": "data.name", "method": "method.name", "net": "net.name", "init": "train.init"}
@@ -260,8 +254,13 @@ def outline(config: Config) -> Objective:
 
 def read(path: Path) -> dict[str, object]:
     """Read the settings of a TOML file by dotted key. Raises `InputError` when it cannot be read."""
+    return flatten(read_toml(path, "settings"))
+
+
+def flatten(sections: Mapping[str, object]) -> dict[str, object]:
+    """The settings of several sections by dotted key, and those outside of a section by their name."""
     flat: dict[str, object] = {}
-    for section, values in read_toml(path, "settings").items():
+    for section, values in sections.items():
         if isinstance(values, dict):
             flat |= {f"{section}.{key}": value for key, value in values.items()}
         else:

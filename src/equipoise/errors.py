@@ -3,11 +3,12 @@
 import difflib
 import math
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
+Name = TypeVar("Name", bound=str)
 
 LARGEST = 3.4028234663852886e38  # of single precision
 LONGEST = 120  # characters of a value in a message
@@ -36,11 +37,12 @@ class RunError(RuntimeError):
     """
 
 
-def choose(what: str, name: object, names: Iterable[str]) -> str:
+def choose(what: str, name: object, names: Iterable[Name]) -> Name:
     """Return `name` if it is one of these names. Raises `InputError` with the nearest of them otherwise."""
     names = list(names)
-    if name in names:
-        return str(name)
+    for each in names:
+        if each == name:
+            return each
     raise InputError(f"{cut(str(name))}: no such {what}; {nearest(str(name), names)}")
 
 

@@ -22,6 +22,7 @@ from equipoise.errors import InputError, choose
 Shape = tuple[int, int, int]
 Size = tuple[int, int]
 Pair = tuple[nn.Module, nn.Module]
+Layer = type[nn.Module]
 After = Callable[[int], list[nn.Module]]  # from the width of a convolution to the layers that follow it
 
 LEAST = 8  # pixels a side for a convolutional net
@@ -95,26 +96,26 @@ def _sizes(shape: Shape) -> list[Size]:
 
 def mlp_tc(shape: Shape, latent: int) -> Pair:
     """Return the MLP of beta-TCVAE and ISA-VAE (appendix A.4) for dSprites: ReLU encoder, deeper tanh decoder."""
-    pixels = math.prod(shape)
-    encoder = nn.Sequential(nn.Flatten(), *_dense([pixels, 1200, 1200, 2 * latent], nn.ReLU))
-    decoder = nn.Sequential(*_dense([latent, 1200, 1200, 1200, pixels], nn.Tanh), nn.Unflatten(1, shape))
-    return encoder, decoder
+    return _perceptrons(shape, latent, [1200, 1200], nn.ReLU, [1200, 1200, 1200], nn.Tanh)
 
 
 def mlp(shape: Shape, latent: int) -> Pair:
     """Net for vectors: two hidden layers of 256 units, with the activation of `small`."""
-    size = math.prod(shape)
-    encoder = nn.Sequential(nn.Flatten(), *_dense([size, 256, 256, 2 * latent], nn.SiLU))
-    decoder = nn.Sequential(*_dense([latent, 256, 256, size], nn.SiLU), nn.Unflatten(1, shape))
-    return encoder, decoder
+    return _perceptrons(shape, latent, [256, 256], nn.SiLU, [256, 256], nn.SiLU)
 
 
 def mlp_lvae(shape: Shape, latent: int) -> Pair:
     """Return the MLP of the L-VAE paper for dSprites (Table 1)."""
-    pixels = math.prod(shape)
-    encoder = nn.Sequential(nn.Flatten(), *_dense([pixels, 1200, 1200, 2 * latent], nn.ReLU))
-    decoder = nn.Sequential(*_dense([latent, 1200, 1200, pixels], nn.ReLU), nn.Unflatten(1, shape))
-    return encoder, decoder
+    return _perceptrons(shape, latent, [1200, 1200], nn.ReLU, [1200, 1200], nn.ReLU)
+
+
+def _perceptrons(
+    shape: Shape, latent: int, down: list[int], activation: Layer, up: list[int], activation_up: Layer
+) -> Pair:
+    """Return perceptrons with these units in the hidden layers of the encoder and of the decoder."""
+    size = math.prod(shape)
+    encoder = nn.Sequential(nn.Flatten(), *_dense([size, *down, 2 * latent], activation))
+    return encoder, nn.Sequential(*_dense([latent, *up, size], activation_up), nn.Unflatten(1, shape))
 
 
 # --- convolutional nets -----------------------------------------------------------------------------------------------
@@ -136,33 +137,23 @@ def higgins_h(shape: Shape, latent: int) -> Pair:
 
 def burgess(shape: Shape, latent: int) -> Pair:
     """Return the net of Burgess et al. (2018), section A.1: 32 channels, then two layers of 256 units."""
-    sizes = _sizes(shape)
-    n, flat = len(sizes) - 1, 32 * math.prod(sizes[-1])
-    encoder = nn.Sequential(*_down(shape[0], [32] * n), nn.Flatten(), *_dense([flat, 256, 256, 2 * latent], nn.ReLU))
-    return encoder, _from_a_grid([latent, 256, 256, flat], [32] * n, shape[0], sizes)
+    return _through_a_grid(shape, latent, [32], [256, 256])
 
 
 def locatello(shape: Shape, latent: int) -> Pair:
     """Return the net of the study of Locatello et al. (2019); its third and fourth kernels are 2 x 2."""
     sizes = _sizes(shape)
-    n, flat = len(sizes) - 1, 64 * math.prod(sizes[-1])
     kernels = [
         # 3 where a side is odd, to read its last pixel
         (2 + height % 2, 2 + width % 2) if kernel == 2 else (4, 4)
-        for kernel, (height, width) in zip(_last([4, 4, 2, 2], n), sizes, strict=False)
+        for kernel, (height, width) in zip(_last([4, 4, 2, 2], len(sizes) - 1), sizes, strict=False)
     ]
-    down = _down(shape[0], _last([32, 32, 64, 64], n), kernels=kernels)
-    encoder = nn.Sequential(*down, nn.Flatten(), *_dense([flat, 256, 2 * latent], nn.ReLU))
-    return encoder, _from_a_grid([latent, 256, flat], _first([64, 64, 32, 32], n), shape[0], sizes)
+    return _through_a_grid(shape, latent, [32, 32, 64, 64], [256], kernels=kernels)
 
 
 def factor(shape: Shape, latent: int) -> Pair:
     """Return the net of FactorVAE and RF-VAE for dSprites, as in RF-VAE's published code."""
-    sizes = _sizes(shape)
-    n, flat = len(sizes) - 1, 64 * math.prod(sizes[-1])
-    down = _down(shape[0], _last([32, 32, 64, 64], n))
-    encoder = nn.Sequential(*down, nn.Flatten(), *_dense([flat, 128, 2 * latent], nn.ReLU))
-    return encoder, _from_a_grid([latent, 128, flat], _first([64, 64, 32, 32], n), shape[0], sizes)
+    return _through_a_grid(shape, latent, [32, 32, 64, 64], [128])
 
 
 def conv_bn(shape: Shape, latent: int) -> Pair:
@@ -185,11 +176,7 @@ def small(shape: Shape, latent: int) -> Pair:
 
     Its activation is SiLU, with which weak factors are learned from a fraction of the images that ReLU needs.
     """
-    sizes = _sizes(shape)
-    n, flat = len(sizes) - 1, 32 * math.prod(sizes[-1])
-    down = _down(shape[0], _last([16, 32, 32], n), _silu)
-    encoder = nn.Sequential(*down, nn.Flatten(), *_dense([flat, 128, 2 * latent], nn.SiLU))
-    return encoder, _from_a_grid([latent, 128, flat], _first([32, 32, 16, 16], n), shape[0], sizes, _silu)
+    return _through_a_grid(shape, latent, [16, 32, 32], [128], lambda _: [nn.SiLU()])
 
 
 def split_last(decoder: nn.Module) -> tuple[nn.Sequential, nn.Sequential]:
@@ -246,26 +233,33 @@ def _to_a_point(shape: Shape, latent: int, point: int) -> Pair:
     return nn.Sequential(*down, *last), decoder
 
 
-def _relu(width: int) -> list[nn.Module]:  # noqa: ARG001
-    """Return a ReLU."""
+def _relu(_: int) -> list[nn.Module]:
     return [nn.ReLU()]
 
 
-def _silu(width: int) -> list[nn.Module]:  # noqa: ARG001
-    """Return a SiLU."""
-    return [nn.SiLU()]
+def _through_a_grid(
+    shape: Shape,
+    latent: int,
+    widths: list[int],
+    units: list[int],
+    after: After = _relu,
+    kernels: Sequence[Size] | None = None,
+) -> Pair:
+    """Return a net of convolutions and linear layers, and the decoder that mirrors both.
+
+    widths: the channels of the convolutions. units: those of the hidden linear layers.
+    """
+    sizes = _sizes(shape)
+    n, flat = len(sizes) - 1, widths[-1] * math.prod(sizes[-1])
+    (activation,) = after(widths[-1])
+    down = _down(shape[0], _last(widths, n), after, kernels)
+    encoder = nn.Sequential(*down, nn.Flatten(), *_dense([flat, *units, 2 * latent], type(activation)))
+    dense = _dense([latent, *reversed(units), flat], type(activation))
+    up = _up(_first(widths[::-1], n), shape[0], sizes, after)
+    return encoder, nn.Sequential(*dense, activation, nn.Unflatten(1, (widths[-1], *sizes[-1])), *up)
 
 
-def _from_a_grid(
-    dense: Sequence[int], widths: Sequence[int], channels: int, sizes: Sequence[Size], after: After = _relu
-) -> nn.Module:
-    """Return a decoder of linear layers and transposed convolutions; `dense` are the units, from the latents on."""
-    (activation,) = after(widths[0])
-    grid = nn.Unflatten(1, (widths[0], *sizes[-1]))
-    return nn.Sequential(*_dense(dense, type(activation)), activation, grid, *_up(widths, channels, sizes, after))
-
-
-def _dense(widths: Sequence[int], activation: type[nn.Module]) -> list[nn.Module]:
+def _dense(widths: Sequence[int], activation: Layer) -> list[nn.Module]:
     """Return linear layers with an activation between them."""
     layers: list[nn.Module] = []
     for before, width in itertools.pairwise(widths):

@@ -52,7 +52,7 @@ def auto(
     from equipoise.study.auto.auto import auto as pick
     from equipoise.study.run.sweep import ENGINES
 
-    name = ENGINES[choose("engine", engine, ENGINES)]
+    name = choose("engine", engine, ENGINES)
     settings = settings_of([f"data={word}" if "=" not in word else word for word in words])
     images = settings.pop("data", settings.pop("data.name", None))
     if not images:

@@ -60,7 +60,7 @@ def sweep(
     from equipoise import study
     from equipoise.study.run.sweep import ENGINES
 
-    name = ENGINES[choose("engine", engine, ENGINES)]
+    name = choose("engine", engine, ENGINES)
     if dry_run:
         return _dry_run(study.read(file), workers, progress)
     with redirect_stdout(sys.stderr):  # Ray prints messages about its nodes

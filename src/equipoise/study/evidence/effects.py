@@ -65,10 +65,10 @@ def effect(*pairs: tuple[Sequence[float], Sequence[float]]) -> Effect | None:
     return Effect(value, value - half, value + half, spread * detectable(sum(map(len, groups)) // 2))
 
 
-def detectable(seeds: int, power: float = 0.8, level: float = 0.025) -> float:
-    """Return the difference in standard deviations that a one-sided t-test of two groups finds with this power.
+def detectable(seeds: int) -> float:
+    """Return the difference in standard deviations that a one-sided t-test of two groups finds with a power of 0.8.
 
-    At a level of 2.5 % the test finds what has a 95 % interval above 0.
+    Its level is 2.5 %: it finds what has a 95 % interval above 0.
 
     Example:
         >>> from equipoise.study.evidence.effects import detectable
@@ -76,10 +76,8 @@ def detectable(seeds: int, power: float = 0.8, level: float = 0.025) -> float:
         (2.02, 1.32)
     """
     freedom = 2 * seeds - 2
-    critical = stats.t.ppf(1 - level, freedom)
-    return float(
-        optimize.brentq(lambda d: stats.nct.sf(critical, freedom, d * math.sqrt(seeds / 2)) - power, 1e-3, 50.0)
-    )
+    critical = stats.t.ppf(0.975, freedom)
+    return float(optimize.brentq(lambda d: stats.nct.sf(critical, freedom, d * math.sqrt(seeds / 2)) - 0.8, 1e-3, 50.0))
 
 
 def together(judgements: Sequence[Judgement]) -> Judgement:

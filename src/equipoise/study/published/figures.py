@@ -2,21 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import chain, cycle
-from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from equipoise.report.figures.style import CYCLE, INK, MUTED, label_axes, plain
+from equipoise.study.published.paper import Published, Row
 from equipoise.study.published.record import Record
-
-if TYPE_CHECKING:
-    from equipoise.study.published.paper import Published, Row
 
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "*", "h")
 
 
-def scatter(table: "Published", runs: "Mapping[Row, Sequence[Record]]", x: str, y: str) -> Figure:
+def scatter(table: Published, runs: Mapping[Row, Sequence[Record]], x: str, y: str) -> Figure:
     """Draw each model as a point of two columns.
 
     The last step of a run is filled, earlier ones are pale, and the paper's figures are stars.
@@ -46,8 +43,8 @@ def scatter(table: "Published", runs: "Mapping[Row, Sequence[Record]]", x: str, 
 
 
 def trajectories(
-    table: "Published",
-    runs: "Mapping[Row, Sequence[Record]]",
+    table: Published,
+    runs: Mapping[Row, Sequence[Record]],
     curves: Mapping[str, str],
     scores: Mapping[str, str],
     logarithmic: Sequence[str] = (),
@@ -75,7 +72,7 @@ def trajectories(
     return figure
 
 
-def _add_legend(figure: Figure, axes: Axes, table: "Published", runs: "Mapping[Row, Sequence[Record]]") -> None:
+def _add_legend(figure: Figure, axes: Axes, table: Published, runs: Mapping[Row, Sequence[Record]]) -> None:
     """Add the legend, and a title with the number of images that the runs have seen."""
     plain(axes)
     axes.legend(fontsize=8, frameon=False, labelcolor=INK)

@@ -110,16 +110,13 @@ def record(run: Path) -> Record | None:
 
 def record_name(config: Config) -> str:
     """Return the name of the record of a run with these settings; runs that differ in their steps alone share it."""
-    settings: dict[str, object] = {}
-    for section, values in config.to_dict().items():
-        if isinstance(values, dict):
-            settings |= {f"{section}.{key}": value for key, value in values.items()}
-    return _name(config, settings)
+    return _name(config, configuration.flatten(config.to_dict()))
 
 
 def _name(config: Config, settings: Mapping[str, object]) -> str:
     """Return the name for settings by dotted key, as the run's file has them; an earlier version wrote fewer."""
-    values = {key: value for key, value in configuration.distinguishing(settings).items() if key != "train.steps"}
+    distinguishing = configuration.distinguishing(settings)
+    values = {key: value for key, value in distinguishing.items() if key not in ("out", "train.steps")}
     digest = hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:10]
     return f"{Path(config.data.name).stem}-{config.method.name}-{digest}"
 

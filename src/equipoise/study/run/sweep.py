@@ -22,7 +22,7 @@ from equipoise.study.run.status import State
 from equipoise.study.run.work import forget_failures
 
 EngineName = Literal["local", "ray", "slurm"]
-ENGINES: dict[str, EngineName] = {name: name for name in get_args(EngineName)}
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 
 
 def sweep(
