@@ -10,7 +10,7 @@ from PIL import Image
 from equipoise import commands
 from equipoise.errors import InputError
 from equipoise.study.evidence import no_collapse
-from equipoise.study.evidence.no_collapse import METHODS, NETS, Cell, cells, contents, draw_photographs
+from equipoise.study.evidence.no_collapse import METHODS, NETS, Cell, cells, draw_photographs
 from equipoise.study.evidence.table import Size
 from equipoise.study.plan import plan
 from equipoise.study.published import reproduce
@@ -24,7 +24,7 @@ CELLS = [
 
 
 def test_a_cell_is_a_method_with_its_defaults_on_a_net_and_data() -> None:
-    runs = plan(contents()).runs
+    runs = plan(no_collapse.study(Size())).runs
     assert len(runs) == len(METHODS) * len(NETS) * 3 == 168
     assert {config.train.steps for config in runs.values()} == {2000}
     assert {config.train.start_at_mean for config in runs.values()} == {True}
@@ -75,7 +75,8 @@ def test_the_command_shows_what_is_there_and_refuses_options_of_other_tables(
 @pytest.mark.slow
 def test_a_sample_of_the_table_does_not_collapse(tmp_path: Path) -> None:
     """Two cells of those that collapsed before: the methods of the paper and of calibrated noise with `locatello`."""
-    study = contents(tmp_path / "sample", steps=600, methods=({"name": "l-vae"}, {"name": "sigma-vae"}))
+    study = no_collapse.study(Size(steps=600)) | {"out": str(tmp_path / "sample")}
+    study["method"] = [{"name": "l-vae"}, {"name": "sigma-vae"}]
     study["net"] = {"name": "locatello"}
     study["data"] = {"name": "dsprites", "size": 32}
     assert reproduce.train(study, 1, tmp_path / "results" / "sample", progress=False) == 0

@@ -72,8 +72,8 @@ def test_rows_are_means_over_finished_seeds_with_the_regret_of_each_data_set() -
     assert found["beta-vae 4", "dsprites"].point("mig") == Point(100.0, pytest.approx(0.5))
     assert found["l-vae", "dsprites"].regret == pytest.approx({"mig": 0.0, "dci_hist_disentanglement": 0.0})
     assert found["l-vae", "rooms3d"].regret == {}  # no reference there yet
-    assert "5 of 6 runs are finished" in table.summary(listed)
-    assert "in MIG or DCI: none" in table.summary(listed)
+    assert "5 of 6 runs are finished" in table.show(listed).text
+    assert "in MIG or DCI: none" in table.show(listed).text
 
 
 def test_a_method_has_to_be_on_the_front_of_both_data_sets() -> None:
@@ -87,7 +87,7 @@ def test_a_method_has_to_be_on_the_front_of_both_data_sets() -> None:
             ("sigma-vae", 200.0, 0.4 if data == "rooms3d" else 0.7, math.nan),
         )
     ]
-    assert "in MIG or DCI: aligned-vae." in table.summary(listed)
+    assert "in MIG or DCI: aligned-vae." in table.show(listed).text
 
 
 def test_every_run_has_the_same_net_training_and_seeds() -> None:

@@ -8,7 +8,6 @@ is supported, or contradicted, if it is so on one data set and not the opposite 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
-from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -286,13 +285,8 @@ def study(size: Size) -> dict[str, Any]:
     return board.study(size, [*board.FIXED, *shared, *EXTRA])
 
 
-def page(results: Path, size: Size) -> Page:
-    """Return the verdicts from the records in a folder of results. It is complete when no run is missing."""
-    return show(read(study(size), results))
-
-
 def show(planned: Sequence[StudyRun]) -> Page:
-    """Return the page of these runs."""
+    """Return the page of these runs. It is complete when no run is missing."""
     runs = Runs(planned)
     rows = [["claim", "data", "result", "power", "verdict"]]
     values, markdown = [], []
@@ -329,4 +323,4 @@ def overall(verdicts: Sequence[Judgement]) -> Judgement:
     return decided.pop() if len(decided) == 1 else "undecided"
 
 
-TABLE = Evidence(NAME, study, page)
+TABLE = Evidence(NAME, study, lambda results, size: show(read(study(size), results)))

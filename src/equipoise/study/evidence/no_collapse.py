@@ -84,26 +84,15 @@ def draw_photographs(folder: Path, count: int = PHOTOGRAPHS, side: int = 64) -> 
         crop.resize((side, side), Image.Resampling.LANCZOS).save(folder / f"{i:04d}.png")
 
 
-def contents(
-    folder: Path = FOLDER,
-    steps: int = STEPS,
-    methods: Sequence[Mapping[str, str]] = METHODS,
-    seeds: int = 1,
-) -> dict[str, Any]:
-    """Return the study of all cells.
-
-    Args:
-        folder: its folder, which also has the photographs.
-        steps: training steps.
-        methods: name and preset of each method.
-        seeds: runs of each cell.
-    """
-    names = ["dsprites", "rooms3d", str(folder / "photographs")]
+def study(size: Size) -> dict[str, Any]:
+    """Return the study of all cells; its folder also has the photographs. A quick one has a third of the steps."""
+    steps = size.steps_of(STEPS)
+    folder = FOLDER if steps == STEPS else FOLDER.with_name(f"{NAME}-{steps}")
     return {
         "out": str(folder),
-        **({"seeds": seeds} if seeds > 1 else {}),
-        "data": {"name": names, "size": SIZE},
-        "method": [dict(method) for method in methods],
+        **({"seeds": size.seeds} if (size.seeds or 1) > 1 else {}),
+        "data": {"name": ["dsprites", "rooms3d", str(folder / "photographs")], "size": SIZE},
+        "method": [dict(method) for method in METHODS],
         "net": {"name": list(NETS)},
         "train": {"steps": steps},
         "evaluate": {"which": ["active_units", "kl"], "n": 2000, "interval": False},
@@ -129,41 +118,24 @@ def _least(runs: Sequence[StudyRun], metric: str) -> float:
     return math.nan if any(map(math.isnan, values)) else min(values)
 
 
-def grid(table: Sequence[Cell]) -> list[list[str]]:
-    """Return the table, with a heading: a row for each method and net, a column for each data set."""
+def show(table: Sequence[Cell]) -> Page:
+    """Return the page of these cells: a row for each method and net, a column for each data set.
+
+    It is complete when no cell is missing or collapsed.
+    """
     columns = list(dict.fromkeys(cell.data for cell in table))
-    rows = group_by(table, lambda cell: (cell.method, cell.net))
-    texts = {key: {cell.data: cell.text for cell in cells} for key, cells in rows.items()}
-    return [["method", "net", *columns], *([*key, *(text[data] for data in columns)] for key, text in texts.items())]
-
-
-def summary(table: Sequence[Cell]) -> str:
-    """Return one sentence on the cells that are finished, and how to read the table."""
+    grid = [["method", "net", *columns]]
+    for key, row in group_by(table, lambda cell: (cell.method, cell.net)).items():
+        texts = {cell.data: cell.text for cell in row}
+        grid.append([*key, *(texts[data] for data in columns)])
     finished = sum(cell.is_finished for cell in table)
     collapsed = sum(cell.is_collapsed for cell in table)
-    return (
+    summary = (
         f"KL in nats / active latents. {finished} of {len(table)} cells are finished; {collapsed} of them, in "
         f"brackets, have fewer than {ACTIVE} active latents or a KL below {NATS:g} nats."
     )
-
-
-def study(size: Size) -> dict[str, Any]:
-    """Return the study of the table; a quick one has a third of the steps."""
-    steps = size.steps_of(STEPS)
-    folder = FOLDER if steps == STEPS else FOLDER.with_name(f"{NAME}-{steps}")
-    return contents(folder, steps=steps, seeds=1 if size.seeds is None else size.seeds)
-
-
-def page(results: Path, size: Size) -> Page:
-    """Return the table from the records in a folder of results. It is complete when no cell is missing or collapsed."""
-    return show(cells(study(size), results))
-
-
-def show(table: Sequence[Cell]) -> Page:
-    """Return the page of these cells."""
-    is_complete = all(cell.is_finished and not cell.is_collapsed for cell in table)
     values = {"cells": [cell.values for cell in table]}
-    return one_table("No collapse", summary(table), grid(table), values, is_complete)
+    return one_table("No collapse", summary, grid, values, finished == len(table) and not collapsed)
 
 
-TABLE = Evidence(NAME, study, page, prepare)
+TABLE = Evidence(NAME, study, lambda results, size: show(cells(study(size), results)), prepare)

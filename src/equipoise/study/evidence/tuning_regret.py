@@ -7,7 +7,6 @@ smaller one counts. The regret is the largest of these over the front. At 0 and 
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from equipoise.study.evidence import board, no_collapse
@@ -78,50 +77,31 @@ def _regrets(row: Row, others: Sequence[Row]) -> dict[str, float]:
 # --- table and figure -------------------------------------------------------------------------------------------------
 
 
-def grid(rows: Sequence[Row]) -> list[list[str]]:
-    """Return the table, with a heading."""
-    heading = ["data", "method", "seeds", "SSE", *SCORES.values(), *(f"regret {name}" for name in SCORES.values())]
-    body = [
-        [
-            *(row.data, row.method, str(row.seeds), f"{row.sse:.1f}"),
-            *(f"{row.scores[score]:.3f}" for score in SCORES),
-            *(f"{row.regret[score]:+.3f}" if score in row.regret else "-" for score in SCORES),
-        ]
-        for row in rows
-    ]
-    return [heading, *body]
-
-
-def summary(runs: Sequence[StudyRun]) -> str:
-    """Return what the table has, how to read it, and which methods are on the front or beyond it."""
+def show(runs: Sequence[StudyRun]) -> Page:
+    """Return the page of these runs. It is complete when no run is missing."""
+    means = rows(runs)
+    grid = [["data", "method", "seeds", "SSE", *SCORES.values(), *(f"regret {name}" for name in SCORES.values())]]
+    for row in means:
+        scores = [f"{row.scores[score]:.3f}" for score in SCORES]
+        regrets = [f"{row.regret[score]:+.3f}" if score in row.regret else "-" for score in SCORES]
+        grid.append([row.data, row.method, str(row.seeds), f"{row.sse:.1f}", *scores, *regrets])
     finished = sum(run.record is not None for run in runs)
-    methods = group_by((row for row in rows(runs) if row.regret), lambda row: row.method)
+    methods = group_by((row for row in means if row.regret), lambda row: row.method)
     best = [
         method
         for method, members in methods.items()
         if {row.data for row in members} == set(DATA) and all(min(row.regret.values()) <= 0 for row in members)
     ]
-    return (
+    summary = (
         f"Means over seeds, by default the first {SEEDS} of the board; {finished} of {len(runs)} runs are finished. "
         "The regret of a method is positive if one of the beta-VAEs has both a smaller squared error and a larger "
         "score. Its size is the smaller of the two advantages, each as a share of the range of the beta-VAEs (the "
         "squared error as a logarithm), for the beta-VAE with the largest one. "
         f"On or beyond the front on both data sets, in MIG or DCI: {', '.join(best) or 'none'}."
     )
-
-
-def page(results: Path, size: Size) -> Page:
-    """Return the table from the records in a folder of results. It is complete when no run is missing."""
-    return show(read(study(size), results))
-
-
-def show(runs: Sequence[StudyRun]) -> Page:
-    """Return the page of these runs."""
-    means = rows(runs)
     figure = {"Squared error and scores of the methods, and the front of the beta-VAEs": draw(means, DATA)}
     values = {"rows": [row._asdict() for row in means]}
-    is_complete = all(run.record is not None for run in runs)
-    return one_table("Tuning regret", summary(runs), grid(means), values, is_complete, figure)
+    return one_table("Tuning regret", summary, grid, values, finished == len(runs), figure)
 
 
-TABLE = Evidence(NAME, study, page)
+TABLE = Evidence(NAME, study, lambda results, size: show(read(study(size), results)))
