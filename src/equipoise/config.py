@@ -150,11 +150,11 @@ def resolve(settings: Settings, complete: bool = False) -> Config:
     if "name" not in fields["data"]:
         raise InputError("data is missing; set it, such as data=dsprites or data=path/to/images")
     choose("net", fields["net"].get("name", Net.name), NETS)
-    selection = _section("method", method, fields["method"], method.name)
+    selection = read_section("method", method, fields["method"], method.name)
     implied = getattr(selection, "latent", None)
     if implied is not None:
         fields["net"].setdefault("latent", implied)
-    sections: dict[str, Any] = {name: _section(name, kind, fields[name], name) for name, kind in SECTIONS.items()}
+    sections: dict[str, Any] = {name: read_section(name, kind, fields[name], name) for name, kind in SECTIONS.items()}
     config = Config(method=selection, preset=None if preset is None else str(preset), out="", **sections)
     objective = _check_combination(config)
     if not complete:
@@ -280,6 +280,17 @@ def load(path: Path) -> Config:
     return config
 
 
+def read_section(section: str, kind: type[Section], values: Mapping[str, object], owner: str) -> Section:
+    """A section with these settings. Raises `InputError` for an unknown or invalid setting."""
+    for key in values:
+        if key not in _names(kind):
+            raise InputError(f"{section}.{key}: no such setting of {owner}; {nearest(key, _names(kind))}")
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        raise InputError(sentence(error, values, f"{section}.{{}}")) from None
+
+
 def parse(overrides: Iterable[str]) -> dict[str, object]:
     """Settings from words `key=value`; a value is TOML, or else text. Raises `InputError` for another word."""
     settings: dict[str, object] = {}
@@ -315,17 +326,6 @@ def _plain(value: object) -> object:
     if isinstance(value, dict):
         return {key: _plain(entry) for key, entry in value.items()}
     return [_plain(entry) for entry in value] if isinstance(value, tuple | list) else value
-
-
-def _section(section: str, kind: type[Section], values: Mapping[str, object], owner: str) -> Section:
-    """A section with these settings. Raises `InputError` for an unknown or invalid setting."""
-    for key in values:
-        if key not in _names(kind):
-            raise InputError(f"{section}.{key}: no such setting of {owner}; {nearest(key, _names(kind))}")
-    try:
-        return kind(**values)
-    except ValidationError as error:
-        raise InputError(sentence(error, values, f"{section}.{{}}")) from None
 
 
 def _check_new(config: Config, objective: Objective) -> None:

@@ -104,7 +104,7 @@ def test_the_journal_has_each_trial_as_optuna_reads_it() -> None:
         "isa-vae method.layout": kinds.CategoricalDistribution((0, 1)),
     }
     loud = optuna.logging.get_verbosity()
-    assert propose(optuna, found, Trials(found).trials, 4) == propose(optuna, found, Trials(found).trials, 4)
+    assert propose(found, Trials(found).trials, 4) == propose(found, Trials(found).trials, 4)
     assert optuna.logging.get_verbosity() == loud
 
 

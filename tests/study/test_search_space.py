@@ -114,7 +114,7 @@ def test_file_says_what_is_drawn_for_each_method_and_what_is_fixed() -> None:
 REFUSED = {
     ("[search]", "trials = 3\n[search]"): "trials has no effect in a search; set trials and seed in its table [search]",
     ('metric = "mig"', ""): '[search] lacks the metric or the number of trials; add metric = "mig" and trials',
-    ("trials = 6", "trials = 6\nprunes = true"): "search.prunes: no such setting; did you mean prune?",
+    ("trials = 6", "trials = 6\nprunes = true"): "search.prunes: no such setting of a search; did you mean prune?",
     ("trials = 6", "trials = 0"): "search.trials is 0; input should be greater than or equal to 1",
     ("trials = 6", 'trials = 6\nsampler = "grid"'): "search.sampler is 'grid'; input should be 'tpe' or 'random'",
     ('metric = "mig"', 'metric = "migg"'): "search.metric is migg; did you mean mig?",

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from equipoise.config import Config
-from equipoise.errors import InputError, nearest, sentence
+from equipoise.config import Config, read_section
+from equipoise.errors import InputError, nearest
 from equipoise.methods.method import STRICT
 from equipoise.metrics import METRICS, words_of
 from equipoise.metrics.ranking import FEWEST
@@ -136,16 +136,9 @@ def _contains(distribution: Distribution, value: Any) -> bool:
 
 
 def _search(table: object) -> Search:
-    fields = [field.name for field in dataclasses.fields(Search)]
     if not isinstance(table, dict) or not {"metric", "trials"} <= table.keys():
         raise InputError('[search] lacks the metric or the number of trials; add metric = "mig" and trials = 20')
-    for key in table:
-        if key not in fields:
-            raise InputError(f"search.{key}: no such setting; {nearest(key, fields)}")
-    try:
-        search = Search(**table)
-    except ValidationError as error:
-        raise InputError(sentence(error, table, "search.{}")) from None
+    search = read_section("search", Search, table, "a search")
     if search.metric not in METRICS:
         raise InputError(f"search.metric is {search.metric}; {nearest(search.metric, METRICS)}")
     if not METRICS[search.metric].better:

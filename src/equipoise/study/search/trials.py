@@ -65,8 +65,7 @@ class Trials:
         self._runs: dict[str, Config] = {}
         self.plan = Plan(space.study, self._runs)
         """The runs that are to be worked on, a table that `look` changes in place."""
-        self._optuna = import_optuna()
-        self._storage, self._study = _open(self._optuna, space)
+        self._storage, self._study = _open(space)
         self._report: Callable[[Trial], None] = lambda _: None
         self.look()
         self._report = report
@@ -87,18 +86,17 @@ class Trials:
 
     def more(self) -> bool:
         """Propose and store another trial. Returns False where all trials of the file have been proposed."""
-        lock = self._optuna.storages.journal.JournalFileOpenLock(str(self.space.folder / "propose"))
-        with _locked(lock):  # two processes that propose at once would store the same trial
+        with _locked(self.space.folder / "propose"):  # two processes that propose at once would store the same trial
             self.look()
             number = len(self.trials)
             if number >= self.space.search.trials:
                 return False
-            self.add(propose(self._optuna, self.space, self.trials, number))
+            self.add(propose(self.space, self.trials, number))
         return True
 
     def add(self, settings: Mapping[str, Any]) -> None:
         """Store a trial with these settings, before any of its runs starts."""
-        self._study.add_trial(_as_optuna(self._optuna, self.space, Trial(0, settings, {})))
+        self._study.add_trial(_as_optuna(self.space, Trial(0, settings, {})))
         self.look()
 
     def _judge(self, frozen: Any, earlier: Trial | None) -> Trial:
@@ -122,20 +120,20 @@ class Trials:
         curve = score_curve(trial, self.space.search.metric)
         if not curve or max(curve) >= next(iter(trial.runs.values())).train.steps:
             return None
-        running = self._optuna.trial.create_trial(
-            state=self._optuna.trial.TrialState.RUNNING, intermediate_values=curve
-        )
-        is_behind = self._optuna.pruners.MedianPruner(n_startup_trials=FEW).prune(self._study, running)
+        optuna = import_optuna()
+        running = optuna.trial.create_trial(state=optuna.trial.TrialState.RUNNING, intermediate_values=curve)
+        is_behind = optuna.pruners.MedianPruner(n_startup_trials=FEW).prune(self._study, running)
         return (max(curve), curve[max(curve)]) if is_behind else None
 
     def _store(self, number: int, curve: Mapping[int, float], state: str, value: float | None = None) -> None:
         """Store the scores and the end of a trial, unless another process has stored its end."""
+        optuna = import_optuna()
         study = self._storage.get_study_id_from_name(NAME)
         trial = self._storage.get_trial_id_from_study_id_trial_number(study, number)
-        with suppress(self._optuna.exceptions.UpdateFinishedTrialError):
+        with suppress(optuna.exceptions.UpdateFinishedTrialError):
             for step, score in curve.items():
                 self._storage.set_trial_intermediate_value(trial, step, score)
-        self._study.tell(number, value, state=self._optuna.trial.TrialState[state], skip_if_finished=True)
+        self._study.tell(number, value, state=optuna.trial.TrialState[state], skip_if_finished=True)
 
 
 def import_optuna() -> Any:
@@ -153,7 +151,7 @@ def stored_trials(space: Space) -> list[Trial]:
     """
     if not (space.folder / JOURNAL).exists():
         return []
-    _, study = _open(import_optuna(), space)
+    _, study = _open(space)
     pairs = [(_trial(space, frozen), frozen) for frozen in study.get_trials(deepcopy=False)]
     return [_pruned(space, trial, frozen) or trial for trial, frozen in pairs]
 
@@ -191,20 +189,20 @@ def score_curve(trial: Trial, metric: str) -> dict[int, float]:
     return {step: mean for step, mean in means.items() if math.isfinite(mean)}
 
 
-def propose(optuna: Any, space: Space, trials: Sequence[Trial], number: int) -> dict[str, Any]:
+def propose(space: Space, trials: Sequence[Trial], number: int) -> dict[str, Any]:
     """Return the settings of trial `number` by dotted key: a function of the file, the number and the other trials.
 
     Optuna proposes them in memory, so that an interrupted proposal leaves nothing behind.
     """
-    search = space.search
+    search, optuna = space.search, import_optuna()
     seed = int(np.random.SeedSequence([search.seed, number]).generate_state(1)[0])
     if search.sampler == "tpe":
         sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
     else:
         sampler = optuna.samplers.RandomSampler(seed=seed)
-    with _quiet(optuna):
+    with _quiet():
         study = optuna.create_study(sampler=sampler, direction=_direction(space))
-    study.add_trials([_as_optuna(optuna, space, trial) for trial in trials])
+    study.add_trials([_as_optuna(space, trial) for trial in trials])
     trial = study.ask()
     settings: dict[str, Any] = {}
     if space.methods:
@@ -225,14 +223,15 @@ def _suggest(trial: Any, name: str, distribution: Distribution) -> Any:
     return trial.suggest_float(name, *values, log=kind == "log_uniform")
 
 
-def _as_optuna(optuna: Any, space: Space, trial: Trial) -> Any:
+def _as_optuna(space: Space, trial: Trial) -> Any:
     """Return a trial as Optuna stores it, with the settings as an attribute. Its categories are indices of values."""
+    optuna = import_optuna()
     method = trial.settings.get(METHOD)
     parameters, distributions = {}, {}
     for key, distribution in space.distributions(method).items():
         name, value = space.name(key, method), trial.settings[key]
         parameters[name] = distribution.values.index(value) if distribution.kind == "choice" else value
-        distributions[name] = _distribution_of_optuna(optuna.distributions, distribution)
+        distributions[name] = _distribution_of_optuna(distribution)
     state = {"finished": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL", "open": "RUNNING"}[trial.stage]
     return optuna.trial.create_trial(
         state=optuna.trial.TrialState[state],
@@ -244,7 +243,8 @@ def _as_optuna(optuna: Any, space: Space, trial: Trial) -> Any:
     )
 
 
-def _distribution_of_optuna(kinds: Any, distribution: Distribution) -> Any:
+def _distribution_of_optuna(distribution: Distribution) -> Any:
+    kinds = import_optuna().distributions
     kind, values = distribution
     if kind == "choice":
         return kinds.CategoricalDistribution(range(len(values)))
@@ -257,15 +257,14 @@ def _direction(space: Space) -> str:
     return "maximize" if METRICS[space.search.metric].better > 0 else "minimize"
 
 
-def _open(optuna: Any, space: Space) -> tuple[Any, Any]:
+def _open(space: Space) -> tuple[Any, Any]:
     """Return the journal and Optuna's study in it, both created if needed."""
+    optuna = import_optuna()
     path = space.folder / JOURNAL
     path.parent.mkdir(parents=True, exist_ok=True)
-    journal = optuna.storages.journal
-    lock = journal.JournalFileOpenLock(str(path))
-    _remove_unfinished_line(path, lock)
-    storage = optuna.storages.JournalStorage(journal.JournalFileBackend(str(path), lock))
-    with _quiet(optuna):
+    _remove_unfinished_line(path)
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path), _lock(path)))
+    with _quiet():
         try:
             study = optuna.load_study(study_name=NAME, storage=storage)
         except KeyError:
@@ -275,19 +274,25 @@ def _open(optuna: Any, space: Space) -> tuple[Any, Any]:
 
 
 @contextmanager
-def _quiet(optuna: Any) -> Iterator[None]:
+def _quiet() -> Iterator[None]:
     """Keep Optuna from logging that it creates a study."""
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    logging = import_optuna().logging
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
     try:
         yield
     finally:
-        optuna.logging.set_verbosity(verbosity)
+        logging.set_verbosity(verbosity)
+
+
+def _lock(path: Path) -> Any:
+    return import_optuna().storages.journal.JournalFileOpenLock(str(path))
 
 
 @contextmanager
-def _locked(lock: Any) -> Iterator[None]:
-    """Hold a lock of Optuna, which keeps other processes out of this block."""
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a file, which keeps other processes out of this block."""
+    lock = _lock(path)
     lock.acquire()
     try:
         yield
@@ -295,11 +300,11 @@ def _locked(lock: Any) -> Iterator[None]:
         lock.release()
 
 
-def _remove_unfinished_line(path: Path, lock: Any) -> None:
+def _remove_unfinished_line(path: Path) -> None:
     """Remove an incomplete last line after a power cut. Optuna cannot read a journal that continues after one."""
     if not path.exists() or path.read_bytes()[-1:] in (b"", b"\n"):
         return
-    with _locked(lock):
+    with _locked(path):
         os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
 
 
