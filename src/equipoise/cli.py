@@ -141,6 +141,5 @@ def _printing_notes() -> Callable[..., None]:
 
 
 def _exit(sentence: str, code: int) -> NoReturn:
-    """Print the sentence and exit with the code."""
     print(f"equipoise: {sentence}", file=sys.stderr)
     sys.exit(code)

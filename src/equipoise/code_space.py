@@ -46,18 +46,10 @@ class Outliers:
     share: Array
 
 
-def default_count(total: int) -> int:
-    """Return how many of `total` images are listed by default: 10, or all if there are fewer."""
-    return min(10, total)
-
-
 def nearest(codes: Codes, queries: Codes, count: int | None, latents: Sequence[int] | None = None) -> Neighbours:
-    """Return the `count` codes nearest to each of the queries, by the chosen latents or by all.
-
-    Without `count`, it is `default_count`.
-    """
+    """Return the `count` codes nearest to each of the queries, by the chosen latents or by all; by default 10."""
     total, latent = codes["mean"].shape
-    count = default_count(total) if count is None else count
+    count = min(10, total) if count is None else count
     if not 1 <= count <= total:
         raise InputError(f"n is {count}; the run has {total:,} encoded images, so give 1 to {total:,} neighbours")
     columns = latent_columns(latents, latent)
@@ -67,16 +59,13 @@ def nearest(codes: Codes, queries: Codes, count: int | None, latents: Sequence[i
 
 
 def outliers(codes: Codes, others: Codes | None, count: int | None, by: str) -> Outliers:
-    """Return the `count` images with the largest measure: of the run's own, or of others compared with these.
-
-    Without `count`, it is `default_count`.
-    """
+    """Return the `count` images with the largest measure, 10 by default: of the run, or others compared with it."""
     choose("measure of outliers", by, NEEDS)
     if missing := [name for name in NEEDS[by] if name not in codes]:
         raise RunError(f"the codes of the run have no array {missing[0]}; run equipoise evaluate on the run")
     ranked = codes if others is None else others
     most = len(ranked["index"])
-    count = default_count(most) if count is None else count
+    count = min(10, most) if count is None else count
     if not 1 <= count <= most:
         raise InputError(f"n is {count}; there are {most:,} encoded images, so give 1 to {most:,}")
     own = _measure(codes, None, by)

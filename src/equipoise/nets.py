@@ -268,7 +268,6 @@ def _dense(widths: Sequence[int], activation: Layer) -> list[nn.Module]:
 
 
 def _normalised(width: int) -> list[nn.Module]:
-    """Return batch normalisation and a ReLU."""
     return [nn.BatchNorm2d(width), nn.ReLU()]
 
 

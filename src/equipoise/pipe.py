@@ -96,7 +96,6 @@ def _discriminator(shape: tuple[int, int, int]) -> nn.Module:
 
 
 def _pictures(model: VAE, codes: Tensor) -> Tensor:
-    """The pictures [B, C, H, W] of codes [B, D]."""
     return model.decode(codes).contiguous()  # as in the discriminator of DAVA, instance norm is slow otherwise
 
 

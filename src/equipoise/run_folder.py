@@ -109,16 +109,6 @@ def check_folder(path: Path, config: Config) -> None:
         )
 
 
-def check_data(path: Path, name: str, data: Mapping[str, Any]) -> None:
-    """Raise `InputError` when the run in `path` was trained on other data than the data `name` is now."""
-    meta = path / "meta.json"
-    if meta.exists() and read_json(meta, Meta)["data"]["digest"] != data["digest"]:
-        raise InputError(
-            f"{path} was trained on other images or factors or pairs than {name} has now, or with other labels; choose "
-            "another out"
-        )
-
-
 def write_settings(path: Path, config: Config, meta: Mapping[str, Any]) -> None:
     """Write config.toml if it changes, and meta.json unless it exists."""
     path.mkdir(parents=True, exist_ok=True)
@@ -151,7 +141,12 @@ def read_saved(path: Path, config: Config, data: Mapping[str, Any]) -> tuple[dic
     Raises `InputError` when the folder is not of these settings and data, `RunError` for a damaged file.
     """
     check_folder(path, config)
-    check_data(path, config.data.name, data)
+    meta = path / "meta.json"
+    if meta.exists() and read_json(meta, Meta)["data"]["digest"] != data["digest"]:
+        raise InputError(
+            f"{path} was trained on other images or factors or pairs than {config.data.name} has now, or with other "
+            "labels; choose another out"
+        )
     state = load_checkpoint(path, config) if (path / "checkpoint.pt").exists() else None
     step = state["step"] if state else 0
     if step > config.train.steps:

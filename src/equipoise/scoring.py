@@ -120,7 +120,6 @@ def evaluate(
 
 
 def _replaced_note(file: Path, earlier: Scores, convention: str) -> str:
-    """The note that the scores of another convention are lost."""
     names = ", ".join(earlier["scores"])
     return (
         f"{file}: the scores in convention {earlier['convention']} ({names}) are replaced by those in {convention}, "

@@ -251,7 +251,6 @@ def speeds(configs: Mapping[str, Config], workers: int) -> dict[str, float]:
 
 
 def _speed(config: Config) -> float:
-    """The steps per second of a run."""
     _, rate = automatic.measure(config, load_images(config, None)[0])
     assert rate is not None
     return rate * (1 - choice.OVERHEAD) / config.train.batch

@@ -119,7 +119,6 @@ def label_scores(path: Path, labels: Labels | None) -> dict[str, Score]:
 
 
 def _active(path: Path) -> int:
-    """The number of active latents of a run."""
     return int((latent_variances(coding.load(path / "codes.npz")["mean"]) > ACTIVE).sum())
 
 

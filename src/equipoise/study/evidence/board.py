@@ -122,6 +122,7 @@ def rows(results: Sequence[Result], third: Sequence[Result], seconds: Mapping[st
     rows = []
     for group in sorted(groups(results), key=lambda group: -_mean(group, "mig")):
         early = shorter[group.label].estimate("mig") if group.label in shorter else None
+        is_rising = early is not None and _mean(group, "mig") - early.value > SETTLED
         rows.append(
             {
                 "method": group.label,
@@ -131,7 +132,7 @@ def rows(results: Sequence[Result], third: Sequence[Result], seconds: Mapping[st
                 **({"MIG at 1/3": tables.figure("mig", early.value) if early else "–"} if third else {}),
                 "above": _wins(group, best),
                 "seconds": f"{min(seconds[each.run] for each in group.results):.0f}",
-                "flags": ", ".join([*group.flags, *(["MIG still rises"] if _is_rising(group, early) else [])]),
+                "flags": ", ".join([*group.flags, *(["MIG still rises"] if is_rising else [])]),
             }
         )
     return rows
@@ -155,7 +156,6 @@ def _mean(group: Group, metric: str) -> float:
 
 
 def _cell(group: Group, metric: str) -> str:
-    """Format a mean with its interval."""
     estimate = group.estimate(metric)
     if estimate is None:
         return "–"
@@ -170,11 +170,6 @@ def _wins(group: Group, best: Group | None) -> str:
     ours, theirs = (each.scores("mig").get(each.results[0].data, np.array([])) for each in (group, best))
     pairs = len(ours) * len(theirs)
     return f"{statistics.wins([ours], [theirs]) if pairs else 0:g} of {pairs}"
-
-
-def _is_rising(group: Group, early: statistics.Estimate | None) -> bool:
-    """Whether the MIG is larger by more than `SETTLED` than after a third of the steps."""
-    return early is not None and _mean(group, "mig") - early.value > SETTLED
 
 
 def means(results: Sequence[Result]) -> list[Row]:

@@ -69,7 +69,6 @@ def draw(rows: Sequence[Row], sets: Sequence[str]) -> Figure:
 
 
 def _draw_panel(axes: Axes, rows: Sequence[Row], score: str, methods: Sequence[str]) -> None:
-    """Draw the points of a data set and a score."""
     set_log_axis(axes, (1, 2, 5))
     fixed = {row.method.split()[-1]: row.point(score) for row in rows if is_reference(row)}
     best = front(list(fixed.values()))

@@ -77,7 +77,6 @@ def collect(contents: Mapping[str, Any], results: Path) -> None:
 
 
 def _codes(run: StudyRun) -> Path:
-    """Return the file with the codes of a run."""
     return Path(run.config.out) / "codes.npz"
 
 

@@ -92,7 +92,6 @@ def _interval(line: Line, name: str, column: Column) -> str:
 
 
 def _values(line: Line) -> dict[str, Any]:
-    """Return value and interval of each column, None where there is none."""
     figures = {
         name: {key: value if math.isfinite(value) else None for key, value in estimate._asdict().items()}
         for name, estimate in line.figures.items()

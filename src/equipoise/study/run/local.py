@@ -68,7 +68,6 @@ class Job:
 
 
 def _work(config: Config, study: Path, pipe: Connection) -> None:
-    """Run in the process of a job."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of the terminal; the driver handles it
     notes = _notes(study, Path(config.out).name)
     notes.parent.mkdir(parents=True, exist_ok=True)

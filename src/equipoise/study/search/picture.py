@@ -48,7 +48,6 @@ def draw(result: SearchResult) -> Figure:
 
 
 def _draw_setting(axes: Axes, result: SearchResult, key: str) -> None:
-    """Draw the scores over the values of a setting."""
     places = {trial.number: trial.settings[key] for trial in result.trials if key in trial.settings}
     if not places:  # a setting of a method without trials so far
         return
