@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -309,7 +308,7 @@ def test_every_claim_finds_its_runs_in_the_study_of_the_claims() -> None:
     assert page.is_complete
     assert "runs are missing" not in page.text
     assert [len(each["findings"]) for each in page.values["claims"]] == [2] * (len(claims.CLAIMS) - 1) + [1]
-    assert all(math.isfinite(0.0 if each is None else 1.0) for row in page.values["claims"] for each in row["findings"])
+    assert not [row["claim"] for row in page.values["claims"] if None in row["findings"]]
 
 
 def test_the_commands_print_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

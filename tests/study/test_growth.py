@@ -99,13 +99,13 @@ def test_a_look_reads_only_what_changed(tmp_path: Path, monkeypatch: pytest.Monk
     plan = open_study(tmp_path)
     names, paths = list(plan.runs), planned(tmp_path)
     read_again: list[str] = []
-    state = status._state
+    state = status._read_state
 
     def count(plan: object, claims: Claims, run: str) -> status.State:
         read_again.append(run)
         return state(plan, claims, run)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(status, "_state", count)
+    monkeypatch.setattr(status, "_read_state", count)
     watch = Watch(plan)
 
     def look() -> tuple[list[str], list[str]]:

@@ -63,7 +63,10 @@ class Watch:
             paths = (config.out, f"{config.out}/{FOLDER}", str(failures_file(self.plan.folder, run)))
             mark = tuple(map(_change_time, paths))
         if state is None or old_config is not config or old_mark != mark or state.holder:
-            state = _state(self.plan, self._claims, run)
+            try:
+                state = _read_state(self.plan, self._claims, run)
+            except (InputError, RunError) as error:  # a run with a damaged file has failed, and the others go on
+                state = State(run, "failed", 0, config.train.steps, None, None, "", 0, str(error))
             self._states[run] = config, mark, state
         return state
 
@@ -82,14 +85,6 @@ def _change_time(path: str) -> int | None:
         return os.stat(path).st_mtime_ns
     except (FileNotFoundError, NotADirectoryError):
         return None
-
-
-def _state(plan: Plan, claims: Claims, run: str) -> State:
-    """Read the state of a run. One with a damaged file has failed, and the others go on."""
-    try:
-        return _read_state(plan, claims, run)
-    except (InputError, RunError) as error:
-        return State(run, "failed", 0, plan.runs[run].train.steps, None, None, "", 0, str(error))
 
 
 def _read_state(plan: Plan, claims: Claims, run: str) -> State:
