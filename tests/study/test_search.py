@@ -213,12 +213,14 @@ def test_driver_asks_for_more_while_a_place_is_free_and_stops_what_leaves_the_pl
     plan = Plan(found.study, {names[0]: everything[names[0]]})
     engine = Engine(endless=names[1])
     asked = []
+    waiting = names[1:4]
 
     def more() -> bool:
         asked.append(len(plan.runs))
-        if len(plan.runs) == 4:
+        if not waiting:
             return False
-        plan.runs[names[len(plan.runs)]] = everything[names[len(plan.runs)]]  # type: ignore[index]
+        run = waiting.pop(0)
+        plan.runs[run] = everything[run]  # type: ignore[index]
         return True
 
     def look() -> None:
