@@ -136,11 +136,7 @@ def _panels(rows: Rows, aims: Aims, parts: Sequence[str]) -> list[Panel]:
         ("", ", nats per image", {"edges": "error of the edge maps"}),
         ("", ", nats per image", {"kl": "KL term K"}),
         ("", " per image", {"sse": "squared error"}),
-        (
-            "terms with the weight of each image",
-            ", nats per image",
-            {"weighted_rec": "weighted reconstruction", "weighted_kl": "weighted KL"},
-        ),
+        ("weighted terms", ", nats per image", {"weighted_rec": "weighted R", "weighted_kl": "weighted K"}),
         (
             "parts of the KL",
             ", nats per image",
