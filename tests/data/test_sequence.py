@@ -170,8 +170,9 @@ def test_damaged_pictures_are_all_said_and_left_out_if_asked(tmp_path: Path) -> 
 WRONG: dict[str, tuple[Any, str]] = {
     "nothing": ([], r"data is a list without items; give at least one image"),
     "splits": ({"train": Faces(), "test": Faces()}, r"data is a dict of train, test; give one of them"),
-    "numbers": ([1, 2], r"item 0 of the list is a int; expected a Pillow image, an array, a tensor or a path"),
+    "numbers": ([1, 2], r"item 0 of the list is a int; expected a Pillow image, .* pass vectors as one array"),
     "no file": (["a.png"], r"files: a\.png cannot be read as an image \(.*No such file.*\); there is no image left"),
+    "vectors": ([[1.0, 2.0], [3.0, 4.0]], r"item 0 of the list is a float; .* pass vectors as one array"),
     "labels first": ([(1, Image.fromarray(GREY[0]))], r"item 0 of the list is a int"),
     "no picture among columns": (
         Table({"a": [1], "b": [2]}),

@@ -66,6 +66,8 @@ def read(items: Sequence) -> Source:
 
 
 def _raw_of(item: Any, name: str) -> Raw:
+    parts = item if isinstance(item, tuple | list) else [item]
+    is_vector = all(isinstance(part, int | float) for part in parts)
     if isinstance(item, tuple | list) and item:
         item = item[0]  # a label follows
     if isinstance(item, Mapping):
@@ -84,9 +86,10 @@ def _raw_of(item: Any, name: str) -> Raw:
     if isinstance(item, str | os.PathLike):
         return folder.read_file(user_path(item))
     if not isinstance(item, Image.Image):
+        hint = "; pass vectors as one array, numpy.array(data)" if is_vector else ""
         raise InputError(
             f"{name} is a {type(item).__name__}; expected a Pillow image, an array, a tensor or a path, or a tuple or "
-            "mapping with one"
+            f"mapping with one{hint}"
         )
     return pictures.raw_of(item, name)
 
