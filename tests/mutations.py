@@ -93,6 +93,7 @@ MUTATIONS = [
         "balance/set_point.py", "last + self.rise * (increments - last + 1)", "last", "tests/balance/test_set_point.py"
     ),
     Mutation("balance/fixed.py", "return -self.gamma * torch.sign", "return self.gamma * torch.sign", FORMULAS),
+    Mutation("methods/mr_vae.py", "** -exponent", "** exponent", "tests/methods/test_mr_vae.py"),
     Mutation(
         "balance/fixed.py",
         'full_like(seen["progress"], self.end)',
