@@ -1,6 +1,7 @@
 """One column of a factor table: its cells as text become numbers or words."""
 
 import re
+import unicodedata
 import warnings
 from collections.abc import Sequence
 
@@ -49,13 +50,13 @@ class Column:
     """
 
     def __init__(self, name: str, noun: str = "image", order: Sequence[str] = ()) -> None:
-        self.name, self.noun, self.order = name, noun, order
+        self.name, self.noun, self.order = name, noun, [_composed(text) for text in order]
         self.numbers: dict[str, int] = {}
         self.places: list[str] = []
 
     def number(self, text: str, place: str) -> int:
         """The number of a text, in the order in which the texts occur; `place` is the row, for messages."""
-        number = self.numbers.setdefault(text, len(self.numbers))
+        number = self.numbers.setdefault(_composed(text), len(self.numbers))
         if number == len(self.places):
             self.places.append(place)
         return number
@@ -229,6 +230,11 @@ def is_missing(text: str) -> bool:
 def plain_header(name: str) -> str:
     """The header of a column in lower case, without spaces and underscores."""
     return name.casefold().replace("_", "").replace(" ", "")
+
+
+def _composed(text: str) -> str:
+    """The text with composed accents: the same word may be written with an accent that is a character of its own."""
+    return unicodedata.normalize("NFC", text)
 
 
 def is_row_name(name: str, *, is_unnamed: bool = False) -> bool:

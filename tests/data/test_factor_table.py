@@ -52,6 +52,10 @@ def test_words_become_codes_in_the_order_of_the_alphabet(tmp_path: Path) -> None
     assert column(tmp_path, "3_4", "2", "3_4") == ([1, 0, 1], 2)  # not the number 34
 
 
+def test_an_accent_may_be_a_character_of_its_own(tmp_path: Path) -> None:
+    assert column(tmp_path, "caf\u00e9", "cafe\u0301", "bar", "cafe") == ([2, 2, 0, 1], 3)
+
+
 def test_numbers_with_decimal_commas_or_a_unit_are_numbers(tmp_path: Path) -> None:
     assert column(tmp_path, "2,5", "10,5", "100", "2,5") == ([2.5, 10.5, 100, 2.5], 0)
     assert column(tmp_path, "2,5", "1,500", "30") == ([2.5, 1.5, 30], 0)
