@@ -3,9 +3,12 @@
 import dataclasses
 import shlex
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+import equipoise as eq
 from equipoise import config, run_folder, shell
 from equipoise.config import parse, resolve
 from equipoise.data.settings import LabelSettings
@@ -19,25 +22,25 @@ def test_later_layers_win() -> None:
     library = config.resolve({"data": "dsprites", "method": "vae"})
     method = config.resolve({"data": "dsprites", "method": "l-vae"})
     preset = config.resolve({"data": "dsprites", "method": "l-vae", "method.preset": "paper_lvae"})
-    said = config.resolve(
+    explicit = config.resolve(
         {"data": "dsprites", "method": "l-vae", "method.preset": "paper_lvae", "net.latent": 9, "train.steps": 7}
     )
     assert (library.net.name, library.net.latent, library.train.schedule) == ("locatello", 10, "constant")
     assert (method.net.name, method.net.latent) == ("mlp_lvae", 10)
     assert (preset.net.name, preset.net.latent, preset.train.schedule_steps) == ("mlp_lvae", 5, 300_000)
-    assert (said.net.name, said.net.latent, said.train.steps) == ("mlp_lvae", 9, 7)
+    assert (explicit.net.name, explicit.net.latent, explicit.train.steps) == ("mlp_lvae", 9, 7)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_written_settings_read_back_as_the_same_run(method: str, tmp_path: Path) -> None:
     for preset in (None, *METHODS[method].presets):
-        said: dict[str, object] = {
+        overrides: dict[str, object] = {
             "data": "dsprites",
             "method": method,
             "data.split": [0.5, 0.5],
             "train.betas": [0.5, 0.9],
         }
-        before = config.resolve(said if preset is None else said | {"method.preset": preset})
+        before = config.resolve(overrides if preset is None else overrides | {"method.preset": preset})
         (tmp_path / "config.toml").write_text(before.to_toml())
         after = config.resolve(config.read(tmp_path / "config.toml"))
         assert after == before
@@ -70,8 +73,10 @@ def test_a_run_longer_than_its_schedule_is_refused(schedule: str) -> None:
 
 
 def test_words_are_read_as_toml_and_as_text_where_they_are_none() -> None:
-    said = config.parse(["train.lr=1e-3", "data.split=[0.8, 0.2]", "method=l-vae", "out=a=b", 'x="quoted"', "y=true"])
-    assert said == {
+    parsed = config.parse(
+        ["train.lr=1e-3", "data.split=[0.8, 0.2]", "method=l-vae", "out=a=b", 'x="quoted"', "y=true"]
+    )
+    assert overrides == {
         "train.lr": 1e-3,
         "data.split": [0.8, 0.2],
         "method": "l-vae",
@@ -135,17 +140,17 @@ def test_the_demo_is_a_valid_run() -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "overrides",
     [
         {"method": "isa-vae", "method.layout": [3, 2], "data.split": [0.5, 0.5], "data.scored": "train"},
         {"method": "l-vae", "data.keep.shape": [0, 2], "data.leave_out.pos_x": "16:", "evaluate.every": 7},
         {"method": "compose", "method.balance": [{"name": "fixed", "weights": {"kl": 4.0}}]},
         *({"method": method, "method.preset": preset} for method in METHODS for preset in METHODS[method].presets),
     ],
-    ids=lambda said: str(said.get("method.preset", said["method"])),
+    ids=lambda overrides: str(overrides.get("method.preset", overrides["method"])),
 )
-def test_the_command_of_settings_gives_them_again(said: dict[str, object]) -> None:
-    before = config.resolve({"data": "dsprites", **said})
+def test_the_command_of_settings_gives_them_again(overrides: dict[str, object]) -> None:
+    before = config.resolve({"data": "dsprites", **overrides})
     words = shlex.split(shell.command(before.flat()))
     assert words[:3] == ["equipoise", "train", "data=dsprites"]
     assert config.resolve(config.parse(words[2:])).flat() == before.flat()
@@ -174,3 +179,13 @@ def test_presets_of_publications_are_the_published_law_from_a_usual_start(method
     resolved = config.resolve({"data": "dsprites", "method": method, "method.preset": preset})
     assert resolved.method.law == "published"  # type: ignore[attr-defined]
     assert not resolved.train.start_at_mean
+
+
+@pytest.mark.parametrize("wrong", ["train.lr=0.1", ["train.lr"], {3: 1}, 7])
+def test_settings_of_another_type_are_refused_in_one_sentence(wrong: Any, tmp_path: Path) -> None:
+    pixels = np.zeros((4, 8, 8), np.uint8)
+    sentence = r"settings are .*; expected a dictionary by dotted key, such as \{'train\.batch': 256\}"
+    with pytest.raises(InputError, match=sentence):
+        eq.train(pixels, "vae", out=tmp_path, settings=wrong)
+    with pytest.raises(InputError, match=sentence):
+        eq.Disentangler(settings=wrong).fit(pixels[:, None])

@@ -14,7 +14,7 @@ import torch
 import equipoise as eq
 from equipoise import commands, scoring
 from equipoise.codes import Codes, read_to_score, write
-from equipoise.errors import InputError
+from equipoise.errors import InputError, RunError
 from equipoise.metrics import Score
 
 
@@ -143,6 +143,16 @@ def test_codes_without_factors_are_scored_alone(tmp_path: Path) -> None:
     commands.evaluate([], tmp_path / "codes.npy", ["gaussian_tc"])
     with pytest.raises(InputError, match="mig needs factors"):
         commands.evaluate([], tmp_path / "codes.npy", ["mig"])
+
+
+def test_a_run_without_its_codes_names_the_command_that_writes_them(squares: Callable[[], str], tmp_path: Path) -> None:
+    settings = {"evaluate.which": ["sse"], "evaluate.n": 20}
+    path = eq.train(squares(), "vae", net="burgess", steps=2, out=tmp_path / "run", settings=settings).path
+    (path / "codes.npz").unlink()
+    with pytest.raises(RunError, match=f"{path} has no codes; run equipoise evaluate {path}"):
+        _ = eq.open_run(path).codes
+    scoring.evaluate(eq.open_run(path))
+    assert (path / "codes.npz").exists()
 
 
 @pytest.mark.parametrize(

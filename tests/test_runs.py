@@ -35,8 +35,8 @@ def settings(data: str, out: Path, **more: object) -> dict[str, object]:
     return {"method.law": "published", **chosen} if chosen["method"] == "l-vae" else chosen
 
 
-def run(said: dict[str, object]) -> eq.Run:
-    return runs.execute(configuration.resolve(said), progress=False)
+def run(overrides: dict[str, object]) -> eq.Run:
+    return runs.execute(configuration.resolve(overrides), progress=False)
 
 
 def weights(path: Path) -> dict[str, Any]:
@@ -139,11 +139,11 @@ def test_an_interrupted_run_that_goes_on_equals_the_uninterrupted_one(
 
 
 def test_the_same_call_on_a_finished_run_does_nothing(squares: Callable[[], str], tmp_path: Path) -> None:
-    said = settings(squares(), tmp_path / "run")
-    run(said)
+    overrides = settings(squares(), tmp_path / "run")
+    run(overrides)
     files = [path for path in (tmp_path / "run").iterdir() if path.name != "claims"]
     before = {path: path.stat().st_mtime_ns for path in files}
-    run(said)
+    run(overrides)
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
@@ -167,12 +167,12 @@ def test_a_run_that_keeps_its_model_alone_is_smaller_and_equal_but_cannot_be_ext
     data = squares()
     every, model = tmp_path / "every", tmp_path / "model"
     run(settings(data, every))
-    said = settings(data, model, train__keep="model")
+    overrides = settings(data, model, train__keep="model")
     steps = iter(range(20))
     with pytest.raises(Stopped):
-        runs.execute(configuration.resolve(said), progress=False, stop=lambda: next(steps) == 5)
+        runs.execute(configuration.resolve(overrides), progress=False, stop=lambda: next(steps) == 5)
     assert "optimisers" in weights(model), "a run that is not finished resumes"
-    done = run(said)
+    done = run(overrides)
     states = [weights(path) for path in (every, model)]
     assert equal(states[0]["model"], states[1]["model"])
     assert "optimisers" not in states[1]
@@ -180,14 +180,14 @@ def test_a_run_that_keeps_its_model_alone_is_smaller_and_equal_but_cannot_be_ext
     files = [path for path in model.iterdir() if path.name != "claims"]
     before = {path: path.stat().st_mtime_ns for path in files}
     with pytest.raises(InputError, match=r"only its model after 10 steps \(train.keep=model\).*choose another out"):
-        run({**said, "train.steps": 12})
-    assert repr(run(said).scores) == repr(done.scores)
+        run({**overrides, "train.steps": 12})
+    assert repr(run(overrides).scores) == repr(done.scores)
     assert before == {path: path.stat().st_mtime_ns for path in files}
-    assert repr(run({**said, "train.keep": "all"}).scores) == repr(done.scores), "it is the same run"
+    assert repr(run({**overrides, "train.keep": "all"}).scores) == repr(done.scores), "it is the same run"
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "said"),
+    ("before", "after", "overrides"),
     [
         ({}, {"train__lr": 0.5}, "holds another run"),
         ({}, {"train__steps": 5}, "10 steps, more than 5"),
@@ -200,12 +200,12 @@ def test_a_run_that_keeps_its_model_alone_is_smaller_and_equal_but_cannot_be_ext
     ],
 )
 def test_other_settings_in_the_same_folder_are_refused_and_nothing_is_touched(
-    before: dict[str, Any], after: dict[str, Any], said: str, squares: Callable[[], str], tmp_path: Path
+    before: dict[str, Any], after: dict[str, Any], overrides: str, squares: Callable[[], str], tmp_path: Path
 ) -> None:
     data, path = squares(), tmp_path / "run"
     run(settings(data, path, **before))
     held = {file: file.read_bytes() for file in path.iterdir() if file.is_file()}
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=overrides):
         run(settings(data, path, **after))
     assert held == {file: file.read_bytes() for file in path.iterdir() if file.is_file()}
 
@@ -274,8 +274,8 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
 
 
 def test_a_damaged_checkpoint_is_named_and_not_half_read(squares: Callable[[], str], tmp_path: Path) -> None:
-    said = settings(squares(), tmp_path / "run")
-    run(said)
+    overrides = settings(squares(), tmp_path / "run")
+    run(overrides)
     file = tmp_path / "run" / "checkpoint.pt"
     whole = file.read_bytes()
     for wrong in (whole[: len(whole) // 2], b"", b"not a checkpoint"):
@@ -283,7 +283,7 @@ def test_a_damaged_checkpoint_is_named_and_not_half_read(squares: Callable[[], s
         with pytest.raises(RunError, match=r"checkpoint\.pt"):
             _ = eq.open_run(tmp_path / "run").model
         with pytest.raises(RunError, match=r"checkpoint\.pt"):
-            run({**said, "train.steps": 12})
+            run({**overrides, "train.steps": 12})
         assert file.read_bytes() == wrong
 
 
@@ -370,25 +370,6 @@ def test_damaged_codes_are_encoded_anew_and_damaged_scores_named(squares: Callab
     (done.path / "scores.json").write_text('{"checkpoint": ')
     with pytest.raises(RunError, match=r"scores\.json is damaged"):
         _ = eq.open_run(done.path).scores
-
-
-def test_a_run_without_its_codes_says_how_to_write_them(squares: Callable[[], str], tmp_path: Path) -> None:
-    done = run(settings(squares(), tmp_path / "run"))
-    (done.path / "codes.npz").unlink()
-    with pytest.raises(RunError, match=f"{done.path} has no codes; run equipoise evaluate {done.path}"):
-        _ = eq.open_run(done.path).codes
-    scoring.evaluate(eq.open_run(done.path))
-    assert (done.path / "codes.npz").exists()
-
-
-@pytest.mark.parametrize("wrong", ["train.lr=0.1", ["train.lr"], {3: 1}, 7])
-def test_settings_of_another_type_are_refused_in_one_sentence(wrong: Any, tmp_path: Path) -> None:
-    pixels = np.zeros((4, 8, 8), np.uint8)
-    sentence = r"settings are .*; expected a dictionary by dotted key, such as \{'train\.batch': 256\}"
-    with pytest.raises(InputError, match=sentence):
-        eq.train(pixels, "vae", out=tmp_path, settings=wrong)
-    with pytest.raises(InputError, match=sentence):
-        eq.Disentangler(settings=wrong).fit(pixels[:, None])
 
 
 def test_scores_asked_for_later_join_those_of_the_same_codes(squares: Callable[[], str], tmp_path: Path) -> None:
