@@ -187,7 +187,7 @@ def test_a_run_that_keeps_its_model_alone_is_smaller_and_equal_but_cannot_be_ext
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "overrides"),
+    ("before", "after", "sentence"),
     [
         ({}, {"train__lr": 0.5}, "holds another run"),
         ({}, {"train__steps": 5}, "10 steps, more than 5"),
@@ -200,12 +200,12 @@ def test_a_run_that_keeps_its_model_alone_is_smaller_and_equal_but_cannot_be_ext
     ],
 )
 def test_other_settings_in_the_same_folder_are_refused_and_nothing_is_touched(
-    before: dict[str, Any], after: dict[str, Any], overrides: str, squares: Callable[[], str], tmp_path: Path
+    before: dict[str, Any], after: dict[str, Any], sentence: str, squares: Callable[[], str], tmp_path: Path
 ) -> None:
     data, path = squares(), tmp_path / "run"
     run(settings(data, path, **before))
     held = {file: file.read_bytes() for file in path.iterdir() if file.is_file()}
-    with pytest.raises(InputError, match=overrides):
+    with pytest.raises(InputError, match=sentence):
         run(settings(data, path, **after))
     assert held == {file: file.read_bytes() for file in path.iterdir() if file.is_file()}
 
