@@ -73,9 +73,7 @@ def test_a_run_longer_than_its_schedule_is_refused(schedule: str) -> None:
 
 
 def test_words_are_read_as_toml_and_as_text_where_they_are_none() -> None:
-    parsed = config.parse(
-        ["train.lr=1e-3", "data.split=[0.8, 0.2]", "method=l-vae", "out=a=b", 'x="quoted"', "y=true"]
-    )
+    parsed = config.parse(["train.lr=1e-3", "data.split=[0.8, 0.2]", "method=l-vae", "out=a=b", 'x="quoted"', "y=true"])
     assert parsed == {
         "train.lr": 1e-3,
         "data.split": [0.8, 0.2],
