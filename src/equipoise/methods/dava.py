@@ -27,7 +27,7 @@ class DAVA(Noise):
     c_max.
 
     Deviation, which `law=published` undoes: there C changes by 4e-5 in a step, so that a run of 2,000 steps ends below
-    0.1 nats. Deviations from the published code, which preset `code` undoes: C does not become negative, and the
+    0.1 nats. The default learning rate is five times the published one. Deviations from the published code, which preset `code` undoes: C does not become negative, and the
     gradients of the first phase are not added to those of the third.
 
     Source:
@@ -62,7 +62,8 @@ class DAVA(Noise):
 
     name: ClassVar[str] = "dava"
     summary: ClassVar[str] = "a discriminator of images sets the capacity, and an adversarial phase follows"
-    defaults: ClassVar[Settings] = {"train.batch": 128, "train.clip": 1.0, **AT_MEAN}
+    # The published learning rate is 1e-4, with which a short run may keep two latents active.
+    defaults: ClassVar[Settings] = {"train.batch": 128, "train.lr": 5e-4, "train.clip": 1.0, **AT_MEAN}
     presets: ClassVar[Presets] = presets("dava")
 
     def check_new(self, objective: Objective, optimizer: str) -> None:
