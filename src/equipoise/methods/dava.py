@@ -27,8 +27,9 @@ class DAVA(Noise):
     c_max.
 
     Deviation, which `law=published` undoes: there C changes by 4e-5 in a step, so that a run of 2,000 steps ends below
-    0.1 nats. The default learning rate is five times the published one. Deviations from the published code, which preset `code` undoes: C does not become negative, and the
-    gradients of the first phase are not added to those of the third.
+    0.1 nats. Deviations that both presets undo: the learning rate is five times the published one, and the decoder
+    starts at the mean image. Deviations from the published code, which preset `code` undoes: C does not become
+    negative, and the gradients of the first phase are not added to those of the third.
 
     Source:
         Estermann & Wattenhofer, DAVA: Disentangling Adversarial Variational Autoencoder, ICLR 2023,
