@@ -1,7 +1,5 @@
 """Codes of a sample of the images, the same images for every run on a data set."""
 
-import csv
-import io
 import math
 import re
 import warnings
@@ -23,7 +21,7 @@ from equipoise.data.image_names import Row
 from equipoise.data.readers.arrays import of_tensor
 from equipoise.data.readers.named_arrays import name_of_factors
 from equipoise.errors import InputError
-from equipoise.files import replacing, write_text
+from equipoise.files import replacing, write_columns
 from equipoise.model import POINT, VAE
 from equipoise.text_column import Column, floats
 from equipoise.torch_defaults import torch_defaults
@@ -316,13 +314,5 @@ def write(path: Path, codes: Codes, checkpoint: str) -> None:
         case ".npy":
             with replacing(path) as file:
                 np.save(file, codes["mean"], allow_pickle=False)
-        case ".parquet":
-            with replacing(path) as file:
-                codes.to_frame().to_parquet(file, index=False)
         case _:
-            columns = codes._columns()
-            text = io.StringIO()
-            writer = csv.writer(text, lineterminator="\n")
-            writer.writerow(columns)
-            writer.writerows(zip(*columns.values(), strict=True))
-            write_text(path, text.getvalue())
+            write_columns(path, codes._columns())

@@ -1,13 +1,15 @@
 """Atomic writing of files and folders: write beside the target, then rename."""
 
+import csv
 import datetime
 import errno
+import io
 import os
 import re
 import secrets
 import shutil
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -120,6 +122,26 @@ def write_text(path: Path, text: str, within: Path | None = None) -> None:
     Names of files may have bytes that are no UTF-8; each is written as ?.
     """
     write_bytes(path, text.encode("utf-8", "replace"), within)
+
+
+def csv_text(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """Return a CSV file of these rows, with all digits, and an empty cell for None."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def write_columns(path: Path, columns: Mapping[str, Iterable[object]]) -> None:
+    """Write columns of equal length to a .parquet, which needs pandas and pyarrow, or else to a .csv, atomically."""
+    if path.suffix.lower() != ".parquet":
+        write_text(path, csv_text(columns, zip(*columns.values(), strict=True)))
+        return
+    import pandas as pd
+
+    with replacing(path) as file:
+        pd.DataFrame(columns).to_parquet(file, index=False)
 
 
 def read_json(path: Path, kind: type[Content]) -> Content:

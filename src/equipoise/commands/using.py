@@ -1,7 +1,5 @@
 """The commands that use a trained run: sample, decode, nearest, outliers, map, pipe and traverse."""
 
-import csv
-import io
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +8,7 @@ import typer
 
 from equipoise.commands.arguments import Beta, RunFolder, keep_input
 from equipoise.errors import InputError, choose
-from equipoise.files import write_bytes, write_text
+from equipoise.files import csv_text, write_bytes, write_text
 from equipoise.outcome import Outcome, align
 
 if TYPE_CHECKING:
@@ -318,11 +316,7 @@ def _listing(rows: list[dict[str, Any]], out: Path | None, draw: Callable[[], "F
         rows = [{key: value for key, value in row.items() if key != "file"} for row in rows]
     header = list(rows[0])
     if out is not None and out.suffix.lower() == ".csv":
-        text = io.StringIO()
-        writer = csv.DictWriter(text, header, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_text(out, text.getvalue())
+        write_text(out, csv_text(header, (row.values() for row in rows)))
     elif out is not None:
         write_bytes(out, saving.png(draw()))
     wrote = [] if out is None else [f"wrote {out}"]

@@ -1,7 +1,5 @@
 """Export images for other programs: to an .npz, or to a folder of .png with a table of factors."""
 
-import csv
-import io
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +16,7 @@ from equipoise.data.pictures import image_of
 from equipoise.data.pixels import Bytes, blocks
 from equipoise.data.tables import check_packages
 from equipoise.errors import InputError
-from equipoise.files import replacing, replacing_folder, write_bytes, write_text
+from equipoise.files import replacing, replacing_folder, write_bytes, write_columns
 
 _BLOCK = 1000  # images in memory at a time
 _GRID = 10_000  # images in one picture
@@ -74,17 +72,7 @@ def to_table(vectors: Images, path: Path) -> None:
     columns = dict(zip(vectors.scaling.names, vectors.vectors().T, strict=True))
     if vectors.factors is not None:
         columns |= dict(zip(column_names(vectors.factor_names, columns), vectors.factors.T, strict=True))
-    if path.suffix.lower() == ".parquet":
-        import pandas as pd
-
-        with replacing(path) as file:
-            pd.DataFrame(columns).to_parquet(file, index=False)
-        return
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
-    write_text(path, text.getvalue())
+    write_columns(path, columns)
 
 
 def to_npz(images: Images, path: Path) -> None:
@@ -126,10 +114,8 @@ def to_folder(images: Images, folder: Path) -> None:
             for name, picture in zip(names[first:], pixels, strict=False):
                 image_of(picture).save(part / name)
         if images.factors is not None:
-            with open(part / "factors.csv", "w", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file)
-                writer.writerow(("file", *column_names(images.factor_names, ["file"])))
-                writer.writerows((name, *row) for name, row in zip(names, images.factors.tolist(), strict=True))
+            factors = zip(column_names(images.factor_names, ["file"]), images.factors.T, strict=True)
+            write_columns(part / "factors.csv", {"file": names, **dict(factors)})
         check_path(folder)  # files that were added while the images were written are not deleted
 
 

@@ -1,7 +1,5 @@
 """A comparison as text, as JSON values, and as files in CSV, Parquet and LaTeX."""
 
-import csv
-import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
@@ -10,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from equipoise.errors import InputError
+from equipoise.files import csv_text
 from equipoise.metrics import METRICS, table
 from equipoise.outcome import align
 from equipoise.study.compare.comparison import LEADING, Block, Comparison, Pair
@@ -219,15 +218,15 @@ def contents(path: Path, comparison: Comparison) -> bytes:
 
 def csv_of(rows: Iterable[Mapping[str, Any]]) -> bytes:
     """Return a CSV file of rows with the same keys, with all digits and an empty cell for NaN; empty without rows."""
-    file = io.StringIO()
     first = next(rows := iter(rows), None)
     if first is None:
         return b""
-    writer = csv.DictWriter(file, list(first), lineterminator="\n")
-    writer.writeheader()
-    for row in chain([first], rows):
-        writer.writerow({k: "" if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()})
-    return file.getvalue().encode()
+    return csv_text(first, (map(_without_nan, map(row.__getitem__, first)) for row in chain([first], rows))).encode()
+
+
+def _without_nan(value: object) -> object:
+    """Return None for NaN, which is an empty cell, and other values as they are."""
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def latex(comparison: Comparison) -> str:
