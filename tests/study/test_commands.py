@@ -15,7 +15,7 @@ from equipoise import automatic, study
 from equipoise.claim import Claims
 from equipoise.cli import main
 from equipoise.study.folder import FILE
-from equipoise.study.run import board
+from equipoise.study.run import display
 from equipoise.study.run.status import State, Watch
 from equipoise.study.run.work import record_failure, work
 
@@ -196,24 +196,24 @@ def test_time_left_follows_from_the_pace_of_what_runs_now() -> None:
         STATE, run="b", stage="waiting", step=0, images_per_second=None, steps_per_second=None
     )
     failed = dataclasses.replace(waiting, run="c", stage="failed", tries=1, reason="it fell")
-    assert board.seconds_left([STATE, waiting, failed]) == (40 + 60) / 20
-    assert board.seconds_left([waiting]) is None
-    assert board.summary([STATE, waiting, failed]) == (
+    assert display.seconds_left([STATE, waiting, failed]) == (40 + 60) / 20
+    assert display.seconds_left([waiting]) is None
+    assert display.summary([STATE, waiting, failed]) == (
         "3 runs: 1 running, 1 waiting, 1 failed, 320 images/s, about 0:00:05 of training left"
     )
     again = dataclasses.replace(STATE, reason="it fell", tries=1)
-    assert board.lines([again, failed]) == [
+    assert display.lines([again, failed]) == [
         "  a is at step 20 of 60 (host, process 7); failed before: it fell",
         "  c failed once: it fell",
     ]
 
 
-def test_a_terminal_shows_a_board_and_a_file_a_line_for_each_run_that_ends() -> None:
+def test_a_terminal_shows_a_table_and_a_file_a_line_for_each_run_that_ends() -> None:
     waiting = dataclasses.replace(STATE, run="[b]", stage="waiting", step=0)
     states = [STATE, waiting]
     text, screen = io.StringIO(), io.StringIO()
     console = Console(file=screen, force_terminal=True, width=120)
-    with board.live(Console(file=text), lambda: states) as line, board.live(console, lambda: states) as show:
+    with display.live(Console(file=text), lambda: states) as line, display.live(console, lambda: states) as show:
         line()
         show()
         states[1] = dataclasses.replace(waiting, stage="failed", reason="it [fell]")

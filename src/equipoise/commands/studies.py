@@ -99,7 +99,7 @@ def status(
     from rich.console import Console
 
     from equipoise import study
-    from equipoise.study.run import board
+    from equipoise.study.run import display
     from equipoise.study.run.status import Watch
     from equipoise.training.watch import signals
 
@@ -107,7 +107,7 @@ def status(
     plan = study.one_run(folder) if is_run else study.open_study(folder)
     states = Watch(plan)
     console = Console(stderr=True, quiet=not progress)
-    with signals() as stop, board.live(console, states) as update:
+    with signals() as stop, display.live(console, states) as update:
         while watch and not stop.is_set() and any(state.stage in UNFINISHED for state in states()):
             update()
             time.sleep(1)
@@ -323,7 +323,7 @@ def _evidence(
 
 def _dry_run(plan: "Plan", workers: int | None, progress: bool) -> Outcome:
     """What a sweep of this plan would do: its runs, the settings that vary, and how long it takes here."""
-    from equipoise.study.run import board, estimate
+    from equipoise.study.run import display, estimate
     from equipoise.study.run.status import Watch
     from equipoise.study.run.sweep import check_data, check_workers, default_workers
 
@@ -335,9 +335,9 @@ def _dry_run(plan: "Plan", workers: int | None, progress: bool) -> Outcome:
     seconds = estimate.seconds(remaining, slots, progress)
     steps = sum(left for _, left in remaining)
     lines = [
-        *board.listing(plan, states),
-        f"{board.summary(states)}; {steps:,} steps of training left",
-        f"about {board.duration(seconds)} of training, {slots} at once",
+        *display.listing(plan, states),
+        f"{display.summary(states)}; {steps:,} steps of training left",
+        f"about {display.duration(seconds)} of training, {slots} at once",
         f"nothing was done; without --dry-run the runs are written to {plan.folder}",
     ]
     runs = [{"run": run, **config.flat()} for run, config in plan.runs.items()]
@@ -347,9 +347,9 @@ def _dry_run(plan: "Plan", workers: int | None, progress: bool) -> Outcome:
 
 def _state(plan: "Plan", states: Sequence["State"]) -> Outcome:
     """The stage of each run of a study, as an outcome that is complete when all are done."""
-    from equipoise.study.run import board
+    from equipoise.study.run import display
 
     is_done = all(state.stage == "done" for state in states)
     runs = [dataclasses.asdict(state) for state in states]
-    text = "\n".join([f"{plan.folder}: {board.summary(states)}", *board.lines(states)])
+    text = "\n".join([f"{plan.folder}: {display.summary(states)}", *display.lines(states)])
     return Outcome({"study": str(plan.folder), "done": is_done, "runs": runs}, text, is_done)

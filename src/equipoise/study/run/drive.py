@@ -12,7 +12,7 @@ from equipoise import runs
 from equipoise.claim import Claims
 from equipoise.config import Config
 from equipoise.study.plan import Plan
-from equipoise.study.run.board import live
+from equipoise.study.run.display import live
 from equipoise.study.run.status import State, Watch
 from equipoise.study.run.work import is_given_up
 from equipoise.training import watch

@@ -68,10 +68,10 @@ def listing(plan: Plan, states: Sequence[State]) -> list[str]:
 
 @contextmanager
 def live(console: Console, states: Callable[[], Sequence[State]]) -> Iterator[Callable[[], None]]:
-    """Yield a function that shows the states: a live board on a terminal, otherwise a line for each run that ends."""
+    """Yield a function that shows the states: a live table on a terminal, otherwise a line for each run that ends."""
     if console.is_terminal:
         with Live(console=console, transient=True, auto_refresh=False) as display:
-            yield lambda: display.update(_board(states()), refresh=True)
+            yield lambda: display.update(_table(states()), refresh=True)
         return
     runs = {state.run for state in states() if state.stage in ("done", "failed")}  # that were printed or over before
 
@@ -87,7 +87,7 @@ def live(console: Console, states: Callable[[], Sequence[State]]) -> Iterator[Ca
     yield show
 
 
-def _board(states: Sequence[State]) -> RenderableType:
+def _table(states: Sequence[State]) -> RenderableType:
     """Return the summary, a line with a bar for each run that is running, and the reasons of failures."""
     steps, finished_steps = sum(state.steps for state in states), sum(state.step for state in states)
     rows = Table.grid(padding=(0, 2))
