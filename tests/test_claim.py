@@ -245,6 +245,9 @@ def test_a_claim_is_released_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.
     again = Claims().take(tmp_path / "run")
     assert again is not None
     again.release()
+    monkeypatch.setattr(Path, "write_text", lambda *_, **__: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+    with pytest.raises(OSError, match=r"full: .*run/claims/2"):
+        Claims().take(tmp_path / "run")
 
 
 def test_a_holder_whose_claim_was_removed_stops(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from equipoise.errors import RunError
-from equipoise.files import FULL, sweep
+from equipoise.files import FULL, naming, sweep
 
 LEASE = 60.0  # seconds without a new beat after which a claim of another machine is dead
 BEAT = 5.0  # seconds between beats
@@ -205,22 +205,28 @@ def _create(run: Path, last: Path | None, about: dict[str, Any]) -> Path | None:
     path = _next(last) if last else run / FOLDER / "0"
     content = json.dumps({"beat": 0, "over": False, **about})
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    part.write_text(content, encoding="utf-8")
+    try:
+        with naming(path):
+            part.write_text(content, encoding="utf-8")
+        return path if _link(part, path, content) else None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _link(part: Path, path: Path, content: str) -> bool:
+    """Give the written claim its name. Returns whether this process did it, and no other."""
     try:
         os.link(part, path)
     except (FileExistsError, FileNotFoundError):  # not found: the next holder swept the folder
         with suppress(FileNotFoundError):
-            if part.stat().st_nlink == 2:
-                return path  # NFS repeated the call after a lost answer
-        return None
+            return part.stat().st_nlink == 2  # NFS repeated the call after a lost answer
+        return False
     except OSError:  # a file system without hard links
-        with suppress(FileExistsError), open(path, "x", encoding="utf-8") as file:
+        with suppress(FileExistsError), naming(path), open(path, "x", encoding="utf-8") as file:
             file.write(content)
-            return path
-        return None
-    finally:
-        part.unlink(missing_ok=True)
-    return path
+            return True
+        return False
+    return True
 
 
 def machine() -> str:
@@ -245,7 +251,8 @@ def _next(path: Path) -> Path:
 
 def _write(path: Path, about: dict[str, Any]) -> None:
     beside = path.with_name(f".{path.name}.part")  # a fixed name is enough: only one process writes this claim
-    beside.write_text(json.dumps(about), encoding="utf-8")
+    with naming(path):
+        beside.write_text(json.dumps(about), encoding="utf-8")
     os.replace(beside, path)
 
 
