@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from equipoise import report
@@ -94,6 +95,20 @@ def test_a_collapse_after_a_few_steps_is_called_too_short_a_run(make: Make) -> N
     about(notes, "The run is too short: no latent is active after 60 steps")
     assert not any("Lower the weight" in note for note in notes)
     assert "collapsed" in flags(short)
+
+
+def test_images_that_are_alike_are_not_called_a_collapse_or_a_short_run(make: Make) -> None:
+    run = make(dead=True)
+    means = np.zeros_like(run.codes["mean"])
+    alike = run.but(codes=run.codes | {"mean": means, "sse": np.full(len(means), 2.5)})
+    short = replace(run.config, train=replace(run.config.train, steps=60))
+    for other in (alike, alike.but(config=short)):
+        notes = report.notes(other)
+        about(notes, f"The images are alike: all {len(means)} that are scored have the same code")
+        assert not any("collapse" in note or "too short" in note for note in notes)
+        assert "collapsed" in flags(other)
+    collapsed = run.but(codes=run.codes | {"mean": means, "sse": np.arange(float(len(means)))})
+    about(report.notes(collapsed), "Posterior collapse")
 
 
 def test_many_passes_over_few_images_are_remarked_on_if_these_are_scored(make: Make) -> None:

@@ -88,6 +88,13 @@ def _collapse(run: Run, variances: Array) -> list[Remark]:
     if not inactive:
         return []
     steps, is_vector = run.config.train.steps, run.config.data.scaling is not None
+    if len(inactive) == len(variances) and _are_alike(run):
+        items = "vectors" if is_vector else "images"
+        sentence = (
+            f"The {items} are alike: all {len(run.codes['mean']):,} that are scored have the same code and the same "
+            "error, so there was nothing to learn. Check the files, data.crop and data.keep."
+        )
+        return [Remark(sentence, "collapsed")]
     if len(inactive) == len(variances) and steps < FEW:
         sentence = (
             f"The run is too short: no latent is active after {steps:,} steps, too few to tell whether latents "
@@ -106,6 +113,11 @@ def _collapse(run: Run, variances: Array) -> list[Remark]:
         "there are more latents than factors of variation."
     )
     return [Remark(sentence)]
+
+
+def _are_alike(run: Run) -> bool:
+    """Whether all images have one code and one error; those of a collapsed model have different errors."""
+    return len(run.codes["mean"]) > 1 and all(np.ptp(run.codes[name], axis=0).max() == 0 for name in ("mean", "sse"))
 
 
 def _training(run: Run) -> list[Remark]:
