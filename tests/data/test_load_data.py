@@ -92,6 +92,13 @@ def test_side_below_eight_is_refused(setting: str) -> None:
         load_data(np.zeros((2, 8, 8), np.uint8), **{setting: 7})
 
 
+@pytest.mark.parametrize("setting", ["size", "crop"])
+@pytest.mark.parametrize("side", ["32", 32.5, (32, 32)])
+def test_side_that_is_no_whole_number_is_refused(setting: str, side: object) -> None:
+    with pytest.raises(InputError, match=rf"data\.{setting} is .*; expected one whole number of pixels"):
+        load_data(np.zeros((2, 64, 64), np.uint8), **{setting: side})  # type: ignore[arg-type]
+
+
 def test_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")

@@ -46,9 +46,11 @@ class Form(NamedTuple):
     range: intensity.Range | None = None
 
     def check(self) -> None:
-        """Raises `InputError` for sides that are too small for every net."""
+        """Raises `InputError` for sides that are no whole numbers, or too small for every net."""
         for setting in ("size", "crop"):
             side = getattr(self, setting)
+            if side is not None and not isinstance(side, int | np.integer):
+                raise InputError(f"data.{setting} is {side!r}; expected one whole number of pixels, such as 64")
             if side is not None and side < 8:
                 raise InputError(f"data.{setting}={side} is too small; give 8 pixels or more, such as 64")
 
