@@ -5,6 +5,7 @@ Later sources override earlier ones: library default, the method's default, pres
 """
 
 import dataclasses
+import difflib
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -137,7 +138,10 @@ def resolve(settings: Settings, complete: bool = False) -> Config:
         field, _, entry = rest.partition(".")  # of a table, such as data.keep.shape
         if section not in fields or not field:
             known = ["out", *(f"{s}.{f}" for s, kind in {**SECTIONS, "method": method}.items() for f in _names(kind))]
-            raise InputError(f"{key}: no such setting; {nearest(key, known)}")
+            same = [name for name in known if name.endswith(f".{key}")]  # without its section, such as steps
+            meant = same or difflib.get_close_matches(key, SHORT, 1, 0.7)
+            hint = f"did you mean {' or '.join(meant)}?" if meant else nearest(key, known)
+            raise InputError(f"{key}: no such setting; {hint}")
         value = tuple(value) if isinstance(value, list) else value
         table = fields[section].get(field)
         fields[section][field] = {**(table if isinstance(table, dict) else {}), entry: value} if entry else value
