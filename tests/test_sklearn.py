@@ -56,6 +56,21 @@ def test_images_are_taken_as_bytes_or_floats_alike() -> None:
     assert np.allclose(one, other)
 
 
+def test_tensors_of_any_floats_are_vectors_and_masked_values_are_refused() -> None:
+    X = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+    model = Disentangler(latent=2, steps=2, batch=8).fit(torch.tensor(X, requires_grad=True))
+    codes = model.transform(torch.tensor(X, requires_grad=True))
+    assert np.array_equal(codes, model.transform(X))
+    assert np.allclose(codes, model.transform(torch.tensor(X).bfloat16()), atol=0.1)
+    assert model.inverse_transform(torch.tensor(codes, requires_grad=True)).shape == X.shape
+    masked = np.ma.masked_less(X, -1)
+    for use in (Disentangler(latent=2, steps=2).fit, model.transform):
+        with pytest.raises(InputError, match=rf"X: {masked.mask.sum()} values are masked; fill them"):
+            use(masked)
+    with pytest.raises(InputError, match="Z: 1 values are masked"):
+        model.inverse_transform(np.ma.masked_array(codes[:1], [[True, False]]))
+
+
 def test_a_fitted_net_computes_as_torch_does() -> None:
     """Products of matrices are for training: the model may be exported."""
     images = np.random.default_rng(0).integers(256, size=(40, 1, 16, 16), dtype=np.uint8)

@@ -162,10 +162,10 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             Vectors [N, F] in the units of `fit`, or images [N, C, H, W] in [0, 1].
 
         Raises:
-            InputError: If Z has another number of latents.
+            InputError: If Z has another number of latents, or masked values.
         """
         check_is_fitted(self)
-        codes = check_array(Z, dtype=np.float32, input_name="Z")
+        codes = check_array(_plain(Z, "Z"), dtype=np.float32, input_name="Z")
         if codes.shape[1] != self.model_.latent:
             raise InputError(f"Z has {codes.shape[1]} columns; expected one for each of {self.model_.latent} latents")
         out: Array = self.model_.decode(torch.from_numpy(codes)).cpu().numpy()
@@ -204,7 +204,7 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     def _vectors(self, X: npt.ArrayLike, kind: Kind) -> tuple[torch.Tensor, Scaling]:
         """X as the nets take it, float32 [N, 1, 1, F], and the scaling of its columns."""
-        values = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        values = validate_data(self, _plain(X, "X"), dtype=[np.float64, np.float32], ensure_min_samples=2)
         names = list(map(str, getattr(self, "feature_names_in_", [f"x{j}" for j in range(values.shape[1])])))
         scaling = Scaling(kind, tuple(names), values.min(0).astype(np.float64), np.ones(len(names)))
         self.is_constant_ = are_constant(values)
@@ -236,10 +236,23 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             return images.floats(np.arange(len(images))), getattr(X, "dtype", None) == np.float64
         if model.scaling is None:
             raise InputError(f"X has vectors; expected images of shape {model.shape}")
-        values = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        values = validate_data(self, _plain(X, "X"), reset=False, dtype=[np.float64, np.float32])
         scaled = model.scaling.scale(values, "X")
         scaled[..., self.is_constant_] = 0  # also for other values, which the nets have never seen
         return torch.from_numpy(scaled), values.dtype == np.float64
+
+
+def _plain(X: Any, name: str) -> Any:
+    """X as scikit-learn takes it: tensors as arrays, those of bfloat16, which NumPy lacks, in float32.
+
+    Raises `InputError` for masked values, whose mask scikit-learn drops.
+    """
+    if isinstance(X, torch.Tensor):
+        X = X.detach().cpu().to_dense()
+        return (X.float() if X.dtype == torch.bfloat16 else X).numpy()
+    if np.ma.is_masked(X):
+        raise InputError(f"{name}: {np.ma.getmaskarray(X).sum():,} values are masked; fill them: {name}.filled(0)")
+    return X
 
 
 def _is_image(X: npt.ArrayLike) -> bool:

@@ -63,7 +63,7 @@ def test_file_of_another_kind_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("source", [3, None, {1, 2}, iter([])])
 def test_other_types_are_refused(source: object) -> None:
     with pytest.raises(InputError, match=f"data is a {type(source).__name__}; expected a name, a path, an array"):
-        load_data(source)  # type: ignore[arg-type]
+        load_data(source)
 
 
 SETTINGS = [{"crop": 64}, {"grey": True}, {"factors": "a.csv"}, {"skip_damaged": True}]
@@ -96,7 +96,7 @@ def test_side_below_eight_is_refused(setting: str) -> None:
 @pytest.mark.parametrize("side", ["32", 32.5, (32, 32)])
 def test_side_that_is_no_whole_number_is_refused(setting: str, side: object) -> None:
     with pytest.raises(InputError, match=rf"data\.{setting} is .*; expected one whole number of pixels"):
-        load_data(np.zeros((2, 64, 64), np.uint8), **{setting: side})  # type: ignore[arg-type]
+        load_data(np.zeros((2, 64, 64), np.uint8), **{setting: side})
 
 
 def test_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
