@@ -116,8 +116,9 @@ def _collapse(run: Run, variances: Array) -> list[Remark]:
 
 
 def _are_alike(run: Run) -> bool:
-    """Whether all images have one code and one error; those of a collapsed model have different errors."""
-    return len(run.codes["mean"]) > 1 and all(np.ptp(run.codes[name], axis=0).max() == 0 for name in ("mean", "sse"))
+    """Whether all images have one code and one error, up to rounding; those of a collapsed model differ in error."""
+    columns = [run.codes["sse"], *run.codes["mean"].T]
+    return len(columns[0]) > 1 and all(np.ptp(each) <= 1e-5 * np.abs(each).max() for each in columns)
 
 
 def _training(run: Run) -> list[Remark]:
