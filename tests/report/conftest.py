@@ -147,6 +147,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., FakeRun]:
             "parts": {"onednn": True},
             "shape": list(model.shape),
             "images": len(images),
+            "data": {"factor_names": list(images.factor_names)},
         }
         return FakeRun(folder, config, meta, model, log(), codes, scores, images)
 

@@ -193,7 +193,8 @@ def test_of_many_factors_those_that_latents_explain_have_a_panel(make: Make) -> 
     table = np.stack([noise[0], across, down, across // 2, noise[1], down // 2, across // 4], axis=1)
     names = ["a", "across", "down", "half across", "b", "half down", "side"]
     images = Images(run.images.pixels(range(256)), name="many", factors=table, factor_names=names)
-    many = run.but(codes={**run.codes, "factors": table}, images=images, scores={})
+    codes, meta = {**run.codes, "factors": table}, {**run.meta, "data": {"factor_names": names}}
+    many = run.but(codes=codes, meta=meta, images=images, scores={})
     (block,) = code_map(many, analyse(many))
     titles = [axes.get_title(loc="left") for axes in block.figure.axes]
     assert titles == ["images", "across", "down", "half across", "half down", "side"]

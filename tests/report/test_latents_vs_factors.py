@@ -17,10 +17,7 @@ DSPRITES = {"shape": 3, "scale": 6, "orientation": 40, "pos_x": 32, "pos_y": 32}
 
 def known(sizes: dict[str, int], moved: dict[str, float] | None = None) -> list[Factor]:
     """Factors with so many values, of which each moves one latent by a share of its variance."""
-    return [
-        Factor(name, np.zeros((size, 1)), np.zeros((size, 1)), np.array([(moved or {}).get(name, 0.1)]))
-        for name, size in sizes.items()
-    ]
+    return [Factor(name, np.zeros((size, 1)), np.array([(moved or {}).get(name, 0.1)])) for name, size in sizes.items()]
 
 
 @pytest.mark.parametrize(

@@ -342,7 +342,8 @@ def test_many_factors_are_drawn_by_those_that_matter(make: Make) -> None:
         run.images.pixels(np.arange(len(run.images))), name="many", factors=table, factor_names=names
     )
     codes = {**run.codes, "factors": table[run.codes["index"]]}
-    read = Reader(report.write(run.but(images=images, codes=codes, scores={})))
+    meta = {**run.meta, "data": {"factor_names": list(names)}}
+    read = Reader(report.write(run.but(images=images, codes=codes, meta=meta, scores={})))
     assert "follows attribute_33" in read.text
     assert "attribute_33" in re.findall(r"attribute_\d+", read.text.split("Latents and factors")[-1])
 

@@ -21,7 +21,7 @@ def test_a_baseline_has_two_digits_of_its_standard_deviation(make: Make) -> None
 
 def test_what_is_not_set_is_left_out_of_the_settings(make: Make) -> None:
     run = make()
-    data = {"name": "blobs", "range": None, "licence": "Apache-2.0"}
+    data = run.meta["data"] | {"name": "blobs", "range": None, "licence": "Apache-2.0"}
     lines = ["method: l-vae; net small", "length: 9 steps"]
     chosen = {"settings": {"data.name": "blobs"}, "budget": None, "lines": lines}
     text = Reader(report.write(run.but(meta=run.meta | {"data": data, "chosen": chosen}))).text

@@ -15,7 +15,7 @@ from equipoise.errors import InputError
 from equipoise.likelihoods import LIKELIHOODS
 from equipoise.part import Part, spec_of
 from equipoise.priors import PRIORS
-from equipoise.report.findings import analyse_codes
+from equipoise.report.findings import analyse
 from equipoise.report.latents import Latent
 from equipoise.run import Run
 from equipoise.training import checkpoint
@@ -85,8 +85,7 @@ def latents(run: Run) -> list[Latent]:
     path = run.results / "codes.npz"
     if not path.exists() or str(run.codes["checkpoint"]) != checkpoint.digest(run.path / "checkpoint.pt"):
         return []
-    # From meta.json, because the images may no longer be there.
-    return analyse_codes(run.model.prior, run.codes, run.meta["data"]["factor_names"], run.scores).latents
+    return analyse(run).latents
 
 
 def _scores(run: Run) -> dict[str, float]:

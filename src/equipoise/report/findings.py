@@ -1,14 +1,10 @@
 """Findings on the latents and factors of a run, from its codes and scores, for all pictures and sentences."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
 
-from equipoise.metrics import Score
-from equipoise.priors import Prior
 from equipoise.report.latents import (
     Array,
     Factor,
@@ -87,14 +83,11 @@ class Findings:
 
 
 def analyse(run: Run) -> Findings:
-    """Compute the findings of a run that is encoded. Without scores or factors the parts that need them are empty."""
-    return analyse_codes(run.model.prior, run.codes, run.images.factor_names, run.scores)
+    """Compute the findings of a run that is encoded. Without scores or factors the parts that need them are empty.
 
-
-def analyse_codes(
-    prior: Prior, codes: Mapping[str, Any], factor_names: Sequence[str], scores: Mapping[str, Score]
-) -> Findings:
-    """Compute findings from the contents of `codes.npz` and the scores alone, without the images."""
+    The images are not read, because they may no longer be there.
+    """
+    prior, codes, names = run.model.prior, run.codes, run.meta["data"]["factor_names"]
     mean, logvar, z = (torch.from_numpy(np.asarray(codes[name])) for name in ("mean", "logvar", "z"))
     with torch.no_grad():
         kl = prior.kl(mean, logvar, z)
@@ -102,9 +95,9 @@ def analyse_codes(
     means = mean.double().numpy()
     factors, information = [], None
     if "factors" in codes:
-        factors = factors_over(means, codes["factors"], factor_names)
-        if "mig" in scores:
-            information = information_of(scores["mig"], codes["factors"], factor_names)
+        factors = factors_over(means, codes["factors"], names)
+        if "mig" in run.scores:
+            information = information_of(run.scores["mig"], codes["factors"], names)
     return Findings(
         codes=means,
         kl=kl.double().mean(0).numpy(),

@@ -50,11 +50,10 @@ class Latent:
 
 @dataclass(frozen=True)
 class Factor:
-    """A factor over the encoded images: mean and standard deviation [V, D] of the codes at each of its V values."""
+    """A factor over the encoded images: the mean [V, D] of the codes at each of its V values."""
 
     name: str
     mean: Array
-    spread: Array
     explained: Array  # [D], share of the variance of each latent that the mean codes explain, 0 to 1
 
 
@@ -182,12 +181,10 @@ def _factor(name: str, codes: Array, value: NDArray[np.int64]) -> Factor:
     order = np.argsort(value, kind="stable")
     starts = np.searchsorted(value[order], np.arange(len(count)))
     mean = np.add.reduceat(codes[order], starts) / count
-    rest = codes - mean[value]
-    spread = np.sqrt(np.add.reduceat(np.square(rest[order]), starts) / count)
     total = codes.var(axis=0)
-    within = np.square(rest).mean(axis=0)
+    within = np.square(codes - mean[value]).mean(axis=0)
     explained = 1 - np.divide(within, total, out=np.ones_like(total), where=total > 0)
-    return Factor(name, mean, spread, explained)
+    return Factor(name, mean, explained)
 
 
 def _follows(j: int, factors: Sequence[Factor], information: Information | None) -> tuple[str | None, str]:

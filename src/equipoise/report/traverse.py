@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from equipoise.codes import latent_columns
 from equipoise.errors import InputError
-from equipoise.report.findings import analyse_codes
+from equipoise.report.findings import analyse
 from equipoise.report.latents import Array, Latent, Measure
 from equipoise.scoring import Run
 
@@ -33,7 +33,7 @@ def choose(
     """
     if not 2 <= steps <= MOST:
         raise InputError(f"steps is {steps}; give 2 to {MOST} pictures for each latent")
-    findings = analyse_codes(run.model.prior, run.codes, run.codes.get("factor_names", ()), run.scores)
+    findings = analyse(run)
     chosen = findings.selection
     if latents is not None:
         by_index = {latent.index: latent for latent in findings.latents}
