@@ -118,6 +118,12 @@ def test_one_file_is_written_that_refers_to_nothing(written: tuple[Any, str]) ->
     assert "://" not in page
 
 
+def test_one_latent_is_written_in_the_singular(make: Make) -> None:
+    run = explored(make)
+    config = replace(run.config, net=replace(run.config.net, latent=1))
+    assert ", 1 latent, trained on blobs:" in explorer.write(run.but(config=config)).read_text(encoding="utf-8")
+
+
 def test_the_page_may_run_its_own_script_and_nothing_else(written: tuple[Any, str]) -> None:
     _, page = written
     (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page)

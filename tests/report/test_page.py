@@ -24,7 +24,7 @@ from equipoise.report import findings as findings_module
 from equipoise.report.findings import analyse
 from equipoise.report.sections import section
 from equipoise.report.sections.learned import STARTS
-from equipoise.report.sentences import lead
+from equipoise.report.sentences import lead, listing
 
 Make = Callable[..., Any]
 VOID = {"meta"}
@@ -237,6 +237,12 @@ def test_the_page_begins_with_what_was_learned_in_plain_words(run: Any) -> None:
     )
     assert re.search(r"Its latents: 2 used, 2 unused\. They encode \d+\.\d nats \(\d+ bits\) per image\.", words)
     assert "Compared with the labels, z0 follows across; z1 follows down. No latent follows mood." in words
+
+
+def test_one_name_beyond_eight_is_one_other() -> None:
+    names = [f"z{j}" for j in range(10)]
+    assert listing(names[:9]).endswith(", z7 and 1 other")
+    assert listing(names, "or").endswith(", z7 or 2 others")
 
 
 def test_latents_that_hardly_say_anything_are_counted_and_not_named(run: Any) -> None:

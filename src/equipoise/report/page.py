@@ -8,7 +8,7 @@ from equipoise.report.findings import analyse
 from equipoise.report.html import template
 from equipoise.report.remarks import remarks
 from equipoise.report.sections import SECTIONS, File, Picture
-from equipoise.report.sentences import counted, lead
+from equipoise.report.sentences import counted, form, lead
 from equipoise.scoring import Run
 
 
@@ -36,6 +36,7 @@ def write(run: Run) -> Path:
         run=run,
         findings=findings,
         lead=lead(run, findings),
+        form=form(run.images),
         counted=counted,
         batch=run.meta.get("parts", {}).get("batch", run.config.train.batch),
         warnings=[remark.sentence for remark in remarks(run, findings) if remark.flag is not None],

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from equipoise.config import Config, outline
+from equipoise.data import Images
 from equipoise.report.findings import Findings
 from equipoise.report.latents import Latent
 from equipoise.scoring import Run
@@ -16,14 +17,15 @@ BIT = np.log(2)  # nats
 
 def lead(run: Run, findings: Findings) -> list[str]:
     """Return the sentences at the top of the report: what the model was trained on and what it learned."""
-    images, latents = run.meta.get("images", len(run.images)), len(findings.latents)
+    latents = len(findings.latents)
     labels = f", {supervision(run.config) or 'without their labels'}" if findings.factors else ""
     scaling = run.images.scaling
     one = "image" if scaling is None else "row"
-    columns = "" if scaling is None else f" of {counted(len(scaling.names), 'column')}"
+    items = counted(run.meta["images"], one)
+    items += "" if scaling is None else f" of {counted(len(scaling.names), 'column')}"
     numbers, them = ("1 number, its latent", "it") if latents == 1 else (f"{latents} numbers, its latents", "them")
     sentences = [
-        f"The model was trained on {images:,} {one}s{columns} of {Path(run.images.name).name}{labels}. "
+        f"The model was trained on {items} of {Path(run.images.name).name}{labels}. "
         f"It encodes each {one} as {numbers}, and decodes the {one} from {them}."
     ]
     if not findings.active:
@@ -31,6 +33,15 @@ def lead(run: Run, findings: Findings) -> list[str]:
     nats = float(findings.kl.sum())
     sentences.append(f"Its latents: {findings.usage}. They encode {nats:.1f} nats ({nats / BIT:.0f} bits) per {one}.")
     return sentences + _followers(findings.main, [factor.name for factor in findings.factors])
+
+
+def form(images: Images) -> str:
+    """Return what images are as a phrase: their size and colours, or for vectors the number of columns."""
+    channels, height, width = images.shape
+    if images.scaling is not None:
+        return f"rows of {counted(width, 'column')}"
+    colours = {1: "grey", 3: "colour"}.get(channels, f"{channels} channels")
+    return f"images of {height} × {width} pixels in {colours}"
 
 
 def supervision(config: Config) -> str:
@@ -68,7 +79,7 @@ def constant_output(is_vector: bool) -> str:
 def listing(names: Sequence[str], last: str = "and") -> str:
     """Join names to a phrase. Beyond eight, the rest are counted."""
     if len(names) > MOST:
-        return f"{', '.join(names[:MOST])} {last} {len(names) - MOST} others"
+        return f"{', '.join(names[:MOST])} {last} {counted(len(names) - MOST, 'other')}"
     return f" {last} ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 

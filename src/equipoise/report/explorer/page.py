@@ -27,6 +27,7 @@ from equipoise.report.figures import vectors
 from equipoise.report.findings import analyse
 from equipoise.report.html import template
 from equipoise.report.page import write as write_report
+from equipoise.report.sentences import counted, form
 from equipoise.scoring import Run
 from equipoise.torch_defaults import torch_defaults
 
@@ -65,7 +66,7 @@ def write(run: Run) -> Path:
     index = run.codes["index"]
     rows = findings.examples(SAMPLES)
     x = as_float(run.images.pixels(index[:CALIBRATION]), model.likelihood.link)
-    errors = _errors(model.at(), torch.from_numpy(run.codes["z"]), x)
+    errors = _errors(model.at(), torch.from_numpy(run.codes["z"][:CALIBRATION]), x)
     noun = "image" if model.scaling is None else "row"
     weights = _pack([*decoder, *encoder], run.images.pixels(index[rows]).transpose(0, 2, 3, 1))
     code, worker = _join(PAGE), _join(WORKER)
@@ -83,11 +84,14 @@ def write(run: Run) -> Path:
         "encoder": [layer.describe() for layer in encoder],
         "rates": None if rates is None else {**vars(rates), "middle": rates.middle},
     }
+    report = run.results / "report.html"
     page = template("report/explorer/page.html").render(
         title=about["name"],
         rates=rates,
         noun=noun,
-        has_report=(run.results / "report.html").exists(),
+        form=form(run.images),
+        counted=counted,
+        has_report=report.exists(),
         run=run,
         findings=findings,
         data_name=Path(run.images.name).name,  # without the rest of a path, because the page is made to be shared
@@ -102,7 +106,7 @@ def write(run: Run) -> Path:
         worker=Markup(worker),
         code=Markup(code),
     )
-    path, report = run.results / "explorer.html", run.results / "report.html"
+    path = run.results / "explorer.html"
     write_text(path, page, within=run.path)
     if report.exists() and LINK not in report.read_text(encoding="utf-8"):
         write_report(run)  # with the link
@@ -148,7 +152,6 @@ def _means_only(encoder: list[Layer]) -> list[Layer]:
 @torch.no_grad()
 def _errors(model: VAE, z: Tensor, x: Tensor) -> dict[str, float]:
     """Return the largest change of a pixel and of a code that comes from rounding the weights."""
-    z = z[:CALIBRATION]
     pictures = model.likelihood.mean(rounded(model.decoder)(z))
     codes = rounded(model.encoder)(x).chunk(2, dim=1)[0]
     return {
