@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -70,6 +70,15 @@ class Part(nn.Module):
     def remarks(self, rows: Rows) -> list[Remark]:  # noqa: ARG002
         """Sentences on what went wrong or has not settled in a run. `rows` has at least one row."""
         return []
+
+
+def merged_aims(parts: Iterable[Part], rows: Rows) -> Aims:
+    """The target values of several parts. Of two for the same value with the same name, that of the last part."""
+    merged: Aims = {}
+    for part in parts:
+        for key, lines in part.aims(rows).items():
+            merged[key] = merged.get(key, {}) | lines
+    return merged
 
 
 def column(rows: Rows, key: str) -> NDArray[np.float64]:

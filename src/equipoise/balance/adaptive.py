@@ -10,11 +10,11 @@ from torch.nn import functional as F
 
 from equipoise.balance.contract import (
     Balance,
-    Decay,
     Fraction,
     NonNegative,
     Positive,
     Seen,
+    Share,
     Weights,
     schedule_share,
 )
@@ -67,7 +67,7 @@ class AccuracyFeedback(Balance):
         target_end: Accuracy | None = None,
         window: NonNegative = 0.05,
         scale: Fraction = 0.999,
-        smoothing: Decay = 0.99,
+        smoothing: Share = 0.99,
         beta_0: Positive = 6.4,
         beta_min: Positive = 1e-2,
         beta_max: Positive = 1e3,

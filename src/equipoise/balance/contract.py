@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from equipoise.errors import InputError
-from equipoise.part import Aims, Part, Remark, Rows, spec_of
+from equipoise.part import Aims, Part, Remark, Rows, merged_aims, spec_of
 
 Seen = Mapping[str, Tensor]
 Weights = dict[str, Tensor]
@@ -16,7 +16,6 @@ Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
-Decay = Annotated[float, Field(ge=0, lt=1)]
 Steps = Annotated[int, Field(ge=1)]
 UNIT_STEPS = 100  # over which the unit of weights is averaged
 
@@ -129,11 +128,7 @@ class Joint(Balance):
 
     def aims(self, rows: Rows) -> Aims:
         """The target values of all balances."""
-        merged: Aims = {}
-        for balance in self._all():
-            for key, lines in balance.aims(rows).items():
-                merged[key] = merged.get(key, {}) | lines
-        return merged
+        return merged_aims(self._all(), rows)
 
     def remarks(self, rows: Rows) -> list[Remark]:
         """The remarks of all balances."""

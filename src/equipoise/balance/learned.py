@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from equipoise.balance.contract import (
     Balance,
-    Decay,
     Fraction,
     NonNegative,
     Positive,
     Seen,
+    Share,
     Weights,
     average_first_steps,
     schedule_share,
@@ -220,7 +220,7 @@ class ClosedFormWeights(Balance):
     def __init__(
         self,
         terms: Sequence[str],
-        smoothing: Decay = 0.9999,
+        smoothing: Share = 0.9999,
         floor: Positive = 1e-4,
         initial: Positive = 1.0,
         reference: Positive | None = None,

@@ -6,7 +6,7 @@ from pydantic.dataclasses import dataclass
 
 from equipoise import likelihoods, terms
 from equipoise.balance import Balance, ClosedFormWeights, LearnedWeights
-from equipoise.balance.contract import Decay, Fraction, Positive
+from equipoise.balance.contract import Fraction, Positive, Share
 from equipoise.errors import InputError
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
 from equipoise.methods.shared import AT_MEAN
@@ -46,7 +46,7 @@ class LVAE:
     weights: Literal["learned", "closed"] = "learned"
     """`learned`: the sigmas are parameters, as in the paper. `closed`: the sigmas are the fourth roots of running means
     of rec and KL, the values to which the learned ones converge."""
-    smoothing: Decay = 0.9999
+    smoothing: Share = 0.9999
     """Decay of the running means of weights=closed with law=published. With 0.999 the weight of the KL grows
     faster than the KL, which then collapses."""
     memory: Fraction | None = None

@@ -6,7 +6,7 @@ from pydantic.dataclasses import dataclass
 
 from equipoise.balance import AccuracyFeedback, Fixed, Joint
 from equipoise.balance.adaptive import Accuracy
-from equipoise.balance.contract import Decay, Fraction, NonNegative, Positive
+from equipoise.balance.contract import Fraction, NonNegative, Positive, Share
 from equipoise.methods.method import STRICT, Presets, Settings, Shape, presets
 from equipoise.methods.shared import AT_MEAN, Discriminator, adversarial_objective
 from equipoise.objective import Objective
@@ -24,7 +24,7 @@ class Progressive:
     """Distance from the target within which beta does not change. Default: as in the paper."""
     scale: Fraction = 0.999
     """Factor of one step. Default: the slowest of the paper, which averages out the noise of single batches."""
-    smoothing: Decay = 0.99
+    smoothing: Share = 0.99
     """Decay of the running mean of the accuracy; 0: the accuracy of one step, as in the paper."""
     beta_0: Positive = 6.4
     """Weight at the start. Default: RF-VAE's gamma, because the paper gives none."""

@@ -126,8 +126,8 @@ def _training(run: Run) -> list[Remark]:
     if not run.logs:
         return []
     objective = outline(run.config)
-    mse = float(np.mean(run.codes["sse"], dtype=np.float64)) / math.prod(run.meta["shape"])
-    rows = with_context(run.logs, run.config, objective, mse)
+    rows = with_context(run.logs, run.config, objective)
+    rows[-1]["mse"] = float(np.mean(run.codes["sse"], dtype=np.float64)) / math.prod(run.meta["shape"])
     return [remark for part in objective.parts for remark in part.remarks(rows)]
 
 

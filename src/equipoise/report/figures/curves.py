@@ -1,6 +1,5 @@
 """The training curves: the logged values over the steps, with their targets."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,8 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from equipoise.config import Config, outline
-from equipoise.objective import Objective
-from equipoise.part import Aims, Rows, column
+from equipoise.part import Aims, Rows, column, merged_aims
 from equipoise.report.figures.style import CYCLE, INK, LINE, MUTED, SHADES, label_axes
 from equipoise.report.latents import Array, parts_of
 from equipoise.report.log import with_context
@@ -73,7 +71,8 @@ def training_curves(log: Rows, config: Config) -> Figure:
     step = column(rows, "step")
     objective = outline(config)
     parts = parts_of(objective.prior)
-    panels = _panels(rows, _aims(rows, config, objective), parts)
+    # The targets of the balance come last, after chance.
+    panels = _panels(rows, merged_aims(reversed(objective.parts), with_context(rows, config, objective)), parts)
     maps = [name for name in ("kl_dims", "relevance_dims") if name in rows[-1] and len(rows) > 1]
 
     widths = _widths(len(panels), len(maps))
@@ -110,15 +109,6 @@ def constant_weights(log: Rows) -> dict[str, float]:
     """Return the weights that are the same in every row of the log, by term."""
     columns = {name: column(log, f"weight.{name}") for name in _weighted_terms(log)}
     return {name: float(values[-1]) for name, values in columns.items() if not is_changing(values)}
-
-
-def _aims(rows: Rows, config: Config, objective: Objective) -> Aims:
-    """Return the targets of all parts of the objective. That of the balance comes last, after chance."""
-    aims: Aims = defaultdict(dict)
-    for part in reversed(objective.parts):
-        for key, lines in part.aims(with_context(rows, config, objective)).items():
-            aims[key] |= lines
-    return aims
 
 
 def _panels(rows: Rows, aims: Aims, parts: Sequence[str]) -> list[Panel]:
