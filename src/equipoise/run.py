@@ -313,7 +313,7 @@ class Run:
             latents: Two latents, each in 0..D-1, that are the axes instead.
 
         Raises:
-            InputError: For a run with fewer than two active latents or three images, latents that do not exist, or
+            InputError: For a run with fewer than three images or two latents that vary, latents that do not exist, or
                 without umap-learn.
 
         Example:

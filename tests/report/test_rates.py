@@ -14,6 +14,7 @@ from tests.study.compared import write
 import equipoise as eq
 from equipoise import report
 from equipoise.codes import Codes
+from equipoise.gates import Rates
 from equipoise.model import VAE
 from equipoise.report import rates as curves
 from equipoise.report.figures.rates import rates_figure
@@ -77,8 +78,9 @@ def test_the_curve_is_computed_once_for_a_checkpoint(rates: eq.Run, monkeypatch:
     curves.rates(rates)
     made: list[eq.Run] = []
 
-    def compute(run: eq.Run) -> Codes:
+    def compute(run: eq.Run, scope: Rates) -> Codes:
         made.append(run)
+        assert (scope.low, scope.high) == (0.01, 10.0)
         return Codes(beta=np.ones(1))
 
     monkeypatch.setattr(curves, "_compute", compute)

@@ -186,10 +186,9 @@ class AccuracyCapacity(Balance):
 
     def aims(self, rows: Rows) -> Aims:
         """The capacity of all dimensions together beside the KL."""
-        dimensions = len(rows[-1].get("kl_dims", ()))
         if "capacity" not in rows[-1]:
             return {}
-        return {"kl": {"capacity of all latents": dimensions * column(rows, "capacity")}}
+        return {"kl": {"capacity of all latents": len(rows[-1].get("kl_dims", ())) * column(rows, "capacity")}}
 
 
 class Relevance(Balance):

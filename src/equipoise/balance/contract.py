@@ -53,10 +53,11 @@ class Balance(Part):
         own = (*self.named_parameters(), *self.named_buffers())
         return {name: value.detach() for name, value in own if value.ndim <= 1}
 
-    def measure_unit(self) -> None:
-        """Add the buffer `unit_mean` [], the mean of the term `unit`, if there is one. Constructors call it."""
-        if self.unit is not None:
-            self.measures = (*self.measures, self.unit)
+    def express_in(self, unit: str | None) -> None:
+        """Set the unit of the weights in a constructor, and add its mean [] as the buffer `unit_mean`; None: nats."""
+        self.unit = unit
+        if unit is not None:
+            self.measures = (*self.measures, unit)
             self.register_buffer("unit_mean", torch.zeros(()))
 
     def in_nats(self, weight: Tensor, seen: Seen) -> Tensor:

@@ -67,13 +67,13 @@ class Controller(Balance):
                 f"beta_min is {beta_min:g}; with a unit the logarithm of the weight is controlled, so expected a "
                 "beta_min above 0"
             )
-        self.term, self.terms, self.unit = term, (term,), unit
+        self.term, self.terms = term, (term,)
         self.values = tuple(name for name in measures or (term,) if name != unit)  # whose sum is held at the set point
         if not self.values:
             raise InputError(f"measures is {unit}, which is the unit; name the terms whose sum is held at the target")
         self.measures = self.values
         self.is_scheduled = self.target.is_scheduled or unit is not None
-        self.measure_unit()
+        self.express_in(unit)
         self.register_buffer("output", torch.tensor(self.inner(start)))  # of the last step, not clipped
         self.register_buffer("rest", torch.tensor(0.0))  # rounding error of the accumulated value
         self.register_buffer("error", torch.tensor(0.0))

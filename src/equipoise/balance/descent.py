@@ -67,11 +67,11 @@ class Descent(Balance):
         if end > start:
             raise InputError(f"descent goes from {start:g} to {end:g}; end has to be at most start")
         self.start, self.end, self.entry, self.halving = start, end, entry, halving
-        self.hold, self.until, self.term, self.unit = hold, until, term, unit
+        self.hold, self.until, self.term = hold, until, term
         self.terms = (term,)
         self.register_buffer("term_mean", torch.zeros(()))
         self.register_buffer("entered", torch.tensor(1.0 if entry > 0 else 0.0))  # progress at which it pauses; 1: none
-        self.measure_unit()
+        self.express_in(unit)
 
     def check_new(self) -> None:
         """Raise `InputError` for a `hold` after which the weight does not reach `end`."""

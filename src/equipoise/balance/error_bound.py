@@ -67,7 +67,7 @@ class ErrorBound(Balance):
 
     name: ClassVar[str] = "error-bound"
     terms = ("kl",)
-    measures = ("sse", "sse_of_mean", "spread")
+    measures = ("sse", "sse_of_mean")
     is_scheduled = True
     log_beta: Tensor
     rest: Tensor
@@ -100,15 +100,14 @@ class ErrorBound(Balance):
         self.register_buffer("ratio", torch.tensor(1.0))  # beta beside that of the linear model
         self.register_buffer("mean_image", torch.tensor(0.0))  # its squared error
         self.register_buffer("error_mean", torch.tensor(0.0))
-        self.register_buffer("unit_mean", torch.tensor(0.0))
+        self.express_in("spread")
 
     def forward(self, seen: Seen) -> Weights:
         """The weight of the KL; in training the multiplier makes a step first."""
         if self.training:
-            average_first_steps(self.unit_mean, seen["spread"], seen)
             average_first_steps(self.mean_image, seen["sse_of_mean"], seen)
             self._move(seen)
-        return {"kl": self.log_beta.exp() * self.unit_mean}
+        return {"kl": self.in_nats(self.log_beta.exp(), seen)}
 
     @torch.no_grad()
     def _move(self, seen: Seen) -> None:

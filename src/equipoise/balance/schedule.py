@@ -68,9 +68,8 @@ class Schedule(Balance):
                 "take a small weight, or shape = linear"
             )
         self.start, self.end, self.shape, self.until, self.hold = start, end, shape, until, hold
-        self.term, self.cycles, self.unit = term, cycles, unit
-        self.terms = (term,)
-        self.measure_unit()
+        self.term, self.cycles, self.terms = term, cycles, (term,)
+        self.express_in(unit)
 
     def forward(self, seen: Seen) -> Weights:
         """The weight of the term at `progress`."""

@@ -53,7 +53,7 @@ class TwoGroups(Balance):
 
     name: ClassVar[str] = "two-groups"
     is_scheduled = True
-    needs_latent_kl: ClassVar[bool] = True
+    needs_latent_kl = True
     terms = ("kl", "edges")
     kl_mean: Tensor
     opened: Tensor
@@ -86,10 +86,10 @@ class TwoGroups(Balance):
             )
         self.latent, self.start, self.end, self.hold, self.until = latent, start, end, hold, until
         self.opening, self.opening_until, self.opening_weight = opening, opening_until, opening_weight
-        self.edges_start, self.edges_end, self.apart, self.unit = edges_start, edges_end, apart, unit
+        self.edges_start, self.edges_end, self.apart = edges_start, edges_end, apart
         self.register_buffer("kl_mean", torch.zeros(()))
         self.register_buffer("opened", torch.tensor(1.0))  # progress at which the opening ended; 1: not yet
-        self.measure_unit()
+        self.express_in(unit)
 
     def forward(self, seen: Seen) -> Weights:
         """The weights of the KL [D] and of the edge maps [] at `progress`."""

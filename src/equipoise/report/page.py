@@ -6,7 +6,7 @@ from pathlib import Path
 from equipoise.files import write_bytes, write_text
 from equipoise.report.findings import analyse
 from equipoise.report.html import template
-from equipoise.report.remarks import remarks
+from equipoise.report.remarks import batch_size, remarks
 from equipoise.report.sections import SECTIONS, File, Picture
 from equipoise.report.sentences import counted, form, lead
 from equipoise.scoring import Run
@@ -38,7 +38,7 @@ def write(run: Run) -> Path:
         lead=lead(run, findings),
         form=form(run.images),
         counted=counted,
-        batch=run.meta.get("parts", {}).get("batch", run.config.train.batch),
+        batch=batch_size(run),
         warnings=[remark.sentence for remark in remarks(run, findings) if remark.flag is not None],
         sections={section: blocks for section, blocks in contents.items() if blocks},
     )

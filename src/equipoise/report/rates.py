@@ -14,6 +14,7 @@ from equipoise import codes as coding
 from equipoise import scoring
 from equipoise.codes import Codes
 from equipoise.config import outline
+from equipoise.gates import Rates
 from equipoise.metrics import ScoreWarning
 from equipoise.model import VAE
 from equipoise.report.latents import ACTIVE, latent_variances, nats_carried
@@ -33,11 +34,12 @@ def rates(run: Run) -> Codes | None:
     [20] in nats or squared error per image, nats and variance [20, D] of each latent, mig [20] where factors are
     known; and the codes themselves, mean and logvar [20, n, D] of the images at index [n].
     """
-    if outline(run.config).rates is None:
+    scope = outline(run.config).rates
+    if scope is None:
         return None
     path, digest = run.path / FILE, checkpoint.digest(run.path / "checkpoint.pt")
     if not scoring.are_of(path, digest):
-        coding.save(path, _compute(run), digest)
+        coding.save(path, _compute(run, scope), digest)
     return coding.load(path)
 
 
@@ -64,15 +66,13 @@ def last_active(curve: Codes) -> NDArray[np.int64]:
     return last
 
 
-def _compute(run: Run) -> Codes:
+def _compute(run: Run, scope: Rates) -> Codes:
     """Encode the images of a run at 20 betas."""
-    scope = outline(run.config).rates
-    assert scope is not None
     betas = np.geomspace(scope.low, scope.high, BETAS)
     betas[[0, -1]] = scope.low, scope.high  # without rounding
     index = run.codes["index"][:IMAGES]
     convention = run.config.evaluate.convention
-    model, prior = scoring.on_device(run), run.model.prior
+    model, prior, offset = scoring.on_device(run), run.model.prior, constant(run.model)
     columns: dict[str, list[Any]] = defaultdict(list)
     for beta in betas.tolist():
         codes = coding.encode(model.at(beta), run.images, index)
@@ -80,7 +80,7 @@ def _compute(run: Run) -> Codes:
         with torch.no_grad():
             nats = nats_carried(prior.kl(mean, logvar, z), mean, logvar)[1]
         values = {
-            "rec": -codes["log_px_z"].mean() - constant(run.model),
+            "rec": -codes["log_px_z"].mean() - offset,
             "kl": codes["kl"].mean(),
             "sse": codes["sse"].mean(),
             "nats": nats,

@@ -60,9 +60,14 @@ def remarks(run: Run, findings: Findings) -> list[Remark]:
     return every + _scores(run, findings)
 
 
+def batch_size(run: Run) -> int:
+    """Return the number of images in a batch, which is smaller than in the settings if there are fewer images."""
+    return int(run.meta.get("parts", {}).get("batch", run.config.train.batch))
+
+
 def _batch(run: Run) -> list[Remark]:
-    size = run.meta.get("parts", {}).get("batch")
-    if size is None:
+    size = batch_size(run)
+    if size == run.config.train.batch:
         return []
     sentence = f"There were only {run.meta['images']} images to train on, so each batch had {size} images, not "
     return [Remark(f"{sentence}{run.config.train.batch}.")]
@@ -71,7 +76,7 @@ def _batch(run: Run) -> list[Remark]:
 def _passes(run: Run) -> list[Remark]:
     """Return a remark on a run that used each image many times, if these images are scored."""
     images, data = run.meta["images"], run.config.data
-    passes = run.config.train.steps * run.meta.get("parts", {}).get("batch", run.config.train.batch) / images
+    passes = run.config.train.steps * batch_size(run) / images
     scored = data.scored or ("test" if data.split else "all")
     if passes < OFTEN or scored not in ("all", "train"):
         return []

@@ -1,6 +1,6 @@
 """Phrases that several parts of the report use."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -86,9 +86,3 @@ def listing(names: Sequence[str], last: str = "and") -> str:
 def latent_names(latents: Sequence[Latent]) -> str:
     """Return the latents as a phrase, each with the factor that it follows: "z0 (across) and z1"."""
     return listing([f"z{one.index} ({one.factor})" if one.factor else f"z{one.index}" for one in latents])
-
-
-def logged(row: Mapping[str, object], key: str) -> str:
-    """Return a value of a row of the log with four digits, or "unknown"."""
-    value = row.get(key)
-    return f"{value:.4g}" if isinstance(value, float | int) else "unknown"

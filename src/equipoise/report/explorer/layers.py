@@ -18,13 +18,10 @@ from equipoise.errors import InputError
 from equipoise.gates import SPEED, Gate, Gated
 
 Weighted = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
+Activation = Literal["relu", "tanh", "silu", "none"]
 
 BITS = 14  # of a stored weight: at most 0.1 of 255 grey levels for every net, and 0.8 of the size of 16 bits
-ACTIVATIONS: dict[type[nn.Module], Literal["relu", "tanh", "silu"]] = {
-    nn.ReLU: "relu",
-    nn.SiLU: "silu",
-    nn.Tanh: "tanh",
-}
+ACTIVATIONS: dict[type[nn.Module], Activation] = {nn.ReLU: "relu", nn.SiLU: "silu", nn.Tanh: "tanh"}
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ class Layer:
     kind: Literal["dense", "conv", "up"]
     rows: Tensor
     bias: Tensor
-    activation: Literal["relu", "tanh", "silu", "none"]
+    activation: Activation
     input: tuple[int, int, int]
     output: tuple[int, int, int]
     kernel: tuple[int, int] = (1, 1)

@@ -121,7 +121,7 @@ def _columns(scaling: Scaling, values: NDArray[Any]) -> dict[str, Any]:
         **scaling.to_dict(),
         "axis": None if scaling.axis is None else scaling.axis.tolist(),
         "inUnits": scaling.has_one_unit,
-        "label": vectors.unit(scaling),
+        "label": vectors.value_label(scaling),
         "low": low - 0.05 * (high - low),
         "high": high + 0.05 * (high - low),
     }

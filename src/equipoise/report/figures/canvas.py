@@ -1,5 +1,7 @@
 """Figures that are laid out in pixels, and image arrays as tiles to put on them."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from matplotlib.axes import Axes
@@ -8,7 +10,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from equipoise.report.figures.saving import png
-from equipoise.report.figures.style import INK, PIXELS
+from equipoise.report.figures.style import INK, MUTED, PIXELS
 from equipoise.report.latents import Array
 
 SMALLEST = 64  # pixels: smaller images are enlarged at least to this
@@ -57,6 +59,13 @@ def label(
     width, height = figure.get_size_inches() * PIXELS
     at = x / width, 1 - y / height
     figure.text(*at, text, ha=ha, va="center", color=color, weight=weight, size=size, parse_math=False)
+
+
+def label_row(figure: Figure, right: float, middle: float, lines: Sequence[str]) -> None:
+    """Write three lines of text, the first in bold, to the left of `right` and around the height `middle` of a row."""
+    label(figure, right, middle - 17, lines[0], ha="right", weight="bold", size=10)
+    label(figure, right, middle + 1, lines[1], ha="right", color=MUTED)
+    label(figure, right, middle + 18, lines[2], ha="right", color=MUTED)
 
 
 def grid(pictures: Array, columns: int) -> NDArray[np.uint8]:

@@ -13,7 +13,7 @@ from equipoise.errors import InputError, check_value
 from equipoise.likelihoods import as_float, per_image
 from equipoise.model import VAE
 from equipoise.report.figures import vectors
-from equipoise.report.figures.canvas import GAP, canvas, grid, label, place, signed
+from equipoise.report.figures.canvas import GAP, canvas, grid, label, label_row, place, signed
 from equipoise.report.figures.style import MUTED, short
 from equipoise.report.latents import Array, Latent, Measure, deviation_of, latent_variances, nats_carried
 from equipoise.torch_defaults import torch_defaults
@@ -221,11 +221,8 @@ def traversal_figure(
     label(figure, left + width, top - 10, "high", ha="right", color=MUTED)
     for line, (latent, strip) in enumerate(zip(latents, strips, strict=True)):
         place(figure, strip, left, top + line * pitch)
-        centre = top + line * pitch + height / 2
-        name, nats, ends = _row_texts(latent, measure)
-        label(figure, left - 12, centre - 17, short(name, left - 16), ha="right", weight="bold", size=10)
-        label(figure, left - 12, centre + 1, nats, ha="right", color=MUTED)
-        label(figure, left - 12, centre + 18, ends, ha="right", color=MUTED)
+        name, *others = _row_texts(latent, measure)
+        label_row(figure, left - 12, top + line * pitch + height / 2, [short(name, left - 16), *others])
     return figure
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from equipoise.report.figures.style import MUTED, SHADES, columns, plain, short
+from equipoise.report.figures.style import MUTED, SHADES, plain, short, text_width
 
 LEGIBLE = 400  # cells in which a number can still be read
 
@@ -32,7 +32,7 @@ def information_map(matrix: NDArray[np.float64], factor_names: Sequence[str], la
     cells = matrix[:, list(latents)]
     names = [short(name, 170) for name in factor_names]
     # Inches: of the map, and around it for the labels.
-    width, height, left = max(2.6, 0.56 * len(latents)), 0.4 * len(cells), 0.15 + 0.075 * max(map(columns, names))
+    width, height, left = max(2.6, 0.56 * len(latents)), 0.4 * len(cells), 0.15 + 0.075 * max(map(text_width, names))
     size = (left + width + 0.1, 0.3 + height + 0.3)
     figure = Figure(figsize=size, facecolor="white")
     axes = figure.add_axes((left / size[0], 0.3 / size[1], width / size[0], height / size[1]))

@@ -108,6 +108,7 @@ def mean_code_figure(
     raw = dict(zip(names, factors.T, strict=True))
     values = {factor.name: levels(raw[factor.name]) for factor in varied}
     means = _means(codes[:, indices], values, arrangement)
+    limit = means.limit
 
     # Fixed places: a layout engine would take longer than all the drawing.
     figure = canvas(WIDTH, TOP + len(latents) * (HEIGHT + GAP) + (0 if means.map is None else BELOW))
@@ -126,16 +127,16 @@ def mean_code_figure(
             label(figure, LEFT - 14, middle + 9, short(latent.factor, LEFT - 20), ha="right", color=MUTED)
         if means.map is not None:
             axes = _panel(figure, LEFT, top, HEIGHT, latent.factor in (arrangement.sides or ()))
-            axes.imshow(means.map[..., row], **_shades(means.limit))
+            axes.imshow(means.map[..., row], **_shades(limit))
         for name, left in columns.items():
             axes = _panel(figure, left, top, width, latent.factor == name)
-            _curves(axes, means.lines[name][..., row], means.limit)
+            _curves(axes, means.lines[name][..., row], limit)
         if columns:
             right = max(columns.values()) + width + 6
-            for share, value in ((0.04, means.limit), (0.5, 0.0), (0.96, -means.limit)):
+            for share, value in ((0.04, limit), (0.5, 0.0), (0.96, -limit)):
                 label(figure, right, top + share * HEIGHT, signed(value), color=MUTED)
     if means.map is not None:
-        _key_of_map(figure, TOP + len(latents) * (HEIGHT + GAP) + 4, means.limit)
+        _key_of_map(figure, TOP + len(latents) * (HEIGHT + GAP) + 4, limit)
     return figure
 
 

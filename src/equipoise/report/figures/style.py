@@ -37,12 +37,12 @@ def short(name: str, width: float) -> str:
     """Cut a name with "…" to `width` hundredths of an inch at 9 points, where a letter takes about 7."""
     limit, used = max(3, int(width / 7)), 0
     for position, letter in enumerate(name):
-        used += columns(letter)
+        used += text_width(letter)
         if used > limit:
             return name[: max(1, position - 1)] + "…"
     return name
 
 
-def columns(text: str) -> int:
+def text_width(text: str) -> int:
     """Return the width of a text in letters. Chinese, Japanese and Korean letters count twice."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)

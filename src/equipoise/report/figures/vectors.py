@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from equipoise.data.columns import Scaling
-from equipoise.report.figures.canvas import axes_at, canvas, label
-from equipoise.report.figures.style import BLUE, INK, LINE, MUTED, ORANGE, columns, plain, short
+from equipoise.report.figures.canvas import axes_at, canvas, label, label_row
+from equipoise.report.figures.style import BLUE, INK, LINE, MUTED, ORANGE, plain, short, text_width
 from equipoise.report.latents import Array
 
 WIDTH, HEIGHT = 640, 130  # pixels of the panel of a traversal
@@ -28,7 +28,7 @@ def to_draw(scaling: Scaling, values: Array) -> Array:
     return scaling.restore(values) if scaling.has_one_unit else values.reshape(len(values), -1)
 
 
-def unit(scaling: Scaling) -> str:
+def value_label(scaling: Scaling) -> str:
     """Return the label of the axis of values."""
     if scaling.has_one_unit or scaling.kind == "none":
         return "value"
@@ -43,7 +43,7 @@ def traversals(scaling: Scaling, strips: Sequence[Array], texts: Sequence[tuple[
     arrays = [to_draw(scaling, strip) for strip in strips]
     limits = _limits(np.concatenate(arrays))
     left, top = 236, 26
-    below = 34 if scaling.axis is not None else 24 + 7 * min(LETTERS, max(columns(name) for name in scaling.names))
+    below = 34 if scaling.axis is not None else 24 + 7 * min(LETTERS, max(text_width(name) for name in scaling.names))
     pitch = HEIGHT + below
     figure = canvas(left + WIDTH + 20, top + pitch * len(arrays) + 4)
     label(figure, left, top - 12, "low", color=BLUE, weight="bold")
@@ -52,11 +52,7 @@ def traversals(scaling: Scaling, strips: Sequence[Array], texts: Sequence[tuple[
         axes = axes_at(figure, left, top + line * pitch, WIDTH, HEIGHT)
         _draw_sweep(axes, scaling, values)
         _finish(axes, scaling, limits)
-        centre = top + line * pitch + HEIGHT / 2
-        for text, offset in zip(lines, (-17, 1, 18), strict=True):
-            is_name = offset < 0
-            options = {"weight": "bold", "size": 10.0} if is_name else {"color": MUTED}
-            label(figure, left - 66, centre + offset, short(text, left - 80), ha="right", **options)
+        label_row(figure, left - 66, top + line * pitch + HEIGHT / 2, [short(text, left - 80) for text in lines])
     return figure
 
 
@@ -124,7 +120,10 @@ def _panels(
     figure = canvas(left + (width + 14) * min(ACROSS, len(groups)) + 6, top + rows * pitch + heads * len(titles) + 24)
     for place, name, colour in zip((left, left + 80), names, (INK, ORANGE), strict=False):
         label(figure, place, 12, name, color=colour, weight="bold")
-    label(figure, left, 12 + (18 if names else 0), _axis_text(scaling), color=MUTED)
+    # Small panels have no labels of their own.
+    ends = f"{scaling.names[0]} to {scaling.names[-1]}"
+    axes_text = f"across: {len(scaling.names)} columns, {ends}; up: {value_label(scaling)}"
+    label(figure, left, 12 + (18 if names else 0), axes_text, color=MUTED)
     limits = _limits(groups)
     for number, (group, caption) in enumerate(zip(groups, captions, strict=True)):
         row, column = divmod(number, ACROSS)
@@ -178,13 +177,7 @@ def _finish(
     if is_small:
         axes.set_xticks([])
     else:
-        axes.set_ylabel(unit(scaling), size=8, color=MUTED)
-
-
-def _axis_text(scaling: Scaling) -> str:
-    """Return the text that describes both axes of small panels, which have no labels of their own."""
-    first, last = scaling.names[0], scaling.names[-1]
-    return f"across: {len(scaling.names)} columns, {first} to {last}; up: {unit(scaling)}"
+        axes.set_ylabel(value_label(scaling), size=8, color=MUTED)
 
 
 def _limits(values: Array) -> tuple[float, float]:

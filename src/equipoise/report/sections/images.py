@@ -25,7 +25,10 @@ def reconstructions(run: Run, findings: Findings) -> Sequence[Block]:
     if total >= 2 * COUNT:
         typical = by_error[(np.linspace(0.05, 0.95, COUNT) * (total - 1)).round().astype(int)]
         worst = by_error[::-1][:COUNT]
-        titles = [f"10 {noun} at evenly spaced ranks of the error, smallest first", f"the 10 worst of {total:,}"]
+        titles = [
+            f"{COUNT} {noun} at evenly spaced ranks of the error, smallest first",
+            f"the {COUNT} worst of {total:,}",
+        ]
     x = torch.from_numpy(run.images.pixels(run.codes["index"][np.concatenate([typical, worst])]))
     figure = figures.reconstructions(run.model, x, titles)
     subject = "Originals and reconstructions of" if is_vector else "Originals, reconstructions and differences of"
