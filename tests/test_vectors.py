@@ -106,6 +106,7 @@ def test_the_report_draws_vectors_with_the_names_of_columns(name: str, columns: 
     assert "data.scaling=standardize" in page
     assert "squared error per vector, summed over scaled columns" in page
     assert "1,000 rows of" in page
+    assert f'aria-label="Vectors decoded from samples of the prior, for a model of {name}.csv."' in page
     for picture in ("traversals.png", "traversals.gif", "reconstructions.png", "samples.png"):
         assert (made / name / "pictures" / picture).stat().st_size > 1000
 

@@ -62,6 +62,14 @@ def test_a_weight_at_its_upper_limit_is_said_with_what_to_do() -> None:
     assert flag == "saturated"
 
 
+def test_the_option_that_sets_the_upper_limit_is_that_of_the_controller() -> None:
+    controller = IncrementalPI(target=18.0, beta_0=0.15, beta_min=1e-3, unit="spread")
+    said, flag = remarked(controller, [row | {"unit_mean": 100.0} for row in rows(15.0, 30.0)])
+    assert "upper limit 0.15 times the spread" in said
+    assert said.endswith("out of reach: take a target above 30.00 nats, or a larger beta_0.")
+    assert flag == "saturated"
+
+
 def test_a_weight_that_the_anti_windup_holds_at_its_limit_is_said() -> None:
     for controller in (PI(target=18.0, anti_windup="code"), IncrementalPI(target=18.0, anti_windup="code")):
         said, flag = remarked(controller, rows(controller.beta_min, 25.0))

@@ -39,6 +39,7 @@ class Controller(Balance):
     error: Tensor
     set_point: Tensor
     beta_max: float | None = None
+    upper: ClassVar[str] = "beta_max"  # the option that sets it
 
     def __init__(
         self,
@@ -131,7 +132,7 @@ class Controller(Balance):
 
         for limit, word, out_of_reach, instead in (
             (self.beta_min, "lower", value < target, f"below {value:.2f} nats, or a smaller beta_min"),
-            (self.beta_max, "upper", value > target, f"above {value:.2f} nats, or a larger beta_max"),
+            (self.beta_max, "upper", value > target, f"above {value:.2f} nats, or a larger {self.upper}"),
         ):
             if limit is None or not all(self._is_at(limit, row) for row in last):
                 continue
@@ -295,6 +296,7 @@ class IncrementalPI(Controller):
     """
 
     name: ClassVar[str] = "incremental-pi"
+    upper = "beta_0"
     queue: Tensor
     filled: Tensor
 

@@ -40,8 +40,8 @@ def reconstructions(run: Run, findings: Findings) -> Sequence[Block]:
 
 def samples(run: Run, findings: Findings) -> Sequence[Block]:  # noqa: ARG001
     """Return pictures decoded from samples of the prior."""
-    alt = f"Pictures decoded from samples of the prior, for a model of {Path(run.images.name).name}."
     subject = "Pictures" if run.model.scaling is None else "Vectors"
+    alt = f"{subject} decoded from samples of the prior, for a model of {Path(run.images.name).name}."
     caption = (
         f"{subject} decoded from random samples of the prior. They look like the data if the codes of the data are "
         "distributed like the prior."
