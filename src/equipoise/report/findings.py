@@ -87,7 +87,7 @@ def analyse(run: Run) -> Findings:
 
     The images are not read, because they may no longer be there.
     """
-    prior, codes, names = run.model.prior, run.codes, run.meta["data"]["factor_names"]
+    prior, codes = run.model.prior, run.codes
     mean, logvar, z = (torch.from_numpy(np.asarray(codes[name])) for name in ("mean", "logvar", "z"))
     with torch.no_grad():
         kl = prior.kl(mean, logvar, z)
@@ -95,6 +95,7 @@ def analyse(run: Run) -> Findings:
     means = mean.double().numpy()
     factors, information = [], None
     if "factors" in codes:
+        names = list(map(str, codes.get("factor_names", run.meta["data"]["factor_names"])))
         factors = factors_over(means, codes["factors"], names)
         if "mig" in run.scores:
             information = information_of(run.scores["mig"], codes["factors"], names)
