@@ -18,6 +18,7 @@ import equipoise as eq
 from equipoise import config, likelihoods
 from equipoise.cli import app, main
 from equipoise.report import explorer
+from equipoise.report.figures.vectors import axis_range
 from equipoise.run import Run
 
 ROOT = Path(__file__).parent.parent
@@ -109,6 +110,11 @@ def test_the_report_draws_vectors_with_the_names_of_columns(name: str, columns: 
     assert f'aria-label="Vectors decoded from samples of the prior, for a model of {name}.csv."' in page
     for picture in ("traversals.png", "traversals.gif", "reconstructions.png", "samples.png"):
         assert (made / name / "pictures" / picture).stat().st_size > 1000
+
+
+def test_an_axis_of_equal_values_has_a_length() -> None:
+    assert axis_range(np.full((2, 3), 5.0)) == (4.0, 6.0)
+    assert axis_range(np.array([0.0, 100.0])) == (-6.0, 106.0)
 
 
 def test_the_explorer_page_holds_the_scaling_and_rows(made: Path, table: Run) -> None:

@@ -116,14 +116,14 @@ def write(run: Run) -> Path:
 def _columns(scaling: Scaling, values: NDArray[Any]) -> dict[str, Any]:
     """Return what the page needs to draw vectors, whose scaled values over the run are [n, 1, 1, V]."""
     drawing = vectors.to_draw(scaling, values.astype(np.float64))
-    low, high = float(drawing.min()), float(drawing.max())
+    low, high = vectors.axis_range(drawing)
     return {
         **scaling.to_dict(),
         "axis": None if scaling.axis is None else scaling.axis.tolist(),
         "inUnits": scaling.has_one_unit,
         "label": vectors.value_label(scaling),
-        "low": low - 0.05 * (high - low),
-        "high": high + 0.05 * (high - low),
+        "low": low,
+        "high": high,
     }
 
 

@@ -41,7 +41,7 @@ def traversals(scaling: Scaling, strips: Sequence[Array], texts: Sequence[tuple[
     strips: for each latent, scaled vectors [steps, 1, 1, V]. texts: for each latent three lines of text.
     """
     arrays = [to_draw(scaling, strip) for strip in strips]
-    limits = _limits(np.concatenate(arrays))
+    limits = axis_range(np.concatenate(arrays))
     left, top = 236, 26
     below = 34 if scaling.axis is not None else 24 + 7 * min(LETTERS, max(text_width(name) for name in scaling.names))
     pitch = HEIGHT + below
@@ -84,7 +84,7 @@ def neighbours(scaling: Scaling, queries: Array, others: Array, distances: Array
 def pictures(scaling: Scaling, strips: Sequence[Array]) -> NDArray[np.uint8]:
     """Return small pictures [n, steps, h, w, 3] of n strips of scaled vectors, each [steps, 1, 1, V]."""
     arrays = [to_draw(scaling, strip) for strip in strips]
-    limits = _limits(np.concatenate(arrays))
+    limits = axis_range(np.concatenate(arrays))
     return np.stack([[_picture(scaling, values, limits) for values in strip] for strip in arrays])
 
 
@@ -124,7 +124,7 @@ def _panels(
     ends = f"{scaling.names[0]} to {scaling.names[-1]}"
     axes_text = f"across: {len(scaling.names)} columns, {ends}; up: {value_label(scaling)}"
     label(figure, left, 12 + (18 if names else 0), axes_text, color=MUTED)
-    limits = _limits(groups)
+    limits = axis_range(groups)
     for number, (group, caption) in enumerate(zip(groups, captions, strict=True)):
         row, column = divmod(number, ACROSS)
         block = number // (2 * ACROSS)
@@ -180,7 +180,8 @@ def _finish(
         axes.set_ylabel(value_label(scaling), size=8, color=MUTED)
 
 
-def _limits(values: Array) -> tuple[float, float]:
+def axis_range(values: Array) -> tuple[float, float]:
+    """Return the ends of an axis for these values, a little beyond the least and the largest."""
     low, high = float(values.min()), float(values.max())
     margin = 0.06 * (high - low) or 1.0
     return low - margin, high + margin
