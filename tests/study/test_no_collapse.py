@@ -66,6 +66,7 @@ def test_the_command_shows_what_is_there_and_refuses_options_of_other_tables(
     outcome = commands.reproduce("no-collapse", to=Path("page.md"))
     assert not outcome.is_complete
     assert "0 of 168 cells are finished" in outcome.text
+    assert "missing runs: 168; --run trains them" in outcome.text
     assert outcome.values["cells"][0] == {"method": "aligned-vae", "net": "mlp_lvae", "data": "dsprites"}
     assert "| l-vae closed | burgess | - | - | - |" in Path("page.md").read_text(encoding="utf-8")
     with pytest.raises(InputError, match="no-collapse has its own data sets and runs; leave --dataset and --add out"):

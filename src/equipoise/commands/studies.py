@@ -302,7 +302,7 @@ def _evidence(
     table: "Evidence", size: "Size", run: bool, workers: int | None, results: Path, to: Path | None, progress: bool
 ) -> Outcome:
     """The page of a table of evidence, after the training of its runs; the same command resumes them."""
-    from equipoise.study.evidence.table import folder, train, write
+    from equipoise.study.evidence.table import folder, read, train, write
 
     paths = []
     if run:
@@ -314,7 +314,9 @@ def _evidence(
     if to is not None:
         paths += write(page, to)
     if not page.is_complete:
-        lines.append("not complete; --run trains the missing runs")
+        missing = sum(each.record is None for each in read(table.study(size), results))
+        below = "all runs are finished, and some are below what the table requires"
+        lines.append(f"missing runs: {missing}; --run trains them" if missing else below)
     if paths:
         lines.append(f"wrote {', '.join(map(str, paths))}")
     values = {**page.values, "wrote": [str(path) for path in paths], "done": page.is_complete}
