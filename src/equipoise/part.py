@@ -73,7 +73,7 @@ class Part(nn.Module):
 
 
 def merged_aims(parts: Iterable[Part], rows: Rows) -> Aims:
-    """The target values of several parts. Of two for the same value with the same name, that of the last part."""
+    """The target values of several parts. If two parts have a line of the same name, that of the last one counts."""
     merged: Aims = {}
     for part in parts:
         for key, lines in part.aims(rows).items():
