@@ -34,7 +34,7 @@ from equipoise.methods import METHODS
 from equipoise.nets import NETS
 from equipoise.training import speed
 from equipoise.training.loop import Training
-from training import SHAPE, clock, ready
+from training import GREY, clock, ready
 
 LATENT = 20
 IMAGES = 737_280  # those of dSprites; some estimates of the total correlation depend on it
@@ -49,7 +49,7 @@ Result = dict[str, Any]
 
 def measure(method: str, net: str, batch: int, threads: int, rounds: int, seconds: float) -> Result:
     """A row of the table."""
-    batches = ready(batch)
+    batches = ready(batch, GREY)
     with speed.fast_parts(True, threads, "fp32"):
         vae, other = (untrained(name, net, batch, threads) for name in ("vae", method))
         for one in (vae, other):
@@ -95,7 +95,7 @@ def untrained(method: str, net: str, batch: int, threads: int) -> Training:
     if hasattr(METHODS[method], "likelihood"):
         settings["method.likelihood"] = "mse"
     resolved = config.resolve(settings, complete=True)  # without the method's defaults for net and training
-    return Training(*assemble.build(resolved, SHAPE, IMAGES), resolved.train, torch.device("cpu"))
+    return Training(*assemble.build(resolved, GREY, IMAGES), resolved.train, torch.device("cpu"))
 
 
 def turn(training: Training, batches: list[Tensor], now: Callable[[], float], seconds: float) -> float:
@@ -130,7 +130,7 @@ def adam_seconds(training: Training, now: Callable[[], float]) -> float:
 def arithmetic(training: Training) -> dict[str, float]:
     """Return the floating-point operations of products and convolutions for one image and step, by part."""
     model, adversary = training.model, training.objective.adversary
-    x, z = torch.zeros(2, *SHAPE), torch.zeros(2, LATENT)
+    x, z = torch.zeros(2, *GREY), torch.zeros(2, LATENT)
     parts = {"VAE": flop(model.encoder, x, "parameters") + flop(model.decoder, z, "both")}
     if isinstance(adversary, Adversary):
         parts["estimate"] = flop(adversary.net, z, "input")
