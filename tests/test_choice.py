@@ -108,6 +108,12 @@ def test_a_setting_of_the_user_is_respected_and_named(key: str, value: object, w
     assert words in "\n".join(result.lines)
 
 
+def test_images_that_have_the_size_already_are_not_called_resized() -> None:
+    lines = "\n".join(choose(PHOTOS, {"data.size": PHOTOS.shape[1]}).lines)
+    assert "96 x 96, used at that size" in lines
+    assert "resized" not in lines
+
+
 @pytest.mark.parametrize(
     ("speed", "images", "steps"),
     [

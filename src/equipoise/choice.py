@@ -115,7 +115,7 @@ def choose(facts: Facts, overrides: Settings, budget: float | None = None) -> Ch
     if facts.is_vector:
         data, reason = f"vectors: {facts.images:,} of {width:,} columns, scaled by {scaling}", ""
     else:
-        data = f"images: {facts.images:,} {kind}, {_sides(facts)}{_resizing(size, overrides)}"
+        data = f"images: {facts.images:,} {kind}, {_sides(facts)}{_resizing(facts, size, overrides)}"
         reason = f", since {why_likelihood}"
     lines = [
         data,
@@ -229,8 +229,8 @@ def _sides(facts: Facts) -> str:
     return f"{width} x {height}" if facts.is_uniform else f"up to {width} x {height}"
 
 
-def _resizing(size: object, overrides: Settings) -> str:
-    if size is None:
+def _resizing(facts: Facts, size: object, overrides: Settings) -> str:
+    if size is None or (facts.is_uniform and facts.shape[1:] == (size, size)):
         return ", used at that size"
     if "data.size" in overrides:
         return f", resized to {size} x {size} as set"
