@@ -354,6 +354,9 @@ def test_an_audit_finds_every_fault_and_changes_nothing(finished: dict[str, obje
         assert not outcome.is_complete
         assert fault in outcome.text
         assert contents(path) == before
+        if name == "codes.npz":
+            with pytest.raises(RunError, match=rf"is damaged.*: run equipoise evaluate {path}$"):
+                _ = runs.open_run(path).codes
         (path / name).write_bytes(whole)
     shutil.copytree(path, tmp_path / "other")
     run({**finished, "out": str(tmp_path / "other"), "train.steps": 8})

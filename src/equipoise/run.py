@@ -114,7 +114,10 @@ class Run:
         evaluate = f"equipoise evaluate {self.path}" + ("" if self.beta is None else f" --beta {self.beta:g}")
         if not (self.results / "codes.npz").exists():
             raise RunError(f"{self.results} has no codes; run {evaluate}")
-        codes = coding.load(self.results / "codes.npz")
+        try:
+            codes = coding.load(self.results / "codes.npz")
+        except InputError as error:
+            raise RunError(f"{error}: run {evaluate}") from None
         if missing := [name for name in ("index", "mean", "logvar") if name not in codes]:
             raise RunError(f"{self.results / 'codes.npz'} has no array {missing[0]}; run {evaluate}")
         return codes
