@@ -263,7 +263,8 @@ def ratio(taken: dict[str, list[Result]], side: str) -> float:
 def fresh(**arguments: Any) -> Result:
     """Run `measure` in a separate process."""
     command = [sys.executable, __file__, "--measure", json.dumps(arguments)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    bars = subprocess.DEVNULL if arguments["side"] in PEERS else None  # those libraries draw progress bars
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=bars, text=True, check=True)
     result: Result = json.loads(done.stdout.splitlines()[-1])
     return result
 
