@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 
 import pytest
 from scipy import stats
@@ -63,17 +63,39 @@ def label(settings: dict[str, object]) -> str:
     return f"{name} {settings['method.beta']:g}" if name == "beta-vae" else name
 
 
-def test_the_page_which_method_has_the_means_of_the_records() -> None:
-    """Read from the JSON files, without the program."""
+def rows_of(section: str) -> list[list[str]]:
+    """The cells of the rows of a table, without its header."""
+    return [re.split(r" *\| *", line.strip("| ")) for line in section.splitlines() if line.startswith("| ")][1:]
+
+
+def scores_of_records() -> dict[tuple[str, str], list[dict[str, float]]]:
+    """The scores of each method and data set, read from the JSON files, without the program."""
     of: dict[tuple[str, str], list[dict[str, float]]] = {}
     for path in (ROOT / "results" / "board").glob("*.json"):
         stored = json.loads(path.read_text(encoding="utf-8"))
         if stored["settings"].get("method.weights") != "closed":
             key = label(stored["settings"]), stored["settings"]["data.name"]
             of.setdefault(key, []).append(stored["scores"]["3000"])
+    return of
+
+
+def test_the_page_which_method_has_the_medians_of_five_seeds_of_quantised_codes_and_pairs() -> None:
+    of = scores_of_records()
     text = (ROOT / "docs" / "which_method.md").read_text(encoding="utf-8")
-    section = text.split("## What the board shows")[1].split("\n## ")[0]
-    rows = [re.split(r" *\| *", line.strip("| ")) for line in section.splitlines() if line.startswith("| ")][1:]
+    rows = rows_of(text.split("### Quantised codes and pairs")[1].split("\n##")[0])
+    assert [method for method, *_ in rows] == ["`outline-vae`", "`aligned-vae`", "`qlae`", "`ada-gvae`"]
+    for method, *cells in rows:
+        scores = of[method.strip("`"), "rooms3d"]
+        assert len(scores) == 5
+        names = ("infom", "dci_hist_disentanglement", "mig", "sse")
+        medians = [median(each[name] for each in scores) for name in names]
+        assert cells == [*(f"{each:.2f}".removeprefix("0") for each in medians[:3]), f"{medians[3]:.1f}"], method
+
+
+def test_the_page_which_method_has_the_means_of_the_records() -> None:
+    of = scores_of_records()
+    text = (ROOT / "docs" / "which_method.md").read_text(encoding="utf-8")
+    rows = rows_of(text.split("## What the board shows")[1].split("\n##")[0])
     assert len(rows) >= 8
     for method, data, seeds, *cells in rows:
         scores = of[method.strip("`"), data]
