@@ -17,7 +17,7 @@ HEADERS = {
 
 
 def check_port(port: int) -> None:
-    """Raise `InputError` for a number that no port has."""
+    """Raise `InputError` unless the number is in 0..65535."""
     if not 0 <= port < 2**16:
         raise InputError(f"port {port} does not exist; give one from 1024 to 65535")
 

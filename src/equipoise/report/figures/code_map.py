@@ -18,7 +18,7 @@ from equipoise.report.latents import Array
 SIDE = 3.1  # inches of a panel
 COLUMNS = 3  # panels in a row
 PICTURE = 0.09  # longer side of an image, as a share of the panel
-APART = 0.1  # distance of two images at least, along one axis
+APART = 0.1  # smallest distance between two images along one of the axes, as a share of its range
 MARGIN = 0.06  # around the points, as a share of their range
 # Of names. The blue differs a little from that of the page, which is lighter on a dark page: the points are bitmaps, so
 # they keep their colour, and the legend must have the same one.
