@@ -220,9 +220,9 @@ def _latents(path: Path, header: Sequence[str], table: Sequence[Row], latent: in
 def read_to_score(path: Path) -> Codes:
     """Codes of any program, with what else a score needs: `mean` [N, D], `factors` [N, K] and others of `Codes`.
 
-    An .npz has `mean` or `codes`, and factors by one of the names that data have (`factors`, `labels`, `y`), [N, K] or
-    [N]; a note names arrays that are not read. An .npy has the codes alone. A .csv or .parquet has the columns z0, z1
-    and on, as `write` writes it, and a column for each factor. Raises `InputError` for anything else.
+    An .npz has `mean` or `codes`, and factors [N, K] or [N] by a name in `named_arrays.FACTORS`; a note names arrays
+    that are not read. An .npy has the codes alone. A .csv or .parquet has the columns z0, z1 and on, as `write` writes
+    it, and a column for each factor. Raises `InputError` for anything else.
     """
     match path.suffix.lower():
         case ".npz":

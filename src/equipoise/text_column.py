@@ -69,7 +69,7 @@ class Column:
             self.order = _in_order(words, f"{title}: the column {self.name}")
 
     def unfit_reason(self, ids: npt.NDArray[np.int64]) -> str:
-        """Why images with these cells, by number, have no factor here; empty if they may have one."""
+        """The reason why this column is no factor of images with these cells, by number; empty if it may be one."""
         texts = [text for text in self.numbers if text.lower() not in _MISSING]
         if len(self.numbers) == 1:
             return "one value only"

@@ -65,7 +65,10 @@ def gather(
 
 
 def is_kept(folder: Path, size: int, *, always: bool) -> bool:
-    """Whether this many bytes are stored in a folder: more than `LIMIT`, or `always` if the cache can be written."""
+    """Whether `size` bytes of pixels are stored in a folder of the cache instead of in memory.
+
+    More than `LIMIT` always are. Fewer are if `always` is set, the folder can be written and the disk has room.
+    """
     if size > LIMIT or not always:
         return size > LIMIT
     try:

@@ -14,8 +14,8 @@ from equipoise.errors import InputError
 Values = npt.NDArray[np.float64]
 Kind = Literal["standardize", "minmax", "none"]
 
-CURVE = 40  # columns, from which a vector is drawn as a curve, whatever their names
-CURVE_OF_NUMBERS = 16  # columns, from which it is drawn as a curve if they are numbered
+CURVE = 40  # a vector with more columns is drawn as a curve, whatever their names
+CURVE_OF_NUMBERS = 16  # the least number of columns drawn as a curve if their names are numbers
 ROUNDING = 8  # relative errors of a float, by which equal values may differ if they were computed
 LARGEST = 1e6  # scaled value; larger ones are of other columns or units than the model was trained on
 
@@ -82,7 +82,7 @@ class Scaling:
     def scale(self, values: Values, name: str = "the vectors") -> npt.NDArray[np.float32]:
         """Return values [N, V] as the model takes them, float32 [N, 1, 1, V].
 
-        Raises `InputError` for a value that is a million units away, which is not from the same columns.
+        Raises `InputError` for a value more than a million units from the offset, which is not from the same columns.
         """
         scaled = (values - self.offset) / self.unit
         is_far = np.abs(scaled) > LARGEST

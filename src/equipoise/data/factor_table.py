@@ -123,12 +123,11 @@ def read(
     numbers, which a warning names.
     names: of the rows of the data, if these are not files: a column with the same names joins the rows, in any order.
 
-    A column of whole numbers, of words, or of numbers of which most occur more than once, becomes codes 0..V-1 in the
-    order of its values, numbers by size; one of other numbers, most of which differ (more than half as many values as
-    images), stays as it is and is continuous. Numbers may have decimal commas, or all the same unit, such as %. Raises
-    `InputError` for an image without a row, a row without an image, two rows for an image, an empty cell or a marker of
-    a missing value such as NA, a column of numbers in which some cells are not numbers, and a file that is no such
-    table.
+    A column of whole numbers or of words becomes codes 0..V-1 in the order of its values. So does a column of other
+    numbers with at most half as many different values as images; with more values, it is continuous and keeps them.
+    Numbers may have decimal commas, or all the same unit, such as %. Raises `InputError` for an image without a row, a
+    row without an image, two rows for an image, an empty cell or a marker of a missing value such as NA, a column in
+    which at least half of the cells are numbers and others are not, and a file that is no such table.
     """
     return of_rows(str(path), tables.read_rows(path), images, factor_names, names=names)
 

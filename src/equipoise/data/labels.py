@@ -46,7 +46,7 @@ def read_labels(source: Any, images: Images) -> Labels:
         The rows of the labelled images and their factors.
 
     Raises:
-        InputError: For a table that does not fit the images, or that has fewer than two rows.
+        InputError: For a table that does not fit the images, has fewer than two rows, or no factor that varies.
     """
     title, index, rows = labelled_rows(source, images, "--labels")
     table = factor_table.of_rows(title, rows, len(index), in_order=True)

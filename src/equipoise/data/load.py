@@ -61,8 +61,8 @@ def load_data(
             file, if it is not clear.
         factors: A table of factors, .csv, .tsv or .parquet, or a data frame, with a row for each image; or "folders"
             for a folder of images: the first sub-folder of each image is its one factor; or the names of the columns
-            that are factors, after the path of the table if it is not that in the folder. By default factors.csv or
-            factors.parquet in the folder, if there is one.
+            that are factors, after the path of the table if it is not that in the folder. By default factors.csv, .tsv
+            or .parquet in the folder, if there is one.
         skip_damaged: Leave out pictures that cannot be read.
         scaling: Of each column of vectors: `standardize`, which is the default, to mean 0 and standard deviation 1;
             `minmax`, to 0..1; `none`; or the scaling of other vectors, whose columns are then taken by name.

@@ -33,7 +33,7 @@ class Damaged(InputError):
         self.name, self.why = name, why
 
     def __reduce__(self) -> tuple[type["Damaged"], tuple[str, str]]:
-        """The arguments, which pickle would take from the message."""
+        """Pickle the arguments of the constructor; the default would pickle the message."""
         return type(self), (self.name, self.why)
 
 

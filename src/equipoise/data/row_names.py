@@ -36,11 +36,12 @@ def is_name(header: str) -> bool:
 
 
 def match(title: str, header: Sequence[str], table: Sequence[Row], names: RowNames) -> Match | None:
-    """The column by which the rows of a table are joined with those of the data; None if they are so by their order.
+    """The column by which the rows of a table are joined with those of the data; None if their order joins them.
 
-    It has a different cell in each row, the same cells as a column of the data, and either the same header, if that is
-    one of names of rows or the cells are text, or text and a header of names of rows in both. A warning names it.
-    Raises `InputError` if only some of the names are the same, and if two columns join the rows in different ways.
+    The column and one of the data have the same cells, a different one in each row. Their headers are equal, or the
+    cells are text and both headers are names of rows (`is_name`); numbers need such a header in any case. A warning
+    names the column. Raises `InputError` if only some of the cells are the same, and if two columns join the rows in
+    different ways.
     """
     matches: dict[int, Match] = {}
     differences: dict[int, list[str]] = {}

@@ -174,7 +174,7 @@ class Data:
             "the split; all: all parts; left_out: those of leave_out; default: test, or all without a split"
         ),
     ] = None
-    seed: Annotated[int, Field(ge=0, description="seed of n, split and correlate")] = 0
+    seed: Annotated[int, Field(ge=0, description="seed of n, split, correlate and the choice of labelled images")] = 0
 
     @property
     def reading(self) -> dict[str, Any]:

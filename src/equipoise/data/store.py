@@ -232,7 +232,7 @@ def _check_block(block: Bytes, limit: int, shape: tuple[int, int, int], name: st
 
 
 def check_room(folder: Path, name: str, size: int) -> None:
-    """Raises `InputError` if fewer than `needed` bytes are free on the disk of `folder`."""
+    """Raises `InputError` if fewer than `size` bytes are free on the disk of `folder`."""
     free = shutil.disk_usage(folder).free
     if size > free:
         raise InputError(

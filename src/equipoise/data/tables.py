@@ -174,7 +174,7 @@ def texts(column: Any) -> list[str]:
 
 
 def check_header(title: str, header: Sequence[str]) -> None:
-    """Raise `InputError` for names of columns that are empty, but for the first, or not different."""
+    """Raise `InputError` if two columns have the same name, or a column other than the first has none."""
     duplicates = sorted({name for name in header if header.count(name) > 1})
     if "" in header[1:] or duplicates:
         fault = f"two columns are called {duplicates[0]}" if duplicates and duplicates[0] else "a column has no name"

@@ -26,8 +26,8 @@ def read(path: Path, key: str | None = None) -> Source | Images:
     one of three axes or more.
 
     In an HDF5 file, which needs the extra `hdf5`, `key` is the path of a data set. Optional arrays are the factors
-    [N, K] or [N] (`factors`, `labels` or `y`), numbers or words, and `factor_names`, K strings. Warns of other arrays,
-    which are not read. Arrays of more than 256 MB are read in slabs. The published dSprites file is returned as
+    [N, K] or [N], numbers or words, by a name in `FACTORS`, and `factor_names`, K strings. Warns of other arrays, which
+    are not read. Arrays of more than 256 MB are read in slabs. The published dSprites file is returned as
     `Images`. Raises `InputError` if the array of the images is ambiguous, empty or of Python objects.
     """
     headers = array_files.headers(path)
