@@ -16,7 +16,7 @@ from equipoise import claim, study
 from equipoise.claim import Claims
 from equipoise.config import Config
 from equipoise.errors import InputError
-from equipoise.study.run.work import failures, forget_failures, is_given_up, record_failure, work
+from equipoise.study.run.work import delete_failures, failures, is_given_up, record_failure, work
 
 RANDOM = random.SystemRandom()
 
@@ -219,7 +219,7 @@ def test_a_run_is_given_up_after_its_retries_or_at_once_if_no_try_can_help(tmp_p
     record_failure(tmp_path, "run", "it fell again")
     assert is_given_up(tmp_path, "run", 1)
     assert [failure.reason for failure in failures(tmp_path, "run")] == ["it fell", "it fell again"]
-    forget_failures(tmp_path, "run")
+    delete_failures(tmp_path, "run")
     assert not is_given_up(tmp_path, "run", 0)
     record_failure(tmp_path, "run", "it cannot be", hopeless=True)
     assert is_given_up(tmp_path, "run", 5)

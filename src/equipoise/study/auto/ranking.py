@@ -45,8 +45,8 @@ def rank(paths: Mapping[str, Path], methods: Mapping[str, str], finalists: Colle
     """Rank the finalists without labels: between methods by agreement, within a method by the loss.
 
     The agreement of a run is its UDR, the median with which its latents agree with those of each other run; that of a
-    method is the best of its runs. Losses compare runs of one method only, since others minimise something else. Runs
-    that lack half of the active latents of the median run come last. Equal runs are ordered by their names.
+    method is the best of its runs. Losses are compared within a method only, because methods minimise different losses.
+    Runs with fewer than half of the active latents of the median run come last. Equal runs are ordered by their names.
 
     Args:
         paths: the folder of each run, of finalists and of those that stopped earlier.

@@ -104,7 +104,7 @@ def last_betas(runs: Sequence[StudyRun]) -> list[float]:
 
 
 def judge_tuning(runs: Runs, data: str) -> Finding | None:
-    """L-VAE beside the beta-VAE with the best of eight weights."""
+    """Test L-VAE against the beta-VAE with the best of eight weights."""
     beta, best = runs.best_fixed(data)
     effects = compare((runs.select(data, "l-vae"), best))
     if effects is None:
@@ -115,7 +115,7 @@ def judge_tuning(runs: Runs, data: str) -> Finding | None:
 
 
 def judge_fixed(runs: Runs, data: str) -> Finding | None:
-    """L-VAE beside the beta-VAE whose fixed weight is nearest to the learned one."""
+    """Test L-VAE against the beta-VAE whose fixed weight is nearest to the learned one."""
     ours = runs.select(data, "l-vae")
     if not ours:
         return None
@@ -130,7 +130,7 @@ def judge_fixed(runs: Runs, data: str) -> Finding | None:
 
 
 def judge_best(runs: Runs, data: str) -> Finding | None:
-    """The best weight of this data set beside the best weight of the other one."""
+    """Test the best weight of this data set against the best weight of the other one."""
     beta, best = runs.best_fixed(data)
     other_beta, _ = runs.best_fixed(next(name for name in DATA if name != data))
     if math.isnan(beta) or math.isnan(other_beta):
@@ -145,7 +145,7 @@ def judge_best(runs: Runs, data: str) -> Finding | None:
 
 
 def judge_isa(rival: str, learned: bool) -> Callable[[Runs, str], Finding | None]:
-    """Return the test of ISA-VAE beside a rival with the same three weights."""
+    """Return the test of ISA-VAE against a rival with the same three weights."""
 
     def test(runs: Runs, data: str) -> Finding | None:
         pairs = [
@@ -163,7 +163,7 @@ def judge_isa(rival: str, learned: bool) -> Callable[[Runs, str], Finding | None
 
 
 def judge_starts(runs: Runs, data: str) -> Finding | None:
-    """The progressive RF-VAE from three first weights."""
+    """Test whether the progressive RF-VAE depends on its first weight, from three of them."""
     groups = [scores(runs.select(data, "progressive-rf-vae", beta_0=start)) for start in STARTS]
     effects = [effect(pair) for pair in combinations(groups, 2)]
     differences = [difference for difference in effects if difference is not None]
@@ -175,7 +175,7 @@ def judge_starts(runs: Runs, data: str) -> Finding | None:
 
 
 def judge_dynamic(runs: Runs, data: str) -> Finding | None:
-    """DynamicVAE beside the beta-VAE with the best of eight weights."""
+    """Test DynamicVAE against the beta-VAE with the best of eight weights."""
     beta, best = runs.best_fixed(data)
     ours = runs.select(data, "dynamic-vae")
     effects = compare((ours, best))
@@ -192,7 +192,7 @@ def judge_dynamic(runs: Runs, data: str) -> Finding | None:
 
 
 def judge_set_point(runs: Runs, data: str) -> Finding | None:
-    """The KL of ControlVAE over the last fifth of the training, beside its set point."""
+    """Test whether the KL of ControlVAE is at its set point over the last fifth of the training."""
     ours = runs.select(data, "control-vae")
     levels = [
         fmean(run.record.recent("kl", run.config.train.steps, max(1, run.config.train.steps // 5)))
@@ -209,7 +209,7 @@ def judge_set_point(runs: Runs, data: str) -> Finding | None:
 
 
 def judge_relevance(runs: Runs, data: str) -> Finding | None:
-    """The latents of RF-VAE with a relevance above one half."""
+    """Test whether as many latents of RF-VAE as there are factors have a relevance above one half."""
     ours = [run.record.latents["relevance_dims"] for run in runs.select(data, "rf-vae") if run.record is not None]
     if not ours:
         return None

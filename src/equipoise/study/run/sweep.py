@@ -19,7 +19,7 @@ from equipoise.study.run.local import Local
 from equipoise.study.run.on_ray import OnRay
 from equipoise.study.run.on_slurm import OnSlurm
 from equipoise.study.run.status import State
-from equipoise.study.run.work import forget_failures
+from equipoise.study.run.work import delete_failures
 
 EngineName = Literal["local", "ray", "slurm"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
@@ -62,7 +62,7 @@ def sweep(
     copy_file(Path(file), plan.folder / FILE, plan.study.out)
     if again:
         for run in plan.runs:
-            forget_failures(plan.folder, run)
+            delete_failures(plan.folder, run)
     return drive(plan, place, Console(stderr=True, quiet=not progress))
 
 

@@ -98,7 +98,7 @@ def is_given_up(study: Path, run: str, retries: int) -> bool:
     return len(tries) > retries or any(failure.hopeless for failure in tries)
 
 
-def forget_failures(study: Path, run: str) -> None:
+def delete_failures(study: Path, run: str) -> None:
     """Delete the record of failed tries at a run, so that it is tried again."""
     failures_file(study, run).unlink(missing_ok=True)
 

@@ -13,7 +13,7 @@ from equipoise.study.plan import Plan, copy_file, read_file
 from equipoise.study.run.drive import drive
 from equipoise.study.run.local import Local
 from equipoise.study.run.sweep import check_data, check_workers, default_workers
-from equipoise.study.run.work import forget_failures
+from equipoise.study.run.work import delete_failures
 from equipoise.study.search import space as spaces
 from equipoise.study.search import summary
 from equipoise.study.search.space import Space
@@ -40,7 +40,7 @@ def search(file: str | Path, *, workers: int | None = None, again: bool = False,
     copy_file(Path(file), space.folder / FILE, space.study.out)
     if again:
         for run in {run for trial in earlier_trials for run in trial.runs}:
-            forget_failures(space.folder, run)
+            delete_failures(space.folder, run)
     console = Console(stderr=True, quiet=not progress)
 
     def report(trial: Trial) -> None:
