@@ -23,9 +23,9 @@ class Disentanglement(Metric):
 
     Args:
         which: A name of `eq.metrics.METRICS`, or several; those that need codes and factors only.
-        convention: As of `eq.metrics.score`.
-        discrete_latents: As of `eq.metrics.score`.
-        seed: As of `eq.metrics.score`.
+        convention: As in `eq.metrics.score`.
+        discrete_latents: As in `eq.metrics.score`.
+        seed: As in `eq.metrics.score`.
 
     Raises:
         InputError: For unknown metrics and conventions, and for metrics that need other inputs.

@@ -132,7 +132,7 @@ def test_collapsed_latents_are_pruned_and_listed_by_the_factor_vae_score() -> No
     assert result.left_out == {"latent 0": "standard deviation below 0.05"}
     assert result.matrix[:, 0].tolist() == [0, 0]
     assert result.matrix.sum() == 800
-    with pytest.warns(metrics.ScoreWarning, match="factor_vae: every latent has a standard deviation below 0.05"):
+    with pytest.warns(metrics.ScoreWarning, match="z_max: every latent has a standard deviation below 0.05"):
         assert metrics.factor_vae(codes * 0.01, factors).value == 0
 
 

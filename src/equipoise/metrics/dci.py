@@ -119,8 +119,8 @@ def dci_disentanglement(
         seed: an integer or a NumPy generator, for ties between splits and the draws of the forest.
 
     Returns:
-        A score in [0, 1]; NaN for one factor, or with a warning if no factor is predicted. `matrix` is the importance,
-        each row sums to 1.
+        A score in [0, 1]; NaN for one factor, or with a warning if no factor is predicted. `matrix` is the importance;
+        a row sums to 1, or to 0 for a factor that is not predicted.
 
     Raises:
         InputError: for inputs that are not finite matrices of equal length, and for parameters out of range.

@@ -62,7 +62,7 @@ def dci_hist_disentanglement(
         level: see `dci_disentanglement`.
 
     Returns:
-        A score in [0, 1], NaN as in `dci_disentanglement`; `matrix` is the normalised gain, each row sums to 1.
+        A score in [0, 1], NaN as in `dci_disentanglement`; `matrix` is the gain, with rows as there.
 
     Raises:
         InputError: for inputs that are not finite matrices of equal length, and for parameters out of range.

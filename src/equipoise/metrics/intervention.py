@@ -212,7 +212,7 @@ def _by_vote(
         return data.score(math.nan, left_out=left_out)
     if not len(voters):
         if data.live.any():
-            warn(f"factor_vae: every latent has a {reason} and is left out, so the score is 0")
+            warn(f"factor_vae and z_max: every latent has a {reason} and is left out, so the score is 0")
         return data.score(0.0, left_out=left_out)
     rng = np.random.default_rng(seed)
     factor_of_point = rng.integers(len(groups), size=train + evaluate)

@@ -31,8 +31,8 @@ def smi(
         of: `factors`: the similarity of a latent and a factor is the mean over the values of the factor. `values`:
             each value of each factor needs a latent of its own, as published, where values are types of cells.
         aggregate: `matching`: the mean over factors of the similarity of their latents, in the one-to-one matching
-            with the largest sum; a factor without a latent has 0. `best`: the mean of the most similar latent. `gap`:
-            the mean difference of the most and the second most similar one. In the publication LMS, MSAS and MSGS.
+            with the largest sum; a factor without a latent has 0. `best`: the mean of the largest similarities. `gap`:
+            the mean difference of the two largest. In the publication these are LMS, MSAS and MSGS.
 
     Returns:
         A score in [0, 1]. `matrix` has the similarities of factors and latents, and `extra` the other two aggregates.

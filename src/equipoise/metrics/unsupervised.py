@@ -60,8 +60,8 @@ def gaussian_tc(codes: ArrayLike) -> Score:
         codes: [N, L] floats; constant latents are left out.
 
     Returns:
-        A score of at least 0 nats; infinite if a latent is a linear combination of others, or with fewer rows than
-        latents.
+        A score of at least 0 nats; infinite if a latent is a linear combination of others, or if there are no more rows
+        than latents.
 
     Raises:
         InputError: for codes that are not a finite matrix.
