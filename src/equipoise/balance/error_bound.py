@@ -133,7 +133,7 @@ class ErrorBound(Balance):
         self.ratio.copy_((self.log_beta - linear).exp())
 
     def logs(self) -> dict[str, Tensor]:
-        """The bound, the multiplier beside a reconstruction in units of its spread, and the running mean of e."""
+        """Bound, multiplier, ratio of beta and that of the linear model, running mean of e, and spread, [] each."""
         return {
             "bound": self.limit.clone(),
             "multiplier": (-self.log_beta).exp(),

@@ -78,7 +78,7 @@ class CalibratedGaussian(Likelihood):
         log_sigma = self.log_sigma
         if self.form == "optimal" and self.training:
             log_sigma = 0.5 * torch.log((error.mean() / pixels).clamp(min=LOWEST))
-            self._remember(log_sigma.detach())
+            self._average(log_sigma.detach())
         log_sigma = self._floored(log_sigma)
         return 0.5 * torch.exp(-2 * log_sigma) * error + pixels * (log_sigma + 0.5 * math.log(2 * math.pi))
 
@@ -109,8 +109,8 @@ class CalibratedGaussian(Likelihood):
         return [Remark(sentence, "not settled")]
 
     @torch.no_grad()
-    def _remember(self, log_sigma: Tensor) -> None:
-        """The running mean starts as the plain mean, so the first batches count in full."""
+    def _average(self, log_sigma: Tensor) -> None:
+        """Update the running mean of log sigma, which starts as the plain mean of the first batches."""
         self.batches += 1
         self.log_sigma += (log_sigma - self.log_sigma) * torch.clamp(1 / self.batches, min=1 - self.smoothing)
 

@@ -22,10 +22,10 @@ SCALED = {"reference": 152.6, "least": 4.0, "travel": 10.0, "memory": 0.1}
 class LVAE:
     """Minimise  R / sigma_rec^2 + KL / sigma_kl^2 + sigma_rec^2 + sigma_kl^2,  with sigma_kl^4 at least `least`.
 
-    R is rec times reference / S, with S the spread of the images: the nats by which rec of the mean image exceeds that
-    of a perfect reconstruction. The learned trade-off is sigma_rec^2 / sigma_kl^2, stationary at sqrt(R / max(KL,
-    least)), so the weight of the KL falls from above as the images are explained, and does not depend on the size,
-    the colours or the likelihood of the images.
+    R is reference / S times the nats by which rec exceeds that of a perfect reconstruction, with S the spread of the
+    images: the nats by which rec of the mean image exceeds that of a perfect reconstruction. The learned trade-off is
+    sigma_rec^2 / sigma_kl^2, stationary at sqrt(R / max(KL, least)), so the weight of the KL falls from above as the
+    images are explained, and does not depend on the size, the colours or the likelihood of the images.
 
     Deviations from the paper, which `law=published` undoes: R is rec itself there; its weight of a KL near 0 goes to
     infinity, so that a net which starts on a plateau collapses; its sigmas start at 1 and move with the learning rate.

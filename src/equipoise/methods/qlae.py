@@ -20,8 +20,8 @@ class QLAE(Noise):
 
     The code of an image is the nearest value of each latent's codebook. The decoder's gradient reaches the encoder as
     if the code were not rounded. Q and C are the squared distance of output and value, a mean over latents, times the
-    number of pixels; Q moves the values, and C the outputs of the encoder. There is no KL in the loss: the few values
-    limit the information, and weight decay makes nets prefer codes with one meaning for each value.
+    number of pixels and channels; Q moves the values, and C the outputs of the encoder. There is no KL in the loss: the
+    few values limit the information, and weight decay makes nets prefer codes with one meaning for each value.
 
     Source:
         Hsu, Dorrell, Whittington, Wu & Finn, Disentanglement via Latent Quantization, NeurIPS 2023,

@@ -84,10 +84,10 @@ def sampled_kl(prior: Prior, mean: Tensor, logvar: Tensor, z: Tensor, estimator:
         mean, logvar: [B, D] of q(z|x).
         z: a sample of q(z|x), [B, D], with gradients to mean and logvar.
         estimator: "mc" takes both logarithms at the sample, as the published code of ISA-VAE (Stuehmer et al., AISTATS
-            2020, Eq. 12); it has the lowest variance of the three where q is close to p. "entropy" replaces log q by
-            its mean, minus the entropy of q. "stl" has the value of "mc", but its gradient leaves out the score of q,
-            whose mean is 0; so the gradient vanishes where q = p (Roeder, Wu & Duvenaud, "Sticking the Landing", 2017,
-            https://arxiv.org/abs/1703.09194).
+            2020, Eq. 12); where q is close to p, its values vary less than those of "entropy". "entropy" replaces log
+            q by its mean, minus the entropy of q; its gradients are those of "mc". "stl" has the value of "mc", but its
+            gradient leaves out the score of q, whose mean is 0; so the gradient vanishes where q = p (Roeder, Wu &
+            Duvenaud, "Sticking the Landing", 2017, https://arxiv.org/abs/1703.09194).
 
     Raises:
         InputError: for another estimator.

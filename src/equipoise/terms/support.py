@@ -12,11 +12,12 @@ LARGEST = 2**24  # distances that are in memory at once, 64 MiB
 
 
 def mmd(p: Pass) -> Tensor:
-    """Return the squared maximum mean discrepancy of the codes of the batch and the standard normal prior [], 0 to 1.
+    """Return the squared maximum mean discrepancy of the codes of the batch and the standard normal prior [].
 
     The kernel is exp(-|z - z'|^2 / 2D). The means over the prior are computed in closed form, without samples of it:
     E k(z, z') = (D / (D + 1))^(D/2) exp(-|z|^2 / (2D + 2)), and (D / (D + 2))^(D/2) for two draws. For a batch of B
-    draws of the prior its mean is (1 - (D / (D + 2))^(D/2)) / B.
+    draws of the prior its mean is (1 - (D / (D + 2))^(D/2)) / B. It is at least 0, and approaches its upper limit,
+    1 + (D / (D + 2))^(D/2), if all codes are equal and far from 0.
 
     Source:
         Gretton et al., A Kernel Two-Sample Test, JMLR 2012; Zhao, Song & Ermon, InfoVAE, AAAI 2019,
@@ -36,7 +37,8 @@ def hausdorff(p: Pass) -> Tensor:
     """Return the Hausdorff distance of the codes of the batch and the product of their marginals [], 0 or more.
 
     For two latents i and j, the product has a point (a_i, b_j) for each two codes a and b. The distance is that of the
-    point which is farthest from its nearest code. The result is the sum over all pairs of latents, of posterior means.
+    point which is farthest from its nearest code. The result is the sum over all pairs of latents. The codes are the
+    posterior means.
 
     Source:
         Roth, Ibrahim, Akata, Vincent & Bouchacourt, Disentanglement of Correlated Factors via Hausdorff Factorized
