@@ -36,7 +36,7 @@ from equipoise.model import Pass, Shard
 from equipoise.sections import Train
 from equipoise.supervision import Supervision
 from equipoise.training import checkpoint, devices
-from equipoise.training.loop import ASK, Stopped, Training, fit
+from equipoise.training.loop import CHECK_EVERY, Stopped, Training, fit
 
 B, STEPS = 12, 10
 
@@ -106,7 +106,7 @@ def resumed(case: str, shard: Shard, half: dict[str, Any]) -> dict[str, Any]:
 def stopped(shard: Shard, asked: bool) -> tuple[str, int]:
     """What is said, and the step that is saved, when this process is asked to stop after its third step."""
     training, saved = started("l-vae", shard), []
-    training.train = dataclasses.replace(training.train, steps=3 * ASK)
+    training.train = dataclasses.replace(training.train, steps=3 * CHECK_EVERY)
     part = shard.part(B)
     with pytest.raises(Stopped) as error:
         fit(
@@ -210,7 +210,7 @@ def test_one_process_goes_on_from_the_state_of_two(case: str, two: list[dict[str
 def test_processes_agree_on_when_to_stop_and_on_what_they_train(two: list[dict[str, Any]]) -> None:
     for done in two:
         assert done["any"] == [False, True, True]
-        assert done["stopped"] == (f"stopped after step {ASK} of {3 * ASK}", ASK)
+        assert done["stopped"] == (f"stopped after step {CHECK_EVERY} of {3 * CHECK_EVERY}", CHECK_EVERY)
         assert done["from first"] == {"rank": 0}
         assert done["disagree"].startswith("process 1 has other settings, images or another torch than process 0")
 

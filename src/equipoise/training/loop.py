@@ -20,7 +20,7 @@ from equipoise.training.schedule import rate
 Row = dict[str, Any]
 """A row of `log.jsonl`: numbers, and a list of numbers for a value per dimension."""
 
-ASK = 10  # steps between checks whether one of several processes has to stop
+CHECK_EVERY = 10  # steps between checks whether one of several processes has to stop
 NOT_SAVED = "training stopped, and the last checkpoint is of an earlier step; try a smaller train.lr, or train.clip=1"
 
 
@@ -135,7 +135,7 @@ class Training:
         """Whether to stop before the next step. Several processes stop at the same step, if any of them has to."""
         if self.shard.processes == 1:
             return stop
-        return self.step % ASK == 0 and self.shard.any(stop, self.device)
+        return self.step % CHECK_EVERY == 0 and self.shard.any(stop, self.device)
 
     def row(self) -> Row:
         """Return the means of the values since the last row. Raises `Diverged` if a value is not finite."""
@@ -213,7 +213,7 @@ def fit(
     Args:
         training: The state to start from.
         batch: Returns the batch of a step and a stream (0, or 1 for the second batch), float [B, C, H, W] in [0, 1].
-        log: Called with a row every `train.log_every` steps.
+        log: Called with a row every `train.log_every` steps and at the last step.
         save: Called every `train.checkpoint_every` steps, at the last step, and before stopping.
         after: Called with the number of steps done after each step, before `save`.
         stop: Called before each step. When it returns True, the state is saved.
