@@ -39,8 +39,8 @@ class Claimed(RunError):
 def hold(run: Path) -> Iterator["Claim"]:
     """Claim the run in this folder for the block. Raises `Claimed` while another process has it.
 
-    The answer is immediate for a process of this machine. Without a new beat of a process of another machine, it takes
-    the length of a lease to find that it died.
+    For a process of this machine the check is immediate. A process of another machine is dead if it writes no new beat
+    for the length of a lease, so this call then waits as long.
     """
     claims = Claims()
     claim = claims.take(run)

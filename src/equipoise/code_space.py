@@ -24,7 +24,7 @@ class Neighbours:
 
     Attributes:
         index: Their numbers in `run.images`, int64 [Q, k].
-        distance: Their Euclidean distances [Q, k] between posterior means, in units of the prior's coordinates.
+        distance: Euclidean distances [Q, k] of their posterior means from those of the images.
     """
 
     index: npt.NDArray[np.int64]
@@ -47,7 +47,7 @@ class Outliers:
 
 
 def nearest(codes: Codes, queries: Codes, count: int | None, latents: Sequence[int] | None = None) -> Neighbours:
-    """Return the `count` codes nearest to each of the queries, by the chosen latents or by all; by default 10."""
+    """Return the `count` codes nearest to each of the queries, 10 by default, by the chosen latents or by all."""
     total, latent = codes["mean"].shape
     count = min(10, total) if count is None else count
     if not 1 <= count <= total:

@@ -24,7 +24,7 @@ class Conv2d(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         """Return the convolution [B, C', H', W'] of images [B, C, H, W]."""
         is_whole = input.shape[2:] == self.weight.shape[2:] and self.padding == (0, 0)
-        if not (self.by_products and is_whole and _is_single(input)):
+        if not (self.by_products and is_whole and _is_float32_on_cpu(input)):
             return super().forward(input)
         # Views, if channels_last.
         rows, weights = (each.permute(0, 2, 3, 1).flatten(1) for each in (input, self.weight))
@@ -38,7 +38,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Return the transposed convolution [B, C', H', W'] of images [B, C, H, W]."""
-        if self.by_products and output_size is None and _is_single(input) and self.bias is not None:
+        if self.by_products and output_size is None and _is_float32_on_cpu(input) and self.bias is not None:
             if input.shape[2:] == (1, 1) and self.padding == self.output_padding == (0, 0):
                 weights = self.weight.permute(0, 2, 3, 1)
                 picture = (input.flatten(1) @ weights.flatten(1)).view(-1, *weights.shape[1:]) + self.bias
@@ -81,7 +81,7 @@ def _layers(net: nn.Module) -> list[Conv2d | ConvTranspose2d]:
     return [layer for layer in net.modules() if isinstance(layer, Conv2d | ConvTranspose2d)]
 
 
-def _is_single(images: Tensor) -> bool:
+def _is_float32_on_cpu(images: Tensor) -> bool:
     """Return whether images are computed in float32 on a processor."""
     return images.device.type == "cpu" and images.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
 

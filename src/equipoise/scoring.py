@@ -27,8 +27,8 @@ from equipoise.training.loop import Training, device
 
 
 class Scores(TypedDict):
-    """The content of scores.json: digests of the checkpoint and of all that follows, convention, number of codes, and a
-    score by metric."""
+    """The content of scores.json: digest of the checkpoint, convention, number of codes, a score by metric, and the
+    digest of all these."""
 
     checkpoint: str
     convention: str

@@ -39,7 +39,7 @@ class Train:
     settings, `labels.source` and so on; unset: none"""
     optimizer: Literal["adam", "muon"] = "adam"
     """muon: orthogonal updates of the hidden layers of encoder and decoder, so that weak factors need fewer images;
-    layers of more than 512 units take the steps of adam"""
+    layers with more than 512 inputs and outputs take the steps of adam"""
     lr: Positive = 1e-4
     """learning rate; 1e-4 is the protocol of Locatello et al. (2019)"""
     betas: tuple[float, float] = (0.9, 0.999)
@@ -64,11 +64,11 @@ class Train:
     nodes: AtLeast1 | None = None
     """machines, connected by torchrun or Slurm; unset: one"""
     threads: Annotated[int, Field(ge=1, le=4096)] | None = None
-    """threads of torch in each process; unset: all cores, divided by devices"""
+    """threads of torch in each process; unset: measured on a CPU; with several devices, all cores divided by them"""
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16: encoder and decoder in bfloat16, everything else in fp32"""
     fast: bool = True
-    """whether to use oneDNN, allocator options and channels_last if they are exact on this processor, and to flush
+    """whether to use fused Adam, channels_last, allocator options and, if exact on this processor, oneDNN, and to flush
     subnormal numbers to 0"""
     log_every: AtLeast1 = 100
     """steps between rows of log.jsonl; a row is a mean over them"""

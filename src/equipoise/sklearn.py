@@ -53,7 +53,7 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         model_: The trained `VAE`.
         is_constant_: For vectors, which of the F columns have one value in X.
         n_features_in_: Number of columns of X, or of pixels and channels of an image.
-        logs_: Rows of the log, one every 100 steps; means in nats per image.
+        logs_: Rows of the log, one every `train.log_every` steps (100) and the last; means in nats per image.
 
     Example:
         >>> import numpy as np, equipoise as eq
