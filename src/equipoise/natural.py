@@ -23,8 +23,8 @@ def natural(text: str, *, has_decimals: bool = True) -> str:
     """Sort key: numbers by their value, so that step 2 precedes step 10, and x0.25 precedes x0.5.
 
     A point between two runs of digits is decimal. Three runs or more, such as 1.10.2 or a date, and numbers after a v
-    alone, such as v1.10, are versions: each run is a number of its own, and v1.9 precedes v1.10. So are all others
-    without has_decimals. In s1.5_2 there are the numbers 1.5 and 2.
+    alone, such as v1.10, are versions: each run is a number of its own, and v1.9 precedes v1.10. Without has_decimals,
+    every run is a number of its own. s1.5_2 has the numbers 1.5 and 2.
 
     The key is a text, since lists of words and numbers take ten times the memory: a number becomes the count of its
     digits, followed by them, the digits after the point, and an end that sorts before any digit. The beginning of a

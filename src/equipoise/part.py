@@ -38,7 +38,7 @@ class Remark(NamedTuple):
 
 
 class Part(nn.Module):
-    """A likelihood, prior, balance or adversary.
+    """A part of an objective, such as a likelihood, prior, balance or adversary.
 
     A part has a `name`, and keeps each argument of its constructor as an attribute of the same name. The first line of
     its docstring is a sentence. Learned values are parameters, and state is in buffers.
@@ -51,7 +51,7 @@ class Part(nn.Module):
         return {argument: _as_json(getattr(self, argument)) for argument in options_of(type(self))}
 
     def check_new(self) -> None:
-        """Raise `InputError` for options that a new run may not have. A run of an earlier version with them opens."""
+        """Raise `InputError` for options that a new run may not have. Earlier runs with them can be opened."""
 
     def describe(self) -> str:
         """One sentence about the part: the first line of its docstring, and its settings."""

@@ -310,7 +310,7 @@ class Images:
         subset is computed from that of the whole and the rows.
 
         Returns:
-            Letters and digits, the same each time the images are loaded.
+            A text without line breaks, the same each time the images are loaded.
         """
         if self._digest is None:
             state = hashlib.sha256()
@@ -332,7 +332,8 @@ class Images:
         """Properties of the images, ready for JSON.
 
         Returns:
-            Name, number, shape, factors, source, licence and citation; None for what is not known.
+            Name, number, shape, factors, source, licence, citation and range, None for what is not known; the scaling
+            of vectors.
         """
         return {
             "name": self.name,

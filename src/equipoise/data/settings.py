@@ -84,8 +84,8 @@ class LabelSettings:
     loss: Annotated[
         Literal["cross-entropy", "regression"],
         Field(
-            description="cross-entropy: of the factor, from 0 to 1, and the sigmoid of the mean; regression: half the "
-            "squared distance of the mean and the factor with mean 0 and variance 1"
+            description="cross-entropy: between the factor, scaled to 0..1, and the sigmoid of the mean; regression: "
+            "half the squared distance between the mean and the factor, scaled to mean 0 and variance 1"
         ),
     ] = "cross-entropy"
     weight: Annotated[float, Field(strict=True, ge=0, description="weight of the term, in nats per image")] = 100.0

@@ -84,7 +84,7 @@ class ChecksSettings(Protocol):
     """A method with settings that only some combinations use."""
 
     def check_new(self, objective: Objective, optimizer: str) -> None:
-        """Raise `InputError` for settings that a new run may not have. A run of an earlier version with them opens."""
+        """Raise `InputError` for settings that a new run may not have. Earlier runs with them can be opened."""
         ...
 
 

@@ -79,7 +79,7 @@ def infom(
     else:
         scores = (largest - 1 / count) / (1 - 1 / count)
         informative = scores[is_active & ~has_no_information]
-        value = float(informative.mean()) if len(informative) else _of_nothing(is_active)
+        value = float(informative.mean()) if len(informative) else _score_without_information(is_active)
     left_out = _inactive(is_active) | {f"latent {j}": "no information" for j in np.flatnonzero(has_no_information)}
     value = math.nan if strict and has_no_information.any() else value
     return data.score(value, per_latent=scores, matrix=information, left_out=left_out)
@@ -123,7 +123,7 @@ def infoc(
         warn("InfoC: with one active latent there is nothing to tell apart")
         scores = np.full(len(is_uninformed), np.nan)
     elif is_uninformed.all():
-        scores = np.full(len(is_uninformed), _of_nothing(is_active))
+        scores = np.full(len(is_uninformed), _score_without_information(is_active))
     else:
         equal = np.full(len(is_uninformed), 1 / count)
         largest = np.divide(information[:, is_active].max(axis=1), total, out=equal, where=~is_uninformed)
@@ -132,7 +132,7 @@ def infoc(
     return data.score(value, per_factor=scores, matrix=information, left_out=_inactive(is_active))
 
 
-def _of_nothing(is_active: Any) -> float:
+def _score_without_information(is_active: Any) -> float:
     """Return the score where no latent has information: NaN with a warning, 0 if all latents are constant."""
     if not is_active.any():
         return 0.0

@@ -59,8 +59,9 @@ class Codebooks(Prior):
     def bound(self, mean: Tensor) -> Tensor:
         """The output of an encoder [B, D] in the range of the values.
 
-        For fixed values it is divided by its deviation over the batch, in training, or the latest batches. At first the
-        outputs differ by much less than a step between values, and all images would keep one code.
+        For fixed values it is normalised to mean 0 and variance 1, over the batch in training and by running means
+        otherwise, before tanh. The first outputs differ by much less than a step between values, so without this all
+        images would have the same code.
         """
         return mean if self.learned else self.norm(mean).tanh()
 

@@ -152,7 +152,7 @@ def latents_over(
     ends = np.where(variance > ACTIVE, ends, [-2 * deviation, 2 * deviation])
     latents = []
     for j in np.argsort(-nats, kind="stable"):
-        # The mutual information of an inactive latent, whose scale it ignores, has no effect on any picture.
+        # Mutual information does not depend on the scale of a latent, so that of an inactive one is not shown.
         has_words = bool(factors) and variance[j] > ACTIVE
         factor, words = _follows(int(j), factors, information) if has_words else (None, "")
         low, high = ends[:, j].tolist()

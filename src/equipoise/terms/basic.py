@@ -73,7 +73,7 @@ def _mean_image(p: Pass) -> Tensor:
 def _limits(p: Pass) -> tuple[Tensor, Tensor]:
     """Return `rec` [B] of the mean image of the batch and of a perfect reconstruction.
 
-    A noise that is fitted to each batch is that of the reconstructions for both, not fitted to these pictures.
+    The likelihood is in evaluation mode, so that a noise that is fitted to each batch is not fitted to these pictures.
     """
     x = p.x
     constant, perfect = (p.likelihood.out(value, PIXEL).expand_as(x) for value in (_mean_image(p), x))

@@ -54,8 +54,8 @@ def best_threads(measure: Callable[[], float], most: int) -> int:
     """Return a number of threads from 1 to `most`: the doublings of 1 that each make training 1.4 times as fast.
 
     Other programs slow several threads down more than one, since the threads wait for each other in each operation. So
-    the result is small on a busy machine, and two trainings at once do not wait for each other's threads. torch has the
-    number of threads that it had before.
+    the result is small on a busy machine, and two trainings at once do not wait for each other's threads. The
+    number of threads of torch is restored at the end.
 
     measure: returns the speed with torch's present number of threads.
     """

@@ -273,8 +273,8 @@ def _features(frame: Frame, columns: Mapping[str, Cells]) -> dict[str, Values]:
 def _columns_of_run(frame: Frame, columns: Mapping[str, Cells], names: Sequence[str]) -> dict[str, Cells]:
     """The columns of a run, in its order. Warns of the others.
 
-    Columns without names are those of the run if they are as many. If they are more, the run was trained on columns
-    without names, and some of these were left out, such as one of one value, they are taken by their numbers.
+    Columns without names are those of the run if there are as many. If there are more, they are taken by their numbers,
+    in case the run was trained on columns without names and left some out, such as one with a single value.
     """
     if not frame.is_named and len(columns) == len(names):
         return dict(zip(names, columns.values(), strict=True))

@@ -12,8 +12,8 @@ from equipoise.config import Config
 def seconds(work: Iterable[tuple[Config, int]], workers: int, progress: bool = True) -> float:
     """Return the training time in seconds of these runs, each with its steps that are left, with `workers` at once.
 
-    Scores and reports take more time. Runs with the same method, net, optimiser, data and batch are one kind. Raises
-    `InputError` for settings with which no run can start.
+    Scores and reports take more time. Runs of one kind have the same data, method, net, optimiser, batch and precision.
+    Raises `InputError` for settings with which no run can start.
     """
     rates: dict[str, float] = {}
     total = 0.0
