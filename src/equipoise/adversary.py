@@ -18,8 +18,8 @@ from equipoise.part import Aims, Part, Remark, Rows, column
 
 Optimisers = Mapping[str, Optimizer]
 Second = Literal["other", "split", "same"]
-CHANCE = 0.52  # an accuracy below this is chance: 0.005 nats of total correlation, if the codes were Gaussian
-SATURATED = 0.98  # above this accuracy the estimate of a total correlation is unreliable: 8 nats
+CHANCE = 0.52  # an accuracy below this is chance: 0.005 nats of total correlation, if the log ratio is Gaussian
+SATURATED = 0.98  # above this accuracy, 8 nats, the estimate of a total correlation is unreliable
 
 
 class Discriminator(Part):

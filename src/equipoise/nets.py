@@ -172,7 +172,7 @@ def conv_bn(shape: Shape, latent: int) -> Pair:
 
 
 def small(shape: Shape, latent: int) -> Pair:
-    """Net for training on processors at 32 x 32: a fifth of the arithmetic of `locatello` at that size.
+    """Net for training on processors at 32 x 32: two fifths of the arithmetic of `locatello` at that size.
 
     Its activation is SiLU, with which weak factors are learned from a fraction of the images that ReLU needs.
     """
