@@ -307,3 +307,27 @@ def test_images_of_more_channels_are_not_drawn_as_pictures(tmp_path: Path) -> No
     images = eq.Images(np.zeros((3, 2, 8, 8), np.uint8), name="two")
     with pytest.raises(eq.InputError, match=r"images of 2 channels .* write an .npz instead"):
         to_path(images, tmp_path / "a.png")
+
+
+def test_images_are_those_of_the_training(trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EQUIPOISE_CACHE", str(tmp_path / "cache"))
+    for name in ("there", "here"):
+        shutil.copytree(trained.path.parent / "images", tmp_path / name / "images")
+    monkeypatch.chdir(tmp_path / "there")
+    run = eq.train("images", "vae", net="burgess", steps=2, out="run", settings=SETTINGS, progress=False)
+    rows = run.codes["index"]
+    expected = run.images.pixels(rows)
+    monkeypatch.chdir(tmp_path / "here")
+    for number in range(COUNT):  # other images of the same names, in the current folder
+        Image.new("L", (16, 16), number).save(f"images/{number}.png")
+    np.testing.assert_array_equal(eq.open_run("../there/run").images.pixels(rows), expected)
+
+    monkeypatch.chdir(tmp_path / "there")
+    Image.new("L", (16, 16)).save("images/0.png")
+    with pytest.warns(UserWarning, match="images has other images or factors than those that run was trained on"):
+        assert len(eq.open_run("run").images) == COUNT
+    Image.new("L", (16, 16)).save("images/00.png")
+    with pytest.raises(InputError, match="images no longer has the 40 images that run was trained on"):
+        _ = eq.open_run("run").images
+    done = CliRunner().invoke(app, ["outliers", "run", "--by", "error", "--out", "outliers.png"])
+    assert isinstance(done.exception, InputError)

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from equipoise import code_space, progress, scoring
 from equipoise import codes as coding
 from equipoise import config as configuration
-from equipoise.assemble import build, load_images
+from equipoise.assemble import ARRAY, build, load_images
 from equipoise.code_space import Neighbours, Outliers
 from equipoise.config import Config
 from equipoise.data import Images, sheet
@@ -33,7 +33,7 @@ from equipoise.report.figures.images import prior_codes, traversal_figure
 from equipoise.report.figures.saving import png
 from equipoise.report.findings import analyse
 from equipoise.report.sections.code_map import picture
-from equipoise.run_folder import Meta, load_checkpoint
+from equipoise.run_folder import Meta, images_of, load_checkpoint
 from equipoise.training import checkpoint
 from equipoise.training.loop import Row
 
@@ -138,14 +138,12 @@ class Run:
     def images(self) -> Images:
         """The images that `codes["index"]` counts: the part of the data that `data.scored` selects.
 
-        Raises `InputError` for a reopened run that was trained on an array.
+        Raises `InputError` for a reopened run that was trained on an array, and if the data has another number of
+        images than in training; warns if they differ otherwise.
         """
-        config = self.config
-        if self.array is None and not Path(config.data.name).exists() and "paths" in self.meta["data"]:
-            # The path was relative to the folder in which the run was trained.
-            data = dataclasses.replace(config.data, **self.meta["data"]["paths"])
-            config = dataclasses.replace(config, data=data)
-        return load_images(config, self.array)[-1]
+        if self.array is None and not self.config.data.name.startswith(ARRAY):
+            return images_of(self.path, self.config, self.meta)
+        return load_images(self.config, self.array)[-1]
 
     def __repr__(self) -> str:
         """Folder, method, data and steps."""

@@ -1,5 +1,6 @@
 """The folder of a run: which run it holds, and whether new settings may use it."""
 
+import dataclasses
 import hashlib
 import importlib.metadata
 import json
@@ -17,12 +18,12 @@ from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from equipoise import config as configuration
-from equipoise.assemble import ARRAY
+from equipoise.assemble import ARRAY, load_images
 from equipoise.claim import FOLDER
 from equipoise.config import Config
 from equipoise.data import DATASETS, Images, factor_table
 from equipoise.data.labels import LabelledImages
-from equipoise.data.pairs import ListedPairs
+from equipoise.data.pairs import FACTORS, ListedPairs
 from equipoise.errors import InputError, RunError
 from equipoise.files import read_json, write_text
 from equipoise.hub import HUB
@@ -162,6 +163,49 @@ def read_saved(path: Path, config: Config, data: Mapping[str, Any]) -> tuple[dic
     elif state and (change := changed_rows(path, rows, state)):
         raise RunError(change)
     return state, rows
+
+
+def images_of(path: Path, config: Config, meta: Meta) -> Images:
+    """Return the images that the codes of the run in `path` number, the part of its data that `data.scored` selects.
+
+    The paths in the settings may be relative to the folder in which the run was trained, and another folder may have
+    other images of the same name. So the absolute paths in meta.json are tried as well. Raises `InputError` if the
+    number of images has changed, and warns if they differ otherwise.
+    """
+    data = dataclasses.replace(config.data, **meta["data"].get("paths", {}))
+    places = [config, dataclasses.replace(config, data=data)]
+    if not Path(config.data.name).exists():
+        del places[0]
+    similar: Images | None = None
+    for place in places:
+        try:
+            parts = load_images(place, None)
+        except InputError:
+            if place is places[-1] and similar is None:
+                raise
+            continue
+        if len(parts[0]) == meta["images"]:
+            if _has_table(config) or digest(parts) == meta["data"]["digest"]:
+                return parts[-1]
+            similar = similar or parts[-1]
+    if similar is None:
+        raise InputError(
+            f"{config.data.name} no longer has the {meta['images']:,} images that {path} was trained on, so its codes "
+            "are of others; restore these images, or train again"
+        )
+    warnings.warn(
+        f"{config.data.name} has other images or factors than those that {path} was trained on, so its codes and "
+        "pictures may not match; restore them, or train again",
+        stacklevel=2,
+    )
+    return similar
+
+
+def _has_table(config: Config) -> bool:
+    """Whether the digest in meta.json is also one of pairs or labels."""
+    pairing, labels = configuration.outline(config).pairing, config.train.labels
+    has_pairs = pairing is not None and pairing.source != FACTORS
+    return has_pairs or (labels is not None and isinstance(labels.source, str))
 
 
 def restore(training: Training, state: dict[str, Any] | None, path: Path) -> None:
