@@ -89,6 +89,21 @@ def test_images_of_another_shape_than_in_fit_are_refused() -> None:
         model.transform(np.zeros((10, 256)))
 
 
+def test_a_list_of_images_or_rows_is_the_array_of_them() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (20, 1, 8, 8), np.uint8)
+    model = Disentangler("beta-vae", latent=2, steps=2).fit(list(images))
+    codes = model.transform(images)
+    for X in (list(images), tuple(images), list(torch.from_numpy(images))):
+        assert np.array_equal(model.transform(X), codes)
+    rows = images.reshape(20, 64).astype(float)
+    model = Disentangler("beta-vae", latent=2, steps=2).fit(rows.tolist())
+    assert np.array_equal(model.transform(list(rows)), model.transform(rows))
+    with pytest.raises(InputError, match="X is a list of parts of different shapes"):
+        model.transform([rows[0], rows[1][:3]])
+    with pytest.raises(InputError, match="1 values are masked"):
+        model.transform([np.ma.masked_equal(row, rows[0, 0]) for row in rows[:1, :3]])
+
+
 def test_images_without_an_axis_of_channels_are_refused() -> None:
     with pytest.raises(InputError, match=r"X has 3 axes; expected .* give grey images as X\[:, None\]"):
         Disentangler(steps=1).fit(np.zeros((4, 16, 16), np.uint8))

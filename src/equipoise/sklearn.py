@@ -102,6 +102,7 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             InputError: If a setting or the images cannot be used.
             RunError: If a value or a weight is not finite.
         """
+        X = _as_array(X)
         is_image = _is_image(X)
         config = self._config(is_image)
         x, scaling = (self._images(X), None) if is_image else self._vectors(X, config.data.scaling or "standardize")
@@ -228,7 +229,7 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
         Raises `InputError` if it has another shape than that of `fit`.
         """
-        model = self.model_
+        model, X = self.model_, _as_array(X)
         if _is_image(X):
             images = load_data(X)
             if model.scaling is not None or images.shape != model.shape:
@@ -253,6 +254,17 @@ def _plain(X: Any, name: str) -> Any:
     if np.ma.is_masked(X):
         raise InputError(f"{name}: {np.ma.getmaskarray(X).sum():,} values are masked; fill them: {name}.filled(0)")
     return X
+
+
+def _as_array(X: Any) -> Any:
+    """A list of images or rows as one array, as scikit-learn splits it in a search; other X as it is."""
+    if not isinstance(X, list | tuple):
+        return X
+    items = [_plain(item, "X") for item in X]
+    try:
+        return np.asarray(items)
+    except ValueError:
+        raise InputError("X is a list of parts of different shapes; expected images or rows of one shape") from None
 
 
 def _is_image(X: npt.ArrayLike) -> bool:
