@@ -83,14 +83,14 @@ def test_the_list_has_every_model_with_its_scores() -> None:
     lines = outcome.text.splitlines()
     assert len(lines) == len(NAMES) + 1
     row = next(line for line in lines if line.startswith("rooms3d "))
-    assert row.split()[1:3] == ["aligned-vae", "rooms3d"]
+    assert row.split()[1:3] == ["outline-vae", "rooms3d"]
     assert f"{outcome.values['rooms3d']['scores']['mig']:.2f}" in row
 
 
 def test_get_copies_a_model_and_refuses_what_it_would_overwrite(tmp_path: Path) -> None:
     target = tmp_path / "model"
     commands.models_get("rooms3d", target)
-    assert unchanged(target)["name"] == "aligned-vae-rooms3d"
+    assert unchanged(target)["name"] == "outline-vae-rooms3d"
     commands.models_get("rooms3d", target)  # replaces itself
     (target / "notes.txt").write_text("mine")
     with pytest.raises(eq.InputError, match=r"has changed since it was exported \(notes\.txt\)"):
@@ -123,7 +123,7 @@ def test_a_model_is_uploaded_and_loaded_from_the_hub(hub: Path, tmp_path: Path) 
     commands.models_get("rooms3d", folder)
     (folder / "README.md").write_text("a card of my own", encoding="utf-8")
     outcome = commands.models_push(folder, "me/rooms", private=True)
-    assert outcome.values == {"repository": "me/rooms", "address": "hub/me/rooms#aligned-vae-rooms3d"}
+    assert outcome.values == {"repository": "me/rooms", "address": "hub/me/rooms#outline-vae-rooms3d"}
     assert (hub / "me/rooms/.private").read_text() == "True"
     x = np.random.default_rng(0).random((3, 3, 32, 32), np.float32)
     assert torch.equal(eq.load_model("hf:me/rooms").encode(x)[0], eq.load_model("rooms3d").encode(x)[0])
