@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, cast
 
 import numpy as np
@@ -55,10 +56,8 @@ def pythae(encoder: nn.Module, decoder: nn.Module, pixels: np.ndarray, batch: in
             training_config=training,
             callbacks=[After()],
         )
-        try:
+        with suppress(Over):
             loop.train()
-        except Over:
-            return
 
 
 def disent(encoder: nn.Module, decoder: nn.Module, pixels: np.ndarray, batch: int, after: Callable[[], None]) -> None:
@@ -101,7 +100,5 @@ def disent(encoder: nn.Module, decoder: nn.Module, pixels: np.ndarray, batch: in
     module = BetaVae(model=AutoEncoder(encoder=Encoder(), decoder=Decoder()), cfg=settings)
     options = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "accelerator": "cpu"}
     trainer = lightning.Trainer(max_epochs=-1, callbacks=[After()], **options)
-    try:
+    with suppress(Over):
         trainer.fit(module, loader)
-    except Over:
-        return

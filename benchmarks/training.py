@@ -44,8 +44,8 @@ LATENT = 10
 GREY, COLOUR = (1, 64, 64), (3, 128, 128)  # shapes of an image
 Shape = tuple[int, int, int]
 CASES = (("mlp_lvae", 64, GREY), ("mlp_lvae", 256, GREY), ("higgins_h", 64, GREY), ("locatello", 64, COLOUR))
-SIDES = ("plain", "fp32", "bf16", "dsprites", "pythae", "disent")
-PEERS = SIDES[4:]
+PEERS = {"pythae": loops.pythae, "disent": loops.disent}
+SIDES = ("plain", "fp32", "bf16", "dsprites", *PEERS)
 PEER_CASES = (("mlp_lvae", 64), ("higgins_h", 64))
 WARM_UP = 10  # steps
 BARS = {
@@ -114,7 +114,7 @@ def of_peer(peer: str, net: str, batch: int, shape: Shape, seconds: float, threa
             raise loops.Over
 
     pixels = load_data("dsprites").pixels(np.arange(10_000))
-    {"pythae": loops.pythae, "disent": loops.disent}[peer](*nets.build(net, shape, LATENT), pixels, batch, after)
+    PEERS[peer](*nets.build(net, shape, LATENT), pixels, batch, after)
     return timer.result(net, batch, shape, gemm)
 
 

@@ -27,7 +27,7 @@ def script() -> ModuleType:
 
 
 @pytest.fixture
-def installed(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def libraries(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Libraries that count as installed; the processor counts as one with bf16."""
     names: list[str] = []
     monkeypatch.setattr(script, "find_spec", lambda name: name if name in names else None)
@@ -36,24 +36,22 @@ def installed(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_peers_take_part_where_they_are_installed_and_only_in_their_cases(
-    script: ModuleType, installed: list[str]
+    script: ModuleType, libraries: list[str]
 ) -> None:
     assert script.sides_of("mlp_lvae", 64, script.GREY) == ["plain", "fp32", "bf16", "dsprites"]
-    installed.append("disent")
+    libraries.append("disent")
     assert script.sides_of("mlp_lvae", 64, script.GREY) == ["plain", "fp32", "bf16", "dsprites", "disent"]
     assert script.sides_of("mlp_lvae", 256, script.GREY) == ["plain", "fp32", "bf16", "dsprites"]
 
 
-def test_the_colour_case_has_no_images_of_dsprites(script: ModuleType, installed: list[str]) -> None:
-    installed.extend(["pythae", "disent"])
+def test_the_colour_case_has_no_images_of_dsprites(script: ModuleType, libraries: list[str]) -> None:
+    libraries.extend(["pythae", "disent"])
     assert script.sides_of("locatello", 64, script.COLOUR) == ["plain", "fp32", "bf16"]
 
 
-def test_a_processor_without_bf16_leaves_that_side_out(
-    script: ModuleType, installed: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("libraries")
+def test_a_processor_without_bf16_leaves_that_side_out(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(script.speed, "has_bf16", lambda: False)
-    assert installed == []
     assert script.sides_of("higgins_h", 64, script.GREY) == ["plain", "fp32", "dsprites"]
 
 

@@ -166,16 +166,16 @@ def read_saved(path: Path, config: Config, data: Mapping[str, Any]) -> tuple[dic
 
 
 def images_of(path: Path, config: Config, meta: Meta) -> Images:
-    """Return the images that the codes of the run in `path` number, the part of its data that `data.scored` selects.
+    """Return the images to which `index` of a run's codes refers: the part of its data that `data.scored` selects.
 
     The paths in the settings may be relative to the folder in which the run was trained, and another folder may have
     other images of the same name. So the absolute paths in meta.json are tried as well. Raises `InputError` if the
     number of images has changed, and warns if they differ otherwise.
     """
-    data = dataclasses.replace(config.data, **meta["data"].get("paths", {}))
-    places = [config, dataclasses.replace(config, data=data)]
-    if not Path(config.data.name).exists():
-        del places[0]
+    places = [config]
+    if paths := meta["data"].get("paths"):
+        moved = dataclasses.replace(config, data=dataclasses.replace(config.data, **paths))
+        places = [config, moved] if Path(config.data.name).exists() else [moved]
     similar: Images | None = None
     for place in places:
         try:
@@ -191,7 +191,7 @@ def images_of(path: Path, config: Config, meta: Meta) -> Images:
     if similar is None:
         raise InputError(
             f"{config.data.name} no longer has the {meta['images']:,} images that {path} was trained on, so its codes "
-            "are of others; restore these images, or train again"
+            "belong to other images; restore those of the training, or train again"
         )
     warnings.warn(
         f"{config.data.name} has other images or factors than those that {path} was trained on, so its codes and "
