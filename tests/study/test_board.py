@@ -182,7 +182,7 @@ def test_a_run_with_a_record_is_not_trained_again(here: Path) -> None:  # noqa: 
     first, second = plan(contents).runs.values()
     made = Record(record_name(first), first.flat(), {4: {"sse": 12.5}}, {"step": [4]}, {})
     records.write(made, Path("results/tiny"))
-    tiny = Evidence("tiny", lambda size: contents, lambda results, size: board.show([]))  # noqa: ARG005
+    tiny = Evidence("tiny", lambda size: [contents], lambda results, size: board.show([]))  # noqa: ARG005
     train(tiny, Size(), Path("results"), workers=1, progress=False)
     known, new = read(contents, Path("results"))
     assert known.scores == {"sse": 12.5}

@@ -8,12 +8,15 @@ import pytest
 from PIL import Image
 
 from equipoise import commands
+from equipoise.config import Config
 from equipoise.errors import InputError
 from equipoise.study.evidence import no_collapse
 from equipoise.study.evidence.no_collapse import METHODS, NETS, Cell, cells, draw_photographs
 from equipoise.study.evidence.table import Size
 from equipoise.study.plan import plan
+from equipoise.study.published import record as records
 from equipoise.study.published import reproduce
+from equipoise.study.published.record import Record, record_name
 
 CELLS = [
     Cell("l-vae", "burgess", "dsprites", 11.26, 5.0),
@@ -23,12 +26,18 @@ CELLS = [
 ]
 
 
+def runs_of(size: Size) -> list[Config]:
+    return [config for contents in no_collapse.studies(size) for config in plan(contents).runs.values()]
+
+
 def test_a_cell_is_a_method_with_its_defaults_on_a_net_and_data() -> None:
-    runs = plan(no_collapse.study(Size())).runs
-    assert len(runs) == len(METHODS) * len(NETS) * 3 == 168
-    assert {config.train.steps for config in runs.values()} == {2000}
-    assert {config.train.start_at_mean for config in runs.values()} == {True}
-    assert {config.method.law for config in runs.values() if hasattr(config.method, "law")} == {"scaled"}
+    runs = runs_of(Size())
+    assert len(runs) == len(METHODS) * len(NETS) * 3 + len(NETS) * (2 + 3) == 188
+    assert {config.train.steps for config in runs} == {2000}
+    assert {config.train.start_at_mean for config in runs} == {True}
+    assert {config.method.law for config in runs if hasattr(config.method, "law")} == {"scaled"}
+    with_pairs = {config.data.name for config in runs if config.method.name == "ada-gvae"}
+    assert with_pairs == {"dsprites", "rooms3d"}
 
 
 def test_the_table_marks_cells_below_a_limit_and_those_to_come() -> None:
@@ -41,10 +50,27 @@ def test_the_table_marks_cells_below_a_limit_and_those_to_come() -> None:
 
 
 def test_more_seeds_are_more_runs_of_each_cell() -> None:
-    assert len(plan(no_collapse.study(Size(seeds=2))).runs) == 336
-    full, quick = no_collapse.study(Size()), no_collapse.study(Size(quick=True))
+    assert len(runs_of(Size(seeds=2))) == 376
+    full, quick = no_collapse.studies(Size())[0], no_collapse.studies(Size(quick=True))[0]
     assert full["data"]["size"] == quick["data"]["size"] == 32
     assert (quick["train"]["steps"], quick["out"] == full["out"]) == (666, False)
+
+
+def test_quantised_codes_are_measured_by_their_entropy_and_a_cell_by_its_worst_seed(tmp_path: Path) -> None:
+    contents = no_collapse.studies(Size(seeds=2))[2]
+    runs = [config for config in plan(contents).runs.values() if config.net.name == "burgess"]
+    stored = [run for run in runs if run.data.name == "dsprites"] + [run for run in runs if run.data.name == "rooms3d"][
+        :1
+    ]
+    entropies = ([2.0, 1.5, 0.9, 0.0], [2.0, 1.0, 0.005, 0.0], [2.0, 1.5, 0.9, 0.0])
+    for config, values in zip(stored, entropies, strict=True):
+        run = Record(record_name(config), config.flat(), {2000: {"sse": 1.0}}, {}, {}, latents={"kl_dims": values})
+        records.write(run, tmp_path / "no-collapse")
+    of_data = {cell.data: cell for cell in cells([contents], tmp_path) if cell.net == "burgess"}
+    assert (round(of_data["dsprites"].kl, 3), of_data["dsprites"].active) == (3.005, 2)
+    assert of_data["dsprites"].is_collapsed
+    assert not of_data["rooms3d"].is_finished  # the second seed is missing
+    assert not of_data["photographs"].is_finished
 
 
 def test_photographs_are_grey_differ_and_are_the_same_each_time(tmp_path: Path) -> None:
@@ -65,10 +91,11 @@ def test_the_command_shows_what_is_there_and_refuses_options_of_other_tables(
     monkeypatch.chdir(tmp_path)
     outcome = commands.reproduce("no-collapse", to=Path("page.md"))
     assert not outcome.is_complete
-    assert "0 of 168 cells are finished" in outcome.text
-    assert "missing runs: 168; --run trains them" in outcome.text
+    assert "0 of 188 cells are finished" in outcome.text
+    assert "missing runs: 188; --run trains them" in outcome.text
     assert outcome.values["cells"][0] == {"method": "aligned-vae", "net": "mlp_lvae", "data": "dsprites"}
     assert "| l-vae closed | burgess | - | - | - |" in Path("page.md").read_text(encoding="utf-8")
+    assert "| ada-gvae | burgess | - | - | no pairs |" in Path("page.md").read_text(encoding="utf-8")
     with pytest.raises(InputError, match="no-collapse has its own data sets and runs; leave --dataset and --add out"):
         commands.reproduce("no-collapse", dataset="dsprites")
 
@@ -76,11 +103,11 @@ def test_the_command_shows_what_is_there_and_refuses_options_of_other_tables(
 @pytest.mark.slow
 def test_a_sample_of_the_table_does_not_collapse(tmp_path: Path) -> None:
     """Two cells of those that collapsed before: the methods of the paper and of calibrated noise with `locatello`."""
-    study = no_collapse.study(Size(steps=600)) | {"out": str(tmp_path / "sample")}
+    study = no_collapse.studies(Size(steps=600))[0] | {"out": str(tmp_path / "sample")}
     study["method"] = [{"name": "l-vae"}, {"name": "sigma-vae"}]
     study["net"] = {"name": "locatello"}
     study["data"] = {"name": "dsprites", "size": 32}
     assert reproduce.train(study, 1, tmp_path / "results" / "sample", progress=False) == 0
-    trained = cells(study, tmp_path / "results")
+    trained = cells([study], tmp_path / "results")
     assert len(trained) == 2
     assert not any(cell.is_collapsed for cell in trained), trained

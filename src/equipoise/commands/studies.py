@@ -307,14 +307,15 @@ def _evidence(
     paths = []
     if run:
         train(table, size, results, workers, progress)
-        contents = table.study(size)
-        paths += [Path(contents["out"]), folder(contents, results)]
+        first, *_ = table.studies(size)
+        paths += [Path(first["out"]), folder(first, results)]
     page = table.page(results, size)
     lines = [page.text]
     if to is not None:
         paths += write(page, to)
     if not page.is_complete:
-        missing = sum(each.record is None for each in read(table.study(size), results))
+        runs = [each for contents in table.studies(size) for each in read(contents, results)]
+        missing = sum(each.record is None for each in runs)
         below = "all runs are finished, and some are below what the table requires"
         lines.append(f"missing runs: {missing}; --run trains them" if missing else below)
     if paths:

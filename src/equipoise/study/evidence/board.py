@@ -183,4 +183,4 @@ def means(results: Sequence[Result]) -> list[Row]:
     return rows
 
 
-TABLE = Evidence(NAME, study, page)
+TABLE = Evidence(NAME, lambda size: [study(size)], page)

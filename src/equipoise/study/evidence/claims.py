@@ -323,4 +323,4 @@ def overall(verdicts: Sequence[Judgement]) -> Judgement:
     return decided.pop() if len(decided) == 1 else "undecided"
 
 
-TABLE = Evidence(NAME, study, lambda results, size: show(read(study(size), results)))
+TABLE = Evidence(NAME, lambda size: [study(size)], lambda results, size: show(read(study(size), results)))

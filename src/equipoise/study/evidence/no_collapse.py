@@ -30,11 +30,14 @@ METHODS: tuple[Mapping[str, str], ...] = (
     {"name": "info-vae"},
     {"name": "hfs"},
 )
+WITH_PAIRS: Mapping[str, str] = {"name": "ada-gvae"}  # on the sets that have factors, from which pairs are drawn
+QUANTISED: Mapping[str, str] = {"name": "qlae"}  # its codes have no KL from N(0, I)
 NETS = ("mlp_lvae", "locatello", "burgess", "cnn_lvae")
 SIZE = 32  # side of the images, as `equipoise train` chooses it on a CPU
 STEPS = 2000
 ACTIVE = 3  # latents that have to be active
 NATS = 2.0  # the least KL
+INFORMATIVE = 0.01  # nats, of a quantised latent
 PHOTOGRAPHS = 1000
 
 
@@ -84,19 +87,28 @@ def draw_photographs(folder: Path, count: int = PHOTOGRAPHS, side: int = 64) -> 
         crop.resize((side, side), Image.Resampling.LANCZOS).save(folder / f"{i:04d}.png")
 
 
-def study(size: Size) -> dict[str, Any]:
-    """Return the study of all cells; its folder also has the photographs. A quick one has a third of the steps."""
+def studies(size: Size) -> list[dict[str, Any]]:
+    """Return the studies of all cells, whose folder also has the photographs. Quick ones have a third of the steps."""
     steps = size.steps_of(STEPS)
     folder = FOLDER if steps == STEPS else FOLDER.with_name(f"{NAME}-{steps}")
-    return {
-        "out": str(folder),
-        **({"seeds": size.seeds} if (size.seeds or 1) > 1 else {}),
-        "data": {"name": ["dsprites", "rooms3d", str(folder / "photographs")], "size": SIZE},
-        "method": [dict(method) for method in METHODS],
-        "net": {"name": list(NETS)},
-        "train": {"steps": steps},
-        "evaluate": {"which": ["active_units", "kl"], "n": 2000, "interval": False},
-    }
+    drawn, metrics = ["dsprites", "rooms3d"], ["active_units", "kl"]
+    every = [*drawn, str(folder / "photographs")]
+    return [
+        {
+            "out": str(folder),
+            **({"seeds": size.seeds} if (size.seeds or 1) > 1 else {}),
+            "data": {"name": data, "size": SIZE},
+            "method": [dict(method) for method in methods],
+            "net": {"name": list(NETS)},
+            "train": {"steps": steps},
+            "evaluate": {"which": which, "n": 2000, "interval": False},
+        }
+        for data, methods, which in (
+            (every, METHODS, metrics),
+            (drawn, [WITH_PAIRS], metrics),
+            (every, [QUANTISED], ["sse"]),
+        )
+    ]
 
 
 def prepare(contents: Mapping[str, Any]) -> None:
@@ -106,16 +118,26 @@ def prepare(contents: Mapping[str, Any]) -> None:
         draw_photographs(folder)
 
 
-def cells(contents: Mapping[str, Any], results: Path) -> list[Cell]:
-    """Return the cells of a study, from the records in a folder of results."""
-    seeds = group_by(read(contents, results), lambda run: (run.method, run.config.net.name, run.data))
-    return [Cell(*cell, _least(runs, "kl"), _least(runs, "active_units")) for cell, runs in seeds.items()]
+def cells(contents: Sequence[Mapping[str, Any]], results: Path) -> list[Cell]:
+    """Return the cells of studies, from the records in a folder of results."""
+    runs = [run for each in contents for run in read(each, results)]
+    seeds = group_by(runs, lambda run: (run.method, run.config.net.name, run.data))
+    least = {cell: np.min([_measure(run) for run in members], axis=0) for cell, members in seeds.items()}
+    return [Cell(*cell, *map(float, values)) for cell, values in least.items()]
 
 
-def _least(runs: Sequence[StudyRun], metric: str) -> float:
-    """Return the least value of a metric, NaN where one is missing."""
-    values = [run.scores.get(metric, math.nan) for run in runs]
-    return math.nan if any(map(math.isnan, values)) else min(values)
+def _measure(run: StudyRun) -> tuple[float, float]:
+    """Return KL in nats and active latents of a run, NaN before it is finished.
+
+    The KL of quantised codes is from the frequencies of their values, at the last row of the log: the entropy. A latent
+    is then active if its entropy exceeds the threshold of `active_units` for the KL, 0.01 nats.
+    """
+    if run.record is None:
+        return math.nan, math.nan
+    if run.config.method.name == QUANTISED["name"]:
+        entropies = np.array(run.record.latents["kl_dims"])
+        return float(entropies.sum()), float((entropies > INFORMATIVE).sum())
+    return run.scores["kl"], run.scores["active_units"]
 
 
 def show(table: Sequence[Cell]) -> Page:
@@ -127,15 +149,16 @@ def show(table: Sequence[Cell]) -> Page:
     grid = [["method", "net", *columns]]
     for key, row in group_by(table, lambda cell: (cell.method, cell.net)).items():
         texts = {cell.data: cell.text for cell in row}
-        grid.append([*key, *(texts[data] for data in columns)])
+        grid.append([*key, *(texts.get(data, "no pairs") for data in columns)])
     finished = sum(cell.is_finished for cell in table)
     collapsed = sum(cell.is_collapsed for cell in table)
     summary = (
         f"KL in nats / active latents. {finished} of {len(table)} cells are finished; {collapsed} of them, in "
-        f"brackets, have fewer than {ACTIVE} active latents or a KL below {NATS:g} nats."
+        f"brackets, have fewer than {ACTIVE} active latents or a KL below {NATS:g} nats. The KL of {QUANTISED['name']} "
+        "is the entropy of its quantised codes."
     )
     values = {"cells": [cell.values for cell in table]}
     return one_table("No collapse", summary, grid, values, finished == len(table) and not collapsed)
 
 
-TABLE = Evidence(NAME, study, lambda results, size: show(cells(study(size), results)), prepare)
+TABLE = Evidence(NAME, studies, lambda results, size: show(cells(studies(size), results)), prepare)

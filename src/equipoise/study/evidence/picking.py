@@ -163,4 +163,4 @@ def rows(models: Sequence[Model]) -> list[Row]:
     return table
 
 
-TABLE = Evidence(NAME, board.study, page, collect=collect, collected=_read)
+TABLE = Evidence(NAME, lambda size: [board.study(size)], page, collect=collect, collected=_read)

@@ -40,10 +40,13 @@ class Page(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """A table: `study` returns the contents of its study file, and `page` reads the records in a folder of results."""
+    """A table: `studies` returns the contents of its study files, and `page` reads the records in a folder of results.
+
+    The studies of a table have the same folder.
+    """
 
     name: str
-    study: Callable[[Size], dict[str, Any]]
+    studies: Callable[[Size], Sequence[dict[str, Any]]]
     page: Callable[[Path, Size], Page]
     prepare: Callable[[Mapping[str, Any]], None] | None = None  # writes the images that the study reads
     collect: Callable[[Mapping[str, Any], Path], None] | None = None  # stores more than the records, from the runs
@@ -77,17 +80,17 @@ def train(table: Evidence, size: Size, results: Path, workers: int | None, progr
 
     A record counts wherever its run was trained. So a table can be continued on another machine from its records.
     """
-    contents = table.study(size)
-    if table.prepare is not None:
-        table.prepare(contents)
-    runs = [run for run in read(contents, results) if run.record is not None]
-    if table.collected is not None:
-        records = table.collected(results)
-        runs = [run for run in runs if run.record is not None and run.record.run in records]
-    names = {Path(run.config.out).name for run in runs}
-    reproduce.train(contents, workers, folder(contents, results), progress, without=names)
-    if table.collect is not None:
-        table.collect(contents, results)
+    for contents in table.studies(size):
+        if table.prepare is not None:
+            table.prepare(contents)
+        runs = [run for run in read(contents, results) if run.record is not None]
+        if table.collected is not None:
+            records = table.collected(results)
+            runs = [run for run in runs if run.record is not None and run.record.run in records]
+        names = {Path(run.config.out).name for run in runs}
+        reproduce.train(contents, workers, folder(contents, results), progress, without=names)
+        if table.collect is not None:
+            table.collect(contents, results)
 
 
 def read(contents: Mapping[str, Any], results: Path) -> list[StudyRun]:

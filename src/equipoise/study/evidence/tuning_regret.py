@@ -104,4 +104,4 @@ def show(runs: Sequence[StudyRun]) -> Page:
     return one_table("Tuning regret", summary, grid, values, finished == len(runs), figure)
 
 
-TABLE = Evidence(NAME, study, lambda results, size: show(read(study(size), results)))
+TABLE = Evidence(NAME, lambda size: [study(size)], lambda results, size: show(read(study(size), results)))
