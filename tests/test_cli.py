@@ -311,6 +311,7 @@ def test_an_output_folder_that_holds_another_run_is_refused(squares: Callable[[]
         (("data", "info", "dsprits"), "did you mean dsprites?"),
         (("train", "missing.toml"), "missing.toml: no such file"),
         (("train", "images"), "images is not a file of settings in TOML; give images as data=images"),
+        (("train", "qlae"), "qlae is not a file of settings in TOML; give the method as method=qlae"),
         (("train",), "data is missing"),
         (
             ("train", "data=a", "train.steps=2", "train.steps=3"),

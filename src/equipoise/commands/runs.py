@@ -57,12 +57,14 @@ def train(
     from rich.console import Console
 
     from equipoise import automatic, config, runs
+    from equipoise.methods import METHODS
     from equipoise.report import notes
 
     words = words or []
     file = words[:1] if words and "=" not in words[0] else []
     if file and Path(file[0]).suffix.lower() != ".toml" and not Path(file[0]).is_file():
-        raise InputError(f"{file[0]} is not a file of settings in TOML; give images as data={file[0]}")
+        kind = "the method as method" if file[0] in METHODS else "images as data"
+        raise InputError(f"{file[0]} is not a file of settings in TOML; give {kind}={file[0]}")
     settings = (config.read(Path(file[0])) if file else {}) | settings_of(words[len(file) :])
     console = Console(stderr=True, quiet=not progress)
     show = functools.partial(console.print, markup=False, highlight=False, soft_wrap=True)

@@ -271,6 +271,8 @@ def select(which: str | Sequence[str], inputs: Container[str], convention: str |
         reason = f"{name} needs {missing}" if lacking else f"{name} has no convention {convention}"
         if name in words:
             remedy = "pass that input" if lacking else "choose another convention"
+            if "logvar" in lacking:
+                remedy += ", which quantised codes do not have"
             raise InputError(f"{reason}; {remedy}, or choose other metrics")
         if "all" in words or not lacking:
             refused.append(reason)
