@@ -82,7 +82,10 @@ def test_a_name_joins_the_default_selection() -> None:
         ({"which": ["mig", "fid"]}, "no metric named 'fid'; choose one of beta_vae, "),
         ({"which": "mig", "factors": None}, "mig needs factors; pass that input, or choose other metrics"),
         ({"which": "sse", "recon": None}, "sse needs recon"),
-        ({"which": "kl", "logvar": None}, "kl needs logvar; pass that input, which quantised codes do not have, or choose"),
+        (
+            {"which": "kl", "logvar": None},
+            "kl needs logvar; pass that input, which quantised codes do not have, or choose",
+        ),
         ({"seed": -1}, "seed = -1: expected 0 or more"),
         ({"convention": "eastwood"}, "convention 'eastwood': expected carbonneau or locatello"),
         ({"convention": "locatello", "which": "mig_sup"}, "mig_sup has no convention locatello"),

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from statistics import fmean, median
 
+import numpy as np
 import pytest
 from scipy import stats
 
@@ -300,6 +301,31 @@ def test_first_weights_are_equal_only_within_the_margin() -> None:
     assert verdicts(runs(0.21))[statement] == "supported"
     assert verdicts(runs(0.4))[statement] == "contradicted"
     assert statement not in verdicts(runs(0.2)[:3])
+
+
+def test_a_claim_has_no_finding_before_all_its_runs_are_finished() -> None:
+    ours, theirs = trained({"name": "l-vae"}, [0.5, 0.51, 0.52]), beta_vaes()
+    statement = claims.CLAIMS[0].statement
+    assert statement in verdicts([*theirs, *ours])
+    assert statement not in verdicts([*theirs, *ours[:2], StudyRun(ours[2].config, None)])
+    assert statement not in verdicts([*theirs[:-1], StudyRun(theirs[-1].config, None), *ours])
+
+
+def test_the_figure_has_the_effects_of_each_claim_and_data_set() -> None:
+    runs = [*beta_vaes(), *beta_vaes("rooms3d"), *trained({"name": "l-vae"}, [0.1, 0.11, 0.12])]
+    page = claims.show(runs)
+    ((_, figure),) = page.figures.items()
+    left, right = figure.axes
+    judged = [label.get_text().replace("\n", " ") for label in left.get_yticklabels()]
+    assert judged == [claims.CLAIMS[0].statement, claims.CLAIMS[1].statement]
+    finding = claims.CLAIMS[0].test(Runs(runs), "dsprites")
+    assert finding is not None
+    assert finding.mig is not None
+    assert finding.sse is not None
+    for axes, difference in ((left, finding.mig), (right, finding.sse)):
+        ends = [line.get_xdata() for line in axes.get_lines()]
+        assert any(np.array_equal(each, [difference.low, difference.high]) for each in ends)
+    assert not claims.show([]).figures
 
 
 def test_a_claim_needs_the_same_on_no_data_set_the_opposite() -> None:

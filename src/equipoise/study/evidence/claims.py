@@ -16,6 +16,7 @@ from equipoise.study.compare import tables
 from equipoise.study.evidence import board
 from equipoise.study.evidence.board import DATA
 from equipoise.study.evidence.effects import Effect, Judgement, effect, together
+from equipoise.study.evidence.forest import Effects, draw
 from equipoise.study.evidence.table import Evidence, Page, Size, StudyRun, read
 
 NAME = "claims"
@@ -36,12 +37,21 @@ NEEDED = ("l-vae", "isa-vae", "dynamic-vae", "control-vae", "progressive-rf-vae"
 
 
 class Finding(NamedTuple):
-    """The result of a claim on a data set."""
+    """The result of a claim on a data set, with the effects that it is judged by, if any."""
 
     data: str
     result: str
     power: str
     verdict: Judgement
+    mig: Effect | None = None
+    sse: Effect | None = None  # of the natural logarithm of the squared error
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The finding for JSON."""
+        effects = {"mig": self.mig, "log_sse": self.sse}
+        numbers = {name: each._asdict() for name, each in effects.items() if each is not None}
+        return {"data": self.data, "result": self.result, "power": self.power, "verdict": self.verdict, **numbers}
 
 
 class Claim(NamedTuple):
@@ -55,19 +65,29 @@ class Claim(NamedTuple):
 
 
 class Runs:
-    """The finished runs, by data set and settings of the method."""
+    """The runs, by data set and settings of the method."""
 
     def __init__(self, runs: Sequence[StudyRun]) -> None:
-        self.runs = [run for run in runs if run.record is not None]
+        self.runs = runs
 
     def select(self, data: str, name: str, **settings: Any) -> list[StudyRun]:
-        """Return the runs of a method with these settings, and the others at their defaults."""
+        """Return the runs of a method with these settings, and the others at their defaults; none before all finish."""
+        runs = self.planned(data, name, **settings)
+        return [] if any(run.record is None for run in runs) else runs
+
+    def planned(self, data: str, name: str, **settings: Any) -> list[StudyRun]:
+        """Return the runs of `select`, whether they are finished or not."""
         method = METHODS[name](**settings)
         return [run for run in self.runs if run.data == data and run.config.method == method]
 
     def best_fixed(self, data: str) -> tuple[float, list[StudyRun]]:
-        """Return the weight of the beta-VAE with the largest mean MIG, and its runs; NaN and none before two finish."""
-        by_beta = {beta: self.select(data, "beta-vae", beta=beta) for beta in board.BETAS}
+        """Return the weight of the beta-VAE with the largest mean MIG, and its runs.
+
+        NaN and none before those of all weights are finished, and if fewer than two seeds have a MIG.
+        """
+        by_beta = {beta: self.planned(data, "beta-vae", beta=beta) for beta in board.BETAS}
+        if any(run.record is None for runs in by_beta.values() for run in runs):
+            return math.nan, []
         means = {beta: fmean(scores(runs)) for beta, runs in by_beta.items() if len(scores(runs)) > 1}
         best = max(means, key=means.__getitem__, default=math.nan)
         return best, by_beta.get(best, [])
@@ -79,9 +99,9 @@ def scores(runs: Sequence[StudyRun], metric: str = "mig") -> list[float]:
     return [math.log(value) for value in values] if metric == "sse" else values
 
 
-def mig_finding(data: str, verdict: Judgement, result: str, power: Effect) -> Finding:
+def mig_finding(data: str, verdict: Judgement, result: str, mig: Effect, sse: Effect | None = None) -> Finding:
     """Return a finding that states the power as a difference in MIG."""
-    return Finding(data, result, f"{power.detectable:.3f} of MIG", verdict)
+    return Finding(data, result, f"{mig.detectable:.3f} of MIG", verdict, mig, sse)
 
 
 # --- the tests --------------------------------------------------------------------------------------------------------
@@ -111,7 +131,7 @@ def judge_tuning(runs: Runs, data: str) -> Finding | None:
         return None
     mig, sse = effects
     text = f"MIG {mig} against beta {beta:g}; squared error times {math.exp(sse.value):.2f}"
-    return mig_finding(data, mig.judge(-MARGIN), text, mig)
+    return mig_finding(data, mig.judge(-MARGIN), text, mig, sse)
 
 
 def judge_fixed(runs: Runs, data: str) -> Finding | None:
@@ -126,7 +146,7 @@ def judge_fixed(runs: Runs, data: str) -> Finding | None:
         return None
     mig, sse = effects
     text = f"learned {learned:.2g}, fixed {beta:g}: MIG {mig}, squared error times {math.exp(sse.value):.2f}"
-    return mig_finding(data, together([mig.judge(), sse.negative.judge()]), text, mig)
+    return mig_finding(data, together([mig.judge(), sse.negative.judge()]), text, mig, sse)
 
 
 def judge_best(runs: Runs, data: str) -> Finding | None:
@@ -140,8 +160,8 @@ def judge_best(runs: Runs, data: str) -> Finding | None:
     effects = compare((best, runs.select(data, "beta-vae", beta=other_beta)))
     if effects is None:
         return None
-    mig, _ = effects
-    return mig_finding(data, mig.judge(), f"MIG of its beta {beta:g} against beta {other_beta:g}: {mig}", mig)
+    mig, sse = effects
+    return mig_finding(data, mig.judge(), f"MIG of its beta {beta:g} against beta {other_beta:g}: {mig}", mig, sse)
 
 
 def judge_isa(rival: str, learned: bool) -> Callable[[Runs, str], Finding | None]:
@@ -157,7 +177,7 @@ def judge_isa(rival: str, learned: bool) -> Callable[[Runs, str], Finding | None
             return None
         mig, sse = effects
         text = f"MIG {mig} over three weights; squared error times {math.exp(sse.value):.2f}"
-        return mig_finding(data, together([mig.judge(), sse.negative.judge(-NEAR)]), text, mig)
+        return mig_finding(data, together([mig.judge(), sse.negative.judge(-NEAR)]), text, mig, sse)
 
     return test
 
@@ -188,7 +208,7 @@ def judge_dynamic(runs: Runs, data: str) -> Finding | None:
         f"MIG {mig} against beta {beta:g}; squared error times {math.exp(sse.value):.2f}; last beta {min(betas):.2g} "
         f"to {max(betas):.2g}"
     )
-    return mig_finding(data, together([mig.judge(-MARGIN), sse.negative.judge(), is_below_one]), text, mig)
+    return mig_finding(data, together([mig.judge(-MARGIN), sse.negative.judge(), is_below_one]), text, mig, sse)
 
 
 def judge_set_point(runs: Runs, data: str) -> Finding | None:
@@ -289,7 +309,7 @@ def show(planned: Sequence[StudyRun]) -> Page:
     """Return the page of these runs. It is complete when no run is missing."""
     runs = Runs(planned)
     rows = [["claim", "data", "result", "power", "verdict"]]
-    values, markdown = [], []
+    values, markdown, effects = [], [], []
     for claim in CLAIMS:
         findings = [claim.test(runs, data) for data in claim.data]
         verdict = overall([finding.verdict for finding in findings if finding is not None])
@@ -301,20 +321,24 @@ def show(planned: Sequence[StudyRun]) -> Page:
             "",
         ]
         for data, finding in zip(claim.data, findings, strict=True):
-            _, result, power, judgement = finding or (data, "runs are missing", "–", "–")
+            _, result, power, judgement, *_ = finding or (data, "runs are missing", "–", "–")
             rows.append([claim.statement, data, result, power, judgement])
             markdown.append(f"- {data}: {result}; {judgement}; power: {power}")
-        json_findings = [finding and finding._asdict() for finding in findings]
+            if finding is not None and finding.mig is not None:
+                effects.append(Effects(claim.statement, data, finding.verdict, finding.mig, finding.sse))
+        json_findings = [finding and finding.values for finding in findings]
         values.append({"claim": claim.statement, "verdict": verdict, "findings": json_findings})
+    finished = sum(run.record is not None for run in planned)
     summary = (
-        f"{len(runs.runs)} of {len(planned)} runs are finished. Images of 32 x 32, {board.STEPS:,} steps, "
+        f"{finished} of {len(planned)} runs are finished. Images of 32 x 32, {board.STEPS:,} steps, "
         f"{board.SEEDS} seeds, as on the board. Differences are means over seeds with 95 % intervals. Power: the "
         "difference whose interval is above 0 with a probability of 0.8, given the spread over these seeds. A claim is "
         "supported if it is supported on at least one data set and contradicted on none, and contradicted if it is "
         "contradicted on at least one and supported on none."
     )
     text = "\n".join([*tables.lines(rows), "", summary])
-    return Page("Claims", text, [summary, *markdown], {"claims": values}, len(runs.runs) == len(planned))
+    figures = {"Differences in MIG and squared error with their intervals, by claim": draw(effects)} if effects else {}
+    return Page("Claims", text, [summary, *markdown], {"claims": values}, finished == len(planned), figures)
 
 
 def overall(verdicts: Sequence[Judgement]) -> Judgement:
