@@ -11,7 +11,7 @@ from equipoise import commands
 from equipoise.errors import InputError
 from equipoise.study.evidence import board, picking
 from equipoise.study.evidence.picking import Model, rows
-from equipoise.study.evidence.table import Size
+from equipoise.study.evidence.table import Size, count_missing
 from equipoise.study.plan import plan
 from equipoise.study.published import record as records
 from equipoise.study.published.record import Record, record_name
@@ -65,6 +65,10 @@ def test_the_numbers_are_those_of_the_codes(study: dict[str, object]) -> None:
     assert {(numbers["elbo"], numbers["kl"], numbers["active"]) for numbers in stored.values()} == {(-32.0, 12.0, 3.0)}
     tc = [numbers["gaussian_tc"] for numbers in stored.values()]
     assert tc == pytest.approx([tc[0]] * 3, rel=1e-4)
+    table = picking.TABLE._replace(studies=lambda _: [study])
+    assert count_missing(table, Size(), Path("results")) == 0
+    Path("results/picking/numbers.json").unlink()
+    assert count_missing(table, Size(), Path("results")) == 3  # they have records, but no numbers
 
 
 def test_a_setting_is_left_out_while_the_codes_of_one_seed_are_missing(study: dict[str, object]) -> None:
@@ -88,6 +92,7 @@ def test_the_command_prints_what_there_is_and_refuses_a_damaged_file(
     monkeypatch.chdir(tmp_path)
     outcome = commands.reproduce("picking")
     assert "(0 of 320)" in outcome.text
+    assert "missing runs: 320; --run trains them" in outcome.text
     assert not outcome.is_complete
     Path("results/picking").mkdir(parents=True)
     Path("results/picking/numbers.json").write_text("{", encoding="utf-8")

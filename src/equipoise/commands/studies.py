@@ -302,7 +302,7 @@ def _evidence(
     table: "Evidence", size: "Size", run: bool, workers: int | None, results: Path, to: Path | None, progress: bool
 ) -> Outcome:
     """The page of a table of evidence, after the training of its runs; the same command resumes them."""
-    from equipoise.study.evidence.table import folder, read, train, write
+    from equipoise.study.evidence.table import count_missing, folder, train, write
 
     paths = []
     if run:
@@ -314,8 +314,7 @@ def _evidence(
     if to is not None:
         paths += write(page, to)
     if not page.is_complete:
-        runs = [each for contents in table.studies(size) for each in read(contents, results)]
-        missing = sum(each.record is None for each in runs)
+        missing = count_missing(table, size, results)
         below = "all runs are finished, and some are below what the table requires"
         lines.append(f"missing runs: {missing}; --run trains them" if missing else below)
     if paths:

@@ -83,14 +83,27 @@ def train(table: Evidence, size: Size, results: Path, workers: int | None, progr
     for contents in table.studies(size):
         if table.prepare is not None:
             table.prepare(contents)
-        runs = [run for run in read(contents, results) if run.record is not None]
-        if table.collected is not None:
-            records = table.collected(results)
-            runs = [run for run in runs if run.record is not None and run.record.run in records]
-        names = {Path(run.config.out).name for run in runs}
+        stored = _stored(table, contents, results)
+        names = {Path(run.config.out).name for run in stored}
         reproduce.train(contents, workers, folder(contents, results), progress, without=names)
         if table.collect is not None:
             table.collect(contents, results)
+
+
+def count_missing(table: Evidence, size: Size, results: Path) -> int:
+    """Return the number of runs of a table that `train` would train."""
+    return sum(
+        len(read(contents, results)) - len(_stored(table, contents, results)) for contents in table.studies(size)
+    )
+
+
+def _stored(table: Evidence, contents: Mapping[str, Any], results: Path) -> list[StudyRun]:
+    """Return the runs of a study of which everything is stored that the table needs."""
+    runs = [run for run in read(contents, results) if run.record is not None]
+    if table.collected is None:
+        return runs
+    records = table.collected(results)
+    return [run for run in runs if run.record is not None and run.record.run in records]
 
 
 def read(contents: Mapping[str, Any], results: Path) -> list[StudyRun]:
