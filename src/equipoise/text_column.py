@@ -1,6 +1,7 @@
 """One column of a factor table: its cells as text become numbers or words."""
 
 import re
+import sys
 import unicodedata
 import warnings
 from collections.abc import Sequence
@@ -8,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.errors import InputError
+from equipoise.errors import InputError, short
 from equipoise.natural import natural_key
 
 # The spellings that pandas reads as missing, in any case, except for the word none.
@@ -110,12 +111,24 @@ class Column:
         return np.array([code[value] for value in values], np.int64)[ids], [f"{value}" for value in distinct]
 
     def values_of(self, ids: npt.NDArray[np.int64], title: str) -> npt.NDArray[np.float64] | None:
-        """The values [N] of a column of numbers, by the rules of `factor`; None for a column of text."""
+        """The values [N] of a column of numbers, by the rules of `factor`; None for a column of text.
+
+        Raises `InputError` as `factor`, and for a number that is too large for a float.
+        """
         texts = [text for text in self.numbers if not is_missing(text)]
         if not _has_numbers(texts):
             return None
         values = self._values(list(self.numbers), np.bincount(ids), title)
-        return None if isinstance(values[0], str) else np.array(values, np.float64)[ids]
+        if isinstance(values[0], str):
+            return None
+        for text, value in zip(self.numbers, values, strict=True):
+            if isinstance(value, int) and abs(value) > sys.float_info.max:
+                place = self.places[self.numbers[text]]
+                raise InputError(
+                    f"{title}: {place} has {short(text)} in the column {self.name}, which is too large for a float; "
+                    "correct it"
+                )
+        return np.array(values, np.float64)[ids]
 
     def _values(
         self, texts: Sequence[str], counts: npt.NDArray[np.int64], title: str

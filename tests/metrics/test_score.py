@@ -115,6 +115,7 @@ def test_a_name_joins_the_default_selection() -> None:
             {"factors": np.array([[0, np.nan], [1, np.inf]] * 200)},
             "factors, column 1: 400 of 400 values are NaN or inf",
         ),
+        ({"factors": np.array([[f"{10**400}", "a"], ["7", "b"]] * 200)}, "row 1 has .* too large for a float"),
         ({"factors": np.ones((400, 3))}, "every factor has one value only"),
     ],
 )
