@@ -121,6 +121,18 @@ def test_a_table_may_have_empty_cells_and_images_that_are_not_trained_on(tmp_pat
     assert np.allclose(some.targets[:, :2], [[1, 0], [NAN, 0.125], [0, 1]], equal_nan=True)
 
 
+@pytest.mark.parametrize(
+    ("few", "expected"), [(["1", "2", "1001"] * 3, [0, 0.001, 1]), (["0.5", "1", "5.5"] * 2, [0, 0.1, 1])]
+)
+def test_numbers_of_a_table_keep_their_distances(few: list[str], expected: list[float], tmp_path: Path) -> None:
+    rows = "".join(f"{i},{value}\n" for i, value in enumerate(few))
+    (tmp_path / "labels.csv").write_text(f"index,area\n{rows}")
+    targets = labelled(grid(), str(tmp_path / "labels.csv")).targets[:, 0]
+    assert np.allclose(targets, expected * (len(few) // 3))
+    (tmp_path / "labels.csv").write_text("index,size\n0,small2\n1,small10\n2,small3\n")
+    assert labelled(grid(), str(tmp_path / "labels.csv")).targets[:, 0].tolist() == [0, 1, 0.5]
+
+
 def test_a_table_names_files_as_a_table_of_factors_does(tmp_path: Path) -> None:
     files = [f"{i:02d}.png" for i in range(60)]
     some = Images(grid().pixels(np.arange(60)), name="files", files=files)
@@ -145,6 +157,8 @@ def test_a_table_names_files_as_a_table_of_factors_does(tmp_path: Path) -> None:
         ("index\n1\n2\n", {}, "has no column but index; add one for each factor"),
         ("index,a\n1,2\n", {}, "has 1 labelled images; give at least two that differ"),
         ("index,a,a\n1,2,3\n2,3,4\n", {}, "two columns are called a"),
+        (f"index,a\n1,{10**400}\n2,{10**401}\n", {}, "line 2 has .* in the column a, which is too large for a float"),
+        ("index,a\n1,1.7e308\n2,-1.7e308\n", {}, "the values of a are too far apart or too close for a float"),
         ("index,a\n1,2\n1,3\n", {}, "line 3 is a second row for 1; leave one of them"),
     ],
 )

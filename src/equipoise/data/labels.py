@@ -180,6 +180,8 @@ def _of_share(share: int | float, images: Images, seed: int) -> tuple[Indices, d
 def _of_table(path: str, images: Images, factor_names: Sequence[str]) -> tuple[Indices, dict[str, Factors]]:
     """The rows [n] of the images to train on that a table names, and their factors [n] by name, NaN if not known.
 
+    Numbers keep their values, and words are codes in their order.
+
     factor_names: The columns that are factors, if they were chosen. Otherwise row numbers, dates and free text are left
         out.
     """
@@ -200,7 +202,9 @@ def _of_table(path: str, images: Images, factor_names: Sequence[str]) -> tuple[I
             remarks.append(f"{name or 'the first column'} ({reason})")
             continue
         if rows_with_value and (name in factor_names or not factor_names):
-            values[rows_with_value] = column.factor(ids, title)[0]
+            codes = column.factor(ids, title)[0]
+            numbers = None if column.order else column.values_of(ids, title)
+            values[rows_with_value] = codes if numbers is None else numbers
         factors[name] = values[is_used]
     if remarks:
         warnings.warn(
@@ -219,8 +223,11 @@ def _scale(values: Factors, loss: str, name: str) -> Factors:
             f"{SETTING}: {name} has fewer than two values among the labelled images; label images that differ in it, "
             f"or leave it out with {SETTING}.factors"
         )
-    low, unit = finite.min(), finite.max() - finite.min()
-    if loss == "regression":
-        low, unit = finite.mean(), finite.std()
+    with np.errstate(over="ignore", invalid="ignore"):
+        low, unit = finite.min(), finite.max() - finite.min()
+        if loss == "regression":
+            low, unit = finite.mean(), finite.std()
+    if not np.isfinite(unit) or not unit:
+        raise InputError(f"{SETTING}: the values of {name} are too far apart or too close for a float; change its unit")
     targets: Factors = (values - low) / unit
     return targets
