@@ -3,6 +3,7 @@
 import difflib
 import math
 from collections.abc import Iterable, Mapping
+from numbers import Integral
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -66,6 +67,12 @@ def check_value(key: str, value: object) -> None:
         raise InputError(f"{key} is {value}; expected a number that single precision can hold, up to {LARGEST:.1e}")
     elif isinstance(value, str) and ("\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value)):
         raise InputError(f"{key} is {short(value)}; expected text in UTF-8 without a null character")
+
+
+def check_whole(key: str, value: object) -> None:
+    """Raise `InputError` for anything but a whole number; True and False are none."""
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise InputError(f"{key} is {short(value)}; expected a whole number")
 
 
 def check_finite(key: str, value: object) -> None:

@@ -3,7 +3,7 @@
 import inspect
 import time
 import warnings
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 from rich.console import Console
 
-from equipoise.errors import InputError, nearest
+from equipoise.errors import InputError, check_whole, nearest, short
 from equipoise.metrics import (
     aggregate,
     dci,
@@ -135,6 +135,7 @@ def score(
         >>> round(scores["mig"].value, 2), round(scores["irs"].value, 2)
         (1.0, 1.0)
     """
+    check_whole("seed", seed)
     if seed < 0:
         raise InputError(f"seed = {seed}: expected 0 or more")
     with warnings.catch_warnings(record=True) as notes:
@@ -234,10 +235,13 @@ def _inputs(
 def words_of(which: str | Sequence[str]) -> list[str]:
     """Return the words of a selection in lower case: names of metrics, default and all. A text may be `[mig, sap]`.
 
-    Raises `InputError` for an unknown name.
+    Raises `InputError` for an unknown name, and where there is none.
     """
+    texts = [which] if isinstance(which, str) else list(which) if isinstance(which, Iterable) else []
+    if not texts or not all(isinstance(text, str) for text in texts):
+        raise InputError(f"which is {short(which)}; expected names of metrics, such as mig, or default, or all")
     words = []
-    for text in [which] if isinstance(which, str) else which:
+    for text in texts:
         names = text[1:-1].replace("'", "").replace('"', "") if text.startswith("[") and text.endswith("]") else text
         words += [name.strip() for name in names.split(",")]
     for name in words:
