@@ -5,6 +5,7 @@ import io
 import re
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -288,6 +289,33 @@ def test_what_cannot_be_done_is_one_sentence_and_writes_nothing(
     assert (exit.value.code, out, len(err.splitlines())) == (2, "", 1), err
     assert REFUSALS[words] in err
     assert [path for path in sorted(Path().rglob("*")) if "cache" not in path.parts] == before
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda run: run.sample(1.5), r"n is 1\.5; expected a whole number"),
+        (lambda run: run.sample("3"), "n is '3'; expected a whole number"),
+        (lambda run: run.sample(3, seed=1.5), r"seed is 1\.5; expected a whole number"),
+        (lambda run: run.nearest(run.images.pixels([0]), n=1.5), r"n is 1\.5; expected a whole number"),
+        (lambda run: run.nearest(run.images.pixels([0]), latents=3), "latents are 3; give a list of them"),
+        (lambda run: run.nearest(run.images.pixels([0]), latents=[1.0]), r"a latent is 1\.0; expected a whole number"),
+        (lambda run: run.outliers(2.5), r"n is 2\.5; expected a whole number"),
+        (lambda run: run.map(latents=3), "latents are 3; give two different ones as the axes of the map"),
+        (lambda run: run.map(latents=[0.0, 1.0]), r"a latent is 0\.0; expected a whole number"),
+        (lambda run: run.traversals(limits=3), "the range is 3; give two numbers, the smaller first"),
+        (lambda run: run.traversals(limits=("a", "b")), r"the range is \('a', 'b'\); give two numbers"),
+        (lambda run: run.traversals(limits=(1, 2, 3)), r"the range is \(1, 2, 3\); give two numbers"),
+        (lambda run: run.animation(steps=2.5), r"steps is 2\.5; expected a whole number"),
+        (lambda run: run.pipe("uniformly", 640), "uniformly: no such choice of latents; did you mean uniform"),
+        (lambda run: run.pipe(seen=64.5), r"seen is 64\.5; expected a whole number"),
+    ],
+)
+def test_values_of_another_type_are_refused_in_one_sentence(
+    call: Callable[[Run], object], sentence: str, trained: Run
+) -> None:
+    with pytest.raises(InputError, match=sentence):
+        call(trained)
 
 
 def test_codes_of_an_earlier_version_without_an_array_are_refused_with_the_remedy() -> None:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from sklearn.neighbors import NearestNeighbors
 
 from equipoise.codes import Codes, latent_columns
-from equipoise.errors import InputError, RunError, choose
+from equipoise.errors import InputError, RunError, check_whole, choose
 
 Array = npt.NDArray[np.float64]
 
@@ -50,6 +50,7 @@ def nearest(codes: Codes, queries: Codes, count: int | None, latents: Sequence[i
     """Return the `count` codes nearest to each of the queries, 10 by default, by the chosen latents or by all."""
     total, latent = codes["mean"].shape
     count = min(10, total) if count is None else count
+    check_whole("n", count)
     if not 1 <= count <= total:
         raise InputError(f"n is {count}; the run has {total:,} encoded images, so give 1 to {total:,} neighbours")
     columns = latent_columns(latents, latent)
@@ -66,6 +67,7 @@ def outliers(codes: Codes, others: Codes | None, count: int | None, by: str) -> 
     ranked = codes if others is None else others
     most = len(ranked["index"])
     count = min(10, most) if count is None else count
+    check_whole("n", count)
     if not 1 <= count <= most:
         raise InputError(f"n is {count}; there are {most:,} encoded images, so give 1 to {most:,}")
     own = _measure(codes, None, by)

@@ -4,7 +4,7 @@ import math
 import re
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from equipoise.data.factors import column_names
 from equipoise.data.image_names import Row
 from equipoise.data.readers.arrays import of_tensor
 from equipoise.data.readers.named_arrays import name_of_factors
-from equipoise.errors import InputError
+from equipoise.errors import InputError, check_whole, short
 from equipoise.files import replacing, write_columns
 from equipoise.model import POINT, VAE
 from equipoise.text_column import Column, floats
@@ -275,7 +275,11 @@ def _table_to_score(path: Path) -> Codes:
 
 def latent_columns(latents: Sequence[int] | None, count: int) -> list[int]:
     """The chosen latents, or all `count`. Raises `InputError` if there is no such latent."""
+    if latents is not None and not isinstance(latents, Iterable):
+        raise InputError(f"latents are {short(latents)}; give a list of them")
     columns = list(range(count)) if latents is None else list(latents)
+    for column in columns:
+        check_whole("a latent", column)
     if not columns or not set(columns) <= set(range(count)):
         raise InputError(f"latents are {columns}; expected indices from 0 to {count - 1}")
     if len(set(columns)) < len(columns):

@@ -1,6 +1,6 @@
 """PIPE: whether pictures of independently drawn latents can be distinguished from reconstructions, without labels."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from equipoise import nets, progress
-from equipoise.errors import InputError
+from equipoise.errors import InputError, check_whole, choose
 from equipoise.metrics.result import Score
 from equipoise.model import VAE
 from equipoise.torch_defaults import torch_defaults
@@ -43,10 +43,13 @@ def pipe(model: VAE, mean: npt.NDArray[np.float32], latents: Latents, seen: int,
         distribution; `extra` has its accuracy.
 
     Raises:
-        InputError: For fewer codes, or images that the discriminator cannot have.
+        InputError: For fewer codes, another choice of latents, or images that the discriminator cannot have.
     """
     if len(mean) < LEAST:
         raise InputError(f"there are {len(mean)} codes; expected at least {LEAST}; raise evaluate.n")
+    choose("choice of latents", latents, get_args(Latents))
+    check_whole("seen", seen)
+    check_whole("seed", seed)
     if seen < BATCH:
         raise InputError(f"seen is {seen}; expected at least {BATCH} pictures")
     if seed < 0:

@@ -130,6 +130,8 @@ def test_a_study_that_cannot_run_is_refused_before_any_work(monkeypatch: pytest.
     file = write_study()
     with pytest.raises(InputError, match="workers is 0; expected 1 or more"):
         study.sweep(file, workers=0)
+    with pytest.raises(InputError, match=r"workers is 1\.5; expected a whole number"):
+        study.sweep(file, workers=1.5)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"gpus is 0\.5; expected 0 or more, with engine ray or slurm"):
         study.sweep(file, gpus=0.5)
     with pytest.raises(InputError, match=r"dask: no such engine; choose one of local, ray, slurm"):

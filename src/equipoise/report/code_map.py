@@ -1,6 +1,6 @@
 """A map of the codes: images in a plane, near each other where their codes are."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
 
 from equipoise.codes import latent_columns
-from equipoise.errors import InputError, choose
+from equipoise.errors import InputError, choose, short
 from equipoise.report.latents import ACTIVE, Array, latent_variances
 
 Kind = Literal["pca", "umap"]
@@ -75,8 +75,8 @@ def arrange(codes: NDArray[Any], kind: Kind = "pca", latents: Sequence[int] | No
     if latents is not None:
         if kind == "umap":
             raise InputError("the axes of a map are two latents or those of umap; give one of the two")
-        if len(set(latents)) != 2:
-            raise InputError(f"latents are {list(latents)}; give two different ones as the axes of the map")
+        if not isinstance(latents, Iterable) or len(set(latents)) != 2:
+            raise InputError(f"latents are {short(latents)}; give two different ones as the axes of the map")
         x, y = latent_columns(latents, codes.shape[1])
         points = codes[:POINTS, [x, y]].astype(np.float64)
         return CodeMap(points, (f"z{x}", f"z{y}"), f"The axes are z{x} and z{y}.")

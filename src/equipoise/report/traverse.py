@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 
 from equipoise.codes import latent_columns
-from equipoise.errors import InputError
+from equipoise.errors import InputError, check_whole, short
 from equipoise.report.findings import analyse
 from equipoise.report.latents import Array, Latent, Measure
 from equipoise.scoring import Run
@@ -31,6 +31,7 @@ def choose(
     information. limits: the ends of every latent; default: the 5th and 95th percentile of each over the run. Raises
     `InputError` for a latent that does not exist, ends that are not in order, and fewer than 2 steps or more than 101.
     """
+    check_whole("steps", steps)
     if not 2 <= steps <= MOST:
         raise InputError(f"steps is {steps}; give 2 to {MOST} pictures for each latent")
     findings = analyse(run)
@@ -39,7 +40,10 @@ def choose(
         by_index = {latent.index: latent for latent in findings.latents}
         chosen = [by_index[index] for index in latent_columns(latents, len(by_index))]
     if limits is not None:
-        low, high = limits
+        try:
+            low, high = map(float, limits)
+        except (TypeError, ValueError):
+            raise InputError(f"the range is {short(limits)}; give two numbers, the smaller first") from None
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise InputError(f"the range is {low:g}:{high:g}; give two numbers, the smaller first, such as -2:2")
         chosen = [dataclasses.replace(latent, low=low, high=high) for latent in chosen]

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from equipoise.data.columns import Scaling
-from equipoise.errors import InputError, check_value
+from equipoise.errors import InputError, check_value, check_whole
 from equipoise.likelihoods import as_float, per_image
 from equipoise.model import VAE
 from equipoise.report.figures import vectors
@@ -144,6 +144,8 @@ def samples(model: VAE, n: int = 20, seed: int = 0) -> Figure:
 @torch_defaults()
 def prior_codes(model: VAE, n: int, seed: int) -> torch.Tensor:
     """Return n samples [n, D] of the prior of a model. Raises `InputError` for n below 1."""
+    check_whole("n", n)
+    check_whole("seed", seed)
     if n < 1:
         raise InputError(f"n is {n}, but it must be at least 1; give the number of pictures to draw")
     check_value("n", n)

@@ -10,7 +10,7 @@ import joblib  # type: ignore[import-untyped]
 from rich.console import Console
 
 from equipoise.data import DATASETS, load_data
-from equipoise.errors import InputError, choose
+from equipoise.errors import InputError, check_whole, choose
 from equipoise.files import user_path
 from equipoise.study.folder import FILE, read
 from equipoise.study.plan import Plan, copy_file
@@ -83,6 +83,8 @@ def check_data(plan: Plan) -> None:
 
 def check_workers(workers: int | None) -> None:
     """Raise `InputError` for a number of workers below 1."""
+    if workers is not None:
+        check_whole("workers", workers)
     if workers is not None and workers < 1:
         raise InputError(f"workers is {workers}; expected 1 or more, such as the number of cores")
 
