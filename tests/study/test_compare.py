@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,37 @@ def test_flags_and_what_is_not_finished_are_said(tmp_path: Path) -> None:
     page = page_of(tmp_path)
     assert "the loss is &lt;not&gt; finite" in page
     assert '<span class="flag">not settled 2 of 3</span>' in page
+
+
+@pytest.mark.parametrize("name", ["scores.json", "meta.json", "codes.npz", "config.toml"])
+def test_a_run_with_a_damaged_file_is_named_and_the_others_are_compared(name: str, tmp_path: Path) -> None:
+    write(tmp_path)
+    path = planned(tmp_path)[0]
+    (path / name).write_text("[")
+    outcome = commands.compare(tmp_path)
+    assert "note: 8 of 9 runs are finished, 1 failed; only these are counted." in outcome.text
+    (line,) = (line for line in outcome.text.splitlines() if line.startswith("failed: "))
+    assert line.startswith(f"failed: {path.name}: {path / name}")
+    assert len({row["run"] for row in rows_of(tmp_path / "compare.csv")}) == 8
+
+
+def test_damage_of_all_runs_is_one_sentence_and_writes_nothing(tmp_path: Path) -> None:
+    write(tmp_path)
+    for path in planned(tmp_path):
+        (path / "scores.json").write_text("null")
+    with pytest.raises(InputError, match=r"no finished run in .* can be read; the first: .*scores.json is damaged"):
+        commands.compare(tmp_path)
+    assert not (tmp_path / "compare.csv").exists()
+
+
+def test_a_file_in_place_of_a_run_is_named(tmp_path: Path) -> None:
+    write(tmp_path)
+    path = planned(tmp_path)[0]
+    shutil.rmtree(path)
+    path.touch()
+    text = commands.status(tmp_path, progress=False).text
+    assert f"{path.name} failed: {path} is a file; remove it" in text
+    assert f"failed: {path.name}: {path} is a file; remove it" in commands.compare(tmp_path).text
 
 
 def test_single_seeds_have_no_interval(tmp_path: Path) -> None:

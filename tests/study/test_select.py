@@ -57,6 +57,14 @@ def test_models_that_agree_with_other_seeds_are_chosen_as_labels_would_have(tmp_
     assert labels["mig"]["score_of_udr"] == pytest.approx(float(best["mig"]))
 
 
+def test_a_run_with_a_damaged_file_is_named(tmp_path: Path) -> None:
+    write(tmp_path, seeds=4)
+    path = next((tmp_path / "runs").iterdir())
+    (path / "scores.json").write_text("[")
+    lines = commands.select(tmp_path, progress=False).text.splitlines()
+    assert any(line.startswith(f"failed: {path.name}: {path / 'scores.json'} is damaged") for line in lines)
+
+
 def rows(folder: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO((folder / "select.csv").read_text(encoding="utf-8"))))
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from equipoise import metrics, runs
 from equipoise.config import Config
-from equipoise.errors import InputError
+from equipoise.errors import InputError, RunError
 from equipoise.part import Flag
 from equipoise.report import summary
 from equipoise.study.compare import statistics
@@ -97,14 +97,26 @@ class Group:
 
 
 def read_results(plan: Plan) -> tuple[list[Result], list[State]]:
-    """Return the finished runs of a plan and the states of the others. Raises `InputError` when none is finished."""
+    """Return the finished runs of a plan and the states of the others; a run with a damaged file has failed.
+
+    Raises `InputError` when none is finished.
+    """
     states = Watch(plan)()
     configs = {state.run: plan.runs[state.run] for state in states if state.stage == "done"}
     if not configs:
         raise InputError(f"{plan.folder} has no finished run yet; equipoise sweep resumes it")
     data, settings = data_names(plan), setting_names(plan)
-    results = [_result(run, config, data[config.data.name], settings[run]) for run, config in configs.items()]
-    return results, [state for state in states if state.stage != "done"]
+    results, others = [], [state for state in states if state.stage != "done"]
+    for run, config in configs.items():
+        try:
+            results.append(_result(run, config, data[config.data.name], settings[run]))
+        except (InputError, RunError, OSError) as error:
+            reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+            steps = config.train.steps
+            others.append(State(run, "failed", steps, steps, None, None, "", 0, reason))
+    if not results:
+        raise InputError(f"no finished run in {plan.folder} can be read; the first: {others[-len(configs)].reason}")
+    return results, others
 
 
 def groups(results: Iterable[Result]) -> list[Group]:

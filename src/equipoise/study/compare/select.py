@@ -30,6 +30,7 @@ def select(folder: Path, progress: bool = True) -> Outcome:
     Raises `InputError` where no setting has three finished seeds, or where runs are not of the same images.
     """
     results, unfinished = read_results(open_study(folder))
+    failures = [f"failed: {state.run}: {state.reason}" for state in unfinished if state.stage == "failed"]
     hint = f"{len(unfinished)} of {len(results) + len(unfinished)} runs are not finished; equipoise sweep resumes them"
     settings = [group for members in by_data(results).values() for group in groups(members)]
     comparable = [group for group in settings if len(group.results) >= FEWEST]
@@ -64,7 +65,7 @@ def select(folder: Path, progress: bool = True) -> Outcome:
     if left_out:
         lines.append(f"left out, with fewer than {FEWEST} seeds: {', '.join(left_out)}")
     if unfinished:
-        lines.append(hint)
+        lines += [hint, *failures]
     return Outcome({"data": values, "left_out": left_out, "wrote": str(file)}, "\n".join([*lines, f"wrote {file}"]))
 
 

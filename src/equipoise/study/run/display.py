@@ -51,7 +51,8 @@ def lines(states: Sequence[State]) -> list[str]:
             again = f"; failed before: {state.reason}" if state.reason else ""
             result.append(f"  {state.run} is at step {state.step:,} of {state.steps:,} ({state.holder}){again}")
         elif state.stage == "failed":
-            result.append(f"  {state.run} failed {_times(state.tries)}: {state.reason}")
+            tries = f" {_times(state.tries)}" if state.tries else ""
+            result.append(f"  {state.run} failed{tries}: {state.reason}")
         elif state.holder:
             result.append(f"  {state.run} is {state.stage}; {state.holder} works on it")
     return result

@@ -65,8 +65,10 @@ class Watch:
         if state is None or old_config is not config or old_mark != mark or state.holder:
             try:
                 state = _read_state(self.plan, self._claims, run)
-            except (InputError, RunError) as error:  # a run with a damaged file has failed, and the others go on
-                state = State(run, "failed", 0, config.train.steps, None, None, "", 0, str(error))
+            except (InputError, RunError, NotADirectoryError) as error:  # it has failed, and the others go on
+                is_file = isinstance(error, NotADirectoryError)
+                reason = f"{config.out} is a file; remove it" if is_file else str(error)
+                state = State(run, "failed", 0, config.train.steps, None, None, "", 0, reason)
             self._states[run] = config, mark, state
         return state
 
