@@ -278,6 +278,10 @@ def test_a_study_folder_may_be_moved(tmp_path: Path) -> None:
             BASE + "[train]\nsteps = [100, 200]",
             "train.steps = [100, 200] would be one run, trained further; give the largest",
         ),
+        (
+            BASE + '[train]\nkeep = ["all", "model"]',
+            "train.keep does not change the result of a run, so its values would be one run; give it one value",
+        ),
     ],
 )
 def test_what_cannot_be_a_study_is_refused_in_one_sentence(text: str, said: str, tmp_path: Path) -> None:

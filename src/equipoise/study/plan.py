@@ -134,7 +134,8 @@ def plan(contents: Table) -> Plan:
         name = Path(config.out).name
         if runs.setdefault(name, config) != config:  # runs that extend each other have the same name
             if runs[name].train.steps == config.train.steps:
-                keys = (key for key, value in runs[name].flat().items() if config.flat()[key] != value)
+                old, new = (configuration.flatten(each.to_dict()) for each in (runs[name], config))
+                keys = (key for key in old | new if old.get(key) != new.get(key))
                 raise InputError(
                     f"{next(keys)} does not change the result of a run, so its values would be one run; give it "
                     "one value"
