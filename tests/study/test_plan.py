@@ -288,6 +288,11 @@ def test_what_cannot_be_a_study_is_refused_in_one_sentence(text: str, said: str,
     assert said in refusal(text, tmp_path)
 
 
+def test_the_folder_may_be_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert planned('out = "~/mine"\n' + BASE, tmp_path).folder == tmp_path / "mine"
+
+
 def test_a_file_that_cannot_be_read_is_refused_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no such file; expected a study in TOML"):
         read(tmp_path / "none.toml")

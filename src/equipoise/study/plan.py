@@ -18,7 +18,7 @@ from pydantic.dataclasses import dataclass
 from equipoise import config as configuration
 from equipoise.config import SECTIONS, Config
 from equipoise.errors import InputError, check_value, nearest, sentence
-from equipoise.files import read_toml, write_text
+from equipoise.files import read_toml, user_path, write_text
 from equipoise.methods import METHODS
 from equipoise.methods.method import STRICT
 from equipoise.metrics import html
@@ -88,7 +88,12 @@ def read_file(file: str | Path, out: str | Path | None = None) -> dict[str, Any]
     path = Path(file)
     contents = read_toml(path, "a study")
     contents.setdefault("out", f"studies/{path.stem}")
-    return contents if out is None else contents | {"out": str(out)}
+    if out is not None:
+        contents["out"] = str(out)
+    folder = contents["out"]
+    if isinstance(folder, str) and folder.startswith("~"):
+        contents["out"] = str(user_path(folder))
+    return contents
 
 
 def copy_file(file: Path, to: Path, out: str) -> None:
