@@ -167,6 +167,31 @@ def test_what_a_sweep_cannot_do_is_refused_in_one_sentence(
     assert say("sweep", *words) == (2, "", f"equipoise: {said}\n")
 
 
+@pytest.mark.parametrize("option", [[], ["--dry-run"]])
+def test_a_study_is_not_written_to_a_file_or_a_run(
+    option: list[str], half_done: study.Plan, say: Callable[..., Said]
+) -> None:
+    run = next(iter(half_done.runs.values())).out
+    for out, kind in ((run, "the folder of a run"), ("study.toml", "a file")):
+        Path("other.toml").write_text(Path("study.toml").read_text().replace('out = "study"', f'out = "{out}"'))
+        sentence = f"equipoise: out is {out}, which is {kind}; choose another folder\n"
+        assert say("sweep", "other.toml", *option) == (2, "", sentence)
+    assert not Path(run, "study.toml").exists()
+
+
+@pytest.mark.filterwarnings("default:.* that the file does not describe")
+@pytest.mark.usefixtures("half_done")
+def test_runs_that_the_file_does_not_describe_are_named(say: Callable[..., Said]) -> None:
+    text = Path("study.toml").read_text().replace('[[method]]\nname = "l-vae"', "").replace("seeds = 2", "seeds = 1")
+    Path("fewer.toml").write_text(text)
+    code, _, err = say("sweep", "fewer.toml", "--dry-run", "--no-progress")
+    assert code == 0
+    assert "that the file does not describe; compare and select leave them out" in err
+    _, _, err = say("sweep", "study.toml", "--dry-run", "--no-progress")
+    assert "does not describe" not in err
+
+
+@pytest.mark.filterwarnings("default:.* that the file does not describe")
 @pytest.mark.usefixtures("half_done")
 def test_the_copy_of_a_study_can_be_swept_itself(say: Callable[..., Said]) -> None:
     text = Path("study.toml").read_text().replace('out = "study"\n', "").replace("seeds = 2", "seeds = 1")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import warnings
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -10,6 +11,7 @@ import joblib  # type: ignore[import-untyped]
 from rich.console import Console
 
 from equipoise.data import DATASETS, load_data
+from equipoise.data.tables import list_names
 from equipoise.errors import InputError, check_whole, choose
 from equipoise.files import user_path
 from equipoise.study.folder import FILE, read
@@ -55,7 +57,9 @@ def sweep(
         InputError: the study cannot run; raised before any work.
     """
     plan = read(file)
+    check_folder(plan.folder)
     check_data(plan)
+    name_others(plan)
     runs = {name: config for name, config in plan.runs.items() if name not in without}
     plan = dataclasses.replace(plan, runs=runs)
     place = engine_for(plan, engine, workers, gpus)
@@ -79,6 +83,25 @@ def check_data(plan: Plan) -> None:
                 raise DATASETS[name].missing()
         elif not user_path(name).exists():
             load_data(name)  # raises an error with a hint
+
+
+def check_folder(folder: Path) -> None:
+    """Raise `InputError` where the folder of a study is a file, or that of a run."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"out is {folder}, which is a file; choose another folder")
+    if (folder / "config.toml").exists():
+        raise InputError(f"out is {folder}, which is the folder of a run; choose another folder")
+
+
+def name_others(plan: Plan) -> None:
+    """Warn of runs in the folder of a study that its file does not describe: of an earlier file, or another study."""
+    others = {path.parent.name for path in plan.folder.glob("runs/*/config.toml")} - plan.runs.keys()
+    if others:
+        names = list_names(sorted(others), "run", 2)
+        warnings.warn(
+            f"{plan.folder} has {names} that the file does not describe; compare and select leave them out",
+            stacklevel=3,
+        )
 
 
 def check_workers(workers: int | None) -> None:

@@ -12,7 +12,7 @@ from equipoise.study.folder import FILE
 from equipoise.study.plan import Plan, copy_file, read_file
 from equipoise.study.run.drive import drive
 from equipoise.study.run.local import Local
-from equipoise.study.run.sweep import check_data, check_workers, default_workers
+from equipoise.study.run.sweep import check_data, check_folder, check_workers, default_workers
 from equipoise.study.run.work import delete_failures
 from equipoise.study.search import space as spaces
 from equipoise.study.search import summary
@@ -36,6 +36,7 @@ def search(file: str | Path, *, workers: int | None = None, again: bool = False,
     corners = Plan(space.study, {str(i): config for i, config in enumerate(spaces.corners(space))})
     _check_scores(space, corners)
     check_workers(workers)
+    check_folder(space.folder)
     earlier_trials = stored_trials(space)
     copy_file(Path(file), space.folder / FILE, space.study.out)
     if again:
