@@ -126,6 +126,16 @@ def test_decode_reads_what_encode_writes(kind: str, run: Run) -> None:
     assert np.abs(difference).max() <= 1
 
 
+def test_codes_of_another_model_are_named(run: Run) -> None:
+    run.decode("runs/first/codes.npz")
+    with np.load("runs/first/codes.npz") as arrays:
+        np.savez("other.npz", **{**arrays, "checkpoint": np.array("0" * 16)})
+    with pytest.warns(
+        UserWarning, match=r"other\.npz has codes of another model than that of runs/first, whose latents"
+    ):
+        run.decode("other.npz")
+
+
 def test_columns_of_codes_may_stand_in_any_order_among_others(run: Run) -> None:
     rows = ["name,z5,z4,z3,z2,z1,z0", "a,5,4,3,2,1,0"]
     Path("mine.csv").write_text("\n".join(rows))

@@ -204,7 +204,7 @@ class Run:
         """
         latent = self.model.latent
         if isinstance(codes, str | Path):
-            rows = coding.read_rows(Path(codes), latent)
+            rows = scoring.read_codes(self, Path(codes))
         else:
             rows = coding.check_rows(codes, latent, "codes")
         model = scoring.on_device(self)

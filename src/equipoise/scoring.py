@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NotRequired, Protocol, get_type_hints
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import ValidationError, create_model
 from rich.console import Console
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
@@ -220,6 +222,22 @@ def check(config: Config, images: Images) -> None:
             raise InputError(f"no factor takes two values among the {len(scored)} images to be scored; {remedy}")
     convention = config.evaluate.convention
     metrics.select(config.evaluate.which, inputs, None if convention == "default" else convention)
+
+
+def read_codes(run: Run, path: Path) -> npt.NDArray[np.float32]:
+    """Return the codes [N, D] in a file, for the model of a run; warns of an `.npz` that records another checkpoint.
+
+    Errors are those of `codes.read_rows`.
+    """
+    rows = coding.read_rows(path, run.model.latent)
+    origin = coding.load(path).get("checkpoint") if path.suffix.lower() == ".npz" else None
+    if origin is not None and str(origin) != checkpoint.digest(run.path / "checkpoint.pt"):
+        warnings.warn(
+            f"{path} has codes of another model than that of {run.path}, whose latents have other meanings; encode the "
+            "images with this run",
+            stacklevel=3,
+        )
+    return rows
 
 
 def are_of(codes: Path, digest: str) -> bool:

@@ -72,13 +72,13 @@ def decode(
       equipoise decode runs/first codes.npz --out pictures
     """
     from equipoise import runs
-    from equipoise.codes import read_rows
     from equipoise.data import export
+    from equipoise.scoring import read_codes
 
     run = runs.open_run(folder).at(beta)
     target = out or Path(f"{codes.stem}.png" if run.scaling is None else f"{codes.stem}.decoded.csv")
     keep_input(target, codes)
-    rows = read_rows(codes, run.model.latent)
+    rows = read_codes(run, codes)
     count = len(rows)
     export.check_path(target, run.scaling is not None, count)
     export.to_path(run.decode(rows), target)
