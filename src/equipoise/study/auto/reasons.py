@@ -151,6 +151,11 @@ def _confidence(ranking: Ranking) -> list[str]:
 def _dropped(ranking: Ranking, names: Mapping[str, str]) -> list[str]:
     if not ranking.dropped:
         return []
+    if len(ranking.dropped) == len(ranking.runs):
+        return [
+            "All models that were trained to the end use no latent, or fewer than half as many as the others, so the "
+            "pick says little. Give a longer budget."
+        ]
     return [
         f"Not eligible, because they use fewer than half as many latents as the others: "
         f"{'; '.join(names[run] for run in ranking.dropped)}. A model that learned little agrees easily."
