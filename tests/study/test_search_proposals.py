@@ -12,6 +12,7 @@ import pytest
 from tests.study.test_search import history
 from tests.study.test_search_space import CONDITIONAL, SEARCH, add, beta, finish, keep, read
 
+from equipoise.errors import RunError
 from equipoise.study.plan import read_file
 from equipoise.study.run.work import record_failure
 from equipoise.study.search.space import METHOD, parse
@@ -120,6 +121,21 @@ def test_a_journal_with_an_incomplete_last_line_loses_no_trial() -> None:
     assert state.more()
     assert Path("study", JOURNAL).read_bytes().startswith(whole)
     assert [trial.number for trial in stored_trials(found)] == [0, 1, 2, 3]
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("line", [b"[[[", b"3", b"\xff{}", b'{"op": 4}'])
+def test_a_journal_with_a_damaged_line_is_refused_and_stays_as_it_is(line: bytes) -> None:
+    found = keep(read())
+    add(found, {"method.beta": 1.0})
+    first, *others = Path("study", JOURNAL).read_bytes().splitlines()
+    text = b"\n".join([first, line, *others]) + b"\n"
+    Path("study", JOURNAL).write_bytes(text)
+    with pytest.raises(RunError, match=r"trials\.journal is damaged in line 2; restore it from a copy"):
+        Trials(found)
+    with pytest.raises(RunError, match=r"trials\.journal is damaged in line 2"):
+        stored_trials(found)
+    assert Path("study", JOURNAL).read_bytes() == text
 
 
 @pytest.mark.usefixtures("here")

@@ -1,6 +1,7 @@
 """The trials of a search, in Optuna's journal in the search's folder. How a trial ends follows from its runs."""
 
 import dataclasses
+import json
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ import numpy as np
 
 from equipoise import runs
 from equipoise.config import Config
-from equipoise.errors import InputError
+from equipoise.errors import InputError, RunError
 from equipoise.metrics import METRICS
 from equipoise.study.compare import statistics, tables
 from equipoise.study.compare.statistics import Estimate
@@ -147,7 +148,7 @@ def import_optuna() -> Any:
 def stored_trials(space: Space) -> list[Trial]:
     """Return the trials in the folder, open or pruned.
 
-    Raises `InputError` if one is outside the distributions of the file.
+    Raises `InputError` if one is outside the distributions of the file, and `RunError` for a damaged journal.
     """
     if not (space.folder / JOURNAL).exists():
         return []
@@ -263,6 +264,7 @@ def _open(space: Space) -> tuple[Any, Any]:
     path = space.folder / JOURNAL
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_unfinished_line(path)
+    _check_lines(path)
     storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path), _lock(path)))
     with _quiet():
         try:
@@ -306,6 +308,17 @@ def _remove_unfinished_line(path: Path) -> None:
         return
     with _locked(path):
         os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
+
+
+def _check_lines(path: Path) -> None:
+    """Raise `RunError` for a line that Optuna cannot read."""
+    for number, line in enumerate(path.read_bytes().splitlines() if path.exists() else [], 1):
+        try:
+            is_whole = "op_code" in json.loads(line)
+        except (ValueError, TypeError):
+            is_whole = False
+        if not is_whole:
+            raise RunError(f"{path} is damaged in line {number}; restore it from a copy, or choose another out")
 
 
 def _trial(space: Space, frozen: Any) -> Trial:
