@@ -30,8 +30,9 @@ def reconstruction(recon: Recon) -> dict[str, Any]:
     """
     if isinstance(recon, Mapping):
         return _errors(recon)
-    if len(recon) != 2:
-        raise InputError(f"recon has {len(recon)} parts: expected (x, xhat)")
+    parts = len(recon) if hasattr(recon, "__len__") else 0
+    if parts != 2:
+        raise InputError(f"recon has {parts} parts: expected (x, xhat)")
     x, xhat = numbers(recon[0], "x"), numbers(recon[1], "xhat")
     if x.shape != xhat.shape or x.ndim < 2 or len(x) < 2:
         raise InputError(f"x has shape {x.shape}, xhat {xhat.shape}: expected [N, ...] for both, with N of at least 2")

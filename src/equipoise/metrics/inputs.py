@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from equipoise.errors import InputError
+from equipoise.errors import InputError, short
 from equipoise.metrics.result import Floats, Score, ScoreWarning
 from equipoise.text_column import Column
 
@@ -179,7 +179,10 @@ def numbers(values: ArrayLike, name: str) -> NDArray[Any]:
     if hasattr(source, "detach"):  # a torch tensor, perhaps on a GPU, with a graph, or of a type that NumPy lacks
         source = source.detach().cpu()
         source = source.double() if source.is_floating_point() else source
-    array = np.asarray(source)
+    try:
+        array = np.asarray(source)
+    except ValueError:  # as NumPy raises it for such lists
+        raise InputError(f"{name} has rows of different lengths: expected a matrix") from None
     if array.dtype.kind not in "biuf":
         raise InputError(f"{name} has type {array.dtype}: expected real numbers")
     return array.astype(np.float64 if array.dtype.kind == "f" else np.int64, copy=False)
@@ -259,6 +262,8 @@ def group_codes(values: Sequence[Any], rows: int) -> list[tuple[Floats, Floats |
 
     values: for each model its codes, or a tuple (codes, logvar). Raises `InputError` for another number of rows.
     """
+    if not hasattr(values, "__len__"):
+        raise InputError(f"group is {short(values)}: expected a list with the codes of each further model")
     models: list[tuple[Floats, Floats | None]] = []
     for i, item in enumerate(values):
         array, logvar = item if isinstance(item, tuple) and len(item) == 2 else (item, None)
