@@ -192,6 +192,8 @@ def test_longer_run_takes_the_place_of_its_shorter_self(tmp_path: Path) -> None:
         ({"name": "lvae-table9"}, "lvae-table9"),
         ({"name": "lvae-table2", "dataset": "celeba"}, "celeba"),
         ({"name": "lvae-table2", "quick": True}, "add --run"),
+        ({"name": "lvae-table2", "seeds": 0}, "add --run"),
+        ({"name": "board", "workers": 0}, "add --run"),
         ({"name": "all", "run": True}, "name one table"),
         ({"name": "lvae-table2", "to": Path("page.html")}, r"ends in \.md"),
         ({"name": "lvae-table2", "add": [Path("nowhere")]}, "nowhere is not a run"),

@@ -260,7 +260,8 @@ def reproduce(
 
     tables = reproduce.TABLES
     choose("table", table, [*tables, *EVIDENCE, reproduce.ALL])
-    if (workers or (table not in EVIDENCE and (quick or steps or seeds))) and not run:
+    size = quick or steps is not None or seeds is not None
+    if (workers is not None or (table not in EVIDENCE and size)) and not run:
         raise InputError("--quick, --steps, --seeds and --workers change the training; add --run, or remove them")
     if to is not None and to.suffix != ".md":
         raise InputError(f"--to is {to}; give a file that ends in .md")
