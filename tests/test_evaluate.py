@@ -161,6 +161,12 @@ def test_a_run_without_its_codes_names_the_command_that_writes_them(squares: Cal
         ("codes.csv", "a,b\n1,2\n", "has the columns a, b; expected codes in z0, z1 and so on"),
         ("codes.csv", "z0,z2\n1,2\n", "has the columns z0, z2; expected codes in z0, z1"),
         ("codes.csv", "z0,z1\n1,\n", "line 2 lacks a number in a column of codes"),
+        (
+            "codes.csv",
+            "z0,size\n1,2\n3,NA\n5,6\n",
+            r"codes\.csv: line 3 has 'NA' in the column size, which marks a missing",
+        ),
+        ("codes.csv", "z0\n1e300\n2\n", "has values that are not finite numbers in single precision"),
         ("codes.csv", "z0,z1\n1\n", "line 2 has 1 cells, expected 2"),
         ("codes.txt", "z0\n1\n", r"codes are read from files that end in \.npz, \.npy, \.csv or \.parquet"),
     ],

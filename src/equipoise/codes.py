@@ -186,7 +186,9 @@ def check_rows(rows: npt.ArrayLike, latent: int, name: str) -> npt.NDArray[np.fl
     array = array[None] if array.shape == (latent,) else array
     if array.ndim != 2 or array.shape[1] != latent or not len(array):
         raise InputError(f"{name} has shape {list(array.shape)}; expected codes [N, {latent}], at least one")
-    if array.dtype.kind not in "fiu" or not np.isfinite(array.astype(np.float32)).all():
+    with np.errstate(over="ignore"):
+        is_finite = array.dtype.kind in "fiu" and bool(np.isfinite(array.astype(np.float32)).all())
+    if not is_finite:
         raise InputError(f"{name} has values that are not finite numbers in single precision; correct or remove them")
     return array.astype(np.float32)
 
@@ -254,22 +256,22 @@ def _table_to_score(path: Path) -> Codes:
             "as encode writes them"
         )
     codes = Codes(mean=check_rows(_latents(path, header, rows, latent), latent, str(path)))
-    factors: list[list[str]] = []
+    factors: list[npt.NDArray[Any]] = []
     left_out: list[str] = []
     for j, name in enumerate(header):
         if name not in ("index", "file", *(f"z{k}" for k in range(latent))):
-            column, cells = Column(name, "row"), [cells[j].strip() for _, cells in rows]
-            reason = column.unfit_reason(
-                np.array([column.number(cell, place) for cell, (place, _) in zip(cells, rows, strict=True)])
-            )
+            column = Column(name, "row")
+            ids = np.array([column.number(cells[j].strip(), place) for place, cells in rows])
+            reason = column.unfit_reason(ids)
             if reason:
                 left_out.append(f"{name} ({reason})")
             else:
-                factors.append(cells)
+                numbers = column.values_of(ids, str(path))
+                factors.append(column.factor(ids, str(path))[0] if numbers is None else numbers)
     if left_out:
         warnings.warn(f"{path}: not used as factors: {', '.join(left_out)}", stacklevel=4)
     if factors:
-        codes["factors"] = np.array(factors).T
+        codes["factors"] = np.array(factors, np.float64).T
     return codes
 
 
