@@ -52,6 +52,17 @@ def run(trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 @pytest.mark.usefixtures("run")
+@pytest.mark.parametrize("words", [["sample", "runs/first"], ["export", "runs/first"], ["pipe", "runs/first"]])
+def test_the_model_of_an_unfinished_training_has_a_note(words: list[str]) -> None:
+    settings = Path("runs/first/config.toml")
+    settings.write_text(settings.read_text(encoding="utf-8").replace("steps = 2\n", "steps = 2000\n"), encoding="utf-8")
+    with pytest.warns(UserWarning, match="training of runs/first has reached step 2 of 2,000") as caught:
+        done = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert len(caught) == 1
+
+
+@pytest.mark.usefixtures("run")
 def test_every_command_of_the_page_and_of_the_help_runs() -> None:
     lines = re.findall(r"^equipoise (.+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     lines = [line.replace("--seen 20000", "--seen 640") for line in lines]

@@ -192,6 +192,10 @@ def test_a_run_with_a_record_is_not_trained_again(here: Path) -> None:  # noqa: 
     assert sorted(each.name for each in Path("studies/tiny/runs").iterdir()) == [Path(second.out).name]
     train(tiny, Size(), Path("results"), workers=1, progress=False)  # nothing is left to train
     assert not Path(first.out).exists()
+    another = {**contents, "seeds": 1, "method": [{"name": "beta-vae", "beta": 2.0}]}  # in the same folder
+    both = tiny._replace(studies=lambda size: [contents, another])  # noqa: ARG005
+    train(both, Size(), Path("results"), workers=1, progress=False)
+    assert all(run.record is not None for run in read(another, Path("results")))
 
 
 def test_the_page_is_written_with_its_figure(tmp_path: Path) -> None:

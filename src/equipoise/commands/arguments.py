@@ -1,13 +1,17 @@
 """Arguments that several commands share."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from equipoise.errors import InputError
 from equipoise.files import user_path
+
+if TYPE_CHECKING:
+    from equipoise.run import Run
 
 Beta = Annotated[
     float | None, typer.Option(help="For a run of mr-vae: the beta of the model; default: that of its settings.")
@@ -17,6 +21,21 @@ StudyFolder = Annotated[Path, typer.Argument(metavar="STUDY", help="The folder o
 NameOrPath = Annotated[str, typer.Argument(metavar="NAME|PATH", help="A data set, or the path of images.")]
 Progress = Annotated[bool, typer.Option(hidden=True)]
 Engine = Annotated[str, typer.Option(help="local, ray or slurm.")]
+
+
+def open_run(folder: Path) -> "Run":
+    """Open a run to use its model, with a note if its training has not reached the last step."""
+    from equipoise import runs
+
+    run = runs.open_run(folder)
+    step, steps = (run.logs[-1]["step"] if run.logs else 0), run.config.train.steps
+    if step < steps:
+        warnings.warn(
+            f"the training of {folder} has reached step {step:,.0f} of {steps:,}, and the model is that of its last "
+            "checkpoint; the command that began the training resumes it",
+            stacklevel=2,
+        )
+    return run
 
 
 def keep_input(target: Path, source: str | Path | None) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from equipoise.commands.arguments import Beta, Progress, RunFolder, keep_input, settings_of
+from equipoise.commands.arguments import Beta, Progress, RunFolder, keep_input, open_run, settings_of
 from equipoise.errors import InputError
 from equipoise.files import write_bytes, write_text
 from equipoise.outcome import Outcome, align
@@ -125,7 +125,7 @@ def evaluate(
     from rich.console import Console
 
     from equipoise import codes as coding
-    from equipoise import runs, scoring
+    from equipoise import scoring
     from equipoise.claim import hold
     from equipoise.metrics import table
 
@@ -148,7 +148,7 @@ def evaluate(
         lines = [f"{codes}, convention {convention or 'default'}", _table(scores), f"wrote {target}"]
     console = Console(stderr=True, quiet=not progress)
     for folder in folders or []:
-        run = runs.open_run(folder).at(beta)
+        run = open_run(folder).at(beta)
         with hold(folder):
             scores = scoring.evaluate(run, which=names, convention=convention, console=console)
         values[str(folder)] = _values(scores)
@@ -185,13 +185,12 @@ def encode(
       equipoise encode runs/first photo.png
     """
     from equipoise import codes as coding
-    from equipoise import runs
     from equipoise.training import checkpoint
 
     target = out or Path(f"{Path(images).stem}.codes.npz")
     coding.check_kind(target)
     keep_input(target, images)
-    run = runs.open_run(folder)
+    run = open_run(folder)
     codes = run.encode(images, beta)
     coding.write(target, codes, checkpoint.digest(folder / "checkpoint.pt"))
     count = len(codes["index"])
@@ -231,7 +230,7 @@ def report(
         results = [path if beta is None else runs.open_run(path).at(beta).results for path in scored]
         folders = [path for path, pages in zip(scored, results, strict=True) if not (pages / page).exists()]
     pages, busy = [], []
-    for run in (runs.open_run(path).at(beta) for path in folders):
+    for run in (open_run(path).at(beta) for path in folders):
         try:
             with hold(run.path):
                 pages += [write(run), *([sliders.write(run)] if explorer else [])]
@@ -264,11 +263,10 @@ def explore(
     """
     from rich.console import Console
 
-    from equipoise import runs
     from equipoise.claim import hold
     from equipoise.report import explorer
 
-    run = runs.open_run(folder)
+    run = open_run(folder)
     explorer.check_port(port)
     console = Console(stderr=True)
     with hold(folder), console.status("writing the explorer"):
@@ -304,7 +302,7 @@ def export(
     """
     from equipoise import export as exports
 
-    written = exports.write(folder, to, out, beta)
+    written = exports.write(open_run(folder), to, out, beta)
     sizes = {path.relative_to(written.folder).as_posix(): path.stat().st_size for path in written.files}
     lines = [f"  {name:<28} {size:>12,} bytes" for name, size in sorted(sizes.items())]
     values: dict[str, Any] = {"run": str(folder), "to": to, "files": sizes, "wrote": str(written.folder)}

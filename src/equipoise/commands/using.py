@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from equipoise.commands.arguments import Beta, RunFolder, keep_input
+from equipoise.commands.arguments import Beta, RunFolder, keep_input, open_run
 from equipoise.errors import InputError, choose
 from equipoise.files import csv_text, write_bytes, write_text
 from equipoise.outcome import Outcome, align
@@ -44,10 +44,9 @@ def sample(
 
       equipoise sample runs/first --n 1000 --out samples
     """
-    from equipoise import runs
     from equipoise.data import export
 
-    run = runs.open_run(folder).at(beta)
+    run = open_run(folder).at(beta)
     target = out or Path("samples.png" if run.scaling is None else "samples.csv")
     export.check_path(target, run.scaling is not None, n)
     images = run.sample(n, seed)
@@ -71,11 +70,10 @@ def decode(
 
       equipoise decode runs/first codes.npz --out pictures
     """
-    from equipoise import runs
     from equipoise.data import export
     from equipoise.scoring import read_codes
 
-    run = runs.open_run(folder).at(beta)
+    run = open_run(folder).at(beta)
     target = out or Path(f"{codes.stem}.png" if run.scaling is None else f"{codes.stem}.decoded.csv")
     keep_input(target, codes)
     rows = read_codes(run, codes)
@@ -105,11 +103,10 @@ def nearest(
 
       equipoise nearest runs/first photo.png --n 5 --latent 2 --out nearest.png
     """
-    from equipoise import runs
     from equipoise.report.figures import images as figures
 
     _check_list(out, images)
-    run = runs.open_run(folder).at(beta)
+    run = open_run(folder).at(beta)
     queries = run.prepare(images)
     if out is not None and out.suffix.lower() == ".png" and len(queries) > MOST:
         raise InputError(f"{out} would have {len(queries):,} rows; give up to {MOST} images, or write a .csv")
@@ -149,13 +146,12 @@ def outliers(
 
       equipoise outliers runs/first path/to/images --by code --out outliers.csv
     """
-    from equipoise import runs
     from equipoise.report.figures import images as figures
 
     _check_list(out, images)
     if n is not None and n > MOST_OUTLIERS and out is not None and out.suffix.lower() == ".png":
         raise InputError(f"--n is {n:,}; a picture has up to {MOST_OUTLIERS} images; write a .csv")
-    run = runs.open_run(folder).at(beta)
+    run = open_run(folder).at(beta)
     source = None if images is None else run.prepare(images)
     result = run.outliers(n, by, source)
     numbers, names = (
@@ -194,7 +190,6 @@ def map_(
 
       equipoise map runs/first --latent 3 --latent 5 --out map.csv
     """
-    from equipoise import runs
     from equipoise.report import code_map
     from equipoise.report.findings import analyse
     from equipoise.report.sections.code_map import picture
@@ -202,7 +197,7 @@ def map_(
     target = out or Path("map.png")
     _check_list(target, None)
     kind: Any = choose("kind of map", by, code_map.KINDS)
-    run = runs.open_run(folder).at(beta)
+    run = open_run(folder).at(beta)
     plane = code_map.arrange(run.codes["mean"], kind, latent)
     index = run.codes["index"][: len(plane.points)].tolist()
     files = _files(run.codes["index"], run.codes.get("files"))
@@ -234,10 +229,9 @@ def pipe(
 
       equipoise pipe runs/first --latents uniform --seed 1
     """
-    from equipoise import runs
 
     chosen: Any = choose("choice of latents", latents, ("shuffled", "uniform"))
-    score = runs.open_run(folder).at(beta).pipe(chosen, seen, seed)
+    score = open_run(folder).at(beta).pipe(chosen, seen, seed)
     text = f"PIPE {score.value:.3f} [{score.low:.3f}, {score.high:.3f}]\n"
     text += f"the discriminator classifies {score.extra['accuracy']:.1%} of the pictures correctly; chance is 50 %"
     return Outcome(score.to_dict(), text)
@@ -268,7 +262,6 @@ def traverse(
 
       equipoise traverse runs/first photo.png --latent 2 --latent 5 --range -2:2 --out traversals.gif
     """
-    from equipoise import runs
     from equipoise.report.figures import saving
 
     target = out or Path("traversals.png")
@@ -277,7 +270,7 @@ def traverse(
         raise InputError(f"{target}: traversals are written to a .png, .gif or .mp4; give one of these")
     keep_input(target, image)
     ends = None if limits is None else _range(limits)
-    run = runs.open_run(folder).at(beta)
+    run = open_run(folder).at(beta)
     if kind == ".png":
         content = saving.png(run.traversals(image, latent, ends, 11 if steps is None else steps))
     else:

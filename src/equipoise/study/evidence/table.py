@@ -1,5 +1,6 @@
 """A table of evidence: the study whose runs it needs, the records of those that are finished, and its page."""
 
+import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -85,7 +86,9 @@ def train(table: Evidence, size: Size, results: Path, workers: int | None, progr
             table.prepare(contents)
         stored = _stored(table, contents, results)
         names = {Path(run.config.out).name for run in stored}
-        reproduce.train(contents, workers, folder(contents, results), progress, without=names)
+        with warnings.catch_warnings():  # other studies have runs in the same folder
+            warnings.filterwarnings("ignore", ".* that the file does not describe", UserWarning)
+            reproduce.train(contents, workers, folder(contents, results), progress, without=names)
         if table.collect is not None:
             table.collect(contents, results)
 
