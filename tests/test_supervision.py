@@ -149,6 +149,7 @@ def test_a_table_names_files_as_a_table_of_factors_does(tmp_path: Path) -> None:
         (9, {"factors": ("d",)}, "d: no such factor with labels; choose one of a, b, c"),
         (9, {"latents": (0, 1)}, r"3 factors, a, b, c, and the latents \[0, 1\]; give each factor a latent"),
         (9, {"latents": (0, 1, 1)}, "give each factor a latent of its own"),
+        (9, {"factors": ("shape", "shape")}, "train.labels.factors is .*; name each factor once"),
         (9, {"latents": (0, 1, 5)}, "needs latent 5, and there are 5, from 0; raise net.latent"),
         ("index,a\n1,2\n99,3\n", {}, "1 row .99. without an image"),
         ("index,a\n1,2\n2,2\n", {}, "a has fewer than two values among the labelled images"),

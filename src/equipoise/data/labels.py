@@ -135,6 +135,8 @@ class LabelledImages:
         else:
             rows, factors = _of_share(labels.source, images, data_seed)
         names = labels.factors or tuple(factors)
+        if len(set(names)) < len(names):
+            raise InputError(f"{SETTING}.factors is {list(names)}; name each factor once")
         self.latents = labels.latents or tuple(range(len(names)))
         if len(set(self.latents)) != len(names) or len(self.latents) != len(names):
             raise InputError(
