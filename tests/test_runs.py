@@ -217,6 +217,13 @@ def test_a_folder_that_is_not_a_run_is_left_alone(squares: Callable[[], str], tm
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+def test_a_run_that_does_not_exist_is_distinguished_from_another_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"is not a run \(it has no config.toml\); expected the folder"):
+        eq.open_run(tmp_path)
+    with pytest.raises(InputError, match=r"is not a run \(there is no such folder\); expected the folder"):
+        eq.open_run(tmp_path / "none")
+
+
 def test_a_run_on_an_array_is_scored_and_reported(tmp_path: Path) -> None:
     x = (np.random.default_rng(0).uniform(size=(40, 16, 16)) > 0.5).astype(np.float32)
     done = eq.train(

@@ -133,7 +133,8 @@ def open_run(path: str | Path) -> Run:
     """
     path = Path(path)
     if not (path / "config.toml").is_file():
-        raise InputError(f"{path} is not a run (it has no config.toml); expected the folder that a training wrote")
+        why = "it has no config.toml" if path.is_dir() else "there is no such folder"
+        raise InputError(f"{path} is not a run ({why}); expected the folder that a training wrote")
     run = Run(path, configuration.load(path / "config.toml"))
     if run.meta.get("format") != FORMAT:
         raise InputError(f"{path} has format {run.meta.get('format')}; this version reads format {FORMAT}")

@@ -83,7 +83,7 @@ def test_learned_weights_are_drawn_beside_their_stationary_trade_off(log: Make) 
     drawn = curves(figure, "β-equivalent, weight per unit of error")
     np.testing.assert_allclose(drawn["β-equivalent"], 1.44)
     np.testing.assert_allclose(drawn["√(R / K)"], [math.sqrt(row["rec"] / row["kl"]) for row in rows])
-    assert list(curves(figure, "σ of the terms")) == ["σ of rec", "σ of kl"]
+    assert list(curves(figure, "σ of the terms")) == ["rec", "kl"]
     assert constant_weights(rows) == {"rec": 1.5**-2, "kl": 1.25**-2}
 
 

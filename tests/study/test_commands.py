@@ -108,7 +108,9 @@ def test_status_of_a_study_that_is_done_exits_with_zero(
 def test_status_of_no_study_is_refused(say: Callable[..., Said]) -> None:
     code, out, err = say("status", "nowhere")
     assert (code, out) == (2, "")
-    assert err == "equipoise: nowhere is not a study (it has no study.toml); expected the folder that a sweep wrote\n"
+    assert (
+        err == "equipoise: nowhere is not a study (there is no such folder); expected the folder that a sweep wrote\n"
+    )
 
 
 def test_a_dry_run_lists_the_runs_times_them_and_does_nothing(

@@ -142,6 +142,18 @@ def test_collapsed_models_come_last(tmp_path: Path) -> None:
     }
 
 
+def test_collapsed_models_are_marked_if_their_codes_agree(tmp_path: Path) -> None:
+    def weak(config: Config) -> Made:
+        dead = setting(config) == "beta=4"
+        return Made(20.0, {"mig": 0.1}, mean=codes(config) / (100 if dead else 1))
+
+    outcome = commands.select(write(tmp_path, what=weak), progress=False)
+    best = outcome.values["data"][0]["models"][0]
+    assert (best["label"], best["flags"]) == ("beta-vae beta=4", ["collapsed"])
+    assert f"beta-vae beta=4 seed {best['seed']} (collapsed)" in outcome.text
+    assert "3 of 9 models collapsed: no latent is active, so their scores are noise" in outcome.text
+
+
 def test_what_cannot_be_ranked_is_refused_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match="has no setting with 3 finished seeds; UDR compares seeds of a setting, so add"

@@ -138,5 +138,7 @@ def _lines(settings: Mapping[str, Mapping[str, Any]]) -> str:
     for name, setting in settings.items():
         default = "unset" if setting["default"] is None else setting["default"]
         lines.append(f"  {name} = {default}")
-        lines += textwrap.wrap(setting["why"], 100, initial_indent="      ", subsequent_indent="      ")
+        lines += textwrap.wrap(
+            setting["why"], 100, initial_indent="      ", subsequent_indent="      ", break_on_hyphens=False
+        )
     return "\n".join(lines)

@@ -27,7 +27,8 @@ def open_study(folder: str | Path) -> Plan:
     """
     path = Path(folder)
     if not (path / FILE).is_file():
-        raise InputError(f"{path} is not a study (it has no {FILE}); expected the folder that a sweep wrote")
+        why = f"it has no {FILE}" if path.is_dir() else "there is no such folder"
+        raise InputError(f"{path} is not a study ({why}); expected the folder that a sweep wrote")
     return read(path / FILE, out=path)
 
 

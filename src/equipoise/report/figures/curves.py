@@ -157,6 +157,8 @@ def _panels(rows: Rows, aims: Aims, parts: Sequence[str]) -> list[Panel]:
     for title, unit, labels in groups:
         present = {key: label for key, label in labels.items() if key in columns}
         if present:
+            if len(present) > 1 and title.endswith(" of the terms"):  # the title has the rest of the name
+                present = {key: label.split(" of ", 1)[1] for key, label in present.items()}
             lines = {label: columns[key] for key, label in present.items()}
             targets = {name: values for key in present if key in aims for name, values in aims[key].items()}
             panels.append(Panel((next(iter(lines)) if len(lines) == 1 else title) + unit, lines, targets))

@@ -92,7 +92,14 @@ def _values(data: str, models: Sequence[Result], metrics: Sequence[str]) -> dict
     return {
         "data": data,
         "models": [
-            {"run": model.run, "label": model.label, "seed": model.seed, "udr": model.scores["udr"]} for model in models
+            {
+                "run": model.run,
+                "label": model.label,
+                "seed": model.seed,
+                "udr": model.scores["udr"],
+                "flags": list(model.flags),
+            }
+            for model in models
         ],
         # Duan et al. choose settings by this median.
         "settings": {
@@ -128,7 +135,10 @@ def _choice(models: Sequence[Result], metric: str) -> dict[str, Any] | None:
 def _text(values: dict[str, Any], models: Sequence[Result]) -> list[str]:
     """Return the best models with their scores, the best settings, and the choice of each metric."""
     choices = values["labels"]
-    names = {model.run: f"{model.label} seed {model.seed}" for model in models}
+    names = {
+        model.run: f"{model.label} seed {model.seed}" + (f" ({', '.join(model.flags)})" if model.flags else "")
+        for model in models
+    }
     metrics = [choice["metric"] for choice in choices]
     metrics = [metric for metric in metrics if metric in headline()] or metrics[:6]
     rows = [["", "udr", *metrics, "run"]]
@@ -139,6 +149,9 @@ def _text(values: dict[str, Any], models: Sequence[Result]) -> list[str]:
     lines = [f"{values['data']}: {len(models)} models by UDR, which needs no labels{more}", *tables.lines(rows), ""]
     medians = sorted(values["settings"].items(), key=lambda pair: -pair[1])
     lines.append(f"  settings by their median: {', '.join(f'{label} {median:.3f}' for label, median in medians[:5])}")
+    collapsed = sum("collapsed" in model.flags for model in models)
+    if collapsed:
+        lines.append(f"  {collapsed} of {len(models)} models collapsed: no latent is active, so their scores are noise")
     if not choices:
         return [*lines, "  no run has a score that needs labels, so UDR cannot be checked against one"]
     rows = [["", "correlation with udr", "its best", "that of udr", "choice with labels"]]
