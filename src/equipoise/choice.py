@@ -197,8 +197,8 @@ def seconds_of(budget: str | float) -> float:
 
 
 def duration(seconds: float) -> str:
-    """A time in words for people: 45 s, 10 min, 2.5 h, 3 days."""
-    if seconds < 90:
+    """A time in words for people: 90 s, 10 min, 2.5 h, 3 days."""
+    if seconds < 120:
         return f"{seconds:.0f} s"
     if seconds < 90 * 60:
         return f"{seconds / 60:.0f} min"

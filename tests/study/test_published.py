@@ -208,6 +208,13 @@ def test_what_cannot_be_shown_is_one_sentence(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["lvae-table2", "all", "board"])
+def test_tables_without_our_runs_name_the_folder_that_is_missing(name: str, tmp_path: Path) -> None:
+    missing = commands.reproduce(name, results=tmp_path / "none")
+    assert f"note: There is no folder {tmp_path / 'none'}. Our runs are in" in missing.text
+    assert "There is no folder" not in commands.reproduce(name, results=tmp_path).text
+
+
 def test_run_that_is_of_no_row_is_refused_before_it_is_kept(tmp_path: Path) -> None:
     run = folder(tmp_path / "a", {"mig": 0.2}, [])
     with pytest.raises(InputError, match="fit no row"):

@@ -51,7 +51,7 @@ def test_a_resumed_run_counts_its_own_steps(clock: Clock) -> None:
     with watch.bar(Console(file=out), training(1000, first=900), batch=10, remark="fine") as show:
         clock.now = 10.0
         show.step(910)
-    assert "step 910 of 1,000: 10 images/s, 2 min left" in " ".join(out.getvalue().split())
+    assert "step 910 of 1,000: 10 images/s, 90 s left" in " ".join(out.getvalue().split())
 
 
 def test_later_lines_come_for_each_tenth_with_the_time_left(clock: Clock) -> None:

@@ -73,11 +73,12 @@ def auto(
     cells = [["model", "seed", "training", "agreement", "loss", "latents", "mig", "dci"]]
     for row in choice["rows"]:
         figures = [row["agreement"], row["loss"], row["active"], row["mig"], row["dci"]]
-        texts = ["–" if figure is None else f"{figure:.3g}" for figure in figures]
+        forms = [".3f", ".3g", "", ".3f", ".3f"]
+        texts = ["–" if figure is None else format(figure, form) for figure, form in zip(figures, forms, strict=True)]
         cells.append([row["recipe"], str(row["seed"]), row["stage"], *texts])
     lines = [f"picked {choice['name']}", *choice["sentences"], "", *align(cells, slice(3, None)), ""]
     lines.append(
-        f"training steps took {choice['share']:.0%} of the budget; all models: equipoise compare {path.parent}"
+        f"training steps took {100 * choice['share']:.0f} % of the budget; all models: equipoise compare {path.parent}"
     )
     lines.append(f"wrote {path}; open {path / 'report.html'}")
     values = {**choice, "run": str(path), "source": choice["run"], "report": str(path / "report.html")}

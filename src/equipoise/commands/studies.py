@@ -288,6 +288,7 @@ def reproduce(
     if table == reproduce.ALL:
         pairs = [(each, data) for each, data in pairs if any(each.runs(data, records).values())]
     text = "\n\n".join(formats.text(*pair, records) for pair in pairs) or f"{results} has no runs of these tables"
+    text += _where(results)
     if to is not None:
         files += reproduce.write_page(to, pairs, records)
     paths = [str(path) for path in files]
@@ -311,7 +312,7 @@ def _evidence(
         first, *_ = table.studies(size)
         paths += [Path(first["out"]), folder(first, results)]
     page = table.page(results, size)
-    lines = [page.text]
+    lines = [page.text + _where(results)]
     if to is not None:
         paths += write(page, to)
     if not page.is_complete:
@@ -322,6 +323,12 @@ def _evidence(
         lines.append(f"wrote {', '.join(map(str, paths))}")
     values = {**page.values, "wrote": [str(path) for path in paths], "done": page.is_complete}
     return Outcome(values, "\n".join(lines), is_complete=page.is_complete)
+
+
+def _where(results: Path) -> str:
+    """A note that the folder of results does not exist, so that its tables lack our runs; or nothing."""
+    note = f"\nnote: There is no folder {results}. Our runs are in the folder results of the repository."
+    return "" if results.is_dir() else note
 
 
 def _dry_run(plan: "Plan", workers: int | None, progress: bool) -> Outcome:

@@ -226,8 +226,8 @@ def _begin(
     lines.append(listing.line(contents))
     if training_seconds < full_seconds / 2:
         lines.append(
-            f"the budget is short: each model trains for {training_seconds / full_seconds:.0%} of the usual length, "
-            f"with which all of it would take about "
+            f"the budget is short: each model trains for {100 * training_seconds / full_seconds:.0f} % of the usual "
+            f"length; with the usual length the command would take about "
             f"{choice.duration(listing.expected(count, finalists, full_seconds, workers))}"
         )
     if seconds < listing.least_budget(workers):
