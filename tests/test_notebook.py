@@ -28,11 +28,12 @@ def test_images_show_the_first_sixteen_in_order(channels: int) -> None:
     html = eq.Images(pixels, name="<toy>")._repr_html_()
     assert html.startswith(f"<p>Images(&lt;toy&gt;: 20 of ({channels}, 8, 8), factors: none)</p><img ")
     drawn = np.asarray(picture(html).convert("RGB"))
-    side = 8 + LINE
+    side = 64 + LINE  # images of 8 pixels are drawn eight times as large
     assert drawn.shape == (4 * side - LINE, 4 * side - LINE, 3)
     expected = np.broadcast_to(np.rint(pixels[6].mean(0)) if channels == 2 else pixels[6], (3, 8, 8))
-    assert np.array_equal(drawn[side : side + 8, 2 * side : 2 * side + 8], expected.transpose(1, 2, 0))
-    assert (drawn[8:side] == 255).all()
+    shown = drawn[side : side + 64, 2 * side : 2 * side + 64]
+    assert np.array_equal(shown, expected.transpose(1, 2, 0).repeat(8, axis=0).repeat(8, axis=1))
+    assert (drawn[64:side] == 255).all()
 
 
 def test_a_score_is_a_row_with_its_interval() -> None:

@@ -84,7 +84,7 @@ def test_every_command_of_the_page_and_of_the_help_runs() -> None:
             done = CliRunner().invoke(app, words.split() + quick)
             assert done.exit_code == 0, f"{words}: {done.output} {done.exception}"
     with Image.open("samples.png") as picture:
-        assert picture.size == (5 * 18 - 2, 4 * 18 - 2)
+        assert picture.size == (5 * 66 - 2, 4 * 66 - 2)  # images of 16 pixels, enlarged to 64
     with np.load("samples.npz") as file:
         assert file["images"].shape == (100, 1, 16, 16)
         assert file["factors"].shape == (100, 6)

@@ -131,7 +131,7 @@ def choose(facts: Facts, overrides: Settings, budget: float | None = None) -> Ch
     elif facts.images_per_second is not None:
         total, why = steps(facts, batch, total, budget)
         settings["train.steps"] = total
-        why = f"about {duration(total * batch / speed(facts))} left; {why}"
+        why = f"about {duration(total * batch / speed(facts))} left, then scores and a report; {why}"
     lines.append(f"length: {total:,} steps of {batch} {facts.items}, learning rate {rate:g}, {why}")
     return Choice(settings, tuple(lines))
 

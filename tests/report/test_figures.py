@@ -34,6 +34,11 @@ def test_names_of_any_script_are_text_in_an_svg_and_raise_no_warning_anywhere() 
         picture.load()
 
 
+def test_information_by_chance_is_drawn_pale() -> None:
+    assert information_map(np.full((2, 3), 0.02), ["a", "b"], range(3)).axes[0].images[0].get_clim() == (0, 0.2)
+    assert information_map(np.eye(2), ["a", "b"], range(2)).axes[0].images[0].get_clim() == (0, 1)
+
+
 def test_a_letter_is_drawn_with_a_font_that_has_it() -> None:
     figure = information_map(np.eye(1), [NAMES[0]], [0])
     png(figure)

@@ -10,17 +10,23 @@ from PIL import Image
 from equipoise.data.pixels import Bytes
 
 LINE = 2  # pixels between the images
+SIDE = 64  # pixels, up to which small images are enlarged
+WIDTH = 2000  # pixels of a picture of enlarged images
 
 
 def png(pixels: Bytes) -> bytes:
     """Return images [N, C, H, W] as one PNG file, row by row in a rectangle that is about square, with white lines.
 
-    One channel is grey, three are colour, and any other number is drawn as the mean of the channels.
+    One channel is grey, three are colour, and any other number is drawn as the mean of the channels. Images of up to 32
+    pixels are enlarged by a whole number, if there are not too many of them.
     """
     if pixels.shape[1] not in (1, 3):
         pixels = np.rint(pixels.mean(axis=1, keepdims=True)).astype(np.uint8)
+    columns = math.ceil(math.sqrt(len(pixels)))
+    largest = max(pixels.shape[2:])
+    times = max(1, min(SIDE // largest, WIDTH // (columns * largest)))
+    pixels = pixels.repeat(times, axis=2).repeat(times, axis=3)
     count, channels, height, width = pixels.shape
-    columns = math.ceil(math.sqrt(count))
     rows = -(-count // columns)
     sheet = np.full((rows * columns, channels, height + LINE, width + LINE), 255, np.uint8)
     sheet[:count, :, :height, :width] = pixels

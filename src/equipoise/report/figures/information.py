@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from equipoise.report.figures.style import MUTED, SHADES, plain, short, text_width
 
 LEGIBLE = 400  # cells in which a number can still be read
+DARKEST = 0.2  # nats that the darkest colour stands for at least, so that information by chance stays pale
 
 
 def information_map(matrix: NDArray[np.float64], factor_names: Sequence[str], latents: Sequence[int]) -> Figure:
@@ -36,7 +37,7 @@ def information_map(matrix: NDArray[np.float64], factor_names: Sequence[str], la
     size = (left + width + 0.1, 0.3 + height + 0.3)
     figure = Figure(figsize=size, facecolor="white")
     axes = figure.add_axes((left / size[0], 0.3 / size[1], width / size[0], height / size[1]))
-    top = max(float(np.nanmax(cells)), 1e-9)
+    top = max(float(np.nanmax(cells)), DARKEST)
     axes.imshow(cells, cmap=SHADES, vmin=0, vmax=top, aspect="auto", interpolation="none")
     axes.set_xticks(range(len(latents)), [f"z{j}" for j in latents])
     axes.set_yticks(range(len(cells)), names, parse_math=False)
