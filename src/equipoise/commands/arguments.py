@@ -28,8 +28,8 @@ def open_run(folder: Path) -> "Run":
     from equipoise import runs
 
     run = runs.open_run(folder)
-    step, steps = (run.logs[-1]["step"] if run.logs else 0), run.config.train.steps
-    if step < steps:
+    steps = run.config.train.steps
+    if run.logs and (step := run.logs[-1]["step"]) < steps:
         warnings.warn(
             f"the training of {folder} has reached step {step:,.0f} of {steps:,}, and the model is that of its last "
             "checkpoint; the command that began the training resumes it",
