@@ -168,7 +168,7 @@ def test_reasons_are_about_the_models_that_could_be_picked() -> None:
     names = {run: f"seed {run}" for run in "abc"}
     assert "Not eligible, " in reasons._dropped(only, names)[0]
     none = Ranking(("a", "b"), agreement, dict.fromkeys("abc", 9.0), sizes, ("a", "b"), 1.0)
-    assert "so the pick says little. Give a longer budget." in reasons._dropped(none, names)[0]
+    assert "so the pick means little. Give a longer budget." in reasons._dropped(none, names)[0]
 
 
 def test_agreement_picks_the_recipe_and_the_loss_the_model(tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ def _dropped(ranking: Ranking, names: Mapping[str, str]) -> list[str]:
     if len(ranking.dropped) == len(ranking.runs):
         return [
             "All models that were trained to the end use no latent, or fewer than half as many as the others, so the "
-            "pick says little. Give a longer budget."
+            "pick means little. Give a longer budget."
         ]
     return [
         f"Not eligible, because they use fewer than half as many latents as the others: "
