@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from tests.study.conftest import write_study
+from tests.study.conftest import STUDY, write_study
 
 from equipoise import automatic, study
 from equipoise.claim import Claims
@@ -206,6 +206,15 @@ def test_the_copy_of_a_study_can_be_swept_itself(say: Callable[..., Said]) -> No
     assert (code, out) == (0, "studies/mine: 1 run: 1 done\nwrote studies/mine\n")
     code, out, _ = say("sweep", "studies/mine/study.toml")
     assert (code, out) == (0, "studies/mine: 1 run: 1 done\nwrote studies/mine\n")
+
+
+@pytest.mark.filterwarnings("default:.* repeat an earlier one")
+@pytest.mark.usefixtures("drawn")
+def test_settings_that_are_given_twice_are_noted(say: Callable[..., Said]) -> None:
+    write_study(STUDY.replace("batch = 16", "batch = [16, 16]"))
+    code, out, err = say("sweep", "study.toml", "--dry-run", "--no-progress")
+    assert code == 0, out + err
+    assert "4 of 8 combinations of settings repeat an earlier one, and each is one run" in err
 
 
 def test_the_help_of_a_sweep_has_a_study(say: Callable[..., Said]) -> None:

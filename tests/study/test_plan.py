@@ -197,7 +197,8 @@ def test_methods_without_a_distribution_are_run_once_beside_those_with_one(tmp_p
 
 
 def test_equal_settings_are_one_run(tmp_path: Path) -> None:
-    assert len(planned(BASE + "beta = [1.0, 1, 2.0]\n", tmp_path).runs) == 2
+    plan = planned("seeds = 2\n" + BASE + "beta = [1.0, 1, 2.0]\n", tmp_path)
+    assert (len(plan.runs), plan.repeats) == (4, 2)
 
 
 def test_a_run_has_one_thread_unless_the_file_says_more(tmp_path: Path) -> None:

@@ -267,6 +267,19 @@ def test_a_finished_search_is_described_and_drawn_and_nothing_is_started() -> No
 
 
 @pytest.mark.usefixtures("here")
+def test_a_damaged_file_of_a_run_fails_its_trial_alone() -> None:
+    space = keep(read(SEARCH))
+    for value in (1.0, 2.0):
+        add(space, {"method.beta": value})
+    finish(space, peak)
+    damaged = next(iter(stored_trials(space)[0].runs.values()))
+    Path(damaged.out, "scores.json").write_text("{")
+    first, second = Trials(space).trials
+    assert (first.stage, second.stage) == ("failed", "finished")
+    assert "scores.json" in first.reason
+
+
+@pytest.mark.usefixtures("here")
 def test_udr_of_a_trial_is_the_mean_over_its_seeds_that_select_tells() -> None:
     found = keep(read(SEARCH.replace('"mig"\n', '"udr"\n').replace("seeds = 2", "seeds = 3")))
     add(found, {"method.beta": 2.0})

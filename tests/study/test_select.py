@@ -142,16 +142,17 @@ def test_collapsed_models_come_last(tmp_path: Path) -> None:
     }
 
 
-def test_collapsed_models_are_marked_if_their_codes_agree(tmp_path: Path) -> None:
+def test_collapsed_models_come_last_and_are_marked_even_if_their_codes_agree(tmp_path: Path) -> None:
     def weak(config: Config) -> Made:
         dead = setting(config) == "beta=4"
         return Made(20.0, {"mig": 0.1}, mean=codes(config) / (100 if dead else 1))
 
     outcome = commands.select(write(tmp_path, what=weak), progress=False)
-    best = outcome.values["data"][0]["models"][0]
-    assert (best["label"], best["flags"]) == ("beta-vae beta=4", ["collapsed"])
-    assert f"beta-vae beta=4 seed {best['seed']} (collapsed)" in outcome.text
-    assert "3 of 9 models collapsed: no latent is active, so their scores are noise" in outcome.text
+    models = outcome.values["data"][0]["models"]
+    assert [(model["label"], model["flags"]) for model in models[-3:]] == [("beta-vae beta=4", ["collapsed"])] * 3
+    assert models[-3]["udr"] > models[-4]["udr"]
+    assert f"beta-vae beta=4 seed {models[-1]['seed']} (collapsed)" in outcome.text
+    assert "3 of 9 models collapsed and come last: no latent is active, so their scores are noise" in outcome.text
 
 
 def test_what_cannot_be_ranked_is_refused_in_one_sentence(tmp_path: Path) -> None:

@@ -335,12 +335,10 @@ def _dry_run(plan: "Plan", workers: int | None, progress: bool) -> Outcome:
     """What a sweep of this plan would do: its runs, the settings that vary, and how long it takes here."""
     from equipoise.study.run import display, estimate
     from equipoise.study.run.status import Watch
-    from equipoise.study.run.sweep import check_data, check_folder, check_workers, default_workers, name_others
+    from equipoise.study.run.sweep import check_plan, check_workers, default_workers
 
     check_workers(workers)
-    check_folder(plan.folder)
-    check_data(plan)
-    name_others(plan)
+    check_plan(plan)
     states = Watch(plan)()
     remaining = [(plan.runs[each.run], each.steps - each.step) for each in states if each.stage in UNFINISHED]
     slots = workers or default_workers(plan)

@@ -56,6 +56,8 @@ class Plan:
 
     study: Study
     runs: Mapping[str, Config]
+    repeats: int = 0
+    """Number of combinations of settings that are the run of an earlier one."""
 
     @cached_property
     def varied(self) -> tuple[str, ...]:
@@ -126,6 +128,7 @@ def plan(contents: Table) -> Plan:
 
     runs: dict[str, Config] = {}
     first: dict[str, _First] = {}  # by seed, and by the other settings
+    repeats = 0
     combinations = [combination for table in settings for combination in _combinations(table, study)]
     for seed, combination in itertools.product(seeds(study), combinations):
         others = combination | seed
@@ -137,6 +140,7 @@ def plan(contents: Table) -> Plan:
             first[key_of_others] = config, config.flat(), configuration.is_extendable(config)
             first.setdefault(key_of_seed, first[key_of_others])
         name = Path(config.out).name
+        repeats += name in runs
         if runs.setdefault(name, config) != config:  # runs that extend each other have the same name
             if runs[name].train.steps == config.train.steps:
                 old, new = (configuration.flatten(each.to_dict()) for each in (runs[name], config))
@@ -151,7 +155,7 @@ def plan(contents: Table) -> Plan:
             )
     if not runs:
         raise InputError("the study has no runs; give each list at least one value")
-    return Plan(study, runs)
+    return Plan(study, runs, repeats)
 
 
 def _with_seed(config: Config, flat: Table, is_extendable: bool, seed: int) -> Config:

@@ -32,6 +32,7 @@ UNDRAWN = (
     *("multiplier", "ratio", "error_mean"),  # of geco: the inverse of a weight, that weight, the gap between two lines
     *("term_mean", "entered", "kl_mean", "opened"),  # state of the balances of aligned-vae and outline-vae
 )
+OF_TERMS = {"weight": "weight", "sigma": "σ", "log_sigma": "log σ"}  # values that each term has, and their names
 # Logged values that are not drawn beside a dashed line of this name, which shows them.
 AS_TARGETS = {"set_point": "set point", "bound": "bound", "capacity": "capacity of all latents"}
 
@@ -115,10 +116,7 @@ def _panels(rows: Rows, aims: Aims, parts: Sequence[str]) -> list[Panel]:
     """Return the panels that have a curve, in reading order. A panel with one curve is named after it."""
     columns = _columns(rows, aims, parts)
     terms = _weighted_terms(rows)
-    weights = {f"weight.{name}": f"weight of {name}" for name in terms}
-    for key in weights:
-        if f"{key}_dims" in rows[-1]:
-            weights[key] += ", mean over latents"
+    means = {name: ", mean over latents" for name in terms if f"weight.{name}_dims" in rows[-1]}
     exponents = {key: key.removeprefix("exponent ") for key in columns if key.startswith("exponent ")}
     # Of each panel: title, unit, and the names of its curves by their keys in the log.
     groups: list[tuple[str, str, Mapping[str, str]]] = [
@@ -143,12 +141,12 @@ def _panels(rows: Rows, aims: Aims, parts: Sequence[str]) -> list[Panel]:
             ", weight per unit of error",
             {"beta_equivalent": "β-equivalent", "tc_equivalent": "TC-equivalent"},
         ),
-        ("weights of the terms", "", weights),
+        ("weights of the terms", "", _of_terms("weight", terms, columns, means)),
         ("", ", nats", {"tc_decrease": "decrease of the TC by a rotation"}),
         ("accuracy", " of the discriminator", {"accuracy": "accuracy", "smoothed": "running mean"}),
         ("", ", pixels from 0 to 1", {"sigma": "σ of the decoder"}),
-        ("σ of the terms", "", {f"sigma.{name}": f"σ of {name}" for name in terms}),
-        ("log σ of the terms", "", {f"log_sigma.{name}": f"log σ of {name}" for name in terms}),
+        ("σ of the terms", "", _of_terms("sigma", terms, columns, {})),
+        ("log σ of the terms", "", _of_terms("log_sigma", terms, columns, {})),
         ("subspaces", ", exponent of the prior", exponents),
     ]
     grouped_keys = {key for _, _, labels in groups for key in labels}
@@ -157,12 +155,17 @@ def _panels(rows: Rows, aims: Aims, parts: Sequence[str]) -> list[Panel]:
     for title, unit, labels in groups:
         present = {key: label for key, label in labels.items() if key in columns}
         if present:
-            if len(present) > 1 and title.endswith(" of the terms"):  # the title has the rest of the name
-                present = {key: label.split(" of ", 1)[1] for key, label in present.items()}
             lines = {label: columns[key] for key, label in present.items()}
             targets = {name: values for key in present if key in aims for name, values in aims[key].items()}
             panels.append(Panel((next(iter(lines)) if len(lines) == 1 else title) + unit, lines, targets))
     return panels
+
+
+def _of_terms(value: str, terms: Sequence[str], columns: Columns, notes: Mapping[str, str]) -> dict[str, str]:
+    """Return the names of the curves of a logged value that each term has: short ones if there are several."""
+    keys = {f"{value}.{name}": name for name in terms if f"{value}.{name}" in columns}
+    of = f"{OF_TERMS[value]} of " if len(keys) == 1 else ""
+    return {key: f"{of}{name}{notes.get(name, '')}" for key, name in keys.items()}
 
 
 def _columns(rows: Rows, aims: Aims, parts: Sequence[str]) -> Columns:

@@ -27,6 +27,8 @@ MOST = 10  # models in the terminal
 def select(folder: Path, progress: bool = True) -> Outcome:
     """Rank the finished runs of the study in `folder` by UDR, best first, and write them to `select.csv`.
 
+    Collapsed models come last, because their scores are noise.
+
     Raises `InputError` where no setting has three finished seeds, or where runs are not of the same images.
     """
     results, unfinished = read_results(open_study(folder))
@@ -52,7 +54,7 @@ def select(folder: Path, progress: bool = True) -> Outcome:
             for result, udr in zip(group.results, scores, strict=True):
                 models.append(dataclasses.replace(result, scores={**result.scores, "udr": udr}))
             advance(len(group.results))
-    models.sort(key=lambda model: -model.scores["udr"])
+    models.sort(key=lambda model: ("collapsed" in model.flags, -model.scores["udr"]))
     supervised = [metric for metric in scored_metrics(results) if "factors" in METRICS[metric].needs]
     file = folder / "select.csv"
     write_bytes(file, tables.csv_of(_rows(models, supervised)))
@@ -151,7 +153,10 @@ def _text(values: dict[str, Any], models: Sequence[Result]) -> list[str]:
     lines.append(f"  settings by their median: {', '.join(f'{label} {median:.3f}' for label, median in medians[:5])}")
     collapsed = sum("collapsed" in model.flags for model in models)
     if collapsed:
-        lines.append(f"  {collapsed} of {len(models)} models collapsed: no latent is active, so their scores are noise")
+        lines.append(
+            f"  {collapsed} of {len(models)} models collapsed and come last: no latent is active, so their scores are "
+            "noise"
+        )
     if not choices:
         return [*lines, "  no run has a score that needs labels, so UDR cannot be checked against one"]
     rows = [["", "correlation with udr", "its best", "that of udr", "choice with labels"]]

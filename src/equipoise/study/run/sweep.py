@@ -57,9 +57,7 @@ def sweep(
         InputError: the study cannot run; raised before any work.
     """
     plan = read(file)
-    check_folder(plan.folder)
-    check_data(plan)
-    name_others(plan)
+    check_plan(plan)
     runs = {name: config for name, config in plan.runs.items() if name not in without}
     plan = dataclasses.replace(plan, runs=runs)
     place = engine_for(plan, engine, workers, gpus)
@@ -73,6 +71,14 @@ def sweep(
 def default_workers(plan: Plan) -> int:
     """Return the number of runs at once on this machine: available cores over threads of a run."""
     return max(1, int(joblib.cpu_count()) // _threads(plan))
+
+
+def check_plan(plan: Plan) -> None:
+    """Raise `InputError` where a study cannot run here, and warn where it differs from what its file suggests."""
+    check_folder(plan.folder)
+    check_data(plan)
+    _note_repeats(plan)
+    _note_others(plan)
 
 
 def check_data(plan: Plan) -> None:
@@ -93,14 +99,24 @@ def check_folder(folder: Path) -> None:
         raise InputError(f"out is {folder}, which is the folder of a run; choose another folder")
 
 
-def name_others(plan: Plan) -> None:
+def _note_repeats(plan: Plan) -> None:
+    """Warn of combinations of settings that are the same run: values given twice, or drawn twice."""
+    if plan.repeats:
+        warnings.warn(
+            f"{plan.repeats} of {plan.repeats + len(plan.runs)} combinations of settings repeat an earlier one, and "
+            "each is one run",
+            stacklevel=4,
+        )
+
+
+def _note_others(plan: Plan) -> None:
     """Warn of runs in the folder of a study that its file does not describe: of an earlier file, or another study."""
     others = {path.parent.name for path in plan.folder.glob("runs/*/config.toml")} - plan.runs.keys()
     if others:
         names = list_names(sorted(others), "run", 2)
         warnings.warn(
             f"{plan.folder} has {names} that the file does not describe; compare and select leave them out",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

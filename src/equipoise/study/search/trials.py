@@ -359,7 +359,10 @@ def _with_result(space: Space, trial: Trial) -> Trial:
     if not all(runs.is_finished(config) for config in trial.runs.values()):
         return dataclasses.replace(trial, stage="open", reason="")
     metric = space.search.metric
-    scores = _scores(list(trial.runs.values()), metric)
+    try:
+        scores = _scores(list(trial.runs.values()), metric)
+    except (InputError, RunError) as error:  # a damaged file
+        return dataclasses.replace(trial, stage="failed", reason=str(error))
     if not all(map(math.isfinite, scores)):
         reason = f"{metric} is {', '.join(map(str, scores))} for its seeds"
         return dataclasses.replace(trial, stage="failed", reason=reason)
