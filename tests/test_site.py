@@ -74,7 +74,8 @@ def test_search_works_from_files(browser: Any, site: Path) -> None:
 
 @pytest.mark.browser
 @pytest.mark.parametrize(
-    ("name", "values"), [("dsprites", 1024), ("rooms3d", 3 * 1024), ("faces", 3 * 1024), ("mr-vae", 1024), ("spectra", 200)]
+    ("name", "values"),
+    [("dsprites", 1024), ("rooms3d", 3 * 1024), ("faces", 3 * 1024), ("mr-vae", 1024), ("spectra", 200)],
 )
 def test_a_model_of_the_gallery_runs_from_a_file(browser: Any, site: Path, name: str, values: int) -> None:
     page = browser.new_page()
