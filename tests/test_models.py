@@ -160,7 +160,7 @@ def test_a_hub_that_does_not_answer_is_one_sentence(words: list[str], tmp_path: 
 
 
 def test_without_huggingface_hub_the_hub_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("equipoise.hub.find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(eq.InputError, match=r"pip install equipoise\[hub\]"):
         eq.load_model("hf:me/rooms")
 

@@ -3,8 +3,9 @@
 import difflib
 import math
 from collections.abc import Iterable, Mapping
+from importlib import import_module
 from numbers import Integral
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -54,6 +55,14 @@ def nearest(name: str, names: Iterable[str]) -> str:
     if near:
         return f"did you mean {near[0]}?"
     return f"choose one of {', '.join(names)}" if names else "there is none"
+
+
+def import_package(name: str, otherwise: str) -> Any:
+    """Return the module of a package that not every user has. Raises `InputError` with this sentence without it."""
+    try:
+        return import_module(name)
+    except ImportError:
+        raise InputError(otherwise) from None
 
 
 def check_value(key: str, value: object) -> None:

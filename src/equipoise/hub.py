@@ -2,20 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
-from equipoise.errors import InputError, RunError
+from equipoise.errors import RunError, import_package
 
 HUB = "hf:"  # begins the name of a repository of the hub
 
 
 def package() -> Any:
     """Return the package huggingface_hub. Raises `InputError` where it is not installed."""
-    if find_spec("huggingface_hub") is None:
-        raise InputError("the Hugging Face hub needs the package huggingface_hub; pip install equipoise[hub]")
-    return import_module("huggingface_hub")
+    remedy = "the Hugging Face hub needs the package huggingface_hub; pip install equipoise[hub]"
+    return import_package("huggingface_hub", remedy)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from equipoise.commands.arguments import Progress
-from equipoise.errors import InputError
+from equipoise.errors import import_package
 from equipoise.outcome import Outcome
 
 
@@ -29,10 +29,8 @@ def toys(
 
       equipoise toys --seeds 1 --iterations 300 --out runs/toys-quick
     """
-    try:
-        import equipoise_toys
-    except ImportError:
-        raise InputError("equipoise toys needs the package equipoise_toys; install equipoise again") from None
+    remedy = "equipoise toys needs the package equipoise_toys; install equipoise again"
+    equipoise_toys = import_package("equipoise_toys", remedy)
     from rich.console import Console
 
     results = equipoise_toys.run(out, seeds, iterations, Console(stderr=True, quiet=not progress))

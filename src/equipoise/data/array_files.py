@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from equipoise.data import npz
 from equipoise.data.npz import Header
-from equipoise.errors import InputError
+from equipoise.errors import import_package
 
 KINDS = (".npz", ".hdf5", ".h5")
 
@@ -55,9 +55,6 @@ def slabs(path: Path, name: str, rows: int, first: int = 0) -> Iterator[npt.NDAr
 
 def open_hdf5(path: Path) -> Any:
     """Open an HDF5 file. Raises `InputError` for a damaged file, and without h5py."""
-    try:
-        import h5py
-    except ImportError as error:
-        raise InputError(f"{path}: {path.suffix} files need h5py; pip install equipoise[hdf5]") from error
+    h5py = import_package("h5py", f"{path}: {path.suffix} files need h5py; pip install equipoise[hdf5]")
     with npz.naming(path):
         return h5py.File(path, "r")

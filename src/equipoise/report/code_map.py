@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
 
 from equipoise.codes import latent_columns
-from equipoise.errors import InputError, choose, short
+from equipoise.errors import InputError, choose, import_package, short
 from equipoise.report.latents import ACTIVE, Array, latent_variances
 
 Kind = Literal["pca", "umap"]
@@ -125,11 +125,8 @@ def _by_pca(codes: Array, name: str) -> CodeMap:
 
 def _by_umap(codes: Array, name: str) -> CodeMap:
     threads = torch.get_num_threads()
-    try:
-        from umap import UMAP
-    except ImportError:
-        raise InputError("a map by umap needs umap-learn; pip install equipoise[umap], or take the kind pca") from None
-    points = UMAP(n_neighbors=min(15, len(codes) - 1), random_state=0, n_jobs=1).fit_transform(codes)
+    umap = import_package("umap", "a map by umap needs umap-learn; pip install equipoise[umap], or take the kind pca")
+    points = umap.UMAP(n_neighbors=min(15, len(codes) - 1), random_state=0, n_jobs=1).fit_transform(codes)
     torch.set_num_threads(threads)  # numba changes it
     summary = f"The axes are by UMAP of the {name}. Neighbours stay together; distances between groups have no meaning."
     return CodeMap(np.asarray(points, np.float64), ("UMAP 1", "UMAP 2"), summary)

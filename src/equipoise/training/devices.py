@@ -24,7 +24,7 @@ from torch import nn
 
 from equipoise import nets
 from equipoise.config import Config
-from equipoise.errors import InputError, RunError
+from equipoise.errors import InputError, RunError, import_package
 from equipoise.model import Shard
 from equipoise.sections import Train
 from equipoise.training.loop import device
@@ -233,10 +233,8 @@ def threads(train: Train) -> int | None:
 def _fabric(train: Train) -> Any:
     """Lightning Fabric for these devices, not launched yet. Raises `InputError` when it is not installed."""
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    try:
-        fabric = import_module("lightning_fabric").Fabric
-    except ImportError:
-        raise InputError("train.devices and train.nodes need Lightning Fabric; pip install equipoise[multi]") from None
+    remedy = "train.devices and train.nodes need Lightning Fabric; pip install equipoise[multi]"
+    fabric = import_package("lightning_fabric", remedy).Fabric
     kind = device(train.device).type
     with warnings.catch_warnings():
         # Where Slurm is installed, Fabric recommends srun, also if all processes are on this machine.

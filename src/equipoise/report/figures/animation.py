@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from equipoise.codes import latent_columns
-from equipoise.errors import InputError
+from equipoise.errors import import_package
 from equipoise.model import VAE
 from equipoise.report.figures import vectors
 from equipoise.report.figures.canvas import canvas, label, tiles
@@ -79,10 +79,8 @@ def traversal_mp4(model: VAE, reference: Array, latents: Sequence[Latent], steps
 
     Raises `InputError` where imageio-ffmpeg is not installed.
     """
-    try:
-        import imageio_ffmpeg
-    except ImportError:
-        raise InputError("an .mp4 needs imageio-ffmpeg; pip install equipoise[video], or write a .gif") from None
+    remedy = "an .mp4 needs imageio-ffmpeg; pip install equipoise[video], or write a .gif"
+    imageio_ffmpeg = import_package("imageio_ffmpeg", remedy)
     frames = [np.asarray(frame) for frame in traversal_frames(model, reference, latents, steps)]
     height, width = frames[0].shape[:2]
     even = [np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge") for frame in frames]

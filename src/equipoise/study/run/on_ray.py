@@ -2,13 +2,12 @@
 
 import os
 from collections.abc import Collection, Sequence
-from importlib import import_module
 from pathlib import Path
 from time import sleep
 from typing import Any
 
 from equipoise.config import Config
-from equipoise.errors import InputError, RunError
+from equipoise.errors import InputError, RunError, import_package
 from equipoise.study.run.work import record_failure, work
 
 STORE = 100 * 2**20  # bytes of Ray's object store; a task receives only the settings of its run
@@ -23,10 +22,7 @@ class OnRay:
 
     def __init__(self, workers: int | None, threads: int, gpus: float) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        try:
-            self._ray: Any = import_module("ray")
-        except ImportError:
-            raise InputError("engine ray needs Ray; pip install equipoise[ray]") from None
+        self._ray = import_package("ray", "engine ray needs Ray; pip install equipoise[ray]")
         self._workers, self._threads, self._gpus = workers, threads, gpus
         self._ours = not self._ray.is_initialized()
         quiet = {"log_to_driver": False, "logging_level": "error", "ignore_reinit_error": True}

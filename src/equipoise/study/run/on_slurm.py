@@ -7,13 +7,12 @@ import signal
 import threading
 from collections.abc import Collection, Sequence
 from contextlib import redirect_stderr
-from importlib import import_module
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
 from equipoise.config import Config
-from equipoise.errors import InputError, RunError
+from equipoise.errors import InputError, RunError, import_package
 from equipoise.study.run.slurm_queue import Queue, cancel
 from equipoise.study.run.work import record_failure, work
 
@@ -28,10 +27,7 @@ class OnSlurm:
     """An engine that submits jobs to Slurm. The jobs do not need the driver: each works until its run is over."""
 
     def __init__(self, workers: int | None, threads: int, gpus: float) -> None:
-        try:
-            self._submitit: Any = import_module("submitit")
-        except ImportError:
-            raise InputError("engine slurm needs submitit; pip install equipoise[slurm]") from None
+        self._submitit = import_package("submitit", "engine slurm needs submitit; pip install equipoise[slurm]")
         if CLUSTER == "slurm" and shutil.which("srun") is None:
             raise InputError("engine slurm: this machine has no srun; sweep from a machine that submits jobs")
         if gpus != int(gpus):

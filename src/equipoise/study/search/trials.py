@@ -6,7 +6,6 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +13,7 @@ import numpy as np
 
 from equipoise import runs
 from equipoise.config import Config
-from equipoise.errors import InputError, RunError
+from equipoise.errors import InputError, RunError, import_package
 from equipoise.metrics import METRICS
 from equipoise.study.compare import statistics, tables
 from equipoise.study.compare.statistics import Estimate
@@ -139,10 +138,7 @@ class Trials:
 
 def import_optuna() -> Any:
     """Return the module of Optuna. Raises `InputError` where it is not installed."""
-    try:
-        return import_module("optuna")
-    except ImportError:
-        raise InputError("equipoise search needs Optuna; pip install equipoise[search]") from None
+    return import_package("optuna", "equipoise search needs Optuna; pip install equipoise[search]")
 
 
 def stored_trials(space: Space) -> list[Trial]:
