@@ -1,4 +1,4 @@
-"""The defaults of torch, whatever the program that calls Equipoise has set."""
+"""The defaults and the threads of torch, whatever the program that calls Equipoise has set."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -30,3 +30,14 @@ def torch_defaults() -> Iterator[None]:
             torch.set_default_dtype(torch.float32)
             stack.callback(torch.set_default_dtype, before)
         yield
+
+
+@contextmanager
+def torch_threads(number: int | None = None) -> Iterator[None]:
+    """Use this number of threads inside the block, or as many as before, and as many as before after it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

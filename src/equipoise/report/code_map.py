@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
@@ -14,6 +13,7 @@ from sklearn.metrics import silhouette_score
 from equipoise.codes import latent_columns
 from equipoise.errors import InputError, choose, import_package, short
 from equipoise.report.latents import ACTIVE, Array, latent_variances
+from equipoise.torch_defaults import torch_threads
 
 Kind = Literal["pca", "umap"]
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -124,9 +124,8 @@ def _by_pca(codes: Array, name: str) -> CodeMap:
 
 
 def _by_umap(codes: Array, name: str) -> CodeMap:
-    threads = torch.get_num_threads()
     umap = import_package("umap", "a map by umap needs umap-learn; pip install equipoise[umap], or take the kind pca")
-    points = umap.UMAP(n_neighbors=min(15, len(codes) - 1), random_state=0, n_jobs=1).fit_transform(codes)
-    torch.set_num_threads(threads)  # numba changes it
+    with torch_threads():  # numba changes their number
+        points = umap.UMAP(n_neighbors=min(15, len(codes) - 1), random_state=0, n_jobs=1).fit_transform(codes)
     summary = f"The axes are by UMAP of the {name}. Neighbours stay together; distances between groups have no meaning."
     return CodeMap(np.asarray(points, np.float64), ("UMAP 1", "UMAP 2"), summary)

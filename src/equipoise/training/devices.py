@@ -27,6 +27,7 @@ from equipoise.config import Config
 from equipoise.errors import InputError, RunError, import_package
 from equipoise.model import Shard
 from equipoise.sections import Train
+from equipoise.torch_defaults import torch_threads
 from equipoise.training.loop import device
 
 PROGRAM = "import sys; from equipoise import runs; runs.join(sys.argv[1])"  # of a worker
@@ -286,10 +287,10 @@ def _report_ready() -> None:
 @contextmanager
 def _restored_environment() -> Iterator[None]:
     """Restore the environment and the number of threads at the end, which Fabric changes."""
-    before, number = os.environ.copy(), torch.get_num_threads()
+    before = os.environ.copy()
     try:
-        yield
+        with torch_threads():
+            yield
     finally:
         os.environ.clear()
         os.environ.update(before)
-        torch.set_num_threads(number)

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from equipoise.torch_defaults import torch_threads
+
 EXACT = 1e-5  # largest relative error of an fp32 product; that of bfloat16 is 4e-3
 
 # Options of malloc.h in glibc: no separate mappings, no memory returned to the system, 64 MiB in advance.
@@ -30,21 +32,16 @@ def fast_parts(enabled: bool, threads: int | None, precision: str = "fp32") -> I
             "Set train.precision=fp32 unless the run has to repeat one in bf16.",
             stacklevel=3,
         )
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads or before)
-    record: dict[str, Any] = {
-        "processor": processor(),
-        "threads": torch.get_num_threads(),
-        "precision": precision,
-        "malloc": enabled and tune_malloc(),
-        "onednn": "off",
-    }
-    try:
+    with torch_threads(threads):
+        has_malloc = enabled and tune_malloc()
         with flush_subnormals(enabled), onednn(enabled) as state:
-            record["onednn"] = state
-            yield record
-    finally:
-        torch.set_num_threads(before)
+            yield {
+                "processor": processor(),
+                "threads": torch.get_num_threads(),
+                "precision": precision,
+                "malloc": has_malloc,
+                "onednn": state,
+            }
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from time import monotonic
 import torch
 from torch import Tensor
 
+from equipoise.torch_defaults import torch_threads
 from equipoise.training.loop import Training
 
 WARM_UP = 3  # steps that are not measured
@@ -59,9 +60,8 @@ def best_threads(measure: Callable[[], float], most: int) -> int:
 
     measure: returns the speed with torch's present number of threads.
     """
-    before, threads = torch.get_num_threads(), 1
-    try:
-        torch.set_num_threads(1)
+    threads = 1
+    with torch_threads(1):
         speed = measure()
         while 2 * threads <= most:
             torch.set_num_threads(2 * threads)
@@ -69,8 +69,6 @@ def best_threads(measure: Callable[[], float], most: int) -> int:
             if faster < GAIN * speed:
                 break
             threads, speed = 2 * threads, faster
-    finally:
-        torch.set_num_threads(before)
     return threads
 
 

@@ -5,13 +5,11 @@ import json
 import os
 import socket
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-import torch
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from typing_extensions import TypedDict
 
@@ -20,6 +18,7 @@ from equipoise.claim import Claimed, Claims
 from equipoise.config import Config
 from equipoise.errors import InputError, RunError
 from equipoise.files import read_json, write_text
+from equipoise.torch_defaults import torch_threads
 from equipoise.training.loop import Diverged, Stopped
 
 End = Literal["done", "claimed", "stopped", "failed"]
@@ -59,7 +58,8 @@ def work(config: Config, study: Path, stop: Callable[[], bool] = lambda: False) 
     if claim is None:
         return "claimed"
     try:
-        with _threads(config.train.threads):
+        # Scoring has the threads of training: as many runs are processed at once as there are cores.
+        with torch_threads(config.train.threads), threadpool_limits(config.train.threads):
             if not runs.is_finished(config):  # by the previous owner, a moment ago
                 runs.execute(config, progress=False, stop=stop, claim=claim)
         if not runs.is_finished(config):
@@ -106,15 +106,3 @@ def delete_failures(study: Path, run: str) -> None:
 def failures_file(study: Path, run: str) -> Path:
     """Return the file of the failed tries at a run."""
     return study / "failures" / f"{run}.json"
-
-
-@contextmanager
-def _threads(number: int | None) -> Iterator[None]:
-    """Limit scoring to the threads of training: as many runs are processed at once as there are cores."""
-    torch_threads = torch.get_num_threads()
-    torch.set_num_threads(number or torch_threads)
-    try:
-        with threadpool_limits(number):
-            yield
-    finally:
-        torch.set_num_threads(torch_threads)
