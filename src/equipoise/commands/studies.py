@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from equipoise.study import Plan, State
     from equipoise.study.evidence.table import Evidence, Size
 
-UNFINISHED = ("running", "waiting")  # stages of a run that is not over
-
 
 def sweep(
     file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="The file of the study.", show_default=False)],
@@ -70,7 +68,7 @@ def sweep(
     lines = [outcome.text, f"wrote {plan.folder}"]
     if any(state.stage == "failed" for state in states):
         lines.append(f"errors are in {plan.folder / 'failures'}; the same command with --again repeats failed runs")
-    if any(state.stage in UNFINISHED for state in states):
+    if not all(state.is_over for state in states):
         lines.append("stopped; the same command resumes")
     return Outcome({**outcome.values, "wrote": str(plan.folder)}, "\n".join(lines), outcome.is_complete)
 
@@ -108,7 +106,7 @@ def status(
     states = Watch(plan)
     console = Console(stderr=True, quiet=not progress)
     with signals() as stop, display.live(console, states) as update:
-        while watch and not stop.is_set() and any(state.stage in UNFINISHED for state in states()):
+        while watch and not stop.is_set() and not all(state.is_over for state in states()):
             update()
             time.sleep(1)
     return _state(plan, states())
@@ -340,7 +338,7 @@ def _dry_run(plan: "Plan", workers: int | None, progress: bool) -> Outcome:
     check_workers(workers)
     check_plan(plan)
     states = Watch(plan)()
-    remaining = [(plan.runs[each.run], each.steps - each.step) for each in states if each.stage in UNFINISHED]
+    remaining = [(plan.runs[each.run], each.steps - each.step) for each in states if not each.is_over]
     slots = workers or default_workers(plan)
     seconds = estimate.seconds(remaining, slots, progress)
     steps = sum(left for _, left in remaining)

@@ -259,7 +259,7 @@ def _speed(config: Config) -> float:
 def _drive(plan: Plan, engine: EngineName, workers: int, gpus: float, console: Console) -> None:
     """Run a stage. Raises `Stopped` if it was interrupted."""
     states = drive(plan, engine_for(plan, engine, workers, gpus), console)
-    if any(state.stage in ("running", "waiting") for state in states):
+    if not all(state.is_over for state in states):
         raise Stopped("stopped before the end; the same command resumes")
 
 

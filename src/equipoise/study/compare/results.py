@@ -113,7 +113,7 @@ def read_results(plan: Plan) -> tuple[list[Result], list[State]]:
         except (InputError, RunError, OSError) as error:
             reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
             steps = config.train.steps
-            others.append(State(run, "failed", steps, steps, None, None, "", 0, reason))
+            others.append(State(run, "failed", steps, steps, reason=reason))
     if not results:
         raise InputError(f"no finished run in {plan.folder} can be read; the first: {others[-len(configs)].reason}")
     return results, others

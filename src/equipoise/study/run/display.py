@@ -39,7 +39,7 @@ def duration(seconds: float) -> str:
 def seconds_left(states: Sequence[State]) -> float | None:
     """Return the seconds of training left at the current speed; None where it is unknown."""
     pace = sum(state.steps_per_second or 0 for state in states if state.stage == "running")
-    steps = sum(state.steps - state.step for state in states if state.stage in ("running", "waiting"))
+    steps = sum(state.steps - state.step for state in states if not state.is_over)
     return steps / pace if pace else None
 
 
@@ -74,12 +74,12 @@ def live(console: Console, states: Callable[[], Sequence[State]]) -> Iterator[Ca
         with Live(console=console, transient=True, auto_refresh=False) as display:
             yield lambda: display.update(_table(states()), refresh=True)
         return
-    runs = {state.run for state in states() if state.stage in ("done", "failed")}  # that were printed or over before
+    runs = {state.run for state in states() if state.is_over}  # that were printed or over before
 
     def show() -> None:
         new_states = states()
         for state in new_states:
-            if state.stage in ("done", "failed") and state.run not in runs:
+            if state.is_over and state.run not in runs:
                 runs.add(state.run)
                 reason = f": {state.reason}" if state.stage == "failed" else ""
                 line = f"{len(runs)} of {len(new_states)}: {state.run} {state.stage}{reason}"

@@ -18,7 +18,6 @@ from equipoise.study.run.work import is_given_up
 from equipoise.training import watch
 
 LOOK = 5.0  # seconds between checks of what other drivers of the same folder have finished
-ENDS = ("done", "failed")
 
 
 class Job(Protocol):
@@ -80,7 +79,7 @@ def drive(
                     if run in plan.runs and _is_over(plan, run):
                         results.add(run)
                 if monotonic() - last_look > LOOK:
-                    results |= {state.run for state in states() if state.stage in ENDS and state.run not in jobs}
+                    results |= {state.run for state in states() if state.is_over and state.run not in jobs}
                     last_look = monotonic()
                 look()
                 show()

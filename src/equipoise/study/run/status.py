@@ -27,11 +27,16 @@ class State:
     stage: Stage
     step: int  # training steps finished
     steps: int  # training steps in all
-    images_per_second: float | None  # speed of training; None unless it is running
-    steps_per_second: float | None
-    holder: str  # host and process that work on it; empty if none does
-    tries: int  # number of failed tries
-    reason: str  # why the last try failed; empty if none did, or if the run is done
+    images_per_second: float | None = None  # speed of training; None unless it is running
+    steps_per_second: float | None = None
+    holder: str = ""  # host and process that work on it; empty if none does
+    tries: int = 0  # number of failed tries
+    reason: str = ""  # why the last try failed; empty if none did, or if the run is done
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run is done or has failed, and is neither running nor waiting."""
+        return self.stage in ("done", "failed")
 
 
 class Watch:
@@ -68,7 +73,7 @@ class Watch:
             except (InputError, RunError, NotADirectoryError) as error:  # it has failed, and the others go on
                 is_file = isinstance(error, NotADirectoryError)
                 reason = f"{config.out} is a file; remove it" if is_file else str(error)
-                state = State(run, "failed", 0, config.train.steps, None, None, "", 0, reason)
+                state = State(run, "failed", 0, config.train.steps, reason=reason)
             self._states[run] = config, mark, state
         return state
 
