@@ -1,6 +1,5 @@
 """Settings that the user leaves open: facts are gathered and the speed is measured, and `choice` computes the rest."""
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -76,8 +75,10 @@ def complete(
         raise InputError("--budget measures the speed of one process; with several devices, set train.steps")
     identifying = {key: value for key, value in request.items() if key not in configuration.ELSEWHERE}
     record = json.loads(json.dumps({"settings": identifying, "budget": budget}, default=str))
-    digest = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:10]
-    out = base.out if request.get("out") else f"runs/{Path(base.data.name).stem or 'data'}-{base.method.name}-{digest}"
+    out = base.out
+    if not request.get("out"):
+        name = f"{Path(base.data.name).stem or 'data'}-{base.method.name}"
+        out = f"runs/{name}-{configuration.ten_digits(record)}"
     earlier = _earlier(Path(out), record)
     if earlier is not None:
         for line in earlier["lines"][:3]:  # the last one has the time left at the first start

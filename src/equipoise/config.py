@@ -221,7 +221,12 @@ def digits(settings: Settings, extendable: bool) -> str:
     settings = distinguishing(settings)
     if extendable:
         del settings["train.steps"]
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
+    return ten_digits(settings)
+
+
+def ten_digits(values: object) -> str:
+    """Ten hexadecimal digits that distinguish values, for the name of a folder or a record."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:10]
 
 
 def distinguishing(settings: Settings) -> dict[str, object]:

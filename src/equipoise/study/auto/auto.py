@@ -1,7 +1,6 @@
 """`auto`: train candidates in two stages within a budget, pick one without labels, and write why."""
 
 import dataclasses
-import hashlib
 import json
 import math
 import multiprocessing
@@ -121,8 +120,7 @@ def auto(
         if key in request:
             raise InputError(f"{key} cannot be set here: auto takes it from {source}")
     record = json.loads(json.dumps(request, default=str))
-    text = json.dumps([record, seconds], sort_keys=True)
-    default = f"studies/{Path(name).stem or 'data'}-auto-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+    default = f"studies/{Path(name).stem or 'data'}-auto-{configuration.ten_digits([record, seconds])}"
     folder = Path(default if out is None else out)
     if array is not None:
         request["data.name"] = str(folder / "images.npz")

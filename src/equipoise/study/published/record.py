@@ -1,9 +1,8 @@
 """The record of a run in `results/`: settings, scores and curves in one small file."""
 
-import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NotRequired
@@ -117,8 +116,7 @@ def _name(config: Config, settings: Mapping[str, object]) -> str:
     """Return the name for settings by dotted key, as the run's file has them; an earlier version wrote fewer."""
     distinguishing = configuration.distinguishing(settings)
     values = {key: value for key, value in distinguishing.items() if key not in ("out", "train.steps")}
-    digest = hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:10]
-    return f"{Path(config.data.name).stem}-{config.method.name}-{digest}"
+    return f"{Path(config.data.name).stem}-{config.method.name}-{configuration.ten_digits(values)}"
 
 
 def write(record: Record, results: Path) -> Path:
@@ -160,8 +158,7 @@ def _read(file: Path) -> Record:
 
 def _scores(run: Path, steps: int) -> dict[int, dict[str, float]]:
     """Return the scores of a run by step: those during training, and those of its end, which replace earlier ones."""
-    history = run / "scores_history.jsonl"
-    rows: Iterable[dict[str, Any]] = checkpoint.read_log(history) if history.exists() else []
+    rows = checkpoint.read_log(run / "scores_history.jsonl")
     scores = {int(row["step"]): {name: value for name, value in row.items() if name != "step"} for row in rows}
     if (run / "scores.json").exists():
         final = scoring.read(run / "scores.json")["scores"]
