@@ -160,7 +160,7 @@ def test_reasons_are_about_the_models_that_could_be_picked() -> None:
     rows: Any = [row("a", "aligned-vae", 0.6), row("b", "l-vae", 0.3), row("c", "l-vae", 0.8)]
     agreement, sizes = {"a": 0.6, "b": 0.3, "c": 0.8}, {"a": 5, "b": 5, "c": 1}
     ranking = Ranking(("a", "b", "c"), agreement, dict.fromkeys("abc", 9.0), sizes, ("c",), 0.9)
-    (sentence,) = reasons._method(rows, ranking, "a")
+    (sentence,) = reasons._method(rows, ranking, rows[0])
     assert "is 0.60 for aligned-vae (l-vae 0.30)" in sentence
     assert "In 90 % of 2,000" in reasons._confidence(ranking)[0]
     only = Ranking(("a", "b", "c"), agreement, dict.fromkeys("abc", 9.0), sizes, ("b", "c"), 1.0)

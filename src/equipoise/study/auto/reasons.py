@@ -35,28 +35,29 @@ def describe(
         for each in candidates
     }
     about = contents["auto"]
-    best = ranking.runs[0]
     migs = {run: each["mig"].value for run, each in scores.items() if each}
+    labels_pick = max(migs, key=lambda run: migs[run], default=None)
     rows = [_row(each, ranking, scores.get(each.run, {}), seconds[each.run]) for each in candidates]
     rows.sort(key=lambda row: ranking.runs.index(row["run"]) if row["run"] in ranking.runs else len(ranking.runs))
+    pick = next(row for row in rows if row["run"] == ranking.runs[0])
     names = {row["run"]: f"{row['recipe'] or 'the model'}, seed {row['seed']}".lstrip(", ") for row in rows}
     sentences = [
         _training(candidates, ranking, max(seconds.values())),
-        *_method(rows, ranking, best),
-        *_loss(rows, names, best),
+        *_method(rows, ranking, pick),
+        *_loss(rows, names, pick),
         *_confidence(ranking),
         *_dropped(ranking, names),
-        *_labels(ranking, names, scores, migs, labels),
+        *_labels(pick, names, scores, labels_pick, labels),
         "Models can also agree on the same mistake, so look at the pictures of the latents: "
         "along a row, one property of the image should change and the others should stay.",
     ]
     return Choice(
-        run=best,
-        name=names[best],
+        run=pick["run"],
+        name=names[pick["run"]],
         sentences=sentences,
         rows=rows,
         confidence=ranking.confidence,
-        labels_pick=max(migs, key=lambda run: migs[run]) if migs else None,
+        labels_pick=labels_pick,
         share=sum(seconds.values()) / (about["workers"] * about["budget"]),
     )
 
@@ -95,8 +96,7 @@ def _training(candidates: Sequence[Candidate], ranking: Ranking, longest: float)
     )
 
 
-def _method(rows: Sequence[Row], ranking: Ranking, best: str) -> list[str]:
-    pick = next(row for row in rows if row["run"] == best)
+def _method(rows: Sequence[Row], ranking: Ranking, pick: Row) -> list[str]:
     agreement: dict[str, float] = {}
     eligible = set(ranking.runs) - set(ranking.dropped)
     for row in (row for row in rows if row["run"] in eligible):
@@ -112,14 +112,13 @@ def _method(rows: Sequence[Row], ranking: Ranking, best: str) -> list[str]:
     ]
 
 
-def _loss(rows: Sequence[Row], names: Mapping[str, str], best: str) -> list[str]:
-    pick = next(row for row in rows if row["run"] == best)
+def _loss(rows: Sequence[Row], names: Mapping[str, str], pick: Row) -> list[str]:
     alternatives = [
         row
         for row in rows
         if (row["method"], row["steps"]) == (pick["method"], pick["steps"])
         and row["loss"] is not None
-        and row["run"] != best
+        and row is not pick
     ]
     if not alternatives:
         return ["It is the only model of its method that was trained to the end."]
@@ -163,24 +162,22 @@ def _dropped(ranking: Ranking, names: Mapping[str, str]) -> list[str]:
 
 
 def _labels(
-    ranking: Ranking,
+    pick: Row,
     names: Mapping[str, str],
     scores: Mapping[str, Mapping[str, Score]],
-    migs: Mapping[str, float],
+    labels_pick: str | None,
     labels: int | None,
 ) -> list[str]:
-    if not migs:
+    if labels_pick is None:
         return []
-    best, best_by_labels = ranking.runs[0], max(migs, key=lambda run: migs[run])
-    mig = scores[best]["mig"]
+    mig, dci = (scores[pick["run"]][name] for name in ("mig", DCI))
     spread = "" if mig.low is None else f" (95 % interval {mig.low:.2f} to {mig.high:.2f})"
     source = "the labels of the data set" if labels is None else f"your labels of {labels:,} images"
     text = (
-        f"Compared with {source} afterwards, its MIG is {migs[best]:.2f}{spread} and its DCI "
-        f"{scores[best][DCI].value:.2f}. "
+        f"Compared with {source} afterwards, its MIG is {mig.value:.2f}{spread} and its DCI {dci.value:.2f}. "
         "Both are 1 when each labelled property has a latent of its own, and 0 when none has. "
     )
-    if best_by_labels == best:
+    if labels_pick == pick["run"]:
         return [f"{text}The labels would have picked the same model."]
-    name = names[best_by_labels]
-    return [f"{text}The labels would have picked {name}, with a MIG of {migs[best_by_labels]:.2f}."]
+    value = scores[labels_pick]["mig"].value
+    return [f"{text}The labels would have picked {names[labels_pick]}, with a MIG of {value:.2f}."]
