@@ -120,9 +120,13 @@ def test_clusters_are_found_where_there_are_some_and_the_largest_is_the_first() 
 def test_a_panel_has_a_point_for_each_image_in_the_colour_of_its_value() -> None:
     points = codes(30)[:, :2]
     shape = np.arange(30) % 3
-    panels = [Colours("shape $x", shape, ("square", "ellipse", "heart")), Colours("scale", np.arange(30))]
+    panels = [
+        Colours("shape $x", shape, ("square", "ellipse", "heart")),
+        Colours("scale", np.arange(30)),
+        Colours("clusters", np.arange(30) % 7, "1234567", scale="dark: largest, light: smallest"),
+    ]
     figure = code_map_figure(points, ("a", "b"), None, panels)
-    first, second = figure.axes
+    first, second, third = figure.axes
     assert first.get_title(loc="left") == "shape $x"
     for number, dots in enumerate(first.collections):
         np.testing.assert_array_equal(dots.get_offsets(), points[shape == number])
@@ -130,6 +134,7 @@ def test_a_panel_has_a_point_for_each_image_in_the_colour_of_its_value() -> None
     np.testing.assert_array_equal(second.collections[0].get_offsets(), points)
     np.testing.assert_array_equal(second.collections[0].get_array(), np.arange(30))
     assert [text.get_text() for text in second.texts] == ["dark: low, light: high"]
+    assert [text.get_text() for text in third.texts] == ["dark: largest, light: smallest"]
     assert (first.get_xlabel(), first.get_ylabel(), second.get_ylabel()) == ("a", "b", "")
 
 

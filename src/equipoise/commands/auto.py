@@ -24,7 +24,7 @@ def auto(
     budget: Annotated[str, typer.Option(help="Time for all of it, such as 30m, 90s or 2h.")] = "30m",
     labels: Annotated[
         Path | None,
-        typer.Option(help="A table of factors of some images; it is compared with the choice and does not change it."),
+        typer.Option(help="A table of factors of some images, to score the pick; it does not change the choice."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The folder; default: studies/<data>-auto-<digits>.")] = None,
     workers: Annotated[

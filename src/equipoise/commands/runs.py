@@ -108,9 +108,10 @@ def evaluate(
 ) -> Outcome:
     """Score runs, or codes from any program.
 
-    The table gives each score with its 95 % interval, the score of half the rows (its distance from the value is about
-    the bias), its baseline (mean and standard deviation for shuffled codes, where it is not zero) and the attainable
-    score (where binning keeps a perfect code below 1). Compare only scores of the same convention.
+    The table gives each score with its 95 % interval and the score of half the rows; the difference of the two is about
+    the bias. The baseline is the score of shuffled codes (mean and standard deviation), where it is not zero. The
+    attainable score is that of a perfect code, where binning keeps it below 1. Compare only scores of the same
+    convention.
 
     Examples:
 

@@ -26,7 +26,7 @@ def sweep(
     ] = None,
     engine: Engine = "local",
     gpus: Annotated[float, typer.Option(help="GPUs of a run, with ray or slurm; with ray also a fraction.")] = 0,
-    again: Annotated[bool, typer.Option("--again", help="Retry runs that have no retries left.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Retry failed runs.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs, time a few steps, and stop.")] = False,
     progress: Progress = True,
 ) -> Outcome:
@@ -77,7 +77,7 @@ def status(
     folder: Annotated[
         Path, typer.Argument(metavar="STUDY|RUN", help="The folder of a study, or of a run.", show_default=False)
     ],
-    watch: Annotated[bool, typer.Option("--watch", help="Update until all runs are over.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Update until all runs have ended.")] = False,
     progress: Progress = True,
 ) -> Outcome:
     """Print the state of a study or run: runs done, running, waiting and failed with their errors, rate, time left.
@@ -115,7 +115,7 @@ def status(
 def compare(
     folder: StudyFolder,
     metric: Annotated[
-        list[str] | None, typer.Option(help="Metrics to show, or all; may be repeated. Default: six, if scored.")
+        list[str] | None, typer.Option(help="Metrics to show, or all; may be repeated. Default: the main six.")
     ] = None,
     to: Annotated[Path | None, typer.Option(help="A .csv, .parquet or .tex for the table.")] = None,
 ) -> Outcome:
@@ -168,7 +168,7 @@ def select(folder: StudyFolder, progress: Progress = True) -> Outcome:
 def search(
     file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="The file of the search.", show_default=False)],
     workers: Annotated[int | None, typer.Option(help="Simultaneous runs; default: one for each core.")] = None,
-    again: Annotated[bool, typer.Option("--again", help="Repeat failed runs.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Retry failed runs.")] = False,
     progress: Progress = True,
 ) -> Outcome:
     """Search the settings that a file leaves open, with Optuna.

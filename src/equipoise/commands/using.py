@@ -180,9 +180,9 @@ def map_(
 ) -> Outcome:
     """Draw a map of the codes: images lie near each other if their codes are similar.
 
-    By pca: the plane in which the codes of the active latents vary most. By umap: a plane that keeps neighbours
-    together, which needs `pip install equipoise[umap]`. Two --latent are the axes instead. Points are coloured by the
-    factors or, where none is known, by clusters of the codes.
+    --by pca draws the plane in which the codes of the active latents vary most. --by umap draws a plane that keeps
+    neighbours together, and needs `pip install equipoise[umap]`. With two --latent, these latents are the axes. Points
+    are coloured by the factors or, if none are known, by clusters of the codes.
 
     Examples:
 

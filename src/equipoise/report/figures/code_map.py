@@ -31,12 +31,14 @@ GRADES = ListedColormap(colormaps["viridis"](np.linspace(0.15, 1, 256)))
 class Colours:
     """The colours of a panel: a title, a number for each point [n], and the names of the numbers 0..V-1.
 
-    Without names, or with more than six, the numbers are in order, and a scale from dark to light shows them.
+    Without names, or with more than six, the numbers are in order. Their colours go from dark to light, and `scale` is
+    the legend.
     """
 
     title: str
     values: NDArray[np.int64]
     names: Sequence[str] = ()
+    scale: str = "dark: low, light: high"
 
 
 def code_map_figure(
@@ -110,7 +112,7 @@ def _points(axes: Axes, points: Array, colours: Colours) -> None:
         axes.legend(loc="lower right", bbox_to_anchor=(1.02, 0.98), ncols=len(colours.names), **text)
     else:
         axes.scatter(points[:, 0], points[:, 1], c=colours.values, cmap=GRADES, **style)
-        axes.text(1, 1.02, "dark: low, light: high", transform=axes.transAxes, ha="right", size=7, color=MUTED)
+        axes.text(1, 1.02, colours.scale, transform=axes.transAxes, ha="right", size=7, color=MUTED)
     _title(axes, short(colours.title, 120))
 
 

@@ -64,4 +64,4 @@ def _of_clusters(findings: Findings) -> tuple[list[Colours], str]:
         return [], f"The codes have no clusters (silhouette {result.silhouette:.2f}, below {maps.CLEAR:g})."
     names = [f"{number + 1} ({size:,})" for number, size in enumerate(sizes)]
     note = f"Points are coloured by {len(sizes)} clusters of k-means (silhouette {result.silhouette:.2f})."
-    return [Colours("clusters", result.labels, names)], note
+    return [Colours("clusters", result.labels, names, scale="dark: largest, light: smallest")], note
