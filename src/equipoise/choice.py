@@ -174,11 +174,20 @@ def speed(facts: Facts) -> float:
     return facts.images_per_second * (1 - OVERHEAD)
 
 
+def default_steps(config: Config) -> int:
+    """Steps of the method by default."""
+    return int(str(config.method.defaults.get("train.steps", Train.steps)))
+
+
+def is_short(config: Config) -> bool:
+    """Whether a run has less than a fifth of the steps that its method has by default."""
+    return config.train.steps < SHORTEST * default_steps(config)
+
+
 def length_remark(config: Config) -> str:
     """A phrase on whether the number of steps suits the method."""
-    name, steps = config.method.name, config.train.steps
-    default = int(str(config.method.defaults.get("train.steps", Train.steps)))
-    if steps < SHORTEST * default:
+    name, default = config.method.name, default_steps(config)
+    if is_short(config):
         return f"a short run, since {name} has {default:,} steps by default, so the latents may not have settled"
     return f"a length that suits {name}, which has {default:,} steps by default"
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from equipoise import report
+from equipoise.methods.aligned_vae import AlignedVAE
 from equipoise.methods.beta_vae import BetaVAE
 from equipoise.methods.dava import DAVA
 from equipoise.methods.factor_vae import FactorVAE
@@ -95,6 +96,18 @@ def test_a_collapse_after_a_few_steps_is_called_too_short_a_run(make: Make) -> N
     about(notes, "The run is too short: no latent is active after 60 steps")
     assert not any("Lower the weight" in note for note in notes)
     assert "collapsed" in flags(short)
+
+
+def test_a_run_of_less_than_a_fifth_of_the_default_steps_is_called_short(make: Make) -> None:
+    run = make(method=AlignedVAE())
+    for steps, is_remarked in ((1999, True), (2000, False)):
+        other = run.but(config=replace(run.config, train=replace(run.config.train, steps=steps)))
+        short = [note for note in report.notes(other) if note.startswith("The run is short")]
+        assert bool(short) == is_remarked
+        assert all("it has 1,999 steps, and aligned-vae has 10,000 by default" in note for note in short)
+        assert not flags(other)
+    dead = make(method=AlignedVAE(), dead=True)
+    assert not any(note.startswith("The run is short") for note in report.notes(dead))  # it is called collapsed
 
 
 def test_images_that_are_alike_are_not_called_a_collapse_or_a_short_run(make: Make) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from equipoise.choice import default_steps, is_short
 from equipoise.config import outline
 from equipoise.part import Flag, Remark
 from equipoise.report.findings import Findings, analyse
@@ -54,7 +55,9 @@ def flags(run: Run) -> list[Flag]:
 
 def remarks(run: Run, findings: Findings) -> list[Remark]:
     """Return all remarks on a run with these findings."""
-    every = [*_batch(run), *_passes(run), *_collapse(run, latent_variances(findings.codes)), *_training(run)]
+    collapse = _collapse(run, latent_variances(findings.codes))
+    length = [] if any(remark.flag for remark in collapse) else _length(run)
+    every = [*_batch(run), *_passes(run), *length, *collapse, *_training(run)]
     if findings.information is not None and findings.active:
         every += _missing_factors(findings.information, [latent.index for latent in findings.active])
     return every + _scores(run, findings)
@@ -84,6 +87,18 @@ def _passes(run: Run) -> list[Remark]:
     sentence = (
         f"The model was trained on each of the {images:,} {items} {passes:,.0f} times, and these are also scored. "
         f"Errors and scores of other {items} can be worse: data.split=[0.8,0.2] trains on a part and scores the rest."
+    )
+    return [Remark(sentence)]
+
+
+def _length(run: Run) -> list[Remark]:
+    """Return a remark on a run of few steps."""
+    if not is_short(run.config):
+        return []
+    steps, name, default = run.config.train.steps, run.config.method.name, default_steps(run.config)
+    sentence = (
+        f"The run is short: it has {steps:,} steps, and {name} has {default:,} by default. Reconstructions and latents "
+        "can improve with more steps."
     )
     return [Remark(sentence)]
 
