@@ -134,5 +134,5 @@ def test_mutual_information_is_that_of_every_pair() -> None:
     np.testing.assert_allclose(result.per_latent, expected.sum(axis=1) / 4, atol=1e-12)
     assert result.value == pytest.approx(expected.sum() / 20)
     assert result.params == {"bins": 8}
-    with pytest.raises(InputError, match="1 bins: expected at least 2"):
+    with pytest.raises(InputError, match="1 bins: expected 2 to 10,000"):
         metrics.mutual_information(codes, bins=1)

@@ -13,6 +13,7 @@ from equipoise.metrics.result import Floats
 Ints = NDArray[np.int64]
 Edges = Literal["unit", "range"]
 
+MOST_BINS = 10_000  # of codes or a factor; with more the tables of counts could fill the memory
 CONTINUOUS_BINS = 10  # as in the 2022 review of metrics, for factors and codes
 _UNSEEN = 0.05  # share of scored rows with values that no fitted row has, above which a predictor warns
 _CHUNK = 1_000_000  # elements of a temporary index: large enough for speed, small enough for the cache
@@ -24,10 +25,10 @@ def binned(columns: Floats, bins: int, edges: Edges) -> Ints:
     A bin is closed on the left, and the top edge belongs to the last bin. "unit" scales each column to [0, 1] first and
     cuts there; "range" cuts the raw column between its extremes (half a unit around a constant). Both are equal in
     exact arithmetic, but a value on an edge, as all values of a discrete code are, falls on either side by rounding.
-    Raises `InputError` for fewer than 2 bins.
+    Raises `InputError` for fewer than 2 bins, and for more than tables of counts can have.
     """
-    if bins < 2:
-        raise InputError(f"{bins} bins: expected at least 2")
+    if not 2 <= bins <= MOST_BINS:
+        raise InputError(f"{bins} bins: expected 2 to {MOST_BINS:,}")
     choose("edges", edges, ("unit", "range"))
     low, high = columns.min(axis=0), columns.max(axis=0)
     if (narrow := (high > low) & (high - low < 1e-300)).any():  # the inverse of the width of a bin would be infinite

@@ -152,7 +152,8 @@ def matrix(values: ArrayLike, name: str) -> NDArray[Any]:
     """
     array = numbers(values, name)
     if array.ndim != 2 or array.shape[0] < 2 or array.shape[1] < 1:
-        raise InputError(f"{name} has shape {array.shape}: expected [rows, columns] with at least two rows")
+        remedy = "; make a single column a matrix with numpy.reshape(column, (-1, 1))" if array.ndim == 1 else ""
+        raise InputError(f"{name} has shape {array.shape}: expected [rows, columns] with at least two rows{remedy}")
     array = np.asfortranarray(array)
     # One pass finds NaN, infinities and ranges that overflow, which could not be binned: all make the range not finite.
     with np.errstate(over="ignore", invalid="ignore"):
@@ -176,16 +177,25 @@ def numbers(values: ArrayLike, name: str) -> NDArray[Any]:
     _check_mask(source, name)
     if _is_frame(source):
         source = _of_frame(source)
-    if hasattr(source, "detach"):  # a torch tensor, perhaps on a GPU, with a graph, or of a type that NumPy lacks
-        source = source.detach().cpu()
-        source = source.double() if source.is_floating_point() else source
+    source = [_of_tensor(row) for row in source] if isinstance(source, list | tuple) else _of_tensor(source)
     try:
         array = np.asarray(source)
     except ValueError:  # as NumPy raises it for such lists
         raise InputError(f"{name} has rows of different lengths: expected a matrix") from None
     if array.dtype.kind not in "biuf":
-        raise InputError(f"{name} has type {array.dtype}: expected real numbers")
+        kind = f"has type {array.dtype}" if array.ndim else f"is {short(values)}"
+        raise InputError(f"{name} {kind}: expected real numbers, as an array, a data frame, a tensor or lists")
+    if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
+        raise InputError(f"{name} has numbers of 2**63 and more: expected numbers that int64 can hold")
     return array.astype(np.float64 if array.dtype.kind == "f" else np.int64, copy=False)
+
+
+def _of_tensor(values: Any) -> Any:
+    """Return a torch tensor, perhaps sparse, on a GPU, with a graph, or of a type that NumPy lacks, as an array."""
+    if not hasattr(values, "detach"):
+        return values
+    tensor = values.detach().cpu().to_dense()
+    return (tensor.double() if tensor.is_floating_point() else tensor).numpy()
 
 
 def _is_frame(values: Any) -> bool:
@@ -216,10 +226,15 @@ def words_as_codes(factors: Any) -> Any:
     """Return factors [N, K] of which some are text as float64, by the rules of a table of factors.
 
     Text that is numbers becomes these numbers, and words become codes in the order of `natural`, or of an ordered
-    categorical of pandas. Takes data frames and arrays; other factors are returned as they are. `InputError` for a
-    missing or masked value, and for a column in which at least half of the cells are numbers and others are not.
+    categorical of pandas. Takes data frames, arrays and lists; other factors are returned as they are. `InputError` for
+    a missing or masked value, and for a column in which at least half of the cells are numbers and others are not.
     """
     _check_mask(factors, "factors")
+    if isinstance(factors, list | tuple) and _has_text(factors):
+        try:
+            factors = np.asarray(factors)
+        except ValueError:  # rows of different lengths, which `numbers` names
+            return factors
     if _is_frame(factors) and not hasattr(factors, "iloc"):  # of another package than pandas
         factors = np.asarray(factors)
     is_frame = _is_frame(factors)
@@ -229,6 +244,11 @@ def words_as_codes(factors: Any) -> Any:
     if is_frame:
         return np.stack([_column(str(name), factors.iloc[:, k]) for k, name in enumerate(factors.columns)], axis=1)
     return np.stack([_column(str(k), column) for k, column in enumerate(np.asarray(factors).T)], axis=1)
+
+
+def _has_text(rows: Sequence[Any]) -> bool:
+    """Return whether a cell in rows of lists is text."""
+    return any(isinstance(cell, str | bytes) for row in rows if isinstance(row, list | tuple) for cell in row)
 
 
 def _column(name: str, cells: Any) -> Floats:

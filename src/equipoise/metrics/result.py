@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equipoise.metrics import html
+from equipoise.metrics.parameters import check_parameters
 
 Floats = NDArray[np.float64]
 
@@ -208,6 +209,7 @@ def _with_params(function: Callable[..., Score]) -> Callable[..., Score]:
 
     @functools.wraps(function)
     def metric(*inputs: Any, **keywords: Any) -> Score:
+        check_parameters(function, keywords)
         result = function(*inputs, **keywords)
         params = {name: keywords.get(name, default) for name, default in defaults.items()}
         seed = params.pop("seed", None)
