@@ -338,6 +338,7 @@ def test_an_output_folder_that_holds_another_run_is_refused(squares: Callable[[]
             ("train", "data=dsprites", "train.labels.weight=10"),
             "train.labels.source is missing, and train.labels.weight needs it; set it to the number or share",
         ),
+        (("sample", "run", "--n", "3", "--n=3"), "--n is given more than once; give it once"),
         (("auto", "a", "b"), "data.name is set twice, to a and to b; leave one of them out"),
     ],
 )

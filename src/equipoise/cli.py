@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.markup import escape
+from typer.core import TyperCommand, TyperOption
 
 import equipoise
 from equipoise.commands import DATA_COMMANDS, MODEL_COMMANDS, PANELS
@@ -39,6 +40,19 @@ app = typer.Typer(
 )
 data = typer.Typer(help="Data sets and images of your own.", no_args_is_help=True)
 models = typer.Typer(help="Trained models that are ready to use.", no_args_is_help=True)
+
+
+class Command(TyperCommand):
+    """A command that refuses an option with two values, of which the last would replace the others."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Parse the words after the name of the command."""
+        order = self.make_parser(ctx).parse_args(args=list(args))[2] if args else []
+        for option in order:
+            is_single = isinstance(option, TyperOption) and not (option.multiple or option.is_flag)
+            if is_single and order.count(option) > 1:
+                raise InputError(f"{option.opts[0]} is given more than once; give it once")
+        return super().parse_args(ctx, args)
 
 
 def printing(command: Callable[..., Outcome]) -> Callable[..., None]:
@@ -88,11 +102,11 @@ def before_command(
 
 for panel, commands in PANELS.items():
     for name, command in commands.items():
-        app.command(name, help=help_of(command), rich_help_panel=panel)(printing(command))
+        app.command(name, cls=Command, help=help_of(command), rich_help_panel=panel)(printing(command))
 for name, command in DATA_COMMANDS.items():
-    data.command(name, help=help_of(command))(printing(command))
+    data.command(name, cls=Command, help=help_of(command))(printing(command))
 for name, command in MODEL_COMMANDS.items():
-    models.command(name, help=help_of(command))(printing(command))
+    models.command(name, cls=Command, help=help_of(command))(printing(command))
 app.add_typer(data, name="data", rich_help_panel="Data and models")
 app.add_typer(models, name="models", rich_help_panel="Data and models")
 

@@ -69,7 +69,7 @@ def test_two_latents_can_be_the_axes_and_few_active_ones_are_no_obstacle() -> No
             {"latents": [1, 2], "kind": "umap"},
             "the axes of a map are two latents or those of umap; give one of the two",
         ),
-        ({"latents": [1, 4]}, r"latents are \[1, 4\]; expected indices from 0 to 3"),
+        ({"latents": [1, 4]}, r"there is no latent 4; choose latents from 0 to 3"),
         ({"codes": codes(2)}, "a map needs 3 encoded images or more; the run has 2"),
         ({"codes": codes() * (1, 0, 0, 0)}, "a map needs two latents that vary; the run has 1"),
     ],

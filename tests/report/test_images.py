@@ -153,7 +153,7 @@ def test_latents_of_an_animation_are_chosen_by_index(model: VAE) -> None:
     ):
         assert every.size[0] > two.size[0] > two.size[1]
     for latents in ([4], [-1], []):
-        with pytest.raises(InputError, match="expected indices from 0 to 3"):
+        with pytest.raises(InputError, match="choose latents from 0 to 3"):
             report.animation(model, x, latents)
 
 
