@@ -83,7 +83,7 @@ def test_a_fitted_net_computes_as_torch_does() -> None:
 def test_images_of_another_shape_than_in_fit_are_refused() -> None:
     X = np.zeros((10, 1, 16, 16), np.uint8)
     model = Disentangler(latent=2, steps=1, batch=8).fit(X)
-    with pytest.raises(InputError, match="expected those of fit"):
+    with pytest.raises(InputError, match="expected images of shape"):
         model.transform(np.zeros((10, 1, 32, 32), np.uint8))
     with pytest.raises(InputError, match="expected images"):
         model.transform(np.zeros((10, 256)))
@@ -222,3 +222,19 @@ def test_a_column_that_is_constant_in_fit_has_no_effect_on_codes() -> None:
     changed = X.copy()
     changed[:, 1] = np.arange(30)
     np.testing.assert_array_equal(model.transform(changed), model.transform(X))
+
+
+def test_what_is_no_array_and_a_single_image_are_refused() -> None:
+    X = np.zeros((3, 1, 16, 16), np.uint8)
+    model = Disentangler(latent=2, steps=2)
+    for values, message in {
+        "pictures": "X is 'pictures'; expected an array: eq.load_data reads files and folders",
+        load_data(X): "X is Images; expected an array: images.pixels",
+    }.items():
+        with pytest.raises(InputError, match=message):
+            model.fit(values)
+    with pytest.raises(InputError, match="X has one image; expected at least 2"):
+        model.fit(X[:1])
+    vectors = model.fit(np.random.default_rng(0).normal(size=(9, 3)))
+    with pytest.raises(InputError, match=r"images of shape \(1, 16, 16\); expected vectors of 3 columns, as in fit"):
+        vectors.transform(X)

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -15,10 +16,10 @@ from equipoise import assemble
 from equipoise import config as configuration
 from equipoise.config import Config
 from equipoise.convolutions import products, use_products
-from equipoise.data import load_data
+from equipoise.data import Images, load_data
 from equipoise.data.batches import batch_index
 from equipoise.data.columns import Kind, Scaling, are_constant
-from equipoise.errors import InputError, choose
+from equipoise.errors import InputError, choose, short
 from equipoise.methods import DEFAULT, METHODS
 from equipoise.torch_defaults import torch_defaults
 from equipoise.training import speed
@@ -104,6 +105,8 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         """
         X = _as_array(X)
         is_image = _is_image(X)
+        if is_image and np.shape(X)[0] == 1:
+            raise InputError("X has one image; expected at least 2")
         config = self._config(is_image)
         x, scaling = (self._images(X), None) if is_image else self._vectors(X, config.data.scaling or "standardize")
         n = len(x)
@@ -233,7 +236,8 @@ class Disentangler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         if _is_image(X):
             images = load_data(X)
             if model.scaling is not None or images.shape != model.shape:
-                raise InputError(f"X has images of shape {images.shape}; expected those of fit, {model.shape}")
+                fitted = f"vectors of {model.shape[2]} columns" if model.scaling else f"images of shape {model.shape}"
+                raise InputError(f"X has images of shape {images.shape}; expected {fitted}, as in fit")
             return images.floats(np.arange(len(images))), getattr(X, "dtype", None) == np.float64
         if model.scaling is None:
             raise InputError(f"X has vectors; expected images of shape {model.shape}")
@@ -257,7 +261,14 @@ def _plain(X: Any, name: str) -> Any:
 
 
 def _as_array(X: Any) -> Any:
-    """A list of images or rows as one array, as scikit-learn splits it in a search; other X as it is."""
+    """A list of images or rows as one array, as scikit-learn splits it in a search; other X as it is.
+
+    Raises `InputError` for a path and for `Images`, which are no arrays.
+    """
+    if isinstance(X, str | Path):
+        raise InputError(f"X is {short(str(X))}; expected an array: eq.load_data reads files and folders")
+    if isinstance(X, Images):
+        raise InputError("X is Images; expected an array: images.pixels(range(len(images))) returns all of them")
     if not isinstance(X, list | tuple):
         return X
     items = [_plain(item, "X") for item in X]
