@@ -110,6 +110,10 @@ def test_the_report_draws_vectors_with_the_names_of_columns(name: str, columns: 
     assert f'aria-label="Vectors decoded from samples of the prior, for a model of {name}.csv."' in page
     for picture in ("traversals.png", "traversals.gif", "reconstructions.png", "samples.png"):
         assert (made / name / "pictures" / picture).stat().st_size > 1000
+    shown = re.sub(r"<(style|svg)\b.*?</\1>", "", page.partition('<h2 id="settings"')[0], flags=re.DOTALL)
+    shown = re.sub(r"<[^>]+>", " ", shown)
+    assert not re.findall(r"[^.]*\b(?:images?|pixels?)\b[^.]*", shown)
+    assert "Squared error per row: the sum of (x - xhat)^2 over columns, averaged over rows" in shown
 
 
 def test_an_axis_of_equal_values_has_a_length() -> None:

@@ -235,7 +235,9 @@ def test_the_page_begins_with_what_was_learned_in_plain_words(run: Any) -> None:
         "The model was trained on 256 images of blobs, without their labels. It encodes each image as 4 numbers"
         in words
     )
-    assert re.search(r"Its latents: 2 used, 2 unused\. They encode \d+\.\d nats \(\d+ bits\) per image\.", words)
+    assert re.search(
+        r"Of its 4 latents, 2 are used and 2 are unused\. They encode \d+\.\d nats \(\d+ bits\) per image\.", words
+    )
     assert "Compared with the labels, z0 follows across; z1 follows down. No latent follows mood." in words
 
 
@@ -249,7 +251,7 @@ def test_latents_that_hardly_say_anything_are_counted_and_not_named(run: Any) ->
     found = analyse(run)
     first, second, *idle = found.latents
     words = " ".join(lead(run, replace(found, latents=[first, replace(second, nats=0.09 * first.nats), *idle])))
-    assert "Its latents: 1 used, 1 weak, 2 unused. They encode" in words
+    assert "Of its 4 latents, 1 is used, 1 is weak and 2 are unused. They encode" in words
     assert f"z{first.index} follows {first.factor}. No latent follows {second.factor} or mood." in words
 
 

@@ -57,11 +57,15 @@ class Findings:
         return [latent for latent in self.active if latent.nats >= MINOR * self.active[0].nats]
 
     @property
-    def usage(self) -> str:
-        """How many latents are used, weak (the other active ones) and unused (the inactive ones), as a phrase."""
+    def counts(self) -> dict[str, int]:
+        """How many latents are used, weak (the other active ones) and unused (the inactive ones)."""
         used, active = len(self.main), len(self.active)
-        counts = {"used": used, "weak": active - used, "unused": len(self.latents) - active}
-        return ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
+        return {"used": used, "weak": active - used, "unused": len(self.latents) - active}
+
+    @property
+    def usage(self) -> str:
+        """The `counts` that are not 0, as a phrase."""
+        return ", ".join(f"{count} {kind}" for kind, count in self.counts.items() if count)
 
     @property
     def selection(self) -> list[Latent]:

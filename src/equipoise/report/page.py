@@ -8,7 +8,7 @@ from equipoise.report.findings import analyse
 from equipoise.report.html import template
 from equipoise.report.remarks import batch_size, remarks
 from equipoise.report.sections import SECTIONS, File, Picture
-from equipoise.report.sentences import counted, form, lead
+from equipoise.report.sentences import counted, form, lead, one_of
 from equipoise.scoring import Run
 
 
@@ -37,6 +37,7 @@ def write(run: Run) -> Path:
         findings=findings,
         lead=lead(run, findings),
         form=form(run.images),
+        one=one_of(run),
         counted=counted,
         batch=batch_size(run),
         warnings=[remark.sentence for remark in remarks(run, findings) if remark.flag is not None],

@@ -11,7 +11,7 @@ from equipoise.part import Flag, Remark
 from equipoise.report.findings import Findings, analyse
 from equipoise.report.latents import ACTIVE, Array, Information, latent_variances
 from equipoise.report.log import with_context
-from equipoise.report.sentences import constant_output, listing
+from equipoise.report.sentences import constant_output, listing, one_of
 from equipoise.scoring import Run
 
 FEW = 400  # steps; in fewer, latents are inactive with most methods, whatever the settings
@@ -72,7 +72,8 @@ def _batch(run: Run) -> list[Remark]:
     size = batch_size(run)
     if size == run.config.train.batch:
         return []
-    sentence = f"There were only {run.meta['images']} images to train on, so each batch had {size} images, not "
+    one = one_of(run)
+    sentence = f"There were only {run.meta['images']} {one}s to train on, so each batch had {size} {one}s, not "
     return [Remark(f"{sentence}{run.config.train.batch}.")]
 
 
@@ -166,7 +167,8 @@ def _missing_factors(information: Information, active: Sequence[int]) -> list[Re
 
 def _scores(run: Run, findings: Findings) -> list[Remark]:
     if not findings.factors:
-        sentence = "The factors of variation of these images are not known, so there are no scores of disentanglement."
+        sentence = f"The factors of variation of these {one_of(run)}s are not known, so there are no scores of "
+        sentence += "disentanglement."
         return [Remark(sentence + (" The traversals show what each latent encodes." if findings.active else ""))]
     if not run.scores:
         return [Remark(f"There are no scores, because the run was not evaluated. Run equipoise evaluate {run.path}.")]

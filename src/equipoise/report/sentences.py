@@ -13,6 +13,16 @@ from equipoise.scoring import Run
 
 MOST = 8  # names in a sentence
 BIT = np.log(2)  # nats
+ROWS = {
+    "number of pixels times channels": "number of columns",
+    "pixel and channel": "column",
+    "pixels and channels": "columns",
+    "channels and pixels": "columns",
+    "of the picture": "of the row",
+    "an image": "a row",
+    "image": "row",
+}
+"""Words of summaries of metrics and parts, in which data are images, and those of a table in their place."""
 
 
 def lead(run: Run, findings: Findings) -> list[str]:
@@ -31,8 +41,29 @@ def lead(run: Run, findings: Findings) -> list[str]:
     if not findings.active:
         return [*sentences, f"No latent is active: {constant_output(scaling is not None)}."]
     nats = float(findings.kl.sum())
-    sentences.append(f"Its latents: {findings.usage}. They encode {nats:.1f} nats ({nats / BIT:.0f} bits) per {one}.")
+    sentences.append(f"{_usage(findings)} They encode {nats:.1f} nats ({nats / BIT:.0f} bits) per {one}.")
     return sentences + _followers(findings.main, [factor.name for factor in findings.factors])
+
+
+def _usage(findings: Findings) -> str:
+    """Return a sentence on how many latents are used, weak and unused."""
+    total, counts = len(findings.latents), findings.counts
+    if counts["used"] == total:
+        return "Its latent is used." if total == 1 else f"All {total} latents are used."
+    phrases = [f"{count} {'is' if count == 1 else 'are'} {kind}" for kind, count in counts.items() if count]
+    return f"Of its {total} latents, {listing(phrases)}."
+
+
+def one_of(run: Run) -> str:
+    """Return what the report calls one of the things that a run was trained on: a row of a table, or an image."""
+    return "image" if run.model.scaling is None else "row"
+
+
+def of_rows(text: str) -> str:
+    """Return a text on images as one on the rows of a table."""
+    for words, others in ROWS.items():
+        text = text.replace(words, others)
+    return text
 
 
 def form(images: Images) -> str:

@@ -10,7 +10,7 @@ from equipoise.report.figures.code_map import Colours, code_map_figure, spread_o
 from equipoise.report.findings import Findings
 from equipoise.report.latents import levels
 from equipoise.report.sections.section import Picture
-from equipoise.report.sentences import listing
+from equipoise.report.sentences import listing, one_of
 from equipoise.scoring import Run
 
 PANELS = 5  # factors of which there is a panel
@@ -35,8 +35,10 @@ def picture(run: Run, findings: Findings, code_map: maps.CodeMap) -> Picture:
         pictures = as_float(run.images.pixels(run.codes["index"][rows])).double().numpy()
     elif not colours:
         colours = [Colours("codes", np.zeros(count, np.int64), ("a row of the table",))]
+    one = one_of(run)
     figure = code_map_figure(code_map.points, code_map.axes, pictures, colours)
-    caption = f"A map of {count:,} images. Images with similar codes are near each other. {code_map.summary} {note}"
+    caption = f"A map of {count:,} {one}s. {one.capitalize()}s with similar codes are near each other. "
+    caption += f"{code_map.summary} {note}"
     names = listing([colour.title for colour in colours])
     alt = f"A map of {count:,} codes" + (f", coloured by {names}." if names else ".")
     return Picture("code-map", figure, alt, caption)

@@ -9,6 +9,7 @@ from equipoise.report.findings import Findings
 from equipoise.report.html import macros
 from equipoise.report.rates import last_active, rates
 from equipoise.report.sections.section import Block, Picture
+from equipoise.report.sentences import one_of
 from equipoise.scoring import Run
 
 
@@ -27,6 +28,6 @@ def trade_off(run: Run, findings: Findings) -> Sequence[Block]:
         f"At β {beta[0]:.3g} the KL is {curve['kl'][0]:.1f} nats and the reconstruction term {curve['rec'][0]:.1f}, at "
         f"β {beta[-1]:.3g} they are {curve['kl'][-1]:.1f} and {curve['rec'][-1]:.1f}."
     )
-    caption = html.caption(len(curve["index"]), findings.measure, "mig" in curve)
+    caption = html.caption(len(curve["index"]), findings.measure, "mig" in curve, one_of(run))
     unused = np.flatnonzero(last < 0).tolist()
-    return [Picture("rates", figure, alt, caption, format="svg"), html.body(curve, ends, unused, run.path)]
+    return [Picture("rates", figure, alt, caption, format="svg"), html.body(curve, ends, unused, run.path, one_of(run))]

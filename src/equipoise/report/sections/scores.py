@@ -9,6 +9,7 @@ from equipoise.metrics import Score
 from equipoise.report.findings import Findings
 from equipoise.report.html import macros
 from equipoise.report.sections.section import Block
+from equipoise.report.sentences import of_rows, one_of
 from equipoise.scoring import Run, read
 
 
@@ -17,13 +18,17 @@ def scores(run: Run, findings: Findings) -> Sequence[Block]:  # noqa: ARG001
     if not run.scores:
         return []
     names = run.images.factor_names
+    summaries = {name: metrics.METRICS[name].summary for name in run.scores if name in metrics.METRICS}
+    if run.model.scaling is not None:
+        summaries = {name: of_rows(summary) for name, summary in summaries.items()}
     body = macros("report/sections/scores.html").body(
         headline={name: run.scores[name] for name in metrics.headline() if name in run.scores},
         scores=run.scores,
         convention=read(run.results / "scores.json")["convention"],
-        summaries={name: metrics.METRICS[name].summary for name in run.scores if name in metrics.METRICS},
+        summaries=summaries,
         parts={name: _parts(score, names) for name, score in run.scores.items()},
         omissions={name: _omissions(score, names) for name, score in run.scores.items()},
+        one=one_of(run),
     )
     return [body]
 

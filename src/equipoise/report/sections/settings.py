@@ -7,6 +7,7 @@ from equipoise.config import outline
 from equipoise.report.findings import Findings
 from equipoise.report.html import macros
 from equipoise.report.sections.section import Block
+from equipoise.report.sentences import of_rows, one_of
 from equipoise.scoring import Run
 
 
@@ -18,7 +19,10 @@ def settings(run: Run, findings: Findings) -> Sequence[Block]:  # noqa: ARG001
     if "chosen" in run.meta:
         meta["chosen"] = "; ".join(run.meta["chosen"]["lines"])  # the settings that are not chosen are in the command
     parts = [part.describe() for part in outline(run.config).parts]
-    return [macros("report/sections/settings.html").body(run, run.logs[-1] if run.logs else {}, settings, parts, meta)]
+    if run.model.scaling is not None:
+        parts = [of_rows(part) for part in parts]
+    last = run.logs[-1] if run.logs else {}
+    return [macros("report/sections/settings.html").body(run, last, settings, parts, meta, one_of(run))]
 
 
 def _text(value: Any) -> str:
