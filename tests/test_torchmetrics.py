@@ -88,3 +88,18 @@ def test_without_the_package_the_sentence_says_what_to_install() -> None:
     program = "import sys; sys.modules['torchmetrics'] = None; import equipoise.torchmetrics"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert "pip install equipoise[torchmetrics]" in done.stderr
+
+
+def test_wrong_batches_and_no_batch_are_refused() -> None:
+    codes, factors = given()
+    metric = Disentanglement("mig")
+    with (
+        pytest.raises(InputError, match="there are no codes to score; call update"),
+        pytest.warns(UserWarning, match="before"),
+    ):
+        metric.compute()
+    with pytest.raises(InputError, match="codes and factors of update are tensors"):
+        metric.update(codes.numpy(), factors.numpy())
+    metric.update(codes, factors)
+    with pytest.raises(InputError, match="codes have 1 columns; expected 5, as in the first batch"):
+        metric.update(codes[:, :1], factors)

@@ -64,15 +64,22 @@ class Disentanglement(Metric):
 
     def update(self, codes: Tensor, factors: Tensor) -> None:
         """Add the codes [B, L] and the factors [B, K] of a batch. Raises `InputError` if they do not match."""
+        if not (isinstance(codes, Tensor) and isinstance(factors, Tensor)):
+            raise InputError("codes and factors of update are tensors [B, L] and [B, K]; convert them, or use score")
         if codes.ndim != 2 or factors.ndim != 2 or len(codes) != len(factors):
             raise InputError(
                 f"codes have shape {list(codes.shape)}, factors {list(factors.shape)}; expected [B, L] and [B, K]"
             )
+        for name, batch, earlier in (("codes", codes, self.codes), ("factors", factors, self.factors)):
+            if len(earlier) and batch.shape[1] != (width := earlier[0].shape[-1]):
+                raise InputError(f"{name} have {batch.shape[1]} columns; expected {width}, as in the first batch")
         self.codes.append(codes.detach())
         self.factors.append(factors.detach())
 
     def compute(self) -> Tensor | dict[str, Tensor]:
         """Return the score [], or for several metrics the scores by name; NaN where a metric is undefined."""
+        if not len(self.codes):
+            raise InputError("there are no codes to score; call update with those of a batch first")
         scores = score(
             dim_zero_cat(self.codes),
             dim_zero_cat(self.factors),

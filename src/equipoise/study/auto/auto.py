@@ -7,6 +7,7 @@ import multiprocessing
 import shutil
 from collections.abc import Container, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from equipoise.study.auto.reasons import describe
 from equipoise.study.folder import FILE as STUDY
 from equipoise.study.plan import Plan, Study
 from equipoise.study.run.drive import drive
+from equipoise.study.run.local import end_if_loaded_again
 from equipoise.study.run.sweep import EngineName, engine_for
 from equipoise.study.run.work import failures
 from equipoise.training.loop import Stopped, device
@@ -112,6 +114,7 @@ def auto(
         ...     print(error)
         train.steps cannot be set here: auto takes it from the budget
     """
+    end_if_loaded_again("auto")
     seconds = choice.seconds_of(budget)
     array = None if isinstance(images, (str, Path)) else load_data(images)
     name = str(images) if array is None else f"array-{digest([array])}"
@@ -244,7 +247,13 @@ def speeds(configs: Mapping[str, Config], workers: int) -> dict[str, float]:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        rates = list(pool.map(_speed, [configs[name] for name in names]))
+        try:
+            rates = list(pool.map(_speed, [configs[name] for name in names]))
+        except BrokenProcessPool:
+            raise RunError(
+                "a process that measures the speed ended early: a script calls auto under if __name__ == "
+                '"__main__":, and the memory must suffice for the models that train at once'
+            ) from None
     return {name: float(np.mean(rates[list(configs).index(name) :: len(configs)])) for name in configs}
 
 

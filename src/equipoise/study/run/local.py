@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Collection, Sequence
@@ -15,6 +16,14 @@ from equipoise.study.run.work import record_failure, work
 GRACE = 30.0  # seconds to finish a step and save a checkpoint; then the process ends
 
 _CONTEXT = multiprocessing.get_context("forkserver")
+
+
+def end_if_loaded_again(name: str) -> None:
+    """End a process of a study that loads the user's script again, if this calls `name` without a guard."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        sentence = f'the processes of {name} load this script again: call it under if __name__ == "__main__":'
+        print(f"equipoise: {sentence}", file=sys.stderr, flush=True)
+        raise SystemExit(1)
 
 
 class Local:

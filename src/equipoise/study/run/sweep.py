@@ -17,7 +17,7 @@ from equipoise.files import user_path
 from equipoise.study.folder import FILE, read
 from equipoise.study.plan import Plan, copy_file
 from equipoise.study.run.drive import Engine, drive
-from equipoise.study.run.local import Local
+from equipoise.study.run.local import Local, end_if_loaded_again
 from equipoise.study.run.on_ray import OnRay
 from equipoise.study.run.on_slurm import OnSlurm
 from equipoise.study.run.status import State
@@ -56,6 +56,7 @@ def sweep(
     Raises:
         InputError: the study cannot run; raised before any work.
     """
+    end_if_loaded_again("sweep")
     plan = read(file)
     check_plan(plan)
     runs = {name: config for name, config in plan.runs.items() if name not in without}

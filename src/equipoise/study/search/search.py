@@ -11,7 +11,7 @@ from equipoise.errors import InputError
 from equipoise.study.folder import FILE
 from equipoise.study.plan import Plan, copy_file, read_file
 from equipoise.study.run.drive import drive
-from equipoise.study.run.local import Local
+from equipoise.study.run.local import Local, end_if_loaded_again
 from equipoise.study.run.sweep import check_data, check_folder, check_workers, default_workers
 from equipoise.study.run.work import delete_failures
 from equipoise.study.search import space as spaces
@@ -28,6 +28,7 @@ def search(file: str | Path, *, workers: int | None = None, again: bool = False,
     Runs are processes that load this program again: a script calls `search` under `if __name__ == "__main__":`. Raises
     `InputError`, before any work, where the search cannot run.
     """
+    end_if_loaded_again("search")
     contents = read_file(file)
     if "search" not in contents:
         raise InputError(f'{file} has no table [search]; add one with metric = "mig" and trials = 20')
