@@ -295,7 +295,7 @@ def test_scores_by_lasso_are_linear_predictions() -> None:
 @pytest.mark.parametrize(
     ("name", "params", "match"),
     [
-        ("dci_disentanglement", {"predictor": "lasso"}, "predictor = 'lasso'"),
+        ("dci_disentanglement", {"predictor": "lasso"}, "lasso: no such predictor; choose one of gbt, forest"),
         ("dci_completeness", {"stages": 0}, "stages = 0"),
         ("dci_informativeness", {"predictor": "forest", "trees": 0}, "trees = 0"),
         ("dci_hist_disentanglement", {"rate": 0.0}, "rate = 0.0"),

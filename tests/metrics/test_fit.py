@@ -97,8 +97,8 @@ def test_log_likelihood_is_the_models_own_where_that_is_known() -> None:
 @pytest.mark.parametrize(
     ("params", "match"),
     [
-        ({"likelihood": "gaussian", "sigma": 0}, "likelihood 'gaussian', sigma 0: expected model, bernoulli or gau"),
-        ({"likelihood": "laplace"}, "likelihood 'laplace', sigma 1.0"),
+        ({"likelihood": "gaussian", "sigma": 0}, "sigma = 0: expected above 0"),
+        ({"likelihood": "laplace"}, "laplace: no such likelihood; choose one of model, bernoulli, gaussian"),
         ({"likelihood": "model"}, "likelihood model: recon lacks log_px_z"),
     ],
 )

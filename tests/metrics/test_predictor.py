@@ -173,10 +173,10 @@ def test_uncorrected_explicitness_is_the_area_itself() -> None:
 @pytest.mark.parametrize(
     ("name", "params", "match"),
     [
-        ("sap", {"predictor": "lasso"}, "predictor = 'lasso'"),
+        ("sap", {"predictor": "lasso"}, "lasso: no such predictor; choose one of regression, svc, tree"),
         ("sap", {"predictor": "svc", "cost": 0.0}, "cost = 0.0"),
-        ("sap", {"predictor": "svc", "cost": float("nan")}, "cost = nan"),
-        ("explicitness", {"model": "linear"}, "model 'linear'"),
+        ("sap", {"predictor": "svc", "cost": float("nan")}, "cost is nan; expected a finite number"),
+        ("explicitness", {"model": "linear"}, "linear: no such model; choose one of"),
     ],
 )
 def test_unknown_predictor_is_an_error(name: str, params: dict[str, object], match: str) -> None:

@@ -58,10 +58,18 @@ def verdicts(runs: list[StudyRun]) -> dict[str, str]:
     return {statement: each.verdict for statement, each in findings.items() if each is not None}
 
 
+OF_CLAIMS: dict[str, dict[str, object]] = {  # settings of the board for methods that the claims need with others too
+    "beta-tcvae": {"method.beta": 6.0},
+    "isa-vae": {"method.beta": 1.0, "method.learned": False},
+    "progressive-rf-vae": {"method.beta_0": 6.4},
+}
+
+
 def label(settings: dict[str, object]) -> str:
-    """The name of a method as the page writes it."""
+    """The name of a method as the page writes it, with other settings than those of the board if it has some."""
     name = str(settings["method.name"])
-    return f"{name} {settings['method.beta']:g}" if name == "beta-vae" else name
+    others = {key: settings[key] for key, value in OF_CLAIMS.get(name, {}).items() if settings[key] != value}
+    return f"{name} {settings['method.beta']:g}" if name == "beta-vae" else f"{name} {others}" if others else name
 
 
 def rows_of(section: str) -> list[list[str]]:

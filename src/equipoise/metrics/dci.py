@@ -207,8 +207,8 @@ def _by_trees(
     codes: ArrayLike, factors: ArrayLike, predictor: Trees, stages: int, depth: int, rate: float, trees: int, seed: Seed
 ) -> tuple[Pair, Importance]:
     """Return the checked data and the importance by boosted trees or a forest."""
-    if predictor not in ("gbt", "forest") or trees < 1:
-        raise InputError(f"predictor = {predictor!r}, trees = {trees}: expected gbt or forest, and at least 1")
+    if trees < 1:
+        raise InputError(f"trees = {trees}: expected at least 1")
     check_boosting(stages, depth, rate)
     data = pair(codes, factors)
 
