@@ -282,9 +282,9 @@ def latent_columns(latents: Sequence[int] | None, count: int) -> list[int]:
     columns = list(range(count)) if latents is None else list(latents)
     for column in columns:
         check_whole("a latent", column)
-    if not columns or not set(columns) <= set(range(count)):
-        fault = f"there is no latent {', '.join(map(str, sorted(set(columns) - set(range(count)))))}"
-        fault = fault if columns else "no latent is chosen"
+    unknown = sorted(set(columns) - set(range(count)))
+    if unknown or not columns:
+        fault = f"there is no latent {', '.join(map(str, unknown))}" if unknown else "no latent is chosen"
         raise InputError(f"{fault}; choose latents from 0 to {count - 1} (--latent, or latents= in Python)")
     if len(set(columns)) < len(columns):
         raise InputError(f"latents are {columns}, one of them twice; name each once")

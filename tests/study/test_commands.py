@@ -214,7 +214,7 @@ def test_settings_that_are_given_twice_are_noted(say: Callable[..., Said]) -> No
     write_study(STUDY.replace("batch = 16", "batch = [16, 16]"))
     code, out, err = say("sweep", "study.toml", "--dry-run", "--no-progress")
     assert code == 0, out + err
-    assert "4 of 8 combinations of settings repeat an earlier one, and each is one run" in err
+    assert "4 of 8 combinations of settings repeat an earlier one; equal settings are trained once" in err
 
 
 def test_the_help_of_a_sweep_has_a_study(say: Callable[..., Said]) -> None:

@@ -104,8 +104,8 @@ def _note_repeats(plan: Plan) -> None:
     """Warn of combinations of settings that are the same run: values given twice, or drawn twice."""
     if plan.repeats:
         warnings.warn(
-            f"{plan.repeats} of {plan.repeats + len(plan.runs)} combinations of settings repeat an earlier one, and "
-            "each is one run",
+            f"{plan.repeats} of {plan.repeats + len(plan.runs)} combinations of settings repeat an earlier one; equal "
+            "settings are trained once",
             stacklevel=4,
         )
 
